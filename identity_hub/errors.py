@@ -1,0 +1,103 @@
+"""What a caller hears when no view could answer, in the form of the face it called. Knows no rule and no SQL."""
+
+import sys
+from collections.abc import Callable
+from html import escape
+
+import orjson
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+
+from identity_hub.core.request_id import current_request_id
+
+_log = structlog.get_logger("identity_hub.errors")
+
+RETRY_AFTER_SECONDS = 5
+
+_SENTENCES = {
+    400: "The request could not be understood.",
+    403: "You are not allowed to see this.",
+    404: "There is nothing at this address.",
+    500: "Something went wrong on our side. Nothing was changed.",
+    503: "The service cannot reach its database at the moment. Nothing was changed; please try again shortly.",
+}
+
+# SQLSTATEs that mean "not now" rather than "not this statement": connection failure (08), insufficient resources
+# (53), shutdown by the operator (57P). psycopg knows none when no server answered.
+_AWAY = ("08", "53", "57P")
+
+
+def database_is_away(error: BaseException | None) -> bool:
+    """Whether the database itself is out of reach; a failed statement (a deadlock, a timeout) is something else."""
+    if isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(_AWAY)
+
+
+def answer(request: HttpRequest, status: int) -> HttpResponse:
+    """A SCIM Error (RFC 7644 3.12) under /scim/, a JSON object for programs, one calm page for people."""
+    sentence, reference = _SENTENCES[status], current_request_id()
+    if request.path.startswith("/scim/"):
+        body = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": str(status),
+            "detail": sentence,
+        }
+        response = HttpResponse(orjson.dumps(body), status=status, content_type="application/scim+json")
+    elif request.path.startswith("/api/") or "application/json" in request.headers.get("Accept", ""):
+        problem = {"detail": sentence, "reference": reference}
+        response = HttpResponse(orjson.dumps(problem), status=status, content_type="application/json")
+    else:
+        response = HttpResponse(_page(sentence, reference), status=status)
+    response["Cache-Control"] = "no-store"
+    if status == 503:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _page(sentence: str, reference: str) -> str:
+    # No template and no context processor: either could ask the database that is away.
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Identity Hub</title>'
+        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}</style>"
+        f"</head><body><main><h1>This did not work</h1><p>{escape(sentence)}</p>"
+        f'<p>Reference: <code>{escape(reference)}</code></p><p><a href="/">Start page</a></p></main></body></html>'
+    )
+
+
+class DatabaseAwayMiddleware:
+    """A view that loses its database answers 503; what loses it outside of a view ends in `server_error`."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not database_is_away(exception):
+            return None
+        _log.error("database:away", path=request.path, error=type(exception).__name__)
+        return answer(request, 503)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django calls this inside its `except`: a middleware that lost the database (session, login) comes here."""
+    return answer(request, 503 if database_is_away(sys.exc_info()[1]) else 500)

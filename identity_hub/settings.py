@@ -1,0 +1,343 @@
+"""How this installation is set up. The only reader of the environment; knows no rule of the domain.
+
+`HUB_ENV` is `development` (default), `test` or `production`. Production takes every secret from the environment and
+refuses to start without one, naming it; development makes its own under `var/` at the first start.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from identity_hub.core import logs
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Lower case: not a Django setting. `identity_hub.local` and the commands get the environment from here.
+env: Mapping[str, str] = os.environ
+
+
+def _flag(name: str, default: bool) -> bool:
+    return env.get(name, "1" if default else "0").strip().lower() in ("1", "true", "yes", "on")
+
+
+def _words(name: str) -> list[str]:
+    return [word.strip() for word in env.get(name, "").split(",") if word.strip()]
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's entry for `postgres://user:password@host:port/name?option=value`; a socket folder goes in `?host=`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql"):
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgres://; the hub needs PostgreSQL.")
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
+        "PORT": str(parts.port or options.pop("port", "")),
+        # One connection per thread, kept: a new one per request costs more than the request. The health check (one
+        # round trip) makes the first request after a database restart succeed instead of one failure per thread.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 3,
+            "application_name": "identity-hub",
+            # A peer that vanished without a word (failover, cable) is noticed in seconds instead of hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15000,
+            **options,
+        },
+        # pytest-xdist and the journeys clone the test database; template0 has nobody connected to it.
+        "TEST": {"TEMPLATE": "template0"},
+    }
+
+
+HUB_ENV = env.get("HUB_ENV") or ("production" if _flag("HUB_PRODUCTION", False) else "development")
+if HUB_ENV not in ("production", "development", "test"):
+    raise ImproperlyConfigured("HUB_ENV must be production, development or test.")
+HUB_PRODUCTION = HUB_ENV == "production"
+DEBUG = _flag("HUB_DEBUG", False) and not HUB_PRODUCTION
+
+HUB_VAR = Path(env.get("HUB_VAR") or BASE_DIR / "var" / ("test" if HUB_ENV == "test" else "")).absolute()
+HUB_PORT = int(env.get("PORT") or 8000)
+HUB_DEMO = _flag("DEMO", True) and not HUB_PRODUCTION
+
+_REQUIRED = (
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "HUB_PUBLIC_URL",
+    "ALLOWED_HOSTS",
+    "METRICS_TOKEN",
+    "SAML_SP_KEY_FILE",
+    "SAML_SP_CERT_FILE",
+)
+
+if HUB_PRODUCTION:
+    if missing := [name for name in _REQUIRED if not env.get(name, "").strip()]:
+        raise ImproperlyConfigured(f"Production needs these environment variables: {', '.join(missing)}.")
+    if not env["HUB_PUBLIC_URL"].startswith("https://"):
+        raise ImproperlyConfigured("HUB_PUBLIC_URL must begin with https:// in production.")
+    if len(env["SECRET_KEY"]) < 40:
+        raise ImproperlyConfigured("SECRET_KEY must have at least 40 characters in production.")
+    if len(env["METRICS_TOKEN"]) < 20:
+        raise ImproperlyConfigured("METRICS_TOKEN must have at least 20 characters in production.")
+    if "*" in _words("ALLOWED_HOSTS"):
+        raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts in production; * lets a caller choose.")
+    for _name in ("SAML_SP_KEY_FILE", "SAML_SP_CERT_FILE"):
+        if not os.access(env[_name], os.R_OK):
+            raise ImproperlyConfigured(f"{_name} names a file that cannot be read.")
+    _services: dict[str, str] = {}
+    SECRET_KEY = env["SECRET_KEY"]
+    METRICS_TOKEN = env["METRICS_TOKEN"]
+    SAML_SP_KEY_FILE = env["SAML_SP_KEY_FILE"]
+    SAML_SP_CERT_FILE = env["SAML_SP_CERT_FILE"]
+else:
+    from identity_hub.local import keys
+
+    # Written by `make run`: a command in a second terminal finds the same services.
+    _services_file = HUB_VAR / "services.json"
+    _services = json.loads(_services_file.read_text()) if _services_file.exists() else {}
+    SECRET_KEY = env.get("SECRET_KEY") or keys.secret(HUB_VAR / "keys" / "secret_key")
+    METRICS_TOKEN = env.get("METRICS_TOKEN") or keys.secret(HUB_VAR / "keys" / "metrics_token")
+    SAML_SP_KEY_FILE = env.get("SAML_SP_KEY_FILE") or str(HUB_VAR / "keys" / "saml_sp.key")
+    SAML_SP_CERT_FILE = env.get("SAML_SP_CERT_FILE") or str(HUB_VAR / "keys" / "saml_sp.crt")
+    if not env.get("SAML_SP_KEY_FILE"):
+        keys.saml_key(Path(SAML_SP_KEY_FILE), Path(SAML_SP_CERT_FILE))
+
+# Older keys still verify what they signed while a new one takes over.
+SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS")
+
+HUB_PUBLIC_URL = (env.get("HUB_PUBLIC_URL") or f"http://localhost:{HUB_PORT}").rstrip("/")
+ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+_HTTPS = HUB_PUBLIC_URL.startswith("https://")
+
+
+ROOT_URLCONF = "identity_hub.urls"
+WSGI_APPLICATION = "identity_hub.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "rest_framework",
+    "drf_spectacular",
+    "django_prometheus",
+    "health_check",
+    "django_scim",
+    "provisioning",
+    "scim",
+    "saml_sp",
+]
+if not HUB_PRODUCTION:
+    INSTALLED_APPS.append("identity_hub.demo")
+# The floors arrive one after the other.
+INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app)]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "identity_hub.core.request_id.RequestIdMiddleware",
+    "identity_hub.core.access_log.AccessLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "identity_hub.core.headers.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "identity_hub.errors.DatabaseAwayMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# SCIM addresses carry no trailing slash, and a redirect would lose the body of a POST.
+APPEND_SLASH = False
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.get("STATIC_ROOT") or HUB_VAR / "static")
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if HUB_ENV == "test"
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        ),
+    },
+}
+# In tests the files are served from where they lie; nobody has collected them.
+WHITENOISE_USE_FINDERS = HUB_ENV == "test"
+
+# The SCIM face allows less and checks it itself; this is the end for everything else.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+
+DATABASE_URL = env.get("DATABASE_URL") or _services.get("DATABASE_URL") or "postgres://localhost/identity_hub"
+REDIS_URL = env.get("REDIS_URL") or _services.get("REDIS_URL") or ""
+
+DATABASES = {"default": database_from_url(DATABASE_URL)}
+
+if REDIS_URL:
+    CACHES: dict[str, Any] = {
+        "default": {
+            "BACKEND": "identity_hub.core.cache.ForgivingRedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+        },
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+def _broker(url: str) -> str:
+    """kombu's word for a Redis on a socket is redis+socket."""
+    return url.replace("unix://", "redis+socket://", 1) if url else "memory://"
+
+
+CELERY_BROKER_URL = _broker(REDIS_URL)
+# The outcome of a job is a row in PostgreSQL; nobody asks the broker for it.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TRACK_STARTED = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Every task is idempotent: one that dies with its worker is delivered again.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Publishing follows a commit, inside a request: it gives up at once, and the outbox is read again by beat.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 0.5,
+    "max_retries": 0,
+    "retry_on_timeout": False,
+    "visibility_timeout": 3600,
+}
+
+
+AUTH_USER_MODEL = "provisioning.Identity"
+AUTHENTICATION_BACKENDS = ["provisioning.backends.HubBackend"]
+if HUB_ENV == "test":
+    # Local administrators only; the suite makes many of them.
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/me/"
+LOGOUT_REDIRECT_URL = "/login/"
+
+SESSION_ENGINE = "provisioning.sessions"
+SESSION_COOKIE_NAME = "hub_session"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = _HTTPS
+CSRF_COOKIE_NAME = "hub_csrf"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = _HTTPS
+CSRF_TRUSTED_ORIGINS = [HUB_PUBLIC_URL]
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+if _HTTPS:
+    SECURE_HSTS_SECONDS = int(env.get("HSTS_SECONDS") or 365 * 24 * 3600)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = _flag("HSTS_INCLUDE_SUBDOMAINS", False)
+    SECURE_HSTS_PRELOAD = _flag("HSTS_PRELOAD", False)
+    SECURE_SSL_REDIRECT = _flag("SSL_REDIRECT", True)
+    # Probes come from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+if _flag("BEHIND_PROXY", False):
+    # Only where a proxy always sets this header itself: otherwise a caller could claim to have come by TLS.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Identity Hub operations API",
+    "DESCRIPTION": "Reads identities, accounts, findings, runs and the audit of one tenant.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+SCIM_SERVICE_PROVIDER = {
+    "SCHEME": urlsplit(HUB_PUBLIC_URL).scheme,
+    "NETLOC": urlsplit(HUB_PUBLIC_URL).netloc,
+    "AUTHENTICATION_SCHEMES": [
+        {
+            "type": "oauthbearertoken",
+            "name": "OAuth Bearer Token",
+            "description": "A token of one connection, made with create_scim_token or in the admin.",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": True,
+        },
+    ],
+    "WWW_AUTHENTICATE_HEADER": 'Bearer realm="scim"',
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Identity Hub",
+    "SITE_HEADER": "Identity Hub",
+    "SITE_SYMBOL": "hub",
+    "DASHBOARD_CALLBACK": "provisioning.admin.dashboard.numbers",
+}
+
+LOGGING = logs.configure(
+    as_json=HUB_PRODUCTION,
+    level=env.get("LOG_LEVEL") or ("WARNING" if HUB_ENV == "test" else "INFO"),
+)
+LOGGING_CONFIG = "logging.config.dictConfig"
