@@ -200,7 +200,7 @@ STORAGES = {
     },
 }
 # In tests the files are served from where they lie; nobody has collected them.
-WHITENOISE_USE_FINDERS = HUB_ENV == "test"
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = HUB_ENV == "test"
 
 # The SCIM face allows less and checks it itself; this is the end for everything else.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
