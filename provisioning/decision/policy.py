@@ -1,0 +1,36 @@
+"""What a connection's administrator chose. Knows no situation and no database."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Jit(StrEnum):
+    """What a login may do when SCIM has not delivered the person yet."""
+
+    OFF = "off"
+    EXISTING = "existing"
+    CREATE = "create"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The options of one connection, complete: no decision reads a setting from anywhere else."""
+
+    jit: Jit = Jit.OFF
+    required_attributes: tuple[str, ...] = ("email",)
+    """Names of profile attributes (`Profile` fields) that an assertion must carry to create an account."""
+    domains: frozenset[str] = field(default_factory=frozenset)
+    """E-mail domains verified for the tenant and granted to this connection (lower case, exact)."""
+    trusted_hr_number: bool = False
+    """Rule 5 may link across connections: an administrator vouches for this connection's HR numbers."""
+    trusted_email: bool = False
+    """Rule 7 links instead of opening a finding, for e-mails inside `domains`."""
+    retention: timedelta = timedelta(days=90)
+    jit_grace: timedelta = timedelta(days=14)
+    """How long a JIT account may stay unconfirmed where SCIM or rosters could confirm it."""
+    jit_idle_grace: timedelta = timedelta(days=90)
+    """How long one may stay without a login where nothing could confirm it."""
+    has_lifecycle_source: bool = True
+    email_quarantine: timedelta = timedelta(days=7)
+    """An identity whose e-mail changed this recently is never linked by it."""

@@ -1,0 +1,489 @@
+"""What a decision is made of: observations, what is known, what should change. Knows no Django, no clock, no wire format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+Document = Mapping[str, Any]
+"""A JSON object: a canonical SCIM resource, or mapped assertion attributes."""
+
+
+class Channel(StrEnum):
+    """How a fact arrived. `roster` is a full listing, or a run over the stored facts."""
+
+    SCIM = "scim"
+    SAML = "saml"
+    ROSTER = "roster"
+    ADMIN = "admin"
+
+
+class Intent(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    ENABLE = "enable"
+    DISABLE = "disable"
+    DELETE = "delete"
+    AUTHENTICATE = "authenticate"
+    ABSENT = "absent"
+
+
+class Situation(StrEnum):
+    """Where an observation finds the hub. The first five are midPoint's words; the rest refine them."""
+
+    LINKED = "linked"
+    """A live account of this connection, tied to an enabled identity (a held one is `held` for a login)."""
+    UNLINKED = "unlinked"
+    """No account yet, and exactly one identity answers by a strong rule."""
+    UNMATCHED = "unmatched"
+    """Nobody answers."""
+    DISPUTED = "disputed"
+    """Several answer."""
+    DELETED = "deleted"
+    """Only a tombstone answers, by a key that a person keeps (externalId, subject; for a login also the name)."""
+    ADOPTABLE = "adoptable"
+    """A live account that only a login made; SCIM has not confirmed it."""
+    WEAK = "weak"
+    """No account yet, and one identity answers by a weak or vetoed rule only."""
+    COLLISION = "collision"
+    """A key that is asked for belongs to another live account of this connection, or contradicts the one found."""
+    PROTECTED = "protected"
+    """The identity that answers is break-glass or a service identity."""
+    INACTIVE = "inactive"
+    """A POST meets an inactive account of this connection by the same externalId."""
+    RECYCLED = "recycled"
+    """Only a tombstone answers, and only by its userName."""
+    WAITING = "waiting"
+    """A live account of this connection that no identity is tied to yet."""
+    HELD = "held"
+    """A login whose identity has a hold, or no live account."""
+    UNUSABLE = "unusable"
+    """An assertion that lacks what the policy asks for (subject, required attribute, domain)."""
+    STALE = "stale"
+    """The account changed since the writer read it."""
+
+
+class Verdict(StrEnum):
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    STALE = "stale"
+    """Not a refusal: read again, then submit again. Nothing was written."""
+
+
+class HoldKind(StrEnum):
+    SCIM = "scim"
+    EXPIRY = "expiry"
+    ADMIN = "admin"
+    SECURITY = "security"
+    APPROVAL = "approval"
+    MIGRATION = "migration"
+    OWNER = "owner"
+
+
+class Origin(StrEnum):
+    SCIM = "scim"
+    JIT = "jit"
+    ROSTER = "roster"
+    MIGRATION = "migration"
+
+
+class Rule(StrEnum):
+    """Correlation rules, strongest first (the number is the rule's rank)."""
+
+    EXPLICIT = "0-explicit"
+    EXTERNAL_ID = "1-external-id"
+    SUBJECT = "2-subject"
+    ASSERTED_KEY = "3-asserted-key"
+    SCIM_ID = "4-scim-id"
+    HR_NUMBER = "5-hr-number"
+    USER_NAME = "6-user-name"
+    OWNED_EMAIL = "7-owned-email"
+    OTHER_EMAIL = "8-other-email"
+    CREATED = "created"
+    """Not a match: the account's own identity was made with it."""
+
+
+class Severity(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts: kind is `token`, `connection`, `identity`, `command` or `schedule`; id names which one."""
+
+    kind: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A NameID as the IdP named it. Only a persistent one is a key; other formats are names (row 22b)."""
+
+    issuer: str
+    format: str
+    value: str
+
+    @property
+    def is_key(self) -> bool:
+        return self.format == PERSISTENT
+
+    @property
+    def is_transient(self) -> bool:
+        return self.format == TRANSIENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the hub shows of a person. An empty string means: this source does not say."""
+
+    user_name: str = ""
+    email: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    display_name: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    hr_number: str = ""
+    department: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One fact that arrived, with everything a decision needs to know about it.
+
+    `account_id` is the addressed account (SCIM by id, admin acts); `new_account_id` and `new_identity_id` are
+    the ids to use should one be created, so that deciding is pure. `expected_version` is the version the writer
+    read; another one is STALE. `external_id` is the SCIM externalId, or for a login the value of the attribute
+    configured to carry it. `login_names` are the names a login may match against userName: a non-transient
+    NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail values, lower case.
+    `resource` is the SCIM document to keep (without id, meta, groups); `assertion` the mapped attributes.
+    `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
+    """
+
+    channel: Channel
+    intent: Intent
+    tenant_id: UUID
+    connection_id: UUID | None
+    at: datetime
+    actor: Actor
+    request_id: str = ""
+    account_id: UUID | None = None
+    new_account_id: UUID | None = None
+    new_identity_id: UUID | None = None
+    expected_version: int | None = None
+    user_name: str = ""
+    external_id: str | None = None
+    active: bool | None = None
+    subject: Subject | None = None
+    login_names: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    profile: Profile = Profile()
+    resource: Document | None = None
+    assertion: Document | None = None
+    target_identity_id: UUID | None = None
+    hold: HoldKind | None = None
+    finding_id: UUID | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFacts:
+    id: UUID
+    connection_id: UUID
+    identity_id: UUID | None
+    origin: Origin
+    confirmed: bool
+    active: bool
+    version: int
+    user_name: str
+    external_id: str | None
+    asserted_key: str | None
+    """What a login said the externalId would be (the configured attribute, else a persistent NameID)."""
+    subject: Subject | None
+    emails: tuple[str, ...]
+    resource: Document
+    assertion: Document
+    precedence: int
+    """Of its connection: the lower number is shown first."""
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldFacts:
+    kind: HoldKind
+    source_account_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityFacts:
+    id: UUID
+    protected: bool
+    """Break-glass, or a service identity: never linked, overwritten or disabled by an IdP."""
+    local: bool
+    """Signs in with a credential of the hub's own, so it needs no account to be enabled."""
+    profile: Profile
+    holds: tuple[HoldFacts, ...]
+    accounts: tuple[AccountFacts, ...]
+    """Its live accounts, over all connections."""
+    email_changed_at: datetime | None
+    live_sessions: bool = False
+
+    @property
+    def enabled(self) -> bool:
+        """No hold, and a live account (or a local identity)."""
+        return not self.holds and (self.local or bool(self.accounts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TombstoneFacts:
+    account_id: UUID
+    connection_id: UUID
+    identity_id: UUID | None
+    matched: frozenset[str]
+    """Which keys of the observation it answers to: `external_id`, `subject`, `user_name`."""
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An identity that may be the same person, with the rules that say so, strongest first."""
+
+    identity: IdentityFacts
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the hub holds about the keys of one observation, read under their locks.
+
+    Accounts and tombstones are live ones of the observation's connection only; candidates are identities of the
+    tenant that share an e-mail or HR number; `identities` are those of every account, tombstone and candidate
+    named here and of `target_identity_id`.
+    """
+
+    addressed: AccountFacts | None = None
+    by_external_id: AccountFacts | None = None
+    """Live account whose externalId equals the observation's."""
+    by_asserted_key: AccountFacts | None = None
+    """Live unconfirmed account whose asserted key equals the observation's externalId (SCIM), or whose asserted
+    key equals the login's external_id or persistent NameID (SAML)."""
+    by_subject: AccountFacts | None = None
+    """Live account bound to the observation's persistent subject."""
+    by_user_name: AccountFacts | None = None
+    """Live account whose userName equals the observation's user_name (SCIM) or one of its login_names (SAML)."""
+    by_subject_as_external_id: AccountFacts | None = None
+    """SAML: live account whose externalId equals the persistent NameID."""
+    name_hits: int = 0
+    """SAML: how many different live accounts the login_names hit."""
+    tombstones: tuple[TombstoneFacts, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    identities: Mapping[UUID, IdentityFacts] = field(default_factory=dict)
+    remembered: frozenset[tuple[str, UUID]] = frozenset()
+    """(finding kind, identity id) pairs that a person has already decided for this account's keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateIdentity:
+    identity_id: UUID
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateIdentity:
+    """`profile` is the whole profile to show from now on."""
+
+    identity_id: UUID
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAccount:
+    account_id: UUID
+    connection_id: UUID
+    identity_id: UUID | None
+    origin: Origin
+    confirmed: bool
+    active: bool
+    user_name: str
+    external_id: str | None
+    asserted_key: str | None
+    subject: Subject | None
+    emails: tuple[str, ...]
+    resource: Document
+    assertion: Document
+    rule: Rule | None
+    """The rule of its link; None while it is not linked."""
+    evidence: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateAccount:
+    """The whole new state of the fields a writer may change; the account's version goes up by one."""
+
+    account_id: UUID
+    active: bool
+    confirmed: bool
+    user_name: str
+    external_id: str | None
+    asserted_key: str | None
+    subject: Subject | None
+    emails: tuple[str, ...]
+    resource: Document
+    assertion: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAccount:
+    """Leaves a tombstone; its memberships go."""
+
+    account_id: UUID
+    identity_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkAccount:
+    account_id: UUID
+    identity_id: UUID
+    rule: Rule
+    evidence: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceHold:
+    identity_id: UUID
+    kind: HoldKind
+    source_account_id: UUID | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftHold:
+    identity_id: UUID
+    kind: HoldKind
+    source_account_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessions:
+    identity_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFinding:
+    """`kind` is `subject:what` like a reason code; `candidates` are identity ids, the likeliest first."""
+
+    kind: str
+    severity: Severity
+    account_id: UUID | None
+    identity_id: UUID | None = None
+    candidates: tuple[UUID, ...] = ()
+    evidence: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddAlias:
+    """An old name or key, kept so that people can look it up; never a way to log in."""
+
+    account_id: UUID
+    identity_id: UUID | None
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLogin:
+    account_id: UUID
+    identity_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseFinding:
+    finding_id: UUID
+    approved: bool
+
+
+Change = (
+    CreateIdentity
+    | UpdateIdentity
+    | CreateAccount
+    | UpdateAccount
+    | DeleteAccount
+    | LinkAccount
+    | PlaceHold
+    | LiftHold
+    | EndSessions
+    | OpenFinding
+    | AddAlias
+    | RecordLogin
+    | CloseFinding
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`reason` is a stable code `subject:what-happened`. A refusal may carry findings, and nothing else."""
+
+    verdict: Verdict
+    situation: Situation
+    reason: str
+    account_id: UUID | None = None
+    identity_id: UUID | None = None
+    changes: tuple[Change, ...] = ()
+    detail: Mapping[str, str] = field(default_factory=dict)
+    """For the administrator: which attribute, which account holds the key. Ids and names, no values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What `services.submit` answers. `created` says whether the account is new; `version` is its version now."""
+
+    verdict: Verdict
+    situation: Situation
+    reason: str
+    account_id: UUID | None = None
+    identity_id: UUID | None = None
+    created: bool = False
+    version: int | None = None
+    audit_id: int | None = None
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        return self.verdict in (Verdict.APPLIED, Verdict.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupObservation:
+    """What a SCIM request wants of one DirectoryGroup.
+
+    `display_name` None leaves it; `external_id` is changed only when `set_external_id`. `add` and `remove` are
+    account ids; `replace_members` means that `add` is the whole membership (remove is then ignored).
+    `resource` holds further attributes of the canonical document (None leaves them; never members).
+    """
+
+    intent: Intent
+    tenant_id: UUID
+    connection_id: UUID
+    at: datetime
+    actor: Actor
+    request_id: str = ""
+    group_id: UUID | None = None
+    display_name: str | None = None
+    external_id: str | None = None
+    set_external_id: bool = False
+    resource: Document | None = None
+    add: tuple[UUID, ...] = ()
+    remove: tuple[UUID, ...] = ()
+    replace_members: bool = False
+    expected_version: int | None = None

@@ -1,0 +1,111 @@
+"""An identity provider that a tenant registered: its SAML side, its SCIM side, its policy."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from identity_hub.core.clock import now
+from provisioning.decision.policy import Jit
+
+from .base import TenantForeignKey, TenantRow
+
+
+def default_required_attributes() -> list[str]:
+    return ["email"]
+
+
+class Connection(TenantRow):
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        ACTIVE = "active", "Active"
+        FROZEN = "frozen", "Frozen"
+        DISABLED = "disabled", "Disabled"
+
+    class JitMode(models.TextChoices):
+        OFF = Jit.OFF.value, "Off"
+        EXISTING = Jit.EXISTING.value, "Existing people only"
+        CREATE = Jit.CREATE.value, "Create"
+
+    class UnknownMember(models.TextChoices):
+        REFUSE = "refuse", "Refuse the whole request"
+        SKIP = "skip", "Skip it, with a finding"
+
+    # An address in URLs that tells nothing, so random and not time-ordered.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=16, choices=Status, default=Status.DRAFT)
+    preset = models.CharField(max_length=32, blank=True)
+    config_version = models.PositiveIntegerField(default=1, editable=False)
+    """Goes up with every change, so that cached SAML clients know that they are old."""
+
+    idp_metadata = models.TextField("IdP metadata", blank=True)
+    idp_entity_id = models.CharField("IdP entity ID", max_length=1024, blank=True)
+    attribute_map = models.JSONField(default=dict, blank=True)
+    """Hub attribute -> list of assertion attribute names, tried in order."""
+    user_name_attribute = models.CharField(max_length=256, blank=True)
+    external_id_attribute = models.CharField(max_length=256, blank=True)
+    required_attributes = ArrayField(
+        models.CharField(max_length=64), default=default_required_attributes, blank=True
+    )
+
+    jit = models.CharField("JIT", max_length=16, choices=JitMode, default=JitMode.OFF)
+    precedence = models.PositiveIntegerField(default=100)
+    """Where a person has accounts on several connections, the lower number is shown."""
+    unknown_member = models.CharField(
+        max_length=8, choices=UnknownMember, default=UnknownMember.REFUSE
+    )
+    trusted_email = models.BooleanField(default=False)
+    trusted_hr_number = models.BooleanField(default=False)
+    scim_enabled = models.BooleanField("SCIM", default=True)
+    retention_days = models.PositiveIntegerField(default=90)
+    jit_grace_days = models.PositiveIntegerField(default=14)
+    jit_idle_grace_days = models.PositiveIntegerField(default=90)
+
+    last_push_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="connection_tenant_id"),
+            models.UniqueConstraint(fields=["tenant", "name"], name="connection_name_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConnectionDomain(TenantRow):
+    """A verified domain that this connection may speak for."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="granted_domains")
+    domain = TenantForeignKey("provisioning.TenantDomain", on_delete=models.CASCADE, related_name="grants")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "domain"], name="connectiondomain_once"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.domain)
+
+
+class ScimToken(TenantRow):
+    """A bearer token of a connection. Only its SHA-256 digest is kept; 256 random bits need no salt."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=100, blank=True)
+    prefix = models.CharField(max_length=16, editable=False)
+    digest = models.BinaryField(unique=True, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "SCIM token"
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"

@@ -1,0 +1,106 @@
+"""Directory groups, and the entitlements that a mapping derives from them."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from identity_hub.core.clock import now
+
+from .base import TenantForeignKey, TenantRow
+from .connections import Connection
+from .people import Account
+
+
+class DirectoryGroup(TenantRow):
+    """The SCIM Group of a connection; its members are accounts of the same connection."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.PROTECT, related_name="groups")
+    display_name = models.CharField(max_length=512)
+    display_name_key = models.CharField(max_length=512, editable=False)
+    external_id = models.CharField(max_length=512, null=True, blank=True)
+    resource = models.JSONField(default=dict)
+    """Further attributes of the canonical document; never members."""
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering = ["display_name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="group_tenant_id"),
+            models.UniqueConstraint(
+                fields=["connection", "external_id"],
+                condition=Q(external_id__isnull=False),
+                name="group_external_id_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "id"], name="group_page"),
+            models.Index(fields=["connection", "display_name_key"], name="group_display_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class Membership(models.Model):
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.PROTECT, related_name="+")
+    group = TenantForeignKey(DirectoryGroup, on_delete=models.CASCADE, related_name="memberships")
+    account = TenantForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    since = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "account"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} in {self.group_id}"
+
+
+class EntitlementQuerySet(models.QuerySet["Entitlement"]):
+    def of_identity(self, identity: Any) -> "EntitlementQuerySet":
+        """What an identity holds now: derived from live, active, linked memberships through mappings."""
+        return self.filter(
+            tenant=identity.tenant_id,
+            mappings__group__memberships__account__identity=identity.pk,
+            mappings__group__memberships__account__deleted_at__isnull=True,
+            mappings__group__memberships__account__active=True,
+        ).distinct()
+
+
+class Entitlement(TenantRow):
+    """A role or group of the tenant in the hub, given only through a mapping. No mapping, no privilege."""
+
+    class Kind(models.TextChoices):
+        ROLE = "role", "Role"
+        GROUP = "group", "Group"
+
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.ROLE)
+    name = models.CharField(max_length=200)
+    description = models.CharField(max_length=500, blank=True)
+    grants_staff = models.BooleanField("administers the tenant", default=False)
+
+    objects = EntitlementQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="entitlement_tenant_id"),
+            models.UniqueConstraint(fields=["tenant", "kind", "name"], name="entitlement_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EntitlementMapping(TenantRow):
+    entitlement = TenantForeignKey(Entitlement, on_delete=models.CASCADE, related_name="mappings")
+    group = TenantForeignKey(DirectoryGroup, on_delete=models.CASCADE, related_name="mappings")
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entitlement", "group"], name="mapping_once")]
+
+    def __str__(self) -> str:
+        return f"{self.group} → {self.entitlement}"

@@ -1,0 +1,308 @@
+"""Identities, the accounts that connections keep of them, and what holds them back."""
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils.crypto import salted_hmac
+
+from identity_hub.core.clock import now
+from identity_hub.core.ids import new_id
+from provisioning.decision.types import HoldKind, Origin, Rule
+
+from .base import TenantForeignKey, TenantRow
+from .connections import Connection
+
+
+class IdentityQuerySet(models.QuerySet["Identity"]):
+    def with_state(self) -> "IdentityQuerySet":
+        """Annotates `held` and `enabled`: enabled = no hold, and a live account (or a local identity)."""
+        held = Exists(Hold.objects.filter(tenant=OuterRef("tenant"), identity=OuterRef("pk")))
+        accounted = Exists(
+            Account.objects.filter(
+                tenant=OuterRef("tenant"), identity=OuterRef("pk"), deleted_at__isnull=True
+            )
+        )
+        return self.annotate(held=held).annotate(
+            enabled=models.ExpressionWrapper(
+                Q(held=False) & (Q(local=True) | accounted), output_field=models.BooleanField()
+            )
+        )
+
+
+class IdentityManager(BaseUserManager.from_queryset(IdentityQuerySet)):  # type: ignore[misc]
+    pass
+
+
+class Identity(AbstractBaseUser):
+    """One person, or one non-human, in the hub. Everything it may do is derived, nothing is copied to it.
+
+    Only an installation superuser has no tenant. `login_name` and a usable password exist for local identities
+    alone; everybody else signs in through a connection.
+    """
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        SERVICE = "service", "Service"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.PROTECT, related_name="+", null=True)
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.PERSON)
+    local = models.BooleanField(default=False)
+    break_glass = models.BooleanField(default=False)
+    login_name = models.CharField(max_length=150, unique=True, null=True, blank=True)
+    is_superuser = models.BooleanField("installation superuser", default=False)
+    is_tenant_administrator = models.BooleanField(default=False)
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
+
+    user_name = models.CharField(max_length=512, blank=True)
+    user_name_key = models.CharField(max_length=512, blank=True, editable=False)
+    email = models.CharField("e-mail", max_length=512, blank=True)
+    email_key = models.CharField(max_length=512, blank=True, editable=False)
+    email_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    given_name = models.CharField(max_length=256, blank=True)
+    family_name = models.CharField(max_length=256, blank=True)
+    display_name = models.CharField(max_length=512, blank=True)
+    locale = models.CharField(max_length=64, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    hr_number = models.CharField("HR number", max_length=256, blank=True)
+    department = models.CharField(max_length=256, blank=True)
+    title = models.CharField(max_length=256, blank=True)
+
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(default=now, editable=False)
+
+    objects = IdentityManager()
+
+    USERNAME_FIELD = "login_name"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        verbose_name_plural = "identities"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="identity_tenant_id"),
+            models.CheckConstraint(
+                condition=Q(tenant__isnull=False) | Q(is_superuser=True), name="identity_has_tenant"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_superuser=False) | (Q(local=True) & Q(tenant__isnull=True)),
+                name="identity_superuser_is_local_and_of_no_tenant",
+            ),
+            models.CheckConstraint(
+                condition=Q(break_glass=False) | Q(local=True), name="identity_break_glass_is_local"
+            ),
+            models.CheckConstraint(
+                condition=Q(login_name__isnull=True) | Q(local=True), name="identity_login_name_is_local"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "user_name_key"], name="identity_user_name"),
+            models.Index(fields=["tenant", "email_key"], name="identity_email"),
+            models.Index(
+                fields=["tenant", "hr_number"], condition=~Q(hr_number=""), name="identity_hr_number"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or self.user_name or self.login_name or str(self.pk)
+
+    def get_full_name(self) -> str:
+        return self.display_name or f"{self.given_name} {self.family_name}".strip() or str(self)
+
+    def get_short_name(self) -> str:
+        return self.given_name or str(self)
+
+    @property
+    def is_active(self) -> bool:
+        """Django's word for enabled; reads the annotation of `with_state` where there is one."""
+        if "enabled" not in self.__dict__:
+            self.__dict__["enabled"] = (
+                Identity.objects.with_state().filter(pk=self.pk, enabled=True).exists()
+            )
+        return bool(self.__dict__["enabled"])
+
+    @property
+    def is_staff(self) -> bool:
+        """May enter the admin: by a local flag, or by a mapped entitlement of a live membership."""
+        if self.is_superuser or self.is_tenant_administrator:
+            return True
+        if "grants_staff" not in self.__dict__:
+            from .groups import Entitlement  # groups refer to accounts, so this module cannot import them
+
+            self.__dict__["grants_staff"] = (
+                Entitlement.objects.of_identity(self).filter(grants_staff=True).exists()
+            )
+        return bool(self.__dict__["grants_staff"])
+
+    @property
+    def protected(self) -> bool:
+        return self.break_glass or self.kind == self.Kind.SERVICE
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Staff of a tenant work in the domain's admin; every queryset there is tenant-scoped."""
+        return self.is_active and (self.is_superuser or (self.is_staff and perm.startswith("provisioning.")))
+
+    def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_active and (self.is_superuser or self.is_staff)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # The epoch is part of every session's hash: raising it ends them all at their next request.
+        key_salt = "provisioning.models.Identity.session_epoch"
+        return salted_hmac(
+            key_salt, f"{self.password}:{self.session_epoch}", secret=secret, algorithm="sha256"
+        ).hexdigest()
+
+
+class Account(TenantRow):
+    """What one connection says about one person: the SCIM User and the SAML subject in one row.
+
+    `deleted_at` marks a tombstone inside retention. `identity` is the link: its rule and evidence stand beside it.
+    """
+
+    connection = TenantForeignKey(Connection, on_delete=models.PROTECT, related_name="accounts")
+    identity = TenantForeignKey(
+        Identity, on_delete=models.PROTECT, related_name="accounts", null=True, blank=True
+    )
+    link_rule = models.CharField(max_length=32, blank=True, choices=[(r.value, r.value) for r in Rule])
+    link_evidence = models.JSONField(default=dict, blank=True)
+    linked_at = models.DateTimeField(null=True, blank=True)
+
+    origin = models.CharField(max_length=16, choices=[(o.value, o.value) for o in Origin])
+    lifecycle_owner = models.CharField(max_length=16, choices=[(o.value, o.value) for o in Origin])
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    active = models.BooleanField(default=True)
+    """What this connection last said; whether the person may log in is the identity's matter."""
+    version = models.PositiveIntegerField(default=1)
+
+    user_name = models.CharField(max_length=512)
+    user_name_key = models.CharField(max_length=512)
+    external_id = models.CharField(max_length=512, null=True, blank=True)
+    asserted_key = models.CharField(max_length=512, null=True, blank=True)
+    subject_issuer = models.CharField(max_length=1024, blank=True)
+    subject_format = models.CharField(max_length=128, blank=True)
+    subject_value = models.CharField(max_length=512, blank=True)
+    email_keys = ArrayField(models.CharField(max_length=600), default=list, blank=True)
+    """Lower-case e-mail values, plain and as `type:value`."""
+
+    resource = models.JSONField(default=dict)
+    assertion = models.JSONField(default=dict)
+
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(default=now, editable=False)
+    last_login_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="account_tenant_id"),
+            models.UniqueConstraint(
+                fields=["connection", "user_name_key"],
+                condition=Q(deleted_at__isnull=True),
+                name="account_user_name_once",
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "external_id"],
+                condition=Q(deleted_at__isnull=True, external_id__isnull=False),
+                name="account_external_id_once",
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "subject_issuer", "subject_value"],
+                condition=Q(deleted_at__isnull=True) & ~Q(subject_value=""),
+                name="account_subject_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(identity__isnull=True, link_rule="")
+                | (Q(identity__isnull=False) & ~Q(link_rule="")),
+                name="account_link_has_rule",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "id"], name="account_page"),
+            models.Index(
+                fields=["connection", "asserted_key"],
+                condition=Q(deleted_at__isnull=True, asserted_key__isnull=False),
+                name="account_asserted_key",
+            ),
+            models.Index(fields=["tenant", "identity"], name="account_identity"),
+            GinIndex(fields=["email_keys"], name="account_email_keys", fastupdate=False),
+        ]
+
+    def __str__(self) -> str:
+        return self.user_name
+
+
+class Hold(TenantRow):
+    """Why an identity may not log in. `source_account_id` outlives the account, so it is not a foreign key."""
+
+    identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="holds")
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in HoldKind])
+    source_account_id = models.UUIDField(null=True, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    placed_by = models.CharField(max_length=100)
+    placed_at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["identity", "kind", "source_account_id"], name="hold_once", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class Alias(TenantRow):
+    """An old name or key: people can look it up, nobody logs in with it."""
+
+    identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="aliases", null=True)
+    account_id = models.UUIDField()
+    kind = models.CharField(max_length=16)
+    value = models.CharField(max_length=512)
+    value_key = models.CharField(max_length=512)
+    since = models.DateTimeField(default=now)
+
+    class Meta:
+        verbose_name_plural = "aliases"
+        constraints = [
+            models.UniqueConstraint(fields=["account_id", "kind", "value_key"], name="alias_once"),
+        ]
+        indexes = [models.Index(fields=["tenant", "value_key"], name="alias_value")]
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Tombstone(TenantRow):
+    """The trace of a deleted account; `id` is the account's. Its digests stay when the data is purged."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="tombstones")
+    identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="tombstones", null=True)
+    external_id_digest = models.BinaryField(null=True)
+    user_name_digest = models.BinaryField()
+    subject_digest = models.BinaryField(null=True)
+    deleted_at = models.DateTimeField()
+    purge_after = models.DateTimeField()
+    purged_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["connection", "external_id_digest"], name="tombstone_external_id"),
+            models.Index(fields=["connection", "user_name_digest"], name="tombstone_user_name"),
+            models.Index(fields=["connection", "subject_digest"], name="tombstone_subject"),
+            models.Index(
+                fields=["purge_after"], condition=Q(purged_at__isnull=True), name="tombstone_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)

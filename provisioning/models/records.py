@@ -1,0 +1,131 @@
+"""What happened and why: the audit, findings that wait for a person, and the outbox of follow-up work."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import Severity
+
+from .base import TenantForeignKey, TenantRow
+from .connections import Connection
+from .people import Account, Identity
+
+
+class AuditRecord(models.Model):
+    """One decision, applied or refused. The database refuses UPDATE, DELETE and TRUNCATE.
+
+    It points at nothing by foreign key, because it outlives everything that it speaks of, and it holds no
+    personal value: ids, reason codes, attribute names and keyed digests only.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.UUIDField(null=True)
+    at = models.DateTimeField()
+    request_id = models.CharField(max_length=64, blank=True)
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.CharField(max_length=64, blank=True)
+    channel = models.CharField(max_length=16)
+    intent = models.CharField(max_length=32)
+    situation = models.CharField(max_length=16, blank=True)
+    verdict = models.CharField(max_length=16)
+    reason = models.CharField(max_length=64)
+    connection_id = models.UUIDField(null=True)
+    account_id = models.UUIDField(null=True)
+    identity_id = models.UUIDField(null=True)
+    object_id = models.UUIDField(null=True)
+    """What else it is about: a group, a token, a finding, a run."""
+    changes = models.JSONField(default=list)
+    digests = ArrayField(models.CharField(max_length=64), default=list)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["tenant_id", "-id"], name="audit_tenant"),
+            models.Index(fields=["identity_id", "-id"], name="audit_identity"),
+            models.Index(fields=["account_id", "-id"], name="audit_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.reason}"
+
+
+class AuditValue(models.Model):
+    """The personal values of one audit record, beside it so that they can be purged."""
+
+    record_id = models.BigIntegerField(primary_key=True)
+    tenant_id = models.UUIDField(null=True)
+    identity_id = models.UUIDField(null=True, db_index=True)
+    values = models.JSONField()
+
+
+class Finding(TenantRow):
+    """A doubtful case waiting for a person. What is decided is remembered, so that it is not asked twice."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+        OBSOLETE = "obsolete", "Obsolete"
+
+    connection = TenantForeignKey(
+        Connection, on_delete=models.CASCADE, related_name="findings", null=True, blank=True
+    )
+    account = TenantForeignKey(
+        Account, on_delete=models.CASCADE, related_name="findings", null=True, blank=True
+    )
+    identity = TenantForeignKey(
+        Identity, on_delete=models.CASCADE, related_name="findings", null=True, blank=True
+    )
+    kind = models.CharField(max_length=64)
+    severity = models.CharField(max_length=8, choices=[(s.value, s.value.title()) for s in Severity])
+    candidates = models.JSONField(default=list)
+    """Identity ids as text, the likeliest first."""
+    evidence = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
+    opened_at = models.DateTimeField(default=now)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=100, blank=True)
+    decision_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "fingerprint"],
+                condition=Q(status__in=["open", "rejected"]),
+                name="finding_asked_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "status", "opened_at"], name="finding_open"),
+            models.Index(fields=["account"], name="finding_account"),
+        ]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class OutboxMessage(models.Model):
+    """Follow-up work, written with its cause in one transaction; Celery only speeds it up."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.UUIDField(null=True)
+    topic = models.CharField(max_length=64)
+    payload = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=now)
+    available_at = models.DateTimeField(default=now)
+    attempts = models.PositiveIntegerField(default=0)
+    done_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["available_at"], condition=Q(done_at__isnull=True), name="outbox_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.topic

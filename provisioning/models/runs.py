@@ -1,0 +1,81 @@
+"""Reconciliation runs and what each of them found and did."""
+
+from django.db import models
+
+from identity_hub.core.clock import now
+
+from .base import TenantForeignKey, TenantRow
+from .connections import Connection
+from .people import Account, Identity
+
+
+class ReconciliationRun(TenantRow):
+    class Status(models.TextChoices):
+        SIMULATING = "simulating", "Simulating"
+        SIMULATED = "simulated", "Simulated"
+        QUARANTINED = "quarantined", "In quarantine"
+        EXECUTING = "executing", "Executing"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        REJECTED = "rejected", "Rejected"
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="runs")
+    status = models.CharField(max_length=16, choices=Status, default=Status.SIMULATING)
+    requested_by = models.CharField(max_length=100)
+    started_at = models.DateTimeField(default=now)
+    simulated_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    population = models.PositiveIntegerField(default=0)
+    destructive = models.PositiveIntegerField(default=0)
+    counts = models.JSONField(default=dict)
+    """Items by reason code."""
+    note = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        verbose_name = "run"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="run_tenant_id"),
+            models.UniqueConstraint(
+                fields=["connection"],
+                condition=models.Q(status__in=["simulating", "executing"]),
+                name="run_one_at_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class ReconciliationItem(models.Model):
+    class Status(models.TextChoices):
+        REPORTED = "reported", "Reported"
+        PLANNED = "planned", "Planned"
+        APPLIED = "applied", "Applied"
+        UNCHANGED = "unchanged", "No longer needed"
+        REFUSED = "refused", "Refused"
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.PROTECT, related_name="+")
+    run = TenantForeignKey(ReconciliationRun, on_delete=models.CASCADE, related_name="items")
+    check_name = models.CharField(max_length=64)
+    account = TenantForeignKey(Account, on_delete=models.CASCADE, related_name="+", null=True)
+    identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="+", null=True)
+    situation = models.CharField(max_length=16, blank=True)
+    reason = models.CharField(max_length=64)
+    destructive = models.BooleanField(default=False)
+    status = models.CharField(max_length=16, choices=Status)
+    plan = models.JSONField(default=list)
+    """The changes that simulation foresaw, by name and id."""
+    inverse = models.JSONField(default=list)
+    """What would take them back."""
+    evidence = models.JSONField(default=dict)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = "item"
+        indexes = [models.Index(fields=["run", "status", "id"], name="item_run_status")]
+
+    def __str__(self) -> str:
+        return self.reason

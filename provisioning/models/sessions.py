@@ -1,0 +1,35 @@
+"""Sessions in PostgreSQL: one ends by deleting its row, all of an identity's by raising its epoch."""
+
+from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
+from django.db import models
+
+from identity_hub.core.clock import now
+
+from .base import TenantForeignKey
+from .people import Identity
+
+
+class SessionManager(BaseSessionManager):
+    use_in_migrations = True
+
+
+class Session(AbstractBaseSession):
+    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.CASCADE, related_name="+", null=True)
+    identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="sessions", null=True)
+    connection_id = models.UUIDField(null=True)
+    account_id = models.UUIDField(null=True)
+    session_index = models.CharField(max_length=256, blank=True)
+    user_agent = models.CharField(max_length=256, blank=True)
+    created_at = models.DateTimeField(default=now)
+
+    objects = SessionManager()
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+        indexes = [models.Index(fields=["identity"], name="session_identity")]
+
+    @classmethod
+    def get_session_store_class(cls) -> type:
+        from provisioning.sessions import SessionStore  # the store imports this model
+
+        return SessionStore

@@ -1,0 +1,55 @@
+"""Organisations and the e-mail domains that are theirs."""
+
+import secrets
+
+from django.db import models
+
+from identity_hub.core.clock import now
+from identity_hub.core.ids import new_id
+
+from .base import TenantRow
+
+
+def new_digest_key() -> bytes:
+    return secrets.token_bytes(32)
+
+
+class Tenant(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=200)
+    digest_key = models.BinaryField(default=new_digest_key, editable=False)
+    """Keys the HMAC of what outlives a purge (tombstones, audit digests). 32 bytes, never shown."""
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TenantDomain(TenantRow):
+    """An e-mail domain; once verified it belongs to this tenant alone."""
+
+    domain = models.CharField(max_length=253)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    verified_how = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        ordering = ["domain"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="tenantdomain_tenant_id"),
+            models.UniqueConstraint(fields=["tenant", "domain"], name="tenantdomain_once"),
+            models.UniqueConstraint(
+                fields=["domain"],
+                condition=models.Q(verified_at__isnull=False),
+                name="tenantdomain_verified_by_one_tenant",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(domain=models.functions.Lower("domain")), name="tenantdomain_lower_case"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.domain
