@@ -1,8 +1,22 @@
 """What every test gets. Knows no app's rules; each app's fixtures stand beside its tests."""
 
+from typing import Any
+
 import pytest
 import structlog
 from django.core.cache import cache
+from django.db import connection
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Tests that commit are cleaned up by TRUNCATE, so the test database, and only it, drops that one guard.
+
+    Rows of the audit stay unchangeable in tests too; `test_audit.py` puts the guard back and proves it.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for table in ("provisioning_auditrecord", "provisioning_auditvalue"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_table")
 
 
 @pytest.fixture(autouse=True)
