@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from provisioning.migrations.operations import (
+from provisioning.constraints import (
     DROP_REFUSE_CHANGE,
     REFUSE_CHANGE,
     AddTenantForeignKeys,

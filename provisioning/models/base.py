@@ -11,7 +11,7 @@ class TenantRow(models.Model):
     """A row that belongs to one tenant.
 
     The pair (tenant, id) is unique so that other tenant rows can point at it with a composite foreign key: the
-    database itself then refuses a reference that crosses tenants (`TenantForeignKey`, `migrations/operations.py`).
+    database itself then refuses a reference that crosses tenants (`TenantForeignKey`, `provisioning/constraints.py`).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
