@@ -28,7 +28,12 @@ class HubBackend(BaseBackend):
     def get_user(self, user_id: Any) -> Identity | None:
         """None for everybody who is not enabled: their next request is anonymous."""
         try:
-            return Identity.objects.with_state().select_related("tenant").filter(pk=UUID(str(user_id)), enabled=True).first()
+            return (
+                Identity.objects.with_state()
+                .select_related("tenant")
+                .filter(pk=UUID(str(user_id)), enabled=True)
+                .first()
+            )
         except (ValueError, ValidationError):
             return None
 

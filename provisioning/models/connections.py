@@ -52,9 +52,7 @@ class Connection(TenantRow):
     jit = models.CharField("JIT", max_length=16, choices=JitMode, default=JitMode.OFF)
     precedence = models.PositiveIntegerField(default=100)
     """Where a person has accounts on several connections, the lower number is shown."""
-    unknown_member = models.CharField(
-        max_length=8, choices=UnknownMember, default=UnknownMember.REFUSE
-    )
+    unknown_member = models.CharField(max_length=8, choices=UnknownMember, default=UnknownMember.REFUSE)
     trusted_email = models.BooleanField(default=False)
     trusted_hr_number = models.BooleanField(default=False)
     scim_enabled = models.BooleanField("SCIM", default=True)
@@ -106,6 +104,7 @@ class ScimToken(TenantRow):
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "SCIM token"
+        indexes = [models.Index(fields=["connection"], name="scimtoken_connection")]
 
     def __str__(self) -> str:
         return f"{self.prefix}…"

@@ -46,13 +46,16 @@ class DirectoryGroup(TenantRow):
 
 class Membership(models.Model):
     id = models.BigAutoField(primary_key=True)
-    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.PROTECT, related_name="+")
+    tenant = models.ForeignKey(
+        "provisioning.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     group = TenantForeignKey(DirectoryGroup, on_delete=models.CASCADE, related_name="memberships")
     account = TenantForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
     since = models.DateTimeField(default=now)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["group", "account"], name="membership_once")]
+        indexes = [models.Index(fields=["account"], name="membership_account")]
 
     def __str__(self) -> str:
         return f"{self.account_id} in {self.group_id}"
@@ -101,6 +104,7 @@ class EntitlementMapping(TenantRow):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["entitlement", "group"], name="mapping_once")]
+        indexes = [models.Index(fields=["group"], name="mapping_group")]
 
     def __str__(self) -> str:
         return f"{self.group} → {self.entitlement}"

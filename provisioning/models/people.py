@@ -49,7 +49,14 @@ class Identity(AbstractBaseUser):
         SERVICE = "service", "Service"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.PROTECT, related_name="+", null=True)
+    tenant = models.ForeignKey(
+        "provisioning.Tenant",
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.PERSON)
     local = models.BooleanField(default=False)
     break_glass = models.BooleanField(default=False)
@@ -121,9 +128,7 @@ class Identity(AbstractBaseUser):
     def is_active(self) -> bool:
         """Django's word for enabled; reads the annotation of `with_state` where there is one."""
         if "enabled" not in self.__dict__:
-            self.__dict__["enabled"] = (
-                Identity.objects.with_state().filter(pk=self.pk, enabled=True).exists()
-            )
+            self.__dict__["enabled"] = Identity.objects.with_state().filter(pk=self.pk, enabled=True).exists()
         return bool(self.__dict__["enabled"])
 
     @property
@@ -276,7 +281,10 @@ class Alias(TenantRow):
         constraints = [
             models.UniqueConstraint(fields=["account_id", "kind", "value_key"], name="alias_once"),
         ]
-        indexes = [models.Index(fields=["tenant", "value_key"], name="alias_value")]
+        indexes = [
+            models.Index(fields=["tenant", "value_key"], name="alias_value"),
+            models.Index(fields=["identity"], name="alias_identity"),
+        ]
 
     def __str__(self) -> str:
         return self.value
@@ -299,9 +307,8 @@ class Tombstone(TenantRow):
             models.Index(fields=["connection", "external_id_digest"], name="tombstone_external_id"),
             models.Index(fields=["connection", "user_name_digest"], name="tombstone_user_name"),
             models.Index(fields=["connection", "subject_digest"], name="tombstone_subject"),
-            models.Index(
-                fields=["purge_after"], condition=Q(purged_at__isnull=True), name="tombstone_due"
-            ),
+            models.Index(fields=["identity"], name="tombstone_identity"),
+            models.Index(fields=["purge_after"], condition=Q(purged_at__isnull=True), name="tombstone_due"),
         ]
 
     def __str__(self) -> str:

@@ -122,9 +122,7 @@ class OutboxMessage(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["available_at"], condition=Q(done_at__isnull=True), name="outbox_due"
-            )
+            models.Index(fields=["available_at"], condition=Q(done_at__isnull=True), name="outbox_due")
         ]
 
     def __str__(self) -> str:

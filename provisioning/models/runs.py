@@ -42,6 +42,7 @@ class ReconciliationRun(TenantRow):
                 name="run_one_at_a_time",
             ),
         ]
+        indexes = [models.Index(fields=["connection", "-started_at"], name="run_of_connection")]
 
     def __str__(self) -> str:
         return f"{self.connection} {self.started_at:%Y-%m-%d %H:%M}"
@@ -56,7 +57,9 @@ class ReconciliationItem(models.Model):
         REFUSED = "refused", "Refused"
 
     id = models.BigAutoField(primary_key=True)
-    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.PROTECT, related_name="+")
+    tenant = models.ForeignKey(
+        "provisioning.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     run = TenantForeignKey(ReconciliationRun, on_delete=models.CASCADE, related_name="items")
     check_name = models.CharField(max_length=64)
     account = TenantForeignKey(Account, on_delete=models.CASCADE, related_name="+", null=True)

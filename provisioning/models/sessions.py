@@ -14,7 +14,9 @@ class SessionManager(BaseSessionManager):
 
 
 class Session(AbstractBaseSession):
-    tenant = models.ForeignKey("provisioning.Tenant", on_delete=models.CASCADE, related_name="+", null=True)
+    tenant = models.ForeignKey(
+        "provisioning.Tenant", on_delete=models.CASCADE, related_name="+", null=True, db_index=False
+    )
     identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="sessions", null=True)
     connection_id = models.UUIDField(null=True)
     account_id = models.UUIDField(null=True)
