@@ -1,0 +1,25 @@
+"""Follow-up work, written in the transaction that causes it. Celery is told after commit; losing it loses nothing."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from provisioning.models import OutboxMessage
+
+nudge: Callable[[], None] | None = None
+"""Set by `tasks`: asks a worker to look at the outbox now. It must neither raise nor block."""
+
+
+def enqueue(messages: Iterable[tuple[str, dict[str, Any], UUID | None]]) -> None:
+    """Each message is (topic, payload of ids, tenant)."""
+    rows = [
+        OutboxMessage(topic=topic, payload=payload, tenant_id=tenant_id)
+        for topic, payload, tenant_id in messages
+    ]
+    if not rows:
+        return
+    OutboxMessage.objects.bulk_create(rows)
+    if nudge is not None:
+        transaction.on_commit(nudge)

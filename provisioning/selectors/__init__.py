@@ -1,0 +1,1 @@
+"""Reads. Every selector takes the tenant, or something that carries it; none writes."""
