@@ -1,4 +1,4 @@
-"""What a caller hears when no view could answer, in the form of the face it called. Knows no rule and no SQL."""
+"""What a caller hears when no view could answer, in the form of its face. Knows no rule and no SQL."""
 
 import sys
 from collections.abc import Callable
@@ -20,16 +20,16 @@ _SENTENCES = {
     403: "You are not allowed to see this.",
     404: "There is nothing at this address.",
     500: "Something went wrong on our side. Nothing was changed.",
-    503: "The service cannot reach its database at the moment. Nothing was changed; please try again shortly.",
+    503: "The service cannot reach its database. Nothing was changed; please try again shortly.",
 }
 
-# SQLSTATEs that mean "not now" rather than "not this statement": connection failure (08), insufficient resources
-# (53), shutdown by the operator (57P). psycopg knows none when no server answered.
+# SQLSTATEs that mean "not now" rather than "not this statement": connection failure (08), insufficient
+# resources (53), shutdown by the operator (57P). psycopg knows none when no server answered.
 _AWAY = ("08", "53", "57P")
 
 
 def database_is_away(error: BaseException | None) -> bool:
-    """Whether the database itself is out of reach; a failed statement (a deadlock, a timeout) is something else."""
+    """Whether the database itself is out of reach; a failed statement (deadlock, timeout) is not that."""
     if isinstance(error, InterfaceError):
         return True
     if not isinstance(error, OperationalError):
@@ -64,9 +64,11 @@ def _page(sentence: str, reference: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Identity Hub</title>'
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}</style>"
+        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}"
+        "</style>"
         f"</head><body><main><h1>This did not work</h1><p>{escape(sentence)}</p>"
-        f'<p>Reference: <code>{escape(reference)}</code></p><p><a href="/">Start page</a></p></main></body></html>'
+        f"<p>Reference: <code>{escape(reference)}</code></p>"
+        '<p><a href="/">Start page</a></p></main></body></html>'
     )
 
 
@@ -99,5 +101,5 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django calls this inside its `except`: a middleware that lost the database (session, login) comes here."""
+    """Called inside Django's `except`: a middleware that lost the database (session, login) comes here."""
     return answer(request, 503 if database_is_away(sys.exc_info()[1]) else 500)

@@ -1,4 +1,4 @@
-"""Whether this process lives and whether it can serve. Knows the services it stands on, not what they hold."""
+"""Whether this process lives and whether it can serve. Knows what it stands on, not what that holds."""
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -24,7 +24,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when requests can be served, else 503. Without Redis the hub is degraded: jobs wait, SCIM and login work."""
+    """200 when requests can be served, else 503. Without Redis it is degraded: jobs wait, the rest works."""
     checks = {"database": _database(), "migrations": "unknown", "redis": _redis()}
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()

@@ -1,7 +1,7 @@
 """How this installation is set up. The only reader of the environment; knows no rule of the domain.
 
-`HUB_ENV` is `development` (default), `test` or `production`. Production takes every secret from the environment and
-refuses to start without one, naming it; development makes its own under `var/` at the first start.
+`HUB_ENV` is `development` (default), `test` or `production`. Production takes every secret from the
+environment and refuses to start without one, naming it; development makes its own under `var/`.
 """
 
 import json
@@ -31,7 +31,7 @@ def _words(name: str) -> list[str]:
 
 
 def database_from_url(url: str) -> dict[str, Any]:
-    """Django's entry for `postgres://user:password@host:port/name?option=value`; a socket folder goes in `?host=`."""
+    """Django's entry for `postgres://user:password@host:port/name?option=value` (`?host=`: a socket folder)."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with postgres://; the hub needs PostgreSQL.")
@@ -43,8 +43,8 @@ def database_from_url(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
         "PORT": str(parts.port or options.pop("port", "")),
-        # One connection per thread, kept: a new one per request costs more than the request. The health check (one
-        # round trip) makes the first request after a database restart succeed instead of one failure per thread.
+        # One connection per thread, kept: a new one per request costs more than the request. The health check
+        # (one round trip) spares every thread a failure after the database was restarted.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
@@ -70,6 +70,7 @@ DEBUG = _flag("HUB_DEBUG", False) and not HUB_PRODUCTION
 
 HUB_VAR = Path(env.get("HUB_VAR") or BASE_DIR / "var" / ("test" if HUB_ENV == "test" else "")).absolute()
 HUB_PORT = int(env.get("PORT") or 8000)
+HUB_DEMO_IDP_PORT = HUB_PORT + 1
 HUB_DEMO = _flag("DEMO", True) and not HUB_PRODUCTION
 
 _REQUIRED = (
@@ -118,7 +119,8 @@ else:
 # Older keys still verify what they signed while a new one takes over.
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS")
 
-HUB_PUBLIC_URL = (env.get("HUB_PUBLIC_URL") or f"http://localhost:{HUB_PORT}").rstrip("/")
+_here = None if env.get("PORT") else _services.get("HUB_PUBLIC_URL")
+HUB_PUBLIC_URL = (env.get("HUB_PUBLIC_URL") or _here or f"http://localhost:{HUB_PORT}").rstrip("/")
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 _HTTPS = HUB_PUBLIC_URL.startswith("https://")
 
@@ -147,6 +149,13 @@ INSTALLED_APPS = [
 ]
 if not HUB_PRODUCTION:
     INSTALLED_APPS.append("identity_hub.demo")
+
+WEB_BIND = env.get("WEB_BIND") or f"127.0.0.1:{HUB_PORT}"
+WEB_WORKERS = int(env.get("WEB_WORKERS") or 2)
+WEB_THREADS = int(env.get("WEB_THREADS") or 4)
+# Read by prometheus_client itself: a folder where the numbers of all web processes are added up.
+PROMETHEUS_MULTIPROC_DIR = env.get("PROMETHEUS_MULTIPROC_DIR") or ""
+
 # The floors arrive one after the other.
 INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app)]
 
@@ -293,7 +302,8 @@ if _HTTPS:
     SECURE_SSL_REDIRECT = _flag("SSL_REDIRECT", True)
     # Probes come from inside, without TLS.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
-if _flag("BEHIND_PROXY", False):
+BEHIND_PROXY = _flag("BEHIND_PROXY", False)
+if BEHIND_PROXY:
     # Only where a proxy always sets this header itself: otherwise a caller could claim to have come by TLS.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

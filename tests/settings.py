@@ -1,7 +1,7 @@
-"""The project's settings in the test environment, whatever the caller's environment says. Knows nothing else."""
+"""The settings in the test environment, whatever the caller's environment says. Knows nothing else."""
 
 import os
 
 os.environ["HUB_ENV"] = "test"
 
-from identity_hub.settings import *  # noqa: E402, F403 - the environment must be named first
+from identity_hub.settings import *  # noqa: F403 - the environment must be named first

@@ -1,4 +1,4 @@
-"""One log line per request: what was asked, what was answered, how long it took. Knows no body and no query string."""
+"""One log line per request: what was asked and answered, in what time. Knows no body and no query string."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A cache that may be absent: without Redis every look-up is a miss. Knows no key; never use it to keep a promise."""
+"""A cache that may be absent: without Redis every look-up misses. Knows no key and keeps no promise."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 _log = structlog.get_logger("identity_hub.cache")
 
-# After a failure Redis is left alone for so long, so that its absence costs one timeout and not one per request.
+# After a failure Redis is left alone for so long: its absence costs one timeout and not one per request.
 PAUSE_SECONDS = 5.0
 
 

@@ -1,10 +1,10 @@
-"""What every browser page of the hub promises the browser. Knows no page; a view may set its own policy first."""
+"""What the hub promises the browser with every page. Knows no page; a view may set its own policy first."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# No form-action: Chromium applies it to redirects that follow a form too, and the sign-in form ends at an IdP.
+# No form-action: Chromium applies it to redirects after a form too, and the sign-in form ends at an IdP.
 _PAGES = "; ".join(
     (
         "default-src 'self'",

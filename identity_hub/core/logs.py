@@ -1,4 +1,4 @@
-"""How a log line looks: JSON for machines, colours for a person. Knows no event and adds no fact but time and request."""
+"""How a log line looks: JSON for machines, plain columns for a person. Knows no event."""
 
 from typing import Any
 

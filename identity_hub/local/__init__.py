@@ -1,1 +1,1 @@
-"""A real PostgreSQL and a real Redis for a machine that has neither. Knows nothing of production, which refuses it."""
+"""A real PostgreSQL and Redis for a machine that has neither. Knows no production, which refuses it."""

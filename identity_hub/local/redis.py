@@ -39,8 +39,10 @@ class Redis:
             (self.folder / "dump.rdb").unlink(missing_ok=True)
         save = [""] if self.ephemeral else ["60", "1"]
         self.process = places.spawn(
-            [_program(), "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"]
-            + ["--dir", self.folder, "--save", *save],
+            [
+                *(_program(), "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"),
+                *("--dir", self.folder, "--save", *save),
+            ],
             stop_signal=signal.SIGTERM,
             log=self.log,
             lock=self.lock,
@@ -82,5 +84,6 @@ def _program() -> str:
     if found := shutil.which("redis-server"):
         return found
     raise places.LocalServiceError(
-        "No Redis: set REDIS_URL, install a redis-server, or use Python 3.11 or 3.12 on x86-64 (a wheel carries one).",
+        "No Redis: set REDIS_URL, install a redis-server, or use Python 3.11 or 3.12 on x86-64 "
+        "(there a wheel carries one).",
     )

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis around a command: `python -m identity_hub.local.services exec -- pytest`. Knows no command.
+"""PostgreSQL and Redis around a command: `python -m identity_hub.local.services exec -- pytest`.
 
 What DATABASE_URL or REDIS_URL name already is used as it is.
 """
@@ -19,7 +19,7 @@ from identity_hub.settings import HUB_PRODUCTION, HUB_VAR, env
 
 @contextmanager
 def running(folder: Path, *, ephemeral: bool, database: str = "identity_hub") -> Iterator[dict[str, str]]:
-    """Starts what the environment does not name; gives the environment that names both; ends it afterwards."""
+    """Starts what the environment does not name, gives the names of both, and ends it afterwards."""
     if HUB_PRODUCTION:
         raise places.LocalServiceError(
             "Production uses a PostgreSQL and a Redis of its own, named by their URLs."
@@ -64,7 +64,7 @@ def main() -> int:
                 child.terminate()
                 return child.wait()
     except places.LocalServiceError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command speaks to a terminal
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,0 +1,70 @@
+# Everything a person or CI does with the hub. `make run` and `make test` need nothing but Python 3.11+ and make.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+DEMO ?= 1
+WORKERS ?= 2
+ARGS ?=
+export PORT DEMO
+
+# 3.11 and 3.12 first: for them the Redis wheel exists. A name on the path may be a shim without a Python behind it.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python3.13; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+SERVICES := $(BIN)/python -m identity_hub.local.services exec
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+
+.PHONY: help install run test lint check demo bench requirements clean
+
+help:
+	@echo 'make run     the whole hub on this machine: PORT=8000, DEMO=0 leaves the demo out'
+	@echo 'make demo    plays the story against the running hub'
+	@echo 'make test    the tests, on a PostgreSQL and a Redis of their own: ARGS="-k name", WORKERS=2'
+	@echo 'make lint    format, ruff, mypy, import-linter, migrations complete'
+	@echo 'make check   lint and test'
+	@echo 'make bench   the benchmarks'
+
+$(VENV)/run.stamp: requirements.txt requirements-local.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed (on Debian with python3-venv).' >&2; exit 1; }
+	@echo 'Installing into $(VENV) ...'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements.txt -r requirements-local.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
+	@echo 'Installing test and lint tools ...'
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+install: $(VENV)/dev.stamp
+
+run: $(VENV)/run.stamp
+	@exec $(BIN)/python -m identity_hub.local.run
+
+demo: $(VENV)/run.stamp
+	@exec $(BIN)/python -m identity_hub.demo.story
+
+test: install
+	@exec $(SERVICES) -- $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(SERVICES) --name lint -- $(BIN)/python manage.py makemigrations --check --dry-run
+
+check: lint test
+
+bench: install
+	@exec $(SERVICES) --name bench --durable -- $(BIN)/python -m tests.benchmarks $(ARGS)
+
+requirements: install
+	for name in requirements requirements-local requirements-dev; do \
+		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+			--no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
