@@ -1,0 +1,141 @@
+"""The hub's one way out: fetches a document by its URL. Knows no tenant and no format."""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from django.conf import settings
+
+REDIRECTS = (301, 302, 303, 307, 308)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Refused(ValueError):
+    """The document was not fetched; `str()` is a sentence for the administrator who named the URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    url: str
+    """Where it was found, after redirects."""
+    content_type: str
+    body: bytes
+
+
+def fetch(
+    url: str,
+    *,
+    max_bytes: int = 2 * 1024 * 1024,
+    seconds: float = 15,
+    max_redirects: int = 3,
+    allow_private: bool | None = None,
+) -> Document:
+    """Answers the document at `url`, or raises `Refused`.
+
+    Each hop is resolved once and connected to that very address: a second look-up could be answered with an
+    inner address after the first one was judged (DNS rebinding). `allow_private` (default: everywhere but in
+    production) also allows plain http, for an IdP on the developer's own machine.
+    """
+    private = not settings.HUB_PRODUCTION if allow_private is None else allow_private
+    deadline = monotonic() + seconds
+    for _ in range(max_redirects + 1):
+        parts = _checked(url, private)
+        answer = _get(parts, _address(parts, private), max_bytes, deadline)
+        if isinstance(answer, Document):
+            return answer
+        url = urljoin(url, answer)
+    raise Refused(f"The address redirects more than {max_redirects} times.")
+
+
+def _checked(url: str, private: bool) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise Refused("This is not an address that can be fetched.") from None
+    if parts.scheme != "https" and not (private and parts.scheme == "http"):
+        raise Refused("The address must begin with https://.")
+    if not parts.hostname or parts.username or not url.isascii() or any(c <= " " for c in url):
+        raise Refused("This is not an address that can be fetched.")
+    return parts
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _address(parts: SplitResult, private: bool) -> str:
+    try:
+        found = socket.getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Refused(f"The name {parts.hostname} cannot be resolved.") from None
+    addresses = [str(sockaddr[0]) for *_, sockaddr in found]
+    # One inner address among public ones is refused too: which one is used is chance.
+    if not private and not all(_is_public(address) for address in addresses):
+        raise Refused(f"{parts.hostname} is a private address; production fetches from public ones only.")
+    return addresses[0]
+
+
+def _is_public(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if inner := ip.ipv4_mapped or ip.sixtofour:
+            return _is_public(str(inner))
+        if ip in _NAT64:
+            return _is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _get(parts: SplitResult, address: str, max_bytes: int, deadline: float) -> Document | str:
+    """The document, or where the server says it is."""
+    host, port = str(parts.hostname), _port(parts)
+    connection = http.client.HTTPConnection(host, port)
+    watchdog = None
+    try:
+        raw = socket.create_connection((address, port), timeout=_remaining(deadline))
+        if parts.scheme == "https":
+            raw = ssl.create_default_context().wrap_socket(raw, server_hostname=host)
+        connection.sock = raw
+        # A socket timeout only limits each read: a server that sends a byte a second would hold us for hours.
+        watchdog = threading.Timer(_remaining(deadline), _hang_up, (raw,))
+        watchdog.daemon = True
+        watchdog.start()
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", path, headers={"User-Agent": "identity-hub", "Accept-Encoding": "identity"})
+        response = connection.getresponse()
+        if response.status in REDIRECTS and response.headers.get("Location"):
+            return response.headers["Location"]
+        if response.status != 200:
+            raise Refused(f"{host} answered with status {response.status}.")
+        body = response.read(max_bytes + 1)
+        if len(body) > max_bytes:
+            raise Refused(f"The document is larger than {max_bytes // 1024} KiB.")
+        if response.length:  # what was announced and did not come
+            raise Refused(f"{host} did not send the whole document in time.")
+        return Document(url=parts.geturl(), content_type=response.headers.get("Content-Type", ""), body=body)
+    except ssl.SSLError as error:
+        raise Refused(f"The TLS connection to {host} failed ({error.reason or 'not verified'}).") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Refused(f"{host} could not be read ({type(error).__name__}).") from None
+    finally:
+        if watchdog:
+            watchdog.cancel()
+        connection.close()
+
+
+def _remaining(deadline: float) -> float:
+    remaining = deadline - monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return remaining
+
+
+def _hang_up(raw: socket.socket) -> None:
+    with suppress(OSError):  # closed already
+        raw.shutdown(socket.SHUT_RDWR)

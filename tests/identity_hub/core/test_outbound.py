@@ -1,0 +1,131 @@
+"""The way out: what it fetches, and what it will not be talked into."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from identity_hub.core import outbound
+
+
+@contextmanager
+def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *args: Any) -> None:
+            return
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}/"
+    finally:
+        listening.shutdown()
+        thread.join()
+        listening.server_close()
+
+
+def say(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def test_a_document_is_fetched_through_a_redirect() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path == "/":
+            say(handler, 302, Location="/metadata?x=1")
+        else:
+            say(handler, 200, b"<xml/>")
+
+    with server(answer) as url:
+        document = outbound.fetch(url)
+    assert (document.url, document.body) == (f"{url}metadata?x=1", b"<xml/>")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param(lambda h: say(h, 404), "status 404", id="an error of the server is an error"),
+        pytest.param(lambda h: say(h, 200, b"x" * 2000), "larger than 1 KiB", id="too much is refused"),
+        pytest.param(lambda h: say(h, 302, Location="/"), "redirects", id="a redirect loop ends"),
+        pytest.param(
+            lambda h: say(h, 302, Location="file:///etc/passwd"),
+            "must begin with https",
+            id="a redirect to another scheme is refused",
+        ),
+    ],
+)
+def test_a_bad_answer_is_refused(answer: Callable[[BaseHTTPRequestHandler], None], said: str) -> None:
+    with server(answer) as url, pytest.raises(outbound.Refused, match=said):
+        outbound.fetch(url, max_bytes=1024)
+
+
+def test_a_server_that_trickles_is_left_at_the_deadline() -> None:
+    gone = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        while not gone.wait(0.05):
+            try:
+                handler.wfile.write(b"x")
+            except OSError:
+                return
+
+    with server(answer) as url:
+        started = monotonic()
+        with pytest.raises(outbound.Refused):
+            outbound.fetch(url, seconds=0.5)
+        gone.set()
+    assert monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/",
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "https://",
+        "https://user@example.org/",
+        "https://example.org:x/",
+        "https://127.0.0.1/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[2002:a00:1::]/",
+        "https://0.0.0.0/",
+        "https://224.0.0.1/",
+        "https://2130706433/",
+    ],
+)
+def test_production_goes_nowhere_inside(url: str) -> None:
+    with pytest.raises(outbound.Refused):
+        outbound.fetch(url, allow_private=False, seconds=2)
+
+
+def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolver(host: str, port: int, **_: Any) -> list[Any]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in ("93.184.216.34", "10.0.0.1")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    with pytest.raises(outbound.Refused, match="private"):
+        outbound.fetch("https://idp.example.org/", allow_private=False)
