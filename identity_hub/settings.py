@@ -31,7 +31,7 @@ def _words(name: str) -> list[str]:
 
 
 def database_from_url(url: str) -> dict[str, Any]:
-    """Django's entry for `postgres://user:password@host:port/name?option=value` (`?host=`: a socket folder)."""
+    """Django's entry for `postgres://user:password@host:port/name?option=value`; `?host=` is a socket folder."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with postgres://; the hub needs PostgreSQL.")
