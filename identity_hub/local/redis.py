@@ -38,11 +38,9 @@ class Redis:
         if self.ephemeral:
             (self.folder / "dump.rdb").unlink(missing_ok=True)
         save = [""] if self.ephemeral else ["60", "1"]
+        options = ["--unixsocketperm", "700", "--dir", str(self.folder), "--save", *save]
         self.process = places.spawn(
-            [
-                *(_program(), "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"),
-                *("--dir", self.folder, "--save", *save),
-            ],
+            [_program(), "--port", "0", "--unixsocket", str(self.socket), *options],
             stop_signal=signal.SIGTERM,
             log=self.log,
             lock=self.lock,
