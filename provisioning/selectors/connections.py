@@ -5,7 +5,7 @@ The first two are look-ups that find a tenant instead of taking one; the third i
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -48,6 +48,7 @@ class Rules:
     digest_key: bytes
     policies: dict[UUID, Policy]
     precedence: dict[UUID, int]
+    last_push: dict[UUID, datetime | None]
 
 
 def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
@@ -71,7 +72,11 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
             ),
         )
     )
-    key = rows[0].tenant.digest_key if rows else Tenant.objects.values_list("digest_key", flat=True).get(pk=tenant_id)
+    key = (
+        rows[0].tenant.digest_key
+        if rows
+        else Tenant.objects.values_list("digest_key", flat=True).get(pk=tenant_id)
+    )
     return Rules(
         digest_key=bytes(key),
         policies={
@@ -89,4 +94,5 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
             for row in rows
         },
         precedence={row.pk: row.precedence for row in rows},
+        last_push={row.pk: row.last_push_at for row in rows},
     )

@@ -1,0 +1,368 @@
+"""Carries decisions out, in bulk: one statement or two for each kind of change, whatever their number.
+
+Knows the tables; decides nothing. `apply` runs inside the transaction and under the locks of `services.submit_many`.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import connection as database
+from django.db import models
+from django.db.models import F, Q
+
+from provisioning.decision.keys import fold
+from provisioning.decision.types import (
+    AccountFacts,
+    AddAlias,
+    CloseFinding,
+    CreateAccount,
+    CreateIdentity,
+    Decision,
+    DeleteAccount,
+    EndSessions,
+    LiftHold,
+    LinkAccount,
+    Observation,
+    OpenFinding,
+    Origin,
+    PlaceHold,
+    Profile,
+    RecordLogin,
+    Subject,
+    UpdateAccount,
+    UpdateIdentity,
+)
+from provisioning.digests import keyed
+from provisioning.load import PROFILE_FIELDS, Loaded, email_keys
+from provisioning.models import Account, Alias, Finding, Hold, Identity, Membership, Tombstone
+
+Row = TypeVar("Row", bound=models.Model)
+Message = tuple[str, dict[str, Any], UUID | None]
+
+# PostgreSQL takes 65,535 parameters a statement.
+_MAX_PARAMETERS = 60_000
+
+
+@dataclass(slots=True)
+class _Work:
+    """The changes of a batch, sorted by what they touch."""
+
+    identities: dict[UUID, Identity] = field(default_factory=dict)
+    accounts: dict[UUID, Account] = field(default_factory=dict)
+    account_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    identity_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    deleted: list[Tombstone] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    lifts: list[LiftHold] = field(default_factory=list)
+    ended: set[UUID] = field(default_factory=set)
+    aliases: list[Alias] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    closed: list[tuple[UUID, dict[str, Any]]] = field(default_factory=list)
+
+
+def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tuple[set[int], list[Message]]:
+    """Writes a batch's changes. Answers (positions that lost a race for a key, messages for the outbox).
+
+    A loser's changes are not written; it is to be decided again.
+    """
+    tenant_id = batch[0][0].tenant_id
+    lost = _insert_accounts(batch)
+    work = _Work()
+    for position, (observation, decision) in enumerate(batch):
+        if position not in lost:
+            for change in decision.changes:
+                _sort(work, change, observation, loaded)
+    _insert_identities(work)
+    _update(Account, tenant_id, work.account_fields)
+    _update(Identity, tenant_id, work.identity_fields)
+    _bury(tenant_id, work)
+    if work.lifts:
+        condition = Q(pk__in=[])
+        for lift in work.lifts:
+            one = Q(identity_id=lift.identity_id, kind=lift.kind.value)
+            if lift.source_account_id is not None:
+                one &= Q(source_account_id=lift.source_account_id)
+            condition |= one
+        Hold.objects.filter(condition, tenant_id=tenant_id).delete()
+    if work.holds:
+        Hold.objects.bulk_create(work.holds, ignore_conflicts=True)
+    if work.ended:
+        Identity.objects.filter(tenant_id=tenant_id, pk__in=work.ended).update(
+            session_epoch=F("session_epoch") + 1
+        )
+    if work.aliases:
+        Alias.objects.bulk_create(work.aliases, ignore_conflicts=True)
+    if work.findings:
+        Finding.objects.bulk_create(work.findings, ignore_conflicts=True)
+    for finding_id, values in work.closed:
+        Finding.objects.filter(tenant_id=tenant_id, pk=finding_id, status=Finding.Status.OPEN).update(
+            **values
+        )
+    messages: list[Message] = [
+        ("sessions.purge", {"identity": str(identity_id)}, tenant_id) for identity_id in sorted(work.ended)
+    ]
+    messages += [
+        ("finding.opened", {"finding": str(row.pk)}, tenant_id)
+        for row in work.findings
+        if row.severity == "high"
+    ]
+    return lost, messages
+
+
+def _insert_accounts(batch: Sequence[tuple[Observation, Decision]]) -> set[int]:
+    rows: list[Account] = []
+    owner: dict[UUID, int] = {}
+    for position, (observation, decision) in enumerate(batch):
+        for change in decision.changes:
+            if isinstance(change, CreateAccount):
+                rows.append(_account(change, observation))
+                owner[change.account_id] = position
+    won = insert_or_lose(Account, rows)
+    return {position for account_id, position in owner.items() if account_id not in won}
+
+
+def insert_or_lose(model: type[Row], rows: Sequence[Row]) -> set[Any]:
+    """Inserts what no unique constraint refuses; answers the primary keys that went in."""
+    columns = [f for f in model._meta.local_concrete_fields if not f.generated]
+    names = ", ".join(f'"{f.column}"' for f in columns)
+    one = f"({', '.join(['%s'] * len(columns))})"
+    won: set[Any] = set()
+    size = _MAX_PARAMETERS // len(columns)
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        statement = (
+            f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {", ".join([one] * len(part))} '
+            f"ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}"  # type: ignore[union-attr]
+        )
+        parameters = [
+            f.get_db_prep_save(getattr(row, f.attname), connection=database) for row in part for f in columns
+        ]
+        with database.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            won |= {key for (key,) in cursor.fetchall()}
+    return won
+
+
+def _account(change: CreateAccount, observation: Observation) -> Account:
+    at = observation.at
+    return Account(
+        id=change.account_id,
+        tenant_id=observation.tenant_id,
+        connection_id=change.connection_id,
+        identity_id=change.identity_id,
+        link_rule=change.rule.value if change.rule is not None and change.identity_id else "",
+        link_evidence=dict(change.evidence) if change.identity_id else {},
+        linked_at=at if change.identity_id else None,
+        origin=change.origin.value,
+        lifecycle_owner=change.origin.value,
+        confirmed_at=at if change.confirmed else None,
+        active=change.active,
+        user_name=change.user_name,
+        user_name_key=fold(change.user_name),
+        external_id=change.external_id,
+        asserted_key=change.asserted_key,
+        email_keys=email_keys(change.resource, change.emails),
+        resource=dict(change.resource),
+        assertion=dict(change.assertion),
+        created_at=at,
+        updated_at=at,
+        **_subject_columns(change.subject),
+    )
+
+
+def _subject_columns(subject: Subject | None) -> dict[str, str]:
+    return {
+        "subject_issuer": subject.issuer if subject else "",
+        "subject_format": subject.format if subject else "",
+        "subject_value": subject.value if subject else "",
+    }
+
+
+def _profile_columns(profile: Profile) -> dict[str, Any]:
+    columns = {name: getattr(profile, name) for name in PROFILE_FIELDS}
+    for name, value in columns.items():
+        limit = Identity._meta.get_field(name).max_length
+        columns[name] = value[:limit]
+    return columns | {
+        "user_name_key": fold(columns["user_name"]),
+        "email_key": fold(columns["email"]),
+    }
+
+
+def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) -> None:
+    tenant_id, at = observation.tenant_id, observation.at
+    match change:
+        case CreateAccount():
+            pass
+        case CreateIdentity():
+            work.identities[change.identity_id] = Identity(
+                id=change.identity_id,
+                tenant_id=tenant_id,
+                password="!",
+                created_at=at,
+                updated_at=at,
+                **_profile_columns(change.profile),
+            )
+        case UpdateIdentity():
+            columns = _profile_columns(change.profile)
+            known = loaded.identities.get(change.identity_id)
+            if known is not None and fold(known.profile.email) != columns["email_key"]:
+                columns["email_changed_at"] = at
+            work.identity_fields[change.identity_id] |= columns | {"updated_at": at}
+        case UpdateAccount():
+            facts = loaded.accounts[change.account_id]
+            work.account_fields[change.account_id] |= _account_columns(change, facts, at)
+        case LinkAccount():
+            work.account_fields[change.account_id] |= {
+                "identity_id": change.identity_id,
+                "link_rule": change.rule.value,
+                "link_evidence": dict(change.evidence),
+                "linked_at": at,
+            }
+        case DeleteAccount():
+            work.account_fields[change.account_id] |= {"deleted_at": at, "active": False, "updated_at": at}
+            work.deleted.append(_tombstone(change, observation, loaded))
+        case PlaceHold():
+            work.holds.append(
+                Hold(
+                    tenant_id=tenant_id,
+                    identity_id=change.identity_id,
+                    kind=change.kind.value,
+                    source_account_id=change.source_account_id,
+                    reason=change.reason[:500],
+                    placed_by=_by(observation),
+                    placed_at=at,
+                )
+            )
+        case LiftHold():
+            work.lifts.append(change)
+        case EndSessions():
+            work.ended.add(change.identity_id)
+        case AddAlias():
+            work.aliases.append(
+                Alias(
+                    tenant_id=tenant_id,
+                    identity_id=change.identity_id,
+                    account_id=change.account_id,
+                    kind=change.kind,
+                    value=change.value,
+                    value_key=fold(change.value),
+                    since=at,
+                )
+            )
+        case RecordLogin():
+            work.account_fields[change.account_id]["last_login_at"] = at
+            work.identity_fields[change.identity_id]["last_login"] = at
+        case OpenFinding():
+            work.findings.append(_finding(change, observation))
+        case CloseFinding():
+            status = Finding.Status.APPROVED if change.approved else Finding.Status.REJECTED
+            work.closed.append(
+                (
+                    change.finding_id,
+                    {
+                        "status": status,
+                        "decided_at": at,
+                        "decided_by": _by(observation),
+                        "decision_reason": observation.reason[:500],
+                    },
+                )
+            )
+        case _:
+            raise TypeError(f"no way to apply {type(change).__name__}")
+
+
+def _by(observation: Observation) -> str:
+    return f"{observation.actor.kind}:{observation.actor.id}"[:100]
+
+
+def _account_columns(change: UpdateAccount, facts: AccountFacts, at: datetime) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "active": change.active,
+        "user_name": change.user_name,
+        "user_name_key": fold(change.user_name),
+        "external_id": change.external_id,
+        "asserted_key": change.asserted_key,
+        "email_keys": email_keys(change.resource, change.emails),
+        "assertion": dict(change.assertion),
+        **_subject_columns(change.subject),
+    }
+    if change.confirmed and not facts.confirmed:
+        columns |= {"confirmed_at": at, "lifecycle_owner": Origin.SCIM.value}
+    if change.resource != facts.resource or change.external_id != facts.external_id:
+        columns |= {"resource": dict(change.resource), "version": facts.version + 1, "updated_at": at}
+    return columns
+
+
+def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) -> Tombstone:
+    facts = loaded.accounts[change.account_id]
+    key, where = loaded.rules.digest_key, facts.connection_id
+    subject = facts.subject if facts.subject is not None and facts.subject.is_key else None
+    return Tombstone(
+        id=facts.id,
+        tenant_id=observation.tenant_id,
+        connection_id=where,
+        identity_id=facts.identity_id,
+        external_id_digest=keyed(key, "external_id", where, facts.external_id) if facts.external_id else None,
+        user_name_digest=keyed(key, "user_name", where, fold(facts.user_name)),
+        subject_digest=keyed(key, "subject", where, f"{subject.issuer}\x00{subject.value}")
+        if subject
+        else None,
+        deleted_at=observation.at,
+        purge_after=observation.at + loaded.rules.policies[where].retention
+        if where in loaded.rules.policies
+        else observation.at,
+    )
+
+
+def _finding(change: OpenFinding, observation: Observation) -> Finding:
+    parts: Iterable[str] = (
+        change.kind,
+        str(change.account_id),
+        str(change.identity_id),
+        *sorted(str(candidate) for candidate in change.candidates),
+    )
+    return Finding(
+        tenant_id=observation.tenant_id,
+        connection_id=observation.connection_id,
+        account_id=change.account_id,
+        identity_id=change.identity_id,
+        kind=change.kind,
+        severity=change.severity.value,
+        candidates=[str(candidate) for candidate in change.candidates],
+        evidence=dict(change.evidence),
+        fingerprint=hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
+        opened_at=observation.at,
+    )
+
+
+def _insert_identities(work: _Work) -> None:
+    if work.identities:
+        Identity.objects.bulk_create(work.identities.values())
+
+
+def _update(model: type[models.Model], tenant_id: UUID, fields: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """Rows that change the same columns go together; there are few such shapes in any batch."""
+    shapes: dict[tuple[str, ...], list[models.Model]] = defaultdict(list)
+    for key, values in fields.items():
+        shapes[tuple(sorted(values))].append(model(pk=key, tenant_id=tenant_id, **values))
+    manager = model._default_manager
+    for names, rows in shapes.items():
+        if len(rows) == 1:
+            row = rows[0]
+            manager.filter(tenant_id=tenant_id, pk=row.pk).update(**fields[row.pk])
+        else:
+            manager.filter(tenant_id=tenant_id).bulk_update(rows, names, batch_size=500)
+
+
+def _bury(tenant_id: UUID, work: _Work) -> None:
+    if work.deleted:
+        Tombstone.objects.bulk_create(work.deleted, ignore_conflicts=True)
+        Membership.objects.filter(
+            tenant_id=tenant_id, account_id__in=[row.pk for row in work.deleted]
+        ).delete()

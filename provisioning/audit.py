@@ -1,0 +1,206 @@
+"""The one way into the audit. Knows how a decision is told without a personal value, and stores those apart."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from provisioning.decision.keys import fold
+from provisioning.decision.types import (
+    AccountFacts,
+    Actor,
+    AddAlias,
+    Change,
+    CreateAccount,
+    CreateIdentity,
+    Decision,
+    IdentityFacts,
+    Observation,
+    UpdateAccount,
+    UpdateIdentity,
+)
+from provisioning.digests import keyed
+from provisioning.models import AuditRecord, AuditValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One audit row to be, with the values that go to the side table."""
+
+    record: AuditRecord
+    values: Mapping[str, Any]
+
+
+def write(entries: Sequence[Entry]) -> list[int]:
+    """Writes rows and their values in two statements; answers the rows' ids in order."""
+    if not entries:
+        return []
+    records = AuditRecord.objects.bulk_create([entry.record for entry in entries])
+    AuditValue.objects.bulk_create(
+        AuditValue(
+            record_id=record.pk,
+            tenant_id=record.tenant_id,
+            identity_id=record.identity_id,
+            values=entry.values,
+        )
+        for record, entry in zip(records, entries, strict=True)
+        if entry.values
+    )
+    return [record.pk for record in records]
+
+
+def record(
+    *,
+    tenant_id: UUID | None,
+    at: datetime,
+    actor: Actor,
+    channel: str,
+    intent: str,
+    reason: str,
+    verdict: str = "applied",
+    request_id: str = "",
+    connection_id: UUID | None = None,
+    account_id: UUID | None = None,
+    identity_id: UUID | None = None,
+    object_id: UUID | None = None,
+    changes: Iterable[Mapping[str, Any]] = (),
+    values: Mapping[str, Any] | None = None,
+) -> int:
+    """One row for an act that is no decision about a person: configuration, a group, a run."""
+    row = AuditRecord(
+        tenant_id=tenant_id,
+        at=at,
+        request_id=request_id,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        channel=channel,
+        intent=intent,
+        verdict=verdict,
+        reason=reason,
+        connection_id=connection_id,
+        account_id=account_id,
+        identity_id=identity_id,
+        object_id=object_id,
+        changes=list(changes),
+    )
+    return write([Entry(record=row, values=values or {})])[0]
+
+
+def of_decision(
+    observation: Observation,
+    decision: Decision,
+    accounts: Mapping[UUID, AccountFacts],
+    identities: Mapping[UUID, IdentityFacts],
+    digest_key: bytes,
+) -> Entry:
+    """How one decision is told: what changed by name and id, and the values before and after beside it."""
+    told: list[dict[str, Any]] = []
+    values: dict[str, Any] = {}
+    for change in decision.changes:
+        line, aside = tell(change, accounts, identities)
+        told.append(line)
+        if aside:
+            values.setdefault(line["change"], {}).update(aside)
+    if decision.detail:
+        told.append({"change": "detail", **decision.detail})
+    if observation.reason:
+        values["reason"] = observation.reason
+    return Entry(
+        record=AuditRecord(
+            tenant_id=observation.tenant_id,
+            at=observation.at,
+            request_id=observation.request_id,
+            actor_kind=observation.actor.kind,
+            actor_id=observation.actor.id,
+            channel=observation.channel,
+            intent=observation.intent,
+            situation=decision.situation,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            connection_id=observation.connection_id,
+            account_id=decision.account_id,
+            identity_id=decision.identity_id,
+            object_id=observation.finding_id,
+            changes=told,
+            digests=_digests(observation, digest_key),
+        ),
+        values=values,
+    )
+
+
+def tell(
+    change: Change, accounts: Mapping[UUID, AccountFacts], identities: Mapping[UUID, IdentityFacts]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what the audit row says of a change: ids, names, codes; the personal values before and after)."""
+    line: dict[str, Any] = {"change": type(change).__name__}
+    before: Any
+    after: Any
+    match change:
+        case CreateAccount() | UpdateAccount():
+            known = accounts.get(change.account_id)
+            before, after = (known.resource if known else {}), change.resource
+            said = (known.assertion if known else {}), change.assertion
+            line["attributes"] = _differing(before, after) + [f"assertion.{n}" for n in _differing(*said)]
+            for name in ("active", "confirmed", "external_id", "user_name", "subject", "asserted_key"):
+                if known is None or getattr(known, name) != getattr(change, name):
+                    line.setdefault("fields", []).append(name)
+            aside = _sides(before, after)
+        case CreateIdentity() | UpdateIdentity():
+            shown = identities.get(change.identity_id)
+            before = _profile(shown.profile) if shown else {}
+            after = _profile(change.profile)
+            line["attributes"] = _differing(before, after)
+            aside = _sides(before, after)
+        case AddAlias():
+            line["kind"] = change.kind
+            aside = {"alias": {change.kind: change.value}}
+        case _:
+            for field in fields(change):
+                if field.name not in ("evidence", "reason"):
+                    line[field.name] = _plain(getattr(change, field.name))
+            aside = {}
+    for name in ("account_id", "identity_id"):
+        if (value := getattr(change, name, None)) is not None:
+            line[name] = str(value)
+    return line, aside
+
+
+def _profile(profile: Any) -> dict[str, str]:
+    return {f.name: value for f in fields(profile) if (value := getattr(profile, f.name))}
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return sorted(
+        name
+        for name in before.keys() | after.keys()
+        if before.get(name) != after.get(name) and name != "schemas"
+    )
+
+
+def _sides(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    names = _differing(before, after)
+    return {
+        "before": {name: before[name] for name in names if name in before},
+        "after": {name: after[name] for name in names if name in after},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _digests(observation: Observation, digest_key: bytes) -> list[str]:
+    """By these a person's rows are still found when the person's values are gone."""
+    names = {fold(name) for name in (observation.user_name, *observation.login_names) if name}
+    found = {keyed(digest_key, "user_name", observation.connection_id, name).hex() for name in names}
+    if observation.external_id:
+        found.add(keyed(digest_key, "external_id", observation.connection_id, observation.external_id).hex())
+    return sorted(found)

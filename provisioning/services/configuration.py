@@ -1,0 +1,376 @@
+"""Writes of what administrators set up: tenants, connections, tokens, local identities, entitlements."""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models import F
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning import audit
+from provisioning.decision.keys import fold
+from provisioning.decision.types import Actor, Channel
+from provisioning.models import (
+    Connection,
+    ConnectionDomain,
+    DirectoryGroup,
+    Entitlement,
+    EntitlementMapping,
+    Identity,
+    ScimToken,
+    Tenant,
+    TenantDomain,
+)
+from provisioning.selectors.tokens import digest
+
+TOKEN_BYTES = 32
+TOKEN_PREFIX = "hub_"
+DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+CHANGEABLE = frozenset(
+    {
+        "name",
+        "status",
+        "preset",
+        "idp_metadata",
+        "idp_entity_id",
+        "attribute_map",
+        "user_name_attribute",
+        "external_id_attribute",
+        "required_attributes",
+        "jit",
+        "precedence",
+        "unknown_member",
+        "trusted_email",
+        "trusted_hr_number",
+        "scim_enabled",
+        "retention_days",
+        "jit_grace_days",
+        "jit_idle_grace_days",
+    }
+)
+
+
+class Invalid(ValueError):
+    """What an administrator asked for cannot be; `field` names what to mend, the message says how."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+def create_tenant(*, slug: str, name: str, actor: Actor, domains: Iterable[str] = ()) -> Tenant:
+    """A tenant with the domains that the operator vouches for."""
+    with transaction.atomic():
+        tenant = Tenant(slug=slug, name=name)
+        _save_new(tenant, "slug", "This short name is taken.")
+        _record(tenant.pk, actor, "tenant:created", object_id=tenant.pk)
+        for domain in domains:
+            add_domain(tenant=tenant, domain=domain, how="operator", actor=actor)
+    return tenant
+
+
+def change_tenant(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
+    with transaction.atomic():
+        tenant.name = name
+        _checked(tenant)
+        tenant.save(update_fields=["name"])
+        _record(tenant.pk, actor, "tenant:changed", object_id=tenant.pk, fields=["name"])
+    return tenant
+
+
+def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor) -> TenantDomain:
+    """A verified domain; `how` says by whose word (`operator`, `superuser`, `dns`)."""
+    domain = domain.strip().lower().rstrip(".")
+    if not DOMAIN.fullmatch(domain):
+        raise Invalid("domain", f"{domain!r} is not a domain name.")
+    with transaction.atomic():
+        known = TenantDomain.objects.filter(tenant=tenant, domain=domain).first()
+        if known is not None and known.verified_at is not None:
+            return known
+        row = known or TenantDomain(tenant=tenant, domain=domain)
+        row.verified_at, row.verified_how = now(), how
+        _save_new(row, "domain", "Another tenant has verified this domain.")
+        _record(tenant.pk, actor, "tenant:domain-verified", object_id=row.pk)
+    return row
+
+
+def create_connection(
+    *,
+    tenant: Tenant,
+    name: str,
+    actor: Actor,
+    idp_metadata: str = "",
+    jit: str = "off",
+    domains: Iterable[str] | None = None,
+    status: str = "draft",
+    **fields: Any,
+) -> Connection:
+    """A connection that may speak for `domains` (verified ones of the tenant; None means all of them)."""
+    with transaction.atomic():
+        row = Connection(tenant=tenant, name=name, idp_metadata=idp_metadata, jit=jit, status=status)
+        for field, value in _allowed(fields).items():
+            setattr(row, field, value)
+        _save_new(row, "name", "The tenant has a connection of this name.")
+        _grant(row, domains)
+        _record(tenant.pk, actor, "connection:created", connection_id=row.pk, object_id=row.pk)
+    return row
+
+
+def change_connection(
+    *,
+    connection: Connection,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    reason: str = "",
+    domains: Iterable[str] | None = None,
+) -> Connection:
+    """Changes some fields, and with `domains` the whole list of granted domains."""
+    with transaction.atomic():
+        row = Connection.objects.select_for_update().get(pk=connection.pk, tenant_id=connection.tenant_id)
+        changed = sorted(field for field, value in _allowed(changes).items() if getattr(row, field) != value)
+        for field in changed:
+            setattr(row, field, changes[field])
+        _checked(row)
+        row.config_version = F("config_version") + 1
+        _saved(row, "name", "The tenant has a connection of this name.")
+        row.refresh_from_db()
+        if domains is not None:
+            _grant(row, domains)
+            changed.append("domains")
+        _record(
+            row.tenant_id,
+            actor,
+            "connection:changed",
+            connection_id=row.pk,
+            object_id=row.pk,
+            fields=changed,
+            reason=reason,
+        )
+    return row
+
+
+def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    if strange := sorted(set(fields) - CHANGEABLE):
+        raise Invalid(strange[0], f"A connection has no changeable field {strange[0]!r}.")
+    return fields
+
+
+def _grant(connection: Connection, domains: Iterable[str] | None) -> None:
+    verified = {
+        row.domain: row
+        for row in TenantDomain.objects.filter(tenant_id=connection.tenant_id, verified_at__isnull=False)
+    }
+    wanted = set(verified) if domains is None else {domain.strip().lower() for domain in domains}
+    if foreign := sorted(wanted - set(verified)):
+        raise Invalid("domains", f"{foreign[0]!r} is not a verified domain of the tenant.")
+    grants = ConnectionDomain.objects.filter(tenant_id=connection.tenant_id, connection=connection)
+    grants.exclude(domain__domain__in=wanted).delete()
+    ConnectionDomain.objects.bulk_create(
+        [
+            ConnectionDomain(tenant_id=connection.tenant_id, connection=connection, domain=verified[domain])
+            for domain in sorted(wanted)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def issue_token(
+    *, connection: Connection, actor: Actor, days: int | None = None, name: str = ""
+) -> tuple[ScimToken, str]:
+    """A bearer token of 256 random bits. The secret is in the answer and nowhere else."""
+    if days is not None and days < 1:
+        raise Invalid("days", "A token lives for one day at least.")
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    expires_at: datetime | None = now() + timedelta(days=days) if days is not None else None
+    with transaction.atomic():
+        token = ScimToken.objects.create(
+            tenant_id=connection.tenant_id,
+            connection=connection,
+            name=name,
+            prefix=secret[:12],
+            digest=digest(secret),
+            expires_at=expires_at,
+        )
+        _record(connection.tenant_id, actor, "token:issued", connection_id=connection.pk, object_id=token.pk)
+    return token, secret
+
+
+def revoke_token(*, token: ScimToken, actor: Actor, reason: str = "") -> None:
+    """From the next request on the token is unknown."""
+    with transaction.atomic():
+        revoked = ScimToken.objects.filter(
+            pk=token.pk, tenant_id=token.tenant_id, revoked_at__isnull=True
+        ).update(revoked_at=now())
+        if revoked:
+            _record(
+                token.tenant_id,
+                actor,
+                "token:revoked",
+                connection_id=token.connection_id,
+                object_id=token.pk,
+                reason=reason,
+            )
+
+
+def create_local_identity(
+    *,
+    login_name: str,
+    password: str,
+    actor: Actor,
+    tenant: Tenant | None = None,
+    display_name: str = "",
+    superuser: bool = False,
+    tenant_administrator: bool = False,
+    break_glass: bool = False,
+) -> Identity:
+    """An identity that signs in with a password of the hub's own and obeys no IdP."""
+    login_name = login_name.strip()
+    if not login_name:
+        raise Invalid("login_name", "A local identity needs a name to sign in with.")
+    if len(password) < 12:
+        raise Invalid("password", "A password has at least 12 characters.")
+    with transaction.atomic():
+        row = Identity(
+            tenant=None if superuser else tenant,
+            local=True,
+            break_glass=break_glass,
+            login_name=login_name,
+            user_name=login_name,
+            user_name_key=fold(login_name),
+            display_name=display_name,
+            is_superuser=superuser,
+            is_tenant_administrator=tenant_administrator,
+        )
+        row.set_password(password)
+        _save_new(row, "login_name", "This name is taken.")
+        _record(row.tenant_id, actor, "identity:local-created", identity_id=row.pk)
+    return row
+
+
+def set_password(*, identity: Identity, password: str, actor: Actor) -> None:
+    """A new password for a local identity; its sessions end with the old one."""
+    if not identity.local:
+        raise Invalid("password", "Only a local identity has a password.")
+    if len(password) < 12:
+        raise Invalid("password", "A password has at least 12 characters.")
+    with transaction.atomic():
+        identity.set_password(password)
+        identity.save(update_fields=["password"])
+        _record(identity.tenant_id, actor, "identity:password-set", identity_id=identity.pk)
+
+
+def create_entitlement(
+    *,
+    tenant: Tenant,
+    name: str,
+    actor: Actor,
+    kind: str = "role",
+    description: str = "",
+    grants_staff: bool = False,
+) -> Entitlement:
+    """A role or group of the hub. Only an installation superuser's act may let it administer the tenant."""
+    if grants_staff and not _is_superuser(actor):
+        raise Invalid("grants_staff", "Only an installation superuser can do that.")
+    with transaction.atomic():
+        row = Entitlement(
+            tenant=tenant, name=name, kind=kind, description=description, grants_staff=grants_staff
+        )
+        _save_new(row, "name", "The tenant has an entitlement of this name.")
+        _record(tenant.pk, actor, "entitlement:created", object_id=row.pk)
+    return row
+
+
+def map_entitlement(*, entitlement: Entitlement, group: DirectoryGroup, actor: Actor) -> EntitlementMapping:
+    """From now on the group's live members hold the entitlement."""
+    if entitlement.tenant_id != group.tenant_id:
+        raise Invalid("group", "The group belongs to another tenant.")
+    if entitlement.grants_staff and not _is_superuser(actor):
+        raise Invalid("entitlement", "Only an installation superuser can map staff rights.")
+    with transaction.atomic():
+        row, created = EntitlementMapping.objects.get_or_create(
+            tenant_id=entitlement.tenant_id, entitlement=entitlement, group=group
+        )
+        if created:
+            _record(
+                entitlement.tenant_id,
+                actor,
+                "entitlement:mapped",
+                connection_id=group.connection_id,
+                object_id=row.pk,
+            )
+    return row
+
+
+def unmap_entitlement(*, mapping: EntitlementMapping, actor: Actor) -> None:
+    """From now on the group gives the entitlement to nobody."""
+    with transaction.atomic():
+        key, tenant_id = mapping.pk, mapping.tenant_id
+        mapping.delete()
+        _record(tenant_id, actor, "entitlement:unmapped", object_id=key)
+
+
+def _is_superuser(actor: Actor) -> bool:
+    if actor.kind == "command":
+        return True
+    return (
+        actor.kind == "identity"
+        and Identity.objects.with_state().filter(pk=UUID(actor.id), is_superuser=True, enabled=True).exists()
+    )
+
+
+def _checked(row: models.Model) -> None:
+    """Field by field; what only the database knows (uniqueness) is its answer at the INSERT."""
+    try:
+        row.clean_fields()
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise Invalid(field, messages[0]) from None
+
+
+def _save_new(row: models.Model, field: str, taken: str) -> None:
+    _checked(row)
+    _saved(row, field, taken)
+
+
+def _saved(row: models.Model, field: str, taken: str) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:
+        raise Invalid(field, taken) from None
+
+
+def _record(
+    tenant_id: UUID | None,
+    actor: Actor,
+    code: str,
+    *,
+    connection_id: UUID | None = None,
+    identity_id: UUID | None = None,
+    object_id: UUID | None = None,
+    fields: Iterable[str] = (),
+    reason: str = "",
+) -> None:
+    changed = list(fields)
+    audit.record(
+        tenant_id=tenant_id,
+        at=now(),
+        actor=actor,
+        channel=Channel.ADMIN,
+        intent="configure",
+        reason=code,
+        request_id=current_request_id(),
+        connection_id=connection_id,
+        identity_id=identity_id,
+        object_id=object_id,
+        changes=[{"change": "configuration", "fields": changed}] if changed else [],
+        values={"reason": reason} if reason else None,
+    )

@@ -1,0 +1,260 @@
+"""Writes of directory groups. Each costs what it changes, never what the group holds."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import connection as database
+
+from identity_hub.core.ids import new_id
+from provisioning import audit
+from provisioning.apply import insert_or_lose
+from provisioning.decision.keys import fold
+from provisioning.decision.reasons import Reason
+from provisioning.decision.types import (
+    Channel,
+    GroupObservation,
+    Intent,
+    Outcome,
+    Severity,
+    Situation,
+    Verdict,
+)
+from provisioning.models import Account, DirectoryGroup, Finding, Membership
+
+from .submission import retrying
+
+SHOWN_UNKNOWN = 5
+"""How many unknown members a refusal names."""
+
+
+def submit_group(observation: GroupObservation, *, skip_unknown: bool = False) -> Outcome:
+    """Creates, changes or deletes one group, whole or not at all.
+
+    An unknown member refuses the request (`group:member-unknown`, row 32), or with `skip_unknown` is left out
+    with a finding.
+    """
+    work = {Intent.CREATE: _create, Intent.UPDATE: _update, Intent.DELETE: _delete}[observation.intent]
+    return retrying(lambda: work(observation, skip_unknown))
+
+
+def _create(observation: GroupObservation, skip_unknown: bool) -> Outcome:
+    wanted, unknown = _members(observation, observation.add)
+    if unknown and not skip_unknown:
+        return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, None, unknown)
+    group = DirectoryGroup(
+        id=observation.group_id or new_id(),
+        tenant_id=observation.tenant_id,
+        connection_id=observation.connection_id,
+        display_name=observation.display_name or "",
+        display_name_key=fold(observation.display_name or ""),
+        external_id=observation.external_id,
+        resource=dict(observation.resource or {}),
+        created_at=observation.at,
+        updated_at=observation.at,
+    )
+    if not insert_or_lose(DirectoryGroup, [group]):
+        return _refused(observation, Reason.GROUP_EXTERNAL_ID_TAKEN, None)
+    added = _join(observation, group.pk, wanted)
+    _report_unknown(observation, group.pk, unknown)
+    return _applied(observation, Reason.GROUP_CREATED, group.pk, 1, added, 0, ["displayName"], created=True)
+
+
+def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
+    group = _locked(observation)
+    if group is None:
+        return _refused(observation, Reason.GROUP_UNKNOWN, None)
+    if observation.expected_version is not None and observation.expected_version != group.version:
+        return Outcome(verdict=Verdict.STALE, situation=Situation.STALE, reason=Reason.GROUP_STALE)
+    wanted, unknown = _members(observation, observation.add)
+    if unknown and not skip_unknown:
+        return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, group.pk, unknown)
+    fields = _changed_fields(observation, group)
+    if "external_id" in fields and fields["external_id"] is not None:
+        others = DirectoryGroup.objects.filter(
+            tenant_id=observation.tenant_id,
+            connection_id=observation.connection_id,
+            external_id=fields["external_id"],
+        )
+        if others.exclude(pk=group.pk).exists():
+            return _refused(observation, Reason.GROUP_EXTERNAL_ID_TAKEN, group.pk)
+    removed = _leave(observation, group.pk, wanted)
+    added = _join(observation, group.pk, wanted)
+    _report_unknown(observation, group.pk, unknown)
+    if not (fields or added or removed):
+        return Outcome(
+            verdict=Verdict.UNCHANGED,
+            situation=Situation.LINKED,
+            reason=Reason.GROUP_UNCHANGED,
+            account_id=group.pk,
+            version=group.version,
+        )
+    version = group.version + 1
+    DirectoryGroup.objects.filter(tenant_id=observation.tenant_id, pk=group.pk).update(
+        version=version, updated_at=observation.at, **fields
+    )
+    return _applied(observation, Reason.GROUP_UPDATED, group.pk, version, added, removed, sorted(fields))
+
+
+def _delete(observation: GroupObservation, skip_unknown: bool) -> Outcome:
+    group = _locked(observation)
+    if group is None:
+        return _refused(observation, Reason.GROUP_UNKNOWN, None)
+    if observation.expected_version is not None and observation.expected_version != group.version:
+        return Outcome(verdict=Verdict.STALE, situation=Situation.STALE, reason=Reason.GROUP_STALE)
+    removed = _execute(
+        "DELETE FROM provisioning_membership WHERE tenant_id = %s AND group_id = %s",
+        [observation.tenant_id, group.pk],
+    )
+    group.delete()
+    return _applied(observation, Reason.GROUP_DELETED, group.pk, group.version, 0, removed, [])
+
+
+def _locked(observation: GroupObservation) -> DirectoryGroup | None:
+    # Two PATCHes of one group at once must both count: the second waits here and sees the first.
+    return (
+        DirectoryGroup.objects.select_for_update(no_key=True)
+        .filter(
+            tenant_id=observation.tenant_id,
+            connection_id=observation.connection_id,
+            pk=observation.group_id,
+        )
+        .first()
+    )
+
+
+def _changed_fields(observation: GroupObservation, group: DirectoryGroup) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if observation.display_name is not None and observation.display_name != group.display_name:
+        fields |= {
+            "display_name": observation.display_name,
+            "display_name_key": fold(observation.display_name),
+        }
+    if observation.set_external_id and observation.external_id != group.external_id:
+        fields["external_id"] = observation.external_id
+    if observation.resource is not None and dict(observation.resource) != group.resource:
+        fields["resource"] = dict(observation.resource)
+    return fields
+
+
+def _members(observation: GroupObservation, ids: tuple[UUID, ...]) -> tuple[list[UUID], list[UUID]]:
+    """(those that are live accounts of this connection, those that are not)."""
+    if not ids:
+        return [], []
+    live = set(
+        Account.objects.filter(
+            tenant_id=observation.tenant_id,
+            connection_id=observation.connection_id,
+            deleted_at__isnull=True,
+            pk__in=ids,
+        ).values_list("pk", flat=True)
+    )
+    wanted = list(dict.fromkeys(ids))
+    return [key for key in wanted if key in live], [key for key in wanted if key not in live]
+
+
+def _join(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> int:
+    if not wanted:
+        return 0
+    return _execute(
+        "INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since) "
+        "SELECT %s, %s, k.id, %s FROM unnest(%s::uuid[]) AS k (id) ON CONFLICT DO NOTHING",
+        [observation.tenant_id, group_id, observation.at, wanted],
+    )
+
+
+def _leave(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> int:
+    scope = "DELETE FROM provisioning_membership WHERE tenant_id = %s AND group_id = %s "
+    if observation.replace_members:
+        statement, ids = scope + "AND account_id <> ALL(%s)", wanted
+    elif observation.remove:
+        statement, ids = scope + "AND account_id = ANY(%s)", list(observation.remove)
+    else:
+        return 0
+    return _execute(statement, [observation.tenant_id, group_id, ids])
+
+
+def _execute(statement: str, parameters: list[Any]) -> int:
+    with database.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list[UUID]) -> None:
+    if unknown:
+        Finding.objects.bulk_create(
+            [
+                Finding(
+                    tenant_id=observation.tenant_id,
+                    connection_id=observation.connection_id,
+                    kind="group:member-unknown",
+                    severity=Severity.LOW.value,
+                    evidence={"group": str(group_id), "account": str(account_id)},
+                    fingerprint=f"{group_id.hex}{account_id.hex}",
+                    opened_at=observation.at,
+                )
+                for account_id in unknown
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def _applied(
+    observation: GroupObservation,
+    reason: Reason,
+    group_id: UUID,
+    version: int,
+    added: int,
+    removed: int,
+    fields: list[str],
+    created: bool = False,
+) -> Outcome:
+    change: dict[str, Any] = {"change": "group", "fields": fields, "added": added, "removed": removed}
+    if observation.intent is not Intent.DELETE and (observation.add or observation.remove):
+        change["members"] = [str(key) for key in (*observation.add, *observation.remove)][:100]
+    audit_id = _record(observation, reason, Verdict.APPLIED, group_id, [change])
+    return Outcome(
+        verdict=Verdict.APPLIED,
+        situation=Situation.UNMATCHED if created else Situation.LINKED,
+        reason=reason,
+        account_id=group_id,
+        created=created,
+        version=version,
+        audit_id=audit_id,
+    )
+
+
+def _refused(
+    observation: GroupObservation, reason: Reason, group_id: UUID | None, unknown: list[UUID] | None = None
+) -> Outcome:
+    detail = {"members": ", ".join(str(key) for key in unknown[:SHOWN_UNKNOWN])} if unknown else {}
+    audit_id = _record(observation, reason, Verdict.REFUSED, group_id, [{"change": "detail", **detail}])
+    return Outcome(
+        verdict=Verdict.REFUSED,
+        situation=Situation.UNMATCHED if group_id is None else Situation.COLLISION,
+        reason=reason,
+        account_id=group_id,
+        audit_id=audit_id,
+        detail=detail,
+    )
+
+
+def _record(
+    observation: GroupObservation,
+    reason: Reason,
+    verdict: Verdict,
+    group_id: UUID | None,
+    changes: list[dict[str, Any]],
+) -> int:
+    return audit.record(
+        tenant_id=observation.tenant_id,
+        at=observation.at,
+        actor=observation.actor,
+        channel=Channel.SCIM,
+        intent=observation.intent,
+        verdict=verdict,
+        reason=reason,
+        request_id=observation.request_id,
+        connection_id=observation.connection_id,
+        object_id=group_id or observation.group_id,
+        changes=changes,
+    )

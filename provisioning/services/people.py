@@ -1,0 +1,105 @@
+"""An administrator's acts on one identity. Each is an observation like any other."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning import audit, outbox
+from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
+from provisioning.models import Identity, Session
+
+from .submission import submit
+
+
+def observe(
+    *,
+    tenant_id: UUID,
+    intent: Intent,
+    actor: Actor,
+    reason: str,
+    connection_id: UUID | None = None,
+    account_id: UUID | None = None,
+    identity_id: UUID | None = None,
+    **fields: Any,
+) -> Outcome:
+    return submit(
+        Observation(
+            channel=Channel.ADMIN,
+            intent=intent,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            at=now(),
+            actor=actor,
+            request_id=current_request_id(),
+            account_id=account_id,
+            target_identity_id=identity_id,
+            reason=reason,
+            **fields,
+        )
+    )
+
+
+def place_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
+    """Keeps somebody out and ends the sessions; only an administrator lifts it again."""
+    return observe(
+        tenant_id=_tenant(identity),
+        intent=Intent.DISABLE,
+        identity_id=identity.pk,
+        hold=kind,
+        reason=reason,
+        actor=actor,
+    )
+
+
+def lift_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
+    """Lifts every hold of one kind; what another kind holds stays held."""
+    return observe(
+        tenant_id=_tenant(identity),
+        intent=Intent.ENABLE,
+        identity_id=identity.pk,
+        hold=kind,
+        reason=reason,
+        actor=actor,
+    )
+
+
+def _tenant(identity: Identity) -> UUID:
+    if identity.tenant_id is None:
+        raise ValueError("an installation superuser belongs to no tenant")
+    return identity.tenant_id
+
+
+def end_sessions(*, identity: Identity, reason: str, actor: Actor) -> None:
+    """Ends every session of an identity at its next request, without a hold."""
+    with transaction.atomic():
+        Identity.objects.filter(pk=identity.pk, tenant_id=identity.tenant_id).update(
+            session_epoch=F("session_epoch") + 1
+        )
+        _record(identity, "identity:sessions-ended", actor, reason)
+        outbox.enqueue([("sessions.purge", {"identity": str(identity.pk)}, identity.tenant_id)])
+
+
+def end_session(*, session: Session, actor: Actor) -> None:
+    with transaction.atomic():
+        identity = session.identity
+        session.delete()
+        if identity is not None:
+            _record(identity, "identity:session-ended", actor, "")
+
+
+def _record(identity: Identity, code: str, actor: Actor, reason: str) -> None:
+    audit.record(
+        tenant_id=identity.tenant_id,
+        at=now(),
+        actor=actor,
+        channel=Channel.ADMIN,
+        intent="end-sessions",
+        reason=code,
+        request_id=current_request_id(),
+        identity_id=identity.pk,
+        values={"reason": reason} if reason else None,
+    )

@@ -1,0 +1,48 @@
+"""How a session of a person begins. It ends by its row, by the epoch, or by whatever disables the identity."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest
+
+from identity_hub.core.clock import now
+from provisioning.models import Identity
+from provisioning.sessions import FACTS
+
+
+def open(  # noqa: A001 - read as sessions.open
+    request: HttpRequest,
+    *,
+    tenant_id: UUID,
+    identity_id: UUID,
+    connection_id: UUID,
+    account_id: UUID,
+    session_index: str = "",
+    not_on_or_after: datetime | None = None,
+) -> bool:
+    """Signs an admitted identity in; False when it was disabled between the decision and now.
+
+    The session lasts no longer than the IdP's SessionNotOnOrAfter (SAML core 2.7.2).
+    """
+    identity = Identity.objects.with_state().filter(tenant_id=tenant_id, pk=identity_id, enabled=True).first()
+    if identity is None:
+        return False
+    at = now()
+    request.session.flush()
+    request.session[FACTS] = {
+        "tenant_id": str(tenant_id),
+        "connection_id": str(connection_id),
+        "account_id": str(account_id),
+        "session_index": session_index,
+        "user_agent": request.headers.get("User-Agent", "")[:256],
+        "created_at": at.isoformat(),
+    }
+    login(request, identity, backend="provisioning.backends.HubBackend")
+    longest = settings.SESSION_COOKIE_AGE
+    if not_on_or_after is not None:
+        longest = min(longest, max(int((not_on_or_after - at).total_seconds()), 1))
+    request.session.set_expiry(longest)
+    request.session.save()
+    return True

@@ -1,0 +1,260 @@
+"""Observation -> locks -> what is known -> decision -> changes, audit and outbox, in one transaction.
+
+Knows the order of these steps and how to lose a race well; what should change is `decision`'s matter.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import IntegrityError, OperationalError, transaction
+from django.db import connection as database
+
+from identity_hub.core.ids import new_id
+from provisioning import audit, outbox
+from provisioning.apply import apply
+from provisioning.decision.decide import decide
+from provisioning.decision.keys import lock_keys
+from provisioning.decision.types import (
+    Channel,
+    CreateAccount,
+    Decision,
+    EndSessions,
+    Intent,
+    Known,
+    LinkAccount,
+    Observation,
+    Outcome,
+    UpdateAccount,
+    UpdateIdentity,
+    Verdict,
+)
+from provisioning.digests import lock_number
+from provisioning.load import Loaded, load
+from provisioning.models import Connection
+
+LARGE_BATCH = 50
+"""From this size on a batch takes the tenant's lock alone: a stock PostgreSQL's lock table ends at some thousands."""
+
+PUSH_RESOLUTION = timedelta(minutes=1)
+ATTEMPTS = 3
+_LOST_RACES = frozenset({"40001", "40P01"})  # serialization failure, deadlock detected
+
+T = TypeVar("T")
+
+
+def submit(observation: Observation) -> Outcome:
+    """`submit_many` of one."""
+    return submit_many([observation])[0]
+
+
+def submit_many(observations: Sequence[Observation]) -> list[Outcome]:
+    """Decides and applies observations of one tenant; answers their outcomes in the same order.
+
+    Every outcome is its own: a refusal neither undoes nor stops the others, and its audit row commits with
+    theirs. STALE means that the account changed since the writer read it, and that nothing was written.
+    Raises `django.db.OperationalError` when the database is away.
+    """
+    if not observations:
+        return []
+    tenant_id = observations[0].tenant_id
+    if any(o.tenant_id != tenant_id for o in observations):
+        raise ValueError("a batch belongs to one tenant")
+    batch = [_with_ids(o) for o in observations]
+    return retrying(lambda: _submit(tenant_id, batch))
+
+
+def simulate_many(observations: Sequence[Observation]) -> list[Decision]:
+    """What `submit_many` would decide now. Takes no lock and writes nothing."""
+    if not observations:
+        return []
+    batch = [_with_ids(o) for o in observations]
+    loaded = load(batch[0].tenant_id, batch, lock=False)
+    return [_decide(o, loaded)[1] for o in batch]
+
+
+def retrying(work: Callable[[], T]) -> T:
+    """Runs one transaction, again when it lost a race that PostgreSQL settled by refusing it."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with transaction.atomic():
+                return work()
+        except (IntegrityError, OperationalError) as error:
+            lost = isinstance(error, IntegrityError) or _state(error) in _LOST_RACES
+            if not lost or attempt == ATTEMPTS or database.in_atomic_block:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _state(error: Exception) -> str:
+    return getattr(error.__cause__, "sqlstate", None) or ""
+
+
+def take_locks(tenant_id: UUID, keys: set[tuple[str, ...]], *, alone: bool) -> None:
+    """Transaction-level advisory locks: they protect also what does not exist yet, which row locks cannot.
+
+    The tenant's lock comes first, shared (or, `alone`, exclusive and then the only one), then the keys in order.
+    """
+    numbers = [lock_number(tenant_id, ("tenant",))]
+    first = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    if not alone:
+        numbers += sorted(lock_number(tenant_id, key) for key in keys)
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "
+            "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
+            [numbers],
+        )
+
+
+def _with_ids(observation: Observation) -> Observation:
+    return replace(
+        observation,
+        new_account_id=observation.new_account_id or new_id(),
+        new_identity_id=observation.new_identity_id or new_id(),
+    )
+
+
+@dataclass(slots=True)
+class _Pending:
+    position: int
+    observation: Observation
+    keys: frozenset[tuple[str, ...]]
+
+
+def _submit(tenant_id: UUID, batch: Sequence[Observation]) -> list[Outcome]:
+    pending = [_Pending(n, o, lock_keys(o)) for n, o in enumerate(batch)]
+    every = {key for item in pending for key in item.keys}
+    take_locks(tenant_id, every, alone=len(batch) > LARGE_BATCH)
+    outcomes: dict[int, Outcome] = {}
+    idle = 0
+    while pending:
+        now, rest = _apart(pending)
+        later = _settle(tenant_id, now, outcomes)
+        idle = idle + 1 if len(later) == len(now) else 0
+        if idle == ATTEMPTS:
+            raise IntegrityError("a key is refused by the database that no rule knows of")
+        pending = sorted([*later, *rest], key=lambda item: item.position)
+    return [outcomes[n] for n in range(len(batch))]
+
+
+def _apart(pending: Sequence[_Pending]) -> tuple[list[_Pending], list[_Pending]]:
+    """(those that share no key, so that one loading serves them all; the rest, which must see their effect)."""
+    taken: set[tuple[str, ...]] = set()
+    now: list[_Pending] = []
+    later: list[_Pending] = []
+    for item in pending:
+        (later if taken & item.keys else now).append(item)
+        taken |= item.keys
+    return now, later
+
+
+def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outcome]) -> list[_Pending]:
+    """Decides and applies what can be decided on one loading; answers what must be decided again."""
+    loaded = load(tenant_id, [item.observation for item in items])
+    _note_push(tenant_id, items, loaded)
+    settled: list[tuple[_Pending, Observation, Decision, Known]] = []
+    again: list[_Pending] = []
+    touched: set[UUID] = set()
+    for item in items:
+        observation, decision, known = _decide(item.observation, loaded)
+        identities = _touches(decision, known)
+        if touched & identities:
+            again.append(item)
+            continue
+        touched |= identities
+        settled.append((item, observation, decision, known))
+
+    effective = [(observation, decision) for _, observation, decision, _ in settled]
+    lost, messages = apply(effective, loaded)
+    kept = [entry for n, entry in enumerate(settled) if n not in lost]
+    again += [entry[0] for n, entry in enumerate(settled) if n in lost]
+    audited = [
+        (n, observation, decision)
+        for n, (_, observation, decision, _) in enumerate(kept)
+        if _is_worth_a_row(observation, decision)
+    ]
+    rows = audit.write(
+        [
+            audit.of_decision(o, d, loaded.accounts, loaded.identities, loaded.rules.digest_key)
+            for _, o, d in audited
+        ]
+    )
+    outbox.enqueue(messages)
+    audit_ids = {n: row for (n, _, _), row in zip(audited, rows, strict=True)}
+    for n, (item, _, decision, _) in enumerate(kept):
+        outcomes[item.position] = _outcome(decision, loaded, audit_ids.get(n))
+    return again
+
+
+def _decide(observation: Observation, loaded: Loaded) -> tuple[Observation, Decision, Known]:
+    known = loaded.known(observation)
+    addressed = known.addressed
+    if (
+        observation.channel is Channel.SCIM
+        and observation.intent is Intent.UPDATE
+        and addressed is not None
+        and observation.active is not None
+        and observation.active != addressed.active
+    ):
+        intent = Intent.ENABLE if observation.active else Intent.DISABLE
+        observation = replace(observation, intent=intent)
+    return observation, decide(known, observation, loaded.policy(observation)), known
+
+
+def _touches(decision: Decision, known: Known) -> set[UUID]:
+    """Identities that a decision changes: a second one on the same identity must see the first one's effect."""
+    return {
+        change.identity_id
+        for change in decision.changes
+        if isinstance(change, UpdateIdentity | EndSessions | LinkAccount)
+    } | {
+        change.identity_id
+        for change in decision.changes
+        if isinstance(change, CreateAccount) and change.identity_id in known.identities and change.identity_id
+    }
+
+
+def _is_worth_a_row(observation: Observation, decision: Decision) -> bool:
+    """A write that changed nothing leaves no row; a login always does."""
+    if decision.verdict is Verdict.STALE:
+        return False
+    return decision.verdict is not Verdict.UNCHANGED or observation.intent is Intent.AUTHENTICATE
+
+
+def _outcome(decision: Decision, loaded: Loaded, audit_id: int | None) -> Outcome:
+    facts = loaded.accounts.get(decision.account_id) if decision.account_id else None
+    version = facts.version if facts is not None else None
+    created = False
+    for change in decision.changes:
+        if isinstance(change, CreateAccount):
+            created, version = True, 1
+        elif isinstance(change, UpdateAccount) and facts is not None:
+            changed = change.resource != facts.resource or change.external_id != facts.external_id
+            version = facts.version + changed
+    return Outcome(
+        verdict=decision.verdict,
+        situation=decision.situation,
+        reason=decision.reason,
+        account_id=decision.account_id,
+        identity_id=decision.identity_id,
+        created=created,
+        version=version,
+        audit_id=audit_id,
+        detail=decision.detail,
+    )
+
+
+def _note_push(tenant_id: UUID, items: Sequence[_Pending], loaded: Loaded) -> None:
+    """Keeps each connection's last push, to the minute, so that a silent IdP is noticed."""
+    pushes = {
+        item.observation.connection_id: item.observation.at
+        for item in items
+        if item.observation.channel is Channel.SCIM and item.observation.connection_id is not None
+    }
+    for connection_id, at in pushes.items():
+        last = loaded.rules.last_push.get(connection_id)
+        if last is None or at - last >= PUSH_RESOLUTION:
+            Connection.objects.filter(tenant_id=tenant_id, pk=connection_id).update(last_push_at=at)
