@@ -1,0 +1,184 @@
+"""What happened to one identity and why, newest first, in words. Knows no page."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from provisioning.decision.reasons import FindingKind, Reason
+from provisioning.decision.types import Verdict
+from provisioning.models import Account, AuditRecord, AuditValue, Connection, Hold, Identity, Tombstone
+
+_MEANINGS: dict[str, str] = {code.value: code.meaning for code in (*FindingKind, *Reason)}
+
+HOLD_KINDS = {
+    "scim": "The directory switched the account off or deleted it.",
+    "expiry": "The account came from a login and was never confirmed by the directory.",
+    "admin": "An administrator placed a hold.",
+    "security": "Security placed a hold.",
+    "approval": "Access waits for an approval.",
+    "migration": "A migration holds this person until it is complete.",
+    "owner": "Nobody owns this identity any more.",
+}
+
+
+def meaning(code: str) -> str:
+    """A reason code or a finding's kind in one sentence; a code this version does not know reads as itself."""
+    return _MEANINGS.get(code) or code.replace(":", ": ", 1).replace("-", " ").capitalize()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One audit record, readable. `values` are personal values that have not been purged: name -> value."""
+
+    id: int
+    at: datetime
+    reason: str
+    sentence: str
+    verdict: str
+    channel: str
+    intent: str
+    actor: str
+    connection: str
+    request_id: str
+    changes: list[Any]
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        return self.verdict == Verdict.REFUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One thing that keeps somebody out."""
+
+    kind: str
+    sentence: str
+    source: str
+    reason: str
+    placed_by: str
+    placed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Why one identity can or cannot sign in."""
+
+    enabled: bool
+    causes: list[Cause]
+    last_refusal: Event | None
+
+
+def _actor_names(pairs: set[tuple[str, str]], tenant_id: UUID | None) -> dict[tuple[str, str], str]:
+    ids = {actor_id for kind, actor_id in pairs if kind == "identity" and actor_id}
+    # A superuser is of no tenant: a tenant's people read what he is, not who.
+    people = {
+        str(row.pk): str(row) if row.tenant_id else "Installation administrator"
+        for row in Identity.objects.filter(Q(tenant_id=tenant_id) | Q(is_superuser=True), pk__in=ids)
+    }
+    plain = {"token": "SCIM", "connection": "Sign-in", "schedule": "Schedule", "command": "Command line"}
+    return {
+        (kind, actor_id): people.get(actor_id, "An administrator")
+        if kind == "identity"
+        else f"Command line ({actor_id})"
+        if kind == "command" and actor_id
+        else plain.get(kind, kind)
+        for kind, actor_id in pairs
+    }
+
+
+def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
+    connection_ids = {record.connection_id for record in records if record.connection_id}
+    names = dict(
+        Connection.objects.filter(tenant_id=tenant_id, pk__in=connection_ids).values_list("pk", "name")
+    )
+    values = dict(
+        AuditValue.objects.filter(
+            tenant_id=tenant_id, pk__in=[record.pk for record in records]
+        ).values_list("record_id", "values")
+    )
+    actors = _actor_names({(record.actor_kind, record.actor_id) for record in records}, tenant_id)
+    return [
+        Event(
+            id=record.pk,
+            at=record.at,
+            reason=record.reason,
+            sentence=meaning(record.reason),
+            verdict=record.verdict,
+            channel=record.channel,
+            intent=record.intent,
+            actor=actors[record.actor_kind, record.actor_id],
+            connection=names.get(record.connection_id, ""),
+            request_id=record.request_id,
+            changes=record.changes,
+            values=values.get(record.pk) or {},
+        )
+        for record in records
+    ]
+
+
+def _records(identity: Identity) -> Any:
+    # An account's first records may be older than its link, so they name no identity.
+    accounts = Account.objects.filter(tenant_id=identity.tenant_id, identity=identity).values("pk")
+    return AuditRecord.objects.filter(
+        Q(identity_id=identity.pk) | Q(account_id__in=list(accounts.values_list("pk", flat=True))),
+        tenant_id=identity.tenant_id,
+    )
+
+
+def of_identity(identity: Identity, *, limit: int = 100) -> list[Event]:
+    """The newest events of an identity and of its accounts. Five statements at most."""
+    return _events(list(_records(identity).order_by("-id")[:limit]), identity.tenant_id)
+
+
+def answer(identity: Identity, events: list[Event]) -> Answer:
+    """Why this identity can or cannot sign in; `events` are its newest (`of_identity`)."""
+    holds = list(Hold.objects.filter(tenant_id=identity.tenant_id, identity=identity).order_by("placed_at"))
+    sources = _sources(identity.tenant_id, {hold.source_account_id for hold in holds if hold.source_account_id})
+    actors = _actor_names({_placed_by(hold.placed_by) for hold in holds}, identity.tenant_id)
+    causes = [
+        Cause(
+            kind=hold.kind,
+            sentence=HOLD_KINDS.get(hold.kind, hold.kind),
+            source=sources.get(hold.source_account_id, ""),
+            reason=meaning(hold.reason) if ":" in hold.reason and " " not in hold.reason else hold.reason,
+            placed_by=actors[_placed_by(hold.placed_by)],
+            placed_at=hold.placed_at,
+        )
+        for hold in holds
+    ]
+    enabled = identity.is_active
+    if not enabled and not causes:
+        causes.append(
+            Cause(
+                kind="no account",
+                sentence="No live account: no directory speaks for this person any more.",
+                source="",
+                reason="",
+                placed_by="",
+                placed_at=None,
+            )
+        )
+    refusals = (event for event in events if event.refused and event.reason.startswith("login:"))
+    return Answer(enabled=enabled, causes=causes, last_refusal=next(refusals, None))
+
+
+def _placed_by(text: str) -> tuple[str, str]:
+    """`kind:id`, as services write who placed a hold."""
+    kind, _, actor_id = text.partition(":")
+    return kind, actor_id
+
+
+def _sources(tenant_id: UUID | None, account_ids: set[UUID]) -> dict[UUID, str]:
+    """The connection behind each account, live or deleted."""
+    if not account_ids:
+        return {}
+    live = Account.objects.filter(tenant_id=tenant_id, pk__in=account_ids)
+    gone = Tombstone.objects.filter(tenant_id=tenant_id, pk__in=account_ids)
+    return {
+        **dict(gone.values_list("pk", "connection__name")),
+        **dict(live.values_list("pk", "connection__name")),
+    }
