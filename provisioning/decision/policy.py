@@ -26,6 +26,8 @@ class Policy:
     """Rule 5 may link across connections: an administrator vouches for this connection's HR numbers."""
     trusted_email: bool = False
     """Rule 7 links instead of opening a finding, for e-mails inside `domains`."""
+    precedence: int = 100
+    """Of this connection against others, where they disagree: the lower number is shown first."""
     retention: timedelta = timedelta(days=90)
     jit_grace: timedelta = timedelta(days=14)
     """How long a JIT account may stay unconfirmed where SCIM or rosters could confirm it."""

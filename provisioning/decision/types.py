@@ -1,4 +1,4 @@
-"""What a decision is made of: observations, what is known, what should change. Knows no Django, no clock, no wire format."""
+"""What a decision is made of: observations, what is known, what should change. Knows no Django, no clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,13 +42,13 @@ class Situation(StrEnum):
     DISPUTED = "disputed"
     """Several answer."""
     DELETED = "deleted"
-    """Only a tombstone answers, by a key that a person keeps (externalId, subject; for a login also the name)."""
+    """Only a tombstone answers, by a key that people keep (externalId, subject; for a login the name too)."""
     ADOPTABLE = "adoptable"
     """A live account that only a login made; SCIM has not confirmed it."""
     WEAK = "weak"
     """No account yet, and one identity answers by a weak or vetoed rule only."""
     COLLISION = "collision"
-    """A key that is asked for belongs to another live account of this connection, or contradicts the one found."""
+    """A key that is asked for belongs to another live account here, or contradicts the one found."""
     PROTECTED = "protected"
     """The identity that answers is break-glass or a service identity."""
     INACTIVE = "inactive"
@@ -71,6 +71,8 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     STALE = "stale"
     """Not a refusal: read again, then submit again. Nothing was written."""
+    PENDING = "pending"
+    """A first login wrote an account that waits for its link (rows 8, 9): changes apply, nobody gets in."""
 
 
 class HoldKind(StrEnum):
@@ -161,13 +163,14 @@ class Profile:
 class Observation:
     """One fact that arrived, with everything a decision needs to know about it.
 
-    `account_id` is the addressed account (SCIM by id, admin acts); `new_account_id` and `new_identity_id` are
-    the ids to use should one be created, so that deciding is pure. `expected_version` is the version the writer
-    read; another one is STALE. `external_id` is the SCIM externalId, or for a login the value of the attribute
-    configured to carry it. `login_names` are the names a login may match against userName: a non-transient
-    NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail values, lower case.
-    `resource` is the SCIM document to keep (without id, meta, groups); `assertion` the mapped attributes.
-    `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
+    `account_id` is the addressed account (SCIM by id, admin acts); `new_account_id` and `new_identity_id`
+    are the ids to use should one be created, so that deciding is pure. `expected_version` is the version the
+    writer read; another one is STALE. `external_id` is the SCIM externalId, or for a login the value of the
+    attribute configured to carry it. `login_names` are the names a login may match against userName: a
+    non-transient NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail
+    values, lower case. `resource` is the SCIM document to keep (without id, meta, groups); `assertion` the
+    mapped attributes. `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what
+    the administrator wrote.
     """
 
     channel: Channel
@@ -267,21 +270,24 @@ class Candidate:
 class Known:
     """What the hub holds about the keys of one observation, read under their locks.
 
-    Accounts and tombstones are live ones of the observation's connection only; candidates are identities of the
-    tenant that share an e-mail or HR number; `identities` are those of every account, tombstone and candidate
-    named here and of `target_identity_id`.
+    Accounts and tombstones are those of the observation's connection only; candidates are identities of the
+    tenant that share an e-mail or HR number; `identities` are those of every account, tombstone and
+    candidate named here and of `target_identity_id`, and those with a hold whose source is an account or
+    tombstone here. Tombstones are those that answer to a key, and those of the candidates' identities
+    (`matched` is then empty). A candidate's `rules` say which key it shares; the core decides what an e-mail
+    is worth.
     """
 
     addressed: AccountFacts | None = None
     by_external_id: AccountFacts | None = None
     """Live account whose externalId equals the observation's."""
     by_asserted_key: AccountFacts | None = None
-    """Live unconfirmed account whose asserted key equals the observation's externalId (SCIM), or whose asserted
-    key equals the login's external_id or persistent NameID (SAML)."""
+    """Live unconfirmed account whose asserted key equals the observation's externalId (SCIM), or whose
+    asserted key equals the login's external_id or persistent NameID (SAML)."""
     by_subject: AccountFacts | None = None
     """Live account bound to the observation's persistent subject."""
     by_user_name: AccountFacts | None = None
-    """Live account whose userName equals the observation's user_name (SCIM) or one of its login_names (SAML)."""
+    """Live account whose userName equals the observation's user_name (SCIM) or a login name (SAML)."""
     by_subject_as_external_id: AccountFacts | None = None
     """SAML: live account whose externalId equals the persistent NameID."""
     name_hits: int = 0
@@ -290,7 +296,8 @@ class Known:
     candidates: tuple[Candidate, ...] = ()
     identities: Mapping[UUID, IdentityFacts] = field(default_factory=dict)
     remembered: frozenset[tuple[str, UUID]] = frozenset()
-    """(finding kind, identity id) pairs that a person has already decided for this account's keys."""
+    """(finding kind, identity id) pairs that a person has already decided for this account's keys, or that
+    are still open for them: such a finding is not opened again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -446,7 +453,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What `services.submit` answers. `created` says whether the account is new; `version` is its version now."""
+    """What `services.submit` answers: `created` says whether the account is new, `version` its version."""
 
     verdict: Verdict
     situation: Situation
@@ -467,8 +474,8 @@ class Outcome:
 class GroupObservation:
     """What a SCIM request wants of one DirectoryGroup.
 
-    `display_name` None leaves it; `external_id` is changed only when `set_external_id`. `add` and `remove` are
-    account ids; `replace_members` means that `add` is the whole membership (remove is then ignored).
+    `display_name` None leaves it; `external_id` is changed only when `set_external_id`. `add` and `remove`
+    are account ids; `replace_members` means that `add` is the whole membership (remove is then ignored).
     `resource` holds further attributes of the canonical document (None leaves them; never members).
     """
 

@@ -1,0 +1,103 @@
+"""The forms that decisions take, and the questions they put to a person. Knows no situation's rule."""
+
+from typing import TypeVar
+
+from .correlate import Match
+from .effects import finding
+from .reasons import FindingKind, Reason
+from .situations import Case
+from .types import AccountFacts, Change, Decision, IdentityFacts, Severity, Verdict
+
+T = TypeVar("T")
+
+
+def accepted(
+    case: Case,
+    reason: Reason,
+    changes: list[Change],
+    account: AccountFacts | None,
+    identity: IdentityFacts | None = None,
+) -> Decision:
+    return Decision(
+        verdict=Verdict.APPLIED if changes else Verdict.UNCHANGED,
+        situation=case.situation,
+        reason=reason.value,
+        account_id=account.id if account else None,
+        identity_id=identity.id if identity else account.identity_id if account else None,
+        changes=tuple(changes),
+    )
+
+
+def refused(case: Case, reason: Reason, changes: list[Change], **detail: str) -> Decision:
+    """A refusal may carry findings, and nothing else."""
+    account = case.account
+    identity_id = case.identity.id if case.identity else None
+    if identity_id is None and account is None:
+        if case.tombstone:
+            identity_id = case.tombstone.identity_id
+        elif case.correlation.match is not Match.NONE:
+            identity_id = case.correlation.identity.id
+    return Decision(
+        verdict=Verdict.REFUSED,
+        situation=case.situation,
+        reason=reason.value,
+        account_id=account.id if account else None,
+        identity_id=identity_id,
+        changes=tuple(changes),
+        detail=detail,
+    )
+
+
+def refuse(case: Case) -> Decision:
+    """Refuse for the cause that named the situation; nothing is written."""
+    detail = {"attribute": case.missing} if case.missing else {}
+    return refused(case, needed(case.reason, "reason"), [], **detail)
+
+
+def question(case: Case, account: AccountFacts) -> list[Change]:
+    """Whose is this new account? The finding holds the candidates with their rules and vetoes."""
+    correlation = case.correlation
+    severity = Severity.MEDIUM
+    match correlation.match:
+        case Match.PROTECTED:
+            kind, severity = FindingKind.PROTECTED_MATCH, Severity.HIGH
+        case Match.DISPUTED:
+            kind = FindingKind.DISPUTED
+        case _:
+            kind = FindingKind.LOOK_ALIKE if correlation.looks_alike else FindingKind.WEAK_MATCH
+    return finding(
+        case,
+        kind,
+        severity,
+        account,
+        candidates=tuple(identity.id for identity in correlation.identities),
+        evidence=correlation.evidence(),
+    )
+
+
+def protected_match(case: Case, account: AccountFacts | None) -> list[Change]:
+    """An IdP speaks of an identity that no IdP may touch."""
+    identities = case.correlation.identities or ((case.identity,) if case.identity else ())
+    return finding(
+        case,
+        FindingKind.PROTECTED_MATCH,
+        Severity.HIGH,
+        account,
+        candidates=tuple(identity.id for identity in identities),
+        evidence=case.correlation.evidence(),
+    )
+
+
+def identity_of(case: Case, account: AccountFacts) -> IdentityFacts | None:
+    return case.known.identities[account.identity_id] if account.identity_id else None
+
+
+def leave_identity(case: Case) -> Decision:
+    return accepted(case, Reason.IDENTITY_UNCHANGED, [], None, needed(case.identity, "identity"))
+
+
+def needed(value: T | None, name: str) -> T:
+    """What the caller promised to give; its absence is no outcome but a broken promise."""
+    if value is None:
+        raise ValueError(f"no {name} to decide with")
+    return value

@@ -1,0 +1,120 @@
+"""Which source an identity shows. Knows documents of accounts, and neither who asks nor when."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from .types import AccountFacts, Document, Profile
+
+CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+_FIELDS = tuple(field.name for field in fields(Profile))
+_PERSONAL = ("locale", "time_zone")
+
+
+def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = None) -> Profile:
+    """What an identity shows of its live accounts (DESIGN section 5).
+
+    What SCIM said wins, the lower precedence number first; assertions fill the blanks, and speak alone for an
+    account that SCIM has not confirmed. Locale and time zone belong to the person: once set, they stay.
+    """
+    ranked = sorted(accounts, key=lambda a: (a.precedence, not a.confirmed, a.created_at, a.id))
+    said_by_scim = [_named(profile_of_resource(a.resource), a) for a in ranked if a.confirmed]
+    asserted = [
+        profile_of_assertion(a.assertion) if a.confirmed else _named(profile_of_assertion(a.assertion), a)
+        for a in ranked
+    ]
+    derived = [profile_of_resource(a.resource) for a in ranked if not a.confirmed]
+    shown = first_said([*said_by_scim, *asserted, *derived])
+    if current is None:
+        return shown
+    return replace(shown, **{name: getattr(current, name) or getattr(shown, name) for name in _PERSONAL})
+
+
+def profile_of_resource(resource: Document) -> Profile:
+    """What a canonical SCIM User says of a person."""
+    name = _object(resource.get("name"))
+    enterprise = _object(resource.get(ENTERPRISE_USER))
+    return Profile(
+        user_name=_text(resource.get("userName")),
+        email=_best_email(resource.get("emails")),
+        given_name=_text(name.get("givenName")),
+        family_name=_text(name.get("familyName")),
+        display_name=_text(resource.get("displayName")) or _text(name.get("formatted")),
+        locale=_text(resource.get("locale")),
+        time_zone=_text(resource.get("timezone")),
+        hr_number=_text(enterprise.get("employeeNumber")),
+        department=_text(enterprise.get("department")),
+        title=_text(resource.get("title")),
+    )
+
+
+def profile_of_assertion(assertion: Document) -> Profile:
+    """What mapped assertion attributes say; their canonical keys are the names of the profile's fields."""
+    return Profile(**{name: _text(assertion.get(name)) for name in _FIELDS})
+
+
+def assertion_of_profile(profile: Profile) -> dict[str, str]:
+    """The mapped attributes of a login that brought no document of its own."""
+    return {name: value for name, value in asdict(profile).items() if value}
+
+
+def resource_of_profile(profile: Profile) -> dict[str, Any]:
+    """The SCIM User of an account that only a login made, so that its IdP's look-up sees it.
+
+    It has no externalId: only SCIM can name that, and an invented one would collide with the real one.
+    """
+    resource: dict[str, Any] = {"schemas": [CORE_USER], "userName": profile.user_name, "active": True}
+    name = {"givenName": profile.given_name, "familyName": profile.family_name}
+    if given := {key: value for key, value in name.items() if value}:
+        resource["name"] = given
+    if profile.email:
+        resource["emails"] = [{"value": profile.email, "type": "work", "primary": True}]
+    for key, value in (
+        ("displayName", profile.display_name),
+        ("title", profile.title),
+        ("locale", profile.locale),
+        ("timezone", profile.time_zone),
+    ):
+        if value:
+            resource[key] = value
+    enterprise = {"employeeNumber": profile.hr_number, "department": profile.department}
+    if extension := {key: value for key, value in enterprise.items() if value}:
+        resource["schemas"] = [CORE_USER, ENTERPRISE_USER]
+        resource[ENTERPRISE_USER] = extension
+    return resource
+
+
+def first_said(profiles: Iterable[Profile]) -> Profile:
+    """Field by field, the first profile that says anything."""
+    said: dict[str, str] = {}
+    for profile in profiles:
+        for name in _FIELDS:
+            if value := getattr(profile, name):
+                said.setdefault(name, value)
+    return Profile(**said)
+
+
+def _named(profile: Profile, account: AccountFacts) -> Profile:
+    return replace(profile, user_name=account.user_name)
+
+
+def _best_email(emails: object) -> str:
+    """The primary one, else one of type work, else the first."""
+    entries = (
+        [entry for entry in emails if isinstance(entry, Mapping)] if isinstance(emails, list | tuple) else []
+    )
+    ranked = sorted(
+        (entry for entry in entries if _text(entry.get("value"))),
+        key=lambda entry: (entry.get("primary") is not True, entry.get("type") != "work"),
+    )
+    return _text(ranked[0]["value"]) if ranked else ""
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

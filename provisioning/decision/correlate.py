@@ -1,0 +1,212 @@
+"""Whether a new account's person is known already. Knows rules between connections, not what follows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from .keys import domain_of, fold, look_alike
+from .policy import Policy
+from .types import Candidate, Document, IdentityFacts, Known, Observation, Rule
+
+
+class Match(StrEnum):
+    NONE = "none"
+    STRONG = "strong"
+    WEAK = "weak"
+    DISPUTED = "disputed"
+    PROTECTED = "protected"
+
+
+class Veto(StrEnum):
+    """What keeps a rule from linking by itself; a person decides instead."""
+
+    SAME_CONNECTION = "another-account-of-this-connection"
+    TOMBSTONE = "tombstone-with-another-key"
+    RECENT_EMAIL = "email-changed-recently"
+    LOOK_ALIKE = "look-alike-name"
+    AUTHENTICATOR = "has-another-authenticator"
+    NOT_TRUSTED = "connection-not-trusted-for-this-key"
+
+
+_SCORES = {
+    Rule.EXPLICIT: 100,
+    Rule.EXTERNAL_ID: 100,
+    Rule.SUBJECT: 100,
+    Rule.HR_NUMBER: 90,
+    Rule.OWNED_EMAIL: 70,
+    Rule.OTHER_EMAIL: 40,
+}
+_NO_IDENTITIES: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What speaks for one candidate, and what against linking it without asking."""
+
+    identity: IdentityFacts
+    rules: tuple[Rule, ...]
+    strong: Rule | None
+    vetoes: tuple[Veto, ...]
+
+    @property
+    def score(self) -> int:
+        return max((_SCORES.get(rule, 0) for rule in self.rules), default=0)
+
+    def as_document(self) -> Document:
+        return {
+            "identity": str(self.identity.id),
+            "rules": [rule.value for rule in self.rules],
+            "vetoes": [veto.value for veto in self.vetoes],
+            "score": self.score,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """`assessments` are the likeliest first; `rule` is set when the match is strong."""
+
+    match: Match = Match.NONE
+    assessments: tuple[Assessment, ...] = ()
+    rule: Rule | None = None
+
+    @property
+    def identity(self) -> IdentityFacts:
+        return self.assessments[0].identity
+
+    @property
+    def identities(self) -> tuple[IdentityFacts, ...]:
+        return tuple(assessment.identity for assessment in self.assessments)
+
+    @property
+    def looks_alike(self) -> bool:
+        return any(Veto.LOOK_ALIKE in assessment.vetoes for assessment in self.assessments)
+
+    def evidence(self) -> Document:
+        return {"candidates": [dict(assessment.as_document()) for assessment in self.assessments]}
+
+
+def correlate(
+    known: Known, observation: Observation, policy: Policy, *, without: frozenset[UUID] = _NO_IDENTITIES
+) -> Correlation:
+    """Rules 5, 7 and 8 of DESIGN section 6 over the candidates, `without` those identities.
+
+    One answer by a rule that nothing vetoes is strong. Anything else that answers waits for a person.
+    """
+    assessed = (
+        assess(candidate, known, observation, policy)
+        for candidate in known.candidates
+        if candidate.identity.id not in without
+    )
+    answering = sorted(
+        (a for a in assessed if a.rules or Veto.LOOK_ALIKE in a.vetoes),
+        key=lambda a: (a.strong is None, -a.score, a.identity.id),
+    )
+    assessments = tuple(answering)
+    if not assessments:
+        return Correlation()
+    # One protected candidate is enough: linking past it would be a guess about break-glass access.
+    if any(a.identity.protected for a in assessments):
+        protected_first = tuple(sorted(assessments, key=lambda a: not a.identity.protected))
+        return Correlation(match=Match.PROTECTED, assessments=protected_first)
+    if len(assessments) > 1:
+        return Correlation(match=Match.DISPUTED, assessments=assessments)
+    strong = assessments[0].strong
+    return Correlation(match=Match.STRONG if strong else Match.WEAK, assessments=assessments, rule=strong)
+
+
+def correlate_returning(identity: IdentityFacts, rule: Rule, observation: Observation) -> Correlation:
+    """The identity of a tombstone that answers by a key which a person keeps: strong, but for the vetoes."""
+    vetoed = any(a.connection_id == observation.connection_id for a in identity.accounts)
+    assessment = Assessment(
+        identity=identity,
+        rules=(rule,),
+        strong=None if vetoed or identity.protected else rule,
+        vetoes=(Veto.SAME_CONNECTION,) if vetoed else (),
+    )
+    match = Match.STRONG if assessment.strong else Match.WEAK
+    if identity.protected:
+        match = Match.PROTECTED
+    return Correlation(match=match, assessments=(assessment,), rule=assessment.strong)
+
+
+def assess(candidate: Candidate, known: Known, observation: Observation, policy: Policy) -> Assessment:
+    identity = candidate.identity
+    rules = _rules(candidate, observation, policy)
+    vetoes = tuple(_vetoes(identity, known, observation))
+    refused: list[Veto] = []
+    strong = None
+    if not vetoes:
+        for rule in rules:
+            against = tuple(_against(rule, identity, observation, policy))
+            if not against:
+                strong = rule
+                break
+            refused += against
+    return Assessment(
+        identity=identity,
+        rules=rules,
+        strong=strong,
+        vetoes=() if strong else (*vetoes, *dict.fromkeys(refused)),
+    )
+
+
+def _rules(candidate: Candidate, observation: Observation, policy: Policy) -> tuple[Rule, ...]:
+    """The rules that answer, strongest first; the connection's domains say what an e-mail is worth."""
+    rules: list[Rule] = [rule for rule in candidate.rules if rule not in (Rule.OWNED_EMAIL, Rule.OTHER_EMAIL)]
+    shared = emails_of_observation(observation) & emails_of_identity(candidate.identity)
+    if any(domain_of(email) in policy.domains for email in shared):
+        rules.append(Rule.OWNED_EMAIL)
+    elif shared or Rule.OWNED_EMAIL in candidate.rules or Rule.OTHER_EMAIL in candidate.rules:
+        rules.append(Rule.OTHER_EMAIL)
+    return tuple(rules)
+
+
+def _vetoes(identity: IdentityFacts, known: Known, observation: Observation) -> Iterable[Veto]:
+    own = known.addressed.id if known.addressed else None
+    if any(a.connection_id == observation.connection_id and a.id != own for a in identity.accounts):
+        yield Veto.SAME_CONNECTION
+    if any(
+        t.identity_id == identity.id and not t.matched & {"external_id", "subject"} for t in known.tombstones
+    ):
+        yield Veto.TOMBSTONE
+    if _looks_alike(identity, observation):
+        yield Veto.LOOK_ALIKE
+
+
+def _against(rule: Rule, identity: IdentityFacts, observation: Observation, policy: Policy) -> Iterable[Veto]:
+    match rule:
+        case Rule.EXPLICIT:
+            return
+        case Rule.HR_NUMBER:
+            if not policy.trusted_hr_number:
+                yield Veto.NOT_TRUSTED
+        case Rule.OWNED_EMAIL:
+            if not policy.trusted_email:
+                yield Veto.NOT_TRUSTED
+            if identity.local or any(a.subject or a.last_login_at for a in identity.accounts):
+                yield Veto.AUTHENTICATOR
+            changed = identity.email_changed_at
+            if changed and observation.at - changed < policy.email_quarantine:
+                yield Veto.RECENT_EMAIL
+        case _:
+            yield Veto.NOT_TRUSTED
+
+
+def _looks_alike(identity: IdentityFacts, observation: Observation) -> bool:
+    asked = {observation.user_name, *observation.login_names} - {""}
+    held = {identity.profile.user_name, *(a.user_name for a in identity.accounts)} - {""}
+    return any(look_alike(one, other) for one in asked for other in held) or any(
+        look_alike(one, other)
+        for one in emails_of_observation(observation)
+        for other in emails_of_identity(identity)
+    )
+
+
+def emails_of_observation(observation: Observation) -> frozenset[str]:
+    return frozenset(fold(email) for email in (observation.profile.email, *observation.emails) if email)
+
+
+def emails_of_identity(identity: IdentityFacts) -> frozenset[str]:
+    said = {identity.profile.email, *(email for a in identity.accounts for email in a.emails)}
+    return frozenset(fold(email) for email in said if email)

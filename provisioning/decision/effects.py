@@ -1,0 +1,317 @@
+"""What an account's new state does to its identity. Knows holds, aliases, what is shown; not why."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+from .authority import (
+    assertion_of_profile,
+    first_said,
+    profile_of_resource,
+    resource_of_profile,
+    shown_profile,
+)
+from .keys import domain_of, fold
+from .policy import Policy
+from .reasons import FindingKind
+from .situations import Case
+from .types import (
+    AccountFacts,
+    AddAlias,
+    Change,
+    CreateAccount,
+    Document,
+    EndSessions,
+    HoldKind,
+    IdentityFacts,
+    LiftHold,
+    LinkAccount,
+    Observation,
+    OpenFinding,
+    Origin,
+    PlaceHold,
+    Rule,
+    Severity,
+    Subject,
+    UpdateAccount,
+    UpdateIdentity,
+)
+
+T = TypeVar("T")
+
+NO_EVIDENCE: Document = {}
+
+
+def scim_account(observation: Observation, policy: Policy, *, identity_id: UUID | None) -> AccountFacts:
+    """The account that a POST makes."""
+    active = observation.active is not False
+    return AccountFacts(
+        id=_needed(observation.new_account_id, "new_account_id"),
+        connection_id=_needed(observation.connection_id, "connection_id"),
+        identity_id=identity_id,
+        origin=Origin.SCIM,
+        confirmed=True,
+        active=active,
+        version=1,
+        user_name=observation.user_name,
+        external_id=observation.external_id,
+        asserted_key=None,
+        subject=None,
+        emails=observation.emails,
+        resource=_stamped(observation.resource or {}, active, observation.external_id),
+        assertion={},
+        precedence=policy.precedence,
+        created_at=observation.at,
+        last_login_at=None,
+    )
+
+
+def jit_account(observation: Observation, policy: Policy, *, identity_id: UUID | None) -> AccountFacts:
+    """The account that a login makes: unconfirmed, and without an externalId of its own."""
+    subject = bindable(observation.subject)
+    profile = replace(observation.profile, user_name=observation.user_name)
+    return AccountFacts(
+        id=_needed(observation.new_account_id, "new_account_id"),
+        connection_id=_needed(observation.connection_id, "connection_id"),
+        identity_id=identity_id,
+        origin=Origin.JIT,
+        confirmed=False,
+        active=True,
+        version=1,
+        user_name=observation.user_name,
+        external_id=None,
+        asserted_key=observation.external_id or (subject.value if subject else None),
+        subject=subject,
+        emails=observation.emails,
+        resource=resource_of_profile(profile),
+        assertion=asserted(observation),
+        precedence=policy.precedence,
+        created_at=observation.at,
+        last_login_at=None,
+    )
+
+
+def written(account: AccountFacts, observation: Observation, *, active: bool) -> AccountFacts:
+    """The account after a SCIM write. A key or an activity that the write does not mention stays (row 20)."""
+    external_id = observation.external_id or account.external_id
+    resource = account.resource if observation.resource is None else observation.resource
+    emails = account.emails if observation.resource is None else observation.emails
+    if set(emails) == set(account.emails):
+        emails = account.emails
+    return replace(
+        account,
+        confirmed=True,
+        active=active,
+        user_name=observation.user_name or account.user_name,
+        external_id=external_id,
+        emails=emails,
+        resource=_stamped(resource, active, external_id),
+    )
+
+
+def signed_in(account: AccountFacts, observation: Observation, domains: frozenset[str]) -> AccountFacts:
+    """The account after a login: its assertion is kept, and speaks for the person only until SCIM does.
+
+    An unconfirmed account's e-mail never moves to a domain that is not granted to its connection.
+    """
+    assertion = asserted(observation)
+    after = replace(account, assertion=assertion, subject=bindable(observation.subject) or account.subject)
+    if account.confirmed:
+        return after
+    before = profile_of_resource(account.resource)
+    profile = replace(first_said([observation.profile, before]), user_name=account.user_name)
+    granted = domain_of(profile.email) in domains
+    if not granted:
+        profile = replace(profile, email=before.email)
+        after = replace(after, assertion={**assertion, "email": before.email})
+    emails = observation.emails if granted and observation.emails else account.emails
+    return replace(
+        after,
+        asserted_key=observation.external_id or account.asserted_key,
+        emails=account.emails if set(emails) == set(account.emails) else emails,
+        resource=resource_of_profile(profile),
+    )
+
+
+def bindable(subject: Subject | None) -> Subject | None:
+    """Only a persistent NameID is a key that an account may be bound by (rows 22b, 23)."""
+    return subject if subject and subject.is_key else None
+
+
+def asserted(observation: Observation) -> Document:
+    return (
+        assertion_of_profile(observation.profile) if observation.assertion is None else observation.assertion
+    )
+
+
+def creation(account: AccountFacts, *, rule: Rule | None, evidence: Document = NO_EVIDENCE) -> CreateAccount:
+    return CreateAccount(
+        account_id=account.id,
+        connection_id=account.connection_id,
+        identity_id=account.identity_id,
+        origin=account.origin,
+        confirmed=account.confirmed,
+        active=account.active,
+        user_name=account.user_name,
+        external_id=account.external_id,
+        asserted_key=account.asserted_key,
+        subject=account.subject,
+        emails=account.emails,
+        resource=account.resource,
+        assertion=account.assertion,
+        rule=rule,
+        evidence=evidence,
+    )
+
+
+def update(before: AccountFacts, after: AccountFacts) -> list[Change]:
+    """The write of an account, where it says anything new."""
+    if before == after:
+        return []
+    return [
+        UpdateAccount(
+            account_id=after.id,
+            active=after.active,
+            confirmed=after.confirmed,
+            user_name=after.user_name,
+            external_id=after.external_id,
+            asserted_key=after.asserted_key,
+            subject=after.subject,
+            emails=after.emails,
+            resource=after.resource,
+            assertion=after.assertion,
+        )
+    ]
+
+
+def show(identity: IdentityFacts, accounts: Iterable[AccountFacts]) -> list[Change]:
+    """The profile that these accounts, and no others, let an identity show."""
+    profile = shown_profile(accounts, identity.profile)
+    if profile == identity.profile:
+        return []
+    return [UpdateIdentity(identity_id=identity.id, profile=profile)]
+
+
+def accounts_with(identity: IdentityFacts, account: AccountFacts) -> list[AccountFacts]:
+    return [*accounts_without(identity, account.id), account]
+
+
+def accounts_without(identity: IdentityFacts, account_id: UUID) -> list[AccountFacts]:
+    return [a for a in identity.accounts if a.id != account_id]
+
+
+def suspend(identity: IdentityFacts, kind: HoldKind, source: UUID | None, reason: str) -> list[Change]:
+    """A hold, if that source has not placed it yet, and the end of every session."""
+    placed = any(hold.kind is kind and hold.source_account_id == source for hold in identity.holds)
+    hold = PlaceHold(identity_id=identity.id, kind=kind, source_account_id=source, reason=reason)
+    return [*([] if placed else [hold]), EndSessions(identity_id=identity.id)]
+
+
+def hold_of_inactive(account: AccountFacts, identity: IdentityFacts | None) -> list[Change]:
+    """An account that is inactive when it meets its identity (a new one, if None) holds it."""
+    if account.active or account.identity_id is None:
+        return []
+    if identity:
+        return suspend(identity, HoldKind.SCIM, account.id, "linked while inactive")
+    return [
+        PlaceHold(
+            identity_id=account.identity_id,
+            kind=HoldKind.SCIM,
+            source_account_id=account.id,
+            reason="created inactive",
+        )
+    ]
+
+
+def release(case: Case, kind: HoldKind, sources: Iterable[UUID], *, keep: UUID | None = None) -> list[Change]:
+    """Lift what these accounts placed, on whichever identity it lies but `keep`; nobody else's hold."""
+    lifted = frozenset(sources)
+    return [
+        LiftHold(identity_id=identity.id, kind=kind, source_account_id=hold.source_account_id)
+        for identity in case.known.identities.values()
+        if identity.id != keep
+        for hold in identity.holds
+        if hold.kind is kind and hold.source_account_id in lifted
+    ]
+
+
+def link(
+    case: Case, account: AccountFacts, identity: IdentityFacts, rule: Rule, evidence: Document
+) -> list[Change]:
+    """Tie a waiting account to its identity: its hold moves there, off everybody who was only a suspect."""
+    linked = replace(account, identity_id=identity.id)
+    return [
+        LinkAccount(account_id=account.id, identity_id=identity.id, rule=rule, evidence=evidence),
+        *show(identity, accounts_with(identity, linked)),
+        *release(case, HoldKind.SCIM, [account.id], keep=None if account.active else identity.id),
+        *hold_of_inactive(linked, identity),
+    ]
+
+
+def renames(before: AccountFacts, after: AccountFacts) -> list[Change]:
+    """Old names and keys, kept for people who look somebody up."""
+    old = [("email", email) for email in before.emails if email not in after.emails]
+    if fold(before.user_name) != fold(after.user_name):
+        old.insert(0, ("user_name", before.user_name))
+    if before.external_id and before.external_id != after.external_id:
+        old.append(("external_id", before.external_id))
+    return [
+        AddAlias(account_id=after.id, identity_id=after.identity_id, kind=kind, value=value)
+        for kind, value in old
+    ]
+
+
+def doubts(case: Case, before: AccountFacts, after: AccountFacts) -> list[Change]:
+    """What a person should look at when an account changes: a moved domain, a moved key."""
+    changes: list[Change] = []
+    was, now = (domain_of(_shown_email(account)) for account in (before, after))
+    if was and now and was != now:
+        changes += finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, after)
+    if before.external_id and before.external_id != after.external_id and bindable(before.subject):
+        changes += finding(case, FindingKind.EXTERNAL_ID_CHANGED, Severity.MEDIUM, after)
+    return changes
+
+
+def finding(
+    case: Case,
+    kind: FindingKind,
+    severity: Severity,
+    account: AccountFacts | None = None,
+    *,
+    identity_id: UUID | None = None,
+    candidates: tuple[UUID, ...] = (),
+    evidence: Document = NO_EVIDENCE,
+) -> list[Change]:
+    """A doubtful case for a person, unless it was put to one before."""
+    about = identity_id or (account.identity_id if account else None) or next(iter(candidates), None)
+    if about and (kind.value, about) in case.known.remembered:
+        return []
+    return [
+        OpenFinding(
+            kind=kind.value,
+            severity=severity,
+            account_id=account.id if account else None,
+            identity_id=about,
+            candidates=candidates,
+            evidence=evidence,
+        )
+    ]
+
+
+def _stamped(resource: Document, active: bool, external_id: str | None) -> dict[str, Any]:
+    """The document says what the columns say, so that a client reads back what a look-up finds."""
+    stamped = {**resource, "active": active}
+    if external_id:
+        stamped["externalId"] = external_id
+    return stamped
+
+
+def _shown_email(account: AccountFacts) -> str:
+    return profile_of_resource(account.resource).email
+
+
+def _needed(value: T | None, name: str) -> T:
+    if value is None:
+        raise ValueError(f"the observation carries no {name}")
+    return value

@@ -1,0 +1,148 @@
+"""The table: which reaction follows from which situation. Knows no rule of its own."""
+
+from collections.abc import Callable
+
+from .acts import close_finding, lift_hold, link_by_hand, place_hold, separate
+from .answers import leave_identity, refuse, refused
+from .logins import (
+    admit,
+    create_by_login,
+    dispute_login,
+    link_by_login,
+    refuse_contradiction,
+    refuse_deleted,
+    refuse_held,
+    refuse_protected_login,
+    refuse_waiting,
+    wait_by_login,
+)
+from .pushes import (
+    adopt,
+    answer_stale,
+    create,
+    create_linked,
+    create_returned,
+    create_waiting,
+    delete,
+    delete_protected,
+    delete_waiting,
+    reactivate,
+    refuse_collision,
+    write,
+    write_protected,
+    write_waiting,
+)
+from .reasons import Reason
+from .runs import end_sessions, expire, hold_missing, leave_account, match_late
+from .situations import Case
+from .types import Channel, Decision, Intent, Situation
+
+Reaction = Callable[[Case], Decision]
+
+S = Situation
+
+_SCIM_WRITE: dict[Situation, Reaction] = {
+    S.LINKED: write,
+    S.WAITING: write_waiting,
+    S.ADOPTABLE: adopt,
+    S.PROTECTED: write_protected,
+    S.COLLISION: refuse_collision,
+    S.STALE: answer_stale,
+    S.UNMATCHED: refuse,
+}
+
+_BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
+    (Channel.SCIM, Intent.CREATE): {
+        S.UNMATCHED: create,
+        S.RECYCLED: create,
+        S.UNLINKED: create_linked,
+        S.DELETED: create_returned,
+        S.WEAK: create_waiting,
+        S.DISPUTED: create_waiting,
+        S.PROTECTED: create_waiting,
+        S.ADOPTABLE: adopt,
+        S.INACTIVE: reactivate,
+        S.COLLISION: refuse_collision,
+    },
+    (Channel.SCIM, Intent.UPDATE): _SCIM_WRITE,
+    (Channel.SCIM, Intent.ENABLE): _SCIM_WRITE,
+    (Channel.SCIM, Intent.DISABLE): _SCIM_WRITE,
+    (Channel.SCIM, Intent.DELETE): {
+        S.LINKED: delete,
+        S.WAITING: delete_waiting,
+        S.PROTECTED: delete_protected,
+        S.STALE: answer_stale,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.SAML, Intent.AUTHENTICATE): {
+        S.LINKED: admit,
+        S.UNMATCHED: create_by_login,
+        S.UNLINKED: link_by_login,
+        S.WEAK: wait_by_login,
+        S.DISPUTED: dispute_login,
+        S.WAITING: refuse_waiting,
+        S.HELD: refuse_held,
+        S.DELETED: refuse_deleted,
+        S.COLLISION: refuse_contradiction,
+        S.PROTECTED: refuse_protected_login,
+        S.UNUSABLE: refuse,
+    },
+    (Channel.ROSTER, Intent.UPDATE): {
+        S.WAITING: match_late,
+        S.LINKED: leave_account,
+        S.PROTECTED: leave_account,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ROSTER, Intent.DISABLE): {
+        S.HELD: end_sessions,
+        S.LINKED: leave_identity,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ROSTER, Intent.ABSENT): {
+        S.ADOPTABLE: expire,
+        S.LINKED: hold_missing,
+        S.WAITING: leave_account,
+        S.PROTECTED: leave_account,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.CREATE): {
+        S.WAITING: separate,
+        S.LINKED: close_finding,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.UPDATE): {
+        S.WAITING: link_by_hand,
+        S.LINKED: close_finding,
+        S.COLLISION: refuse,
+        S.PROTECTED: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.DISABLE): {
+        S.LINKED: place_hold,
+        S.HELD: place_hold,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.ENABLE): {
+        S.LINKED: lift_hold,
+        S.HELD: lift_hold,
+        S.UNMATCHED: refuse,
+    },
+}
+
+REACTIONS: dict[tuple[Channel, Intent, Situation], Reaction] = {
+    (channel, intent, situation): reaction
+    for (channel, intent), reactions in _BY_FACT.items()
+    for situation, reaction in reactions.items()
+}
+
+
+def refuse_by_name(case: Case) -> Decision:
+    """No rule speaks of this combination: say which one it is, and change nothing."""
+    return refused(
+        case,
+        Reason.DECISION_CANNOT_OCCUR,
+        [],
+        channel=case.observation.channel.value,
+        intent=case.observation.intent.value,
+        situation=case.situation.value,
+    )

@@ -1,0 +1,129 @@
+"""The stable codes of what happened and of what waits for a person. Knows no rule that leads to them."""
+
+from enum import StrEnum
+
+
+class _Code(StrEnum):
+    """A code that never changes once released, with its meaning in one line."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> "_Code":
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+
+class Reason(_Code):
+    """Why an observation ended as it did: `Decision.reason`. `docs/reasons.md` says what to do about each."""
+
+    ACCOUNT_CREATED = "account:created", "A new account with an identity of its own."
+    ACCOUNT_UPDATED = "account:updated", "The account says something else now."
+    ACCOUNT_UNCHANGED = "account:unchanged", "The account already says this."
+    ACCOUNT_ADOPTED = "account:adopted", "SCIM confirmed an account that a login had made."
+    ACCOUNT_REACTIVATED = "account:reactivated", "A POST with the same externalId woke the inactive account."
+    ACCOUNT_LINKED = "account:linked", "The account was tied to an identity that was there already."
+    ACCOUNT_LINK_PENDING = "account:link-pending", "The account exists, but a person must say whose it is."
+    ACCOUNT_DISABLED = "account:disabled", "SCIM said active=false: held, sessions ended."
+    ACCOUNT_ENABLED = "account:enabled", "SCIM said active=true: this account's own hold is lifted."
+    ACCOUNT_DELETED = "account:deleted", "SCIM deleted the account: tombstone, held, sessions ended."
+    ACCOUNT_RETURNED = (
+        "account:returned",
+        "A POST after DELETE with the same externalId met the same identity.",
+    )
+    ACCOUNT_EXPIRED = "account:expired", "A login's account was not confirmed within its grace: held."
+    ACCOUNT_MISSING = "account:missing", "The account is missing from complete rosters: held."
+    ACCOUNT_IDENTITY_CREATED = "account:identity-created", "A waiting account was given its own identity."
+    ACCOUNT_UNKNOWN = "account:unknown", "No live account of this connection has this id."
+    ACCOUNT_USER_NAME_TAKEN = (
+        "account:user-name-taken",
+        "Another live account of the connection has this userName.",
+    )
+    ACCOUNT_EXTERNAL_ID_TAKEN = (
+        "account:external-id-taken",
+        "Another live account of the connection has this externalId.",
+    )
+    ACCOUNT_STALE = "account:stale", "The account changed since the writer read it."
+    ACCOUNT_ALREADY_LINKED = "account:already-linked", "The account belongs to another identity already."
+
+    IDENTITY_HELD = "identity:held", "An administrator placed a hold: sessions ended."
+    IDENTITY_RELEASED = "identity:released", "An administrator lifted a hold."
+    IDENTITY_UNCHANGED = "identity:unchanged", "The identity is already so."
+    IDENTITY_SESSION_OF_HELD = (
+        "identity:session-of-held",
+        "A run ended the sessions of somebody who is not enabled.",
+    )
+    IDENTITY_UNKNOWN = "identity:unknown", "No identity of the tenant has this id."
+    IDENTITY_PROTECTED = "identity:protected", "A break-glass or service identity is never linked."
+    IDENTITY_HOLD_REFUSED = (
+        "identity:hold-refused",
+        "This kind of hold is not an administrator's to place or lift.",
+    )
+
+    FINDING_CLOSED = "finding:closed", "An administrator has seen the finding; nothing else changed."
+
+    LOGIN_ADMITTED = "login:admitted", "A linked, enabled person signed in."
+    LOGIN_ACCOUNT_CREATED = "login:account-created", "A first login made an account and an identity."
+    LOGIN_ACCOUNT_BOUND = "login:account-bound", "A first login met the account that SCIM had delivered."
+    LOGIN_ACCOUNT_LINKED = (
+        "login:account-linked",
+        "A first login made an account of an identity that was there.",
+    )
+    LOGIN_NO_ACCOUNT = "login:no-account", "Nobody is known, and a login may not create here."
+    LOGIN_PROFILE_INCOMPLETE = "login:profile-incomplete", "A required attribute is missing or malformed."
+    LOGIN_DOMAIN_NOT_ALLOWED = (
+        "login:domain-not-allowed",
+        "The e-mail's domain is not granted to the connection.",
+    )
+    LOGIN_SUBJECT_TRANSIENT = (
+        "login:subject-transient",
+        "The assertion carries nothing to recognise a person by.",
+    )
+    LOGIN_IDENTITY_HELD = "login:identity-held", "The identity is held; a login never lifts a hold."
+    LOGIN_ACCOUNT_DELETED = "login:account-deleted", "The account was deleted; a login never revives it."
+    LOGIN_LINK_PENDING = "login:link-pending", "The account waits for a person to say whose it is."
+    LOGIN_DISPUTED = "login:disputed", "The assertion's keys belong to different accounts."
+    LOGIN_NAME_ID_CHANGED = "login:name-id-changed", "The account is bound to another persistent NameID."
+    LOGIN_NAME_ID_RECYCLED = "login:name-id-recycled", "The NameID or name now comes with another externalId."
+    LOGIN_PROTECTED = "login:protected", "A break-glass or service identity answers; no IdP may speak for it."
+
+    GROUP_CREATED = "group:created", "A new directory group."
+    GROUP_UPDATED = "group:updated", "The group or its membership changed."
+    GROUP_UNCHANGED = "group:unchanged", "The group already is so."
+    GROUP_DELETED = "group:deleted", "The group and its memberships are gone."
+    GROUP_UNKNOWN = "group:unknown", "No group of this connection has this id."
+    GROUP_EXTERNAL_ID_TAKEN = (
+        "group:external-id-taken",
+        "Another group of the connection has this externalId.",
+    )
+    GROUP_MEMBER_UNKNOWN = "group:member-unknown", "A member is no live account of this connection."
+    GROUP_STALE = "group:stale", "The group changed since the writer read it."
+
+    DECISION_CANNOT_OCCUR = "decision:cannot-occur", "No rule exists for this channel, intent and situation."
+
+
+class FindingKind(_Code):
+    """What waits for a person: `OpenFinding.kind`."""
+
+    WEAK_MATCH = "account:weak-match", "One identity may be the same person, by a weak or vetoed rule."
+    DISPUTED = "account:disputed", "Several identities may be the same person."
+    LOOK_ALIKE = "account:look-alike", "Two names are equal only after compatibility folding."
+    PROTECTED_MATCH = "account:protected-match", "An IdP speaks of a break-glass or service identity."
+    NAME_RECYCLED = "account:name-recycled", "A new account took the userName of a deleted one."
+    NAME_HELD_BY_INACTIVE = (
+        "account:name-held-by-inactive",
+        "An inactive account keeps a name that is asked for.",
+    )
+    KEY_CONTRADICTS = "account:key-contradicts", "A name matches a login's account, its key contradicts."
+    DUPLICATE = "account:duplicate", "Two accounts of one connection seem to be one person."
+    DISABLED_UNLINKED = (
+        "account:disabled-unlinked",
+        "An unlinked account was disabled; its candidates still sign in.",
+    )
+    EMAIL_DOMAIN_CHANGED = "account:email-domain-changed", "The e-mail moved to another domain."
+    EXTERNAL_ID_CHANGED = "account:external-id-changed", "The key of an account with a bound subject changed."
+    UNCONFIRMED = "account:unconfirmed", "A login's account was never confirmed by SCIM."
+    LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
+    NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
+    NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."

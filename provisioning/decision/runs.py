@@ -1,0 +1,73 @@
+"""What follows when a run looks at stored facts again. Knows no roster file and no schedule."""
+
+from dataclasses import replace
+
+from .answers import accepted, identity_of, leave_identity, needed
+from .correlate import Match, correlate
+from .effects import (
+    finding,
+    link,
+    suspend,
+)
+from .reasons import FindingKind, Reason
+from .situations import Case
+from .types import (
+    Decision,
+    EndSessions,
+    HoldKind,
+    Severity,
+)
+
+
+def match_late(case: Case) -> Decision:
+    """Row 7, later: what has arrived since may say whose account this is."""
+    account = needed(case.account, "account")
+    correlation = correlate(case.known, case.observation, case.policy)
+    if correlation.match is not Match.STRONG:
+        return accepted(case, Reason.ACCOUNT_UNCHANGED, [], account)
+    identity, rule = correlation.identity, needed(correlation.rule, "rule")
+    changes = link(case, account, identity, rule, correlation.evidence())
+    return accepted(case, Reason.ACCOUNT_LINKED, changes, replace(account, identity_id=identity.id))
+
+
+def leave_account(case: Case) -> Decision:
+    return accepted(case, Reason.ACCOUNT_UNCHANGED, [], case.account)
+
+
+def end_sessions(case: Case) -> Decision:
+    """Nobody who is not enabled keeps a session, however it came to be."""
+    identity = needed(case.identity, "identity")
+    if not identity.live_sessions:
+        return leave_identity(case)
+    return accepted(
+        case, Reason.IDENTITY_SESSION_OF_HELD, [EndSessions(identity_id=identity.id)], None, identity
+    )
+
+
+def expire(case: Case) -> Decision:
+    """Row 24: an account that nobody confirmed is held after its grace, never deleted."""
+    account = needed(case.account, "account")
+    identity = needed(identity_of(case, account), "identity")
+    at, policy = case.observation.at, case.policy
+    if policy.has_lifecycle_source:
+        over = at - account.created_at > policy.jit_grace
+    else:
+        over = at - (account.last_login_at or account.created_at) > policy.jit_idle_grace
+    held = any(h.kind is HoldKind.EXPIRY and h.source_account_id == account.id for h in identity.holds)
+    if held or not over:
+        return leave_account(case)
+    changes = [
+        *suspend(identity, HoldKind.EXPIRY, account.id, "not confirmed within its grace"),
+        *finding(case, FindingKind.UNCONFIRMED, Severity.LOW, account),
+    ]
+    return accepted(case, Reason.ACCOUNT_EXPIRED, changes, account)
+
+
+def hold_missing(case: Case) -> Decision:
+    """Row 26: missing from complete rosters, which the run has proved."""
+    account = needed(case.account, "account")
+    identity = needed(identity_of(case, account), "identity")
+    if any(h.kind is HoldKind.SCIM and h.source_account_id == account.id for h in identity.holds):
+        return leave_account(case)
+    changes = suspend(identity, HoldKind.SCIM, account.id, "missing from rosters")
+    return accepted(case, Reason.ACCOUNT_MISSING, changes, account)

@@ -1,0 +1,479 @@
+"""Names where an observation finds the hub. Knows no reaction: it only reads what is known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from .correlate import Correlation, Match, correlate, correlate_returning
+from .keys import domain_of
+from .policy import Jit, Policy
+from .reasons import FindingKind, Reason
+from .types import (
+    AccountFacts,
+    Channel,
+    IdentityFacts,
+    Intent,
+    Known,
+    Observation,
+    Rule,
+    Situation,
+    TombstoneFacts,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A named situation with what named it, so that the reaction does not look for it a second time.
+
+    `account` is the live account that answers, `other` the one that contradicts it, `tombstone` that of a
+    leaver who is not known to be the same person. `reason` and `finding` are set where a situation refuses
+    for more than one cause.
+    """
+
+    observation: Observation
+    known: Known
+    policy: Policy
+    situation: Situation
+    account: AccountFacts | None = None
+    other: AccountFacts | None = None
+    tombstone: TombstoneFacts | None = None
+    correlation: Correlation = field(default_factory=Correlation)
+    reason: Reason | None = None
+    finding: FindingKind | None = None
+    missing: str = ""
+
+    @property
+    def identity(self) -> IdentityFacts | None:
+        """The identity that the act is addressed to, else that of the account that answers."""
+        identity_id = self.observation.target_identity_id
+        if identity_id is None and self.account:
+            identity_id = self.account.identity_id
+        return self.known.identities.get(identity_id) if identity_id else None
+
+
+Naming = Callable[[Known, Observation, Policy], Case]
+
+
+def name_situation(known: Known, observation: Observation, policy: Policy) -> Case:
+    naming = NAMINGS.get((observation.channel, observation.intent))
+    if naming is None:
+        return Case(observation=observation, known=known, policy=policy, situation=Situation.UNUSABLE)
+    return naming(known, observation, policy)
+
+
+def scim_create(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A POST: live accounts are matched first; a tombstone speaks only when none exists."""
+    keyed, asserted, named = known.by_external_id, known.by_asserted_key, known.by_user_name
+
+    case = partial(Case, known=known, observation=observation, policy=policy)
+
+    if keyed:
+        wakes = not keyed.active and observation.active is not False
+        contradicted = any(a and a.id != keyed.id for a in (asserted, named))
+        if wakes and not contradicted:
+            return case(situation=Situation.INACTIVE, account=keyed)
+        return case(situation=Situation.COLLISION, account=keyed, reason=Reason.ACCOUNT_EXTERNAL_ID_TAKEN)
+    if named and (named.confirmed or (asserted and asserted.id != named.id)):
+        return case(
+            situation=Situation.COLLISION,
+            account=named,
+            other=asserted,
+            reason=Reason.ACCOUNT_USER_NAME_TAKEN,
+        )
+    if named and _contradicts(named, observation.external_id):
+        # A recycled userName must not hand a leaver's account to the joiner.
+        return case(
+            situation=Situation.COLLISION,
+            account=named,
+            reason=Reason.ACCOUNT_USER_NAME_TAKEN,
+            finding=FindingKind.KEY_CONTRADICTS,
+        )
+    if adoptable := asserted or named:
+        return case(situation=Situation.ADOPTABLE, account=adoptable)
+    return _newcomer(known, observation, policy)
+
+
+def scim_write(known: Known, observation: Observation, policy: Policy) -> Case:
+    """PUT, PATCH and what they say about `active`, addressed by id."""
+    account = known.addressed
+
+    case = partial(Case, known=known, observation=observation, policy=policy, account=account)
+
+    if account is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if observation.expected_version not in (None, account.version):
+        return case(situation=Situation.STALE)
+    if known.by_external_id and known.by_external_id.id != account.id:
+        return case(
+            situation=Situation.COLLISION, other=known.by_external_id, reason=Reason.ACCOUNT_EXTERNAL_ID_TAKEN
+        )
+    if known.by_user_name and known.by_user_name.id != account.id:
+        return case(
+            situation=Situation.COLLISION, other=known.by_user_name, reason=Reason.ACCOUNT_USER_NAME_TAKEN
+        )
+    if _is_protected(known, account):
+        return case(situation=Situation.PROTECTED)
+    if not account.confirmed:
+        return case(situation=Situation.ADOPTABLE)
+    return case(situation=Situation.LINKED if account.identity_id else Situation.WAITING)
+
+
+def scim_delete(known: Known, observation: Observation, policy: Policy) -> Case:
+    account = known.addressed
+    situation = Situation.LINKED
+    if account is None:
+        situation = Situation.UNMATCHED
+    elif observation.expected_version not in (None, account.version):
+        situation = Situation.STALE
+    elif _is_protected(known, account):
+        situation = Situation.PROTECTED
+    elif account.identity_id is None:
+        situation = Situation.WAITING
+    reason = None if account else Reason.ACCOUNT_UNKNOWN
+    return Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=situation,
+        account=account,
+        reason=reason,
+    )
+
+
+def login(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A verified assertion. Keys answer before names, live accounts before tombstones before candidates."""
+
+    case = partial(Case, known=known, observation=observation, policy=policy)
+
+    subject = observation.subject
+    if (subject is None or subject.is_transient) and not (observation.external_id or observation.login_names):
+        return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_SUBJECT_TRANSIENT)
+    if contradiction := _contradiction(known, observation):
+        reason, finding, contradicted, other = contradiction
+        situation = Situation.DISPUTED if reason is Reason.LOGIN_DISPUTED else Situation.COLLISION
+        return case(situation=situation, account=contradicted, other=other, reason=reason, finding=finding)
+    account = _answering(known)
+    if account is None:
+        return _first_login(known, observation, policy)
+    if account.identity_id is None:
+        return case(situation=Situation.WAITING, account=account)
+    if _is_protected(known, account):
+        return case(situation=Situation.PROTECTED, account=account)
+    enabled = known.identities[account.identity_id].enabled
+    return case(situation=Situation.LINKED if enabled else Situation.HELD, account=account)
+
+
+def roster_update(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A run looks at one account again."""
+    return Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=_stored(known),
+        account=known.addressed,
+        reason=_unknown(known),
+    )
+
+
+def roster_disable(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A run looks at the sessions of one identity."""
+    case = Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=Situation.UNMATCHED,
+        account=known.addressed,
+    )
+    identity = case.identity
+    if identity is None:
+        return Case(
+            known=known,
+            observation=observation,
+            policy=policy,
+            situation=Situation.UNMATCHED,
+            reason=Reason.IDENTITY_UNKNOWN,
+        )
+    situation = Situation.LINKED if identity.enabled else Situation.HELD
+    return Case(
+        known=known, observation=observation, policy=policy, situation=situation, account=known.addressed
+    )
+
+
+def roster_absent(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A run misses one account at its source: nobody confirmed it, or complete listings left it out."""
+    situation, account = _stored(known), known.addressed
+    if situation is Situation.LINKED and account and not account.confirmed:
+        situation = Situation.ADOPTABLE
+    return Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=situation,
+        account=account,
+        reason=_unknown(known),
+    )
+
+
+def admin_hold(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator places or lifts a hold on one identity."""
+    case = Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=Situation.UNMATCHED,
+        account=known.addressed,
+    )
+    identity = case.identity
+    if identity is None:
+        return Case(
+            known=known,
+            observation=observation,
+            policy=policy,
+            situation=Situation.UNMATCHED,
+            reason=Reason.IDENTITY_UNKNOWN,
+        )
+    situation = Situation.LINKED if identity.enabled else Situation.HELD
+    return Case(
+        known=known, observation=observation, policy=policy, situation=situation, account=known.addressed
+    )
+
+
+def admin_link(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says whose account this is, or that a finding needs nothing."""
+    account, target = known.addressed, observation.target_identity_id
+
+    case = partial(Case, known=known, observation=observation, policy=policy, account=account)
+
+    if account is None and (target or observation.finding_id is None):
+        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if target is None:
+        return case(
+            situation=Situation.LINKED if account is None or account.identity_id else Situation.WAITING
+        )
+    identity = known.identities.get(target)
+    if identity is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.IDENTITY_UNKNOWN)
+    if identity.protected:
+        return case(situation=Situation.PROTECTED, reason=Reason.IDENTITY_PROTECTED)
+    if account and account.identity_id is None:
+        return case(situation=Situation.WAITING)
+    if account and account.identity_id == target:
+        return case(situation=Situation.LINKED)
+    return case(situation=Situation.COLLISION, reason=Reason.ACCOUNT_ALREADY_LINKED)
+
+
+def admin_separate(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says that a waiting account is nobody whom the hub knows."""
+    account = known.addressed
+    if account is None:
+        return Case(
+            known=known,
+            observation=observation,
+            policy=policy,
+            situation=Situation.UNMATCHED,
+            reason=Reason.ACCOUNT_UNKNOWN,
+        )
+    situation = Situation.LINKED if account.identity_id else Situation.WAITING
+    return Case(known=known, observation=observation, policy=policy, situation=situation, account=account)
+
+
+NAMINGS: dict[tuple[Channel, Intent], Naming] = {
+    (Channel.SCIM, Intent.CREATE): scim_create,
+    (Channel.SCIM, Intent.UPDATE): scim_write,
+    (Channel.SCIM, Intent.ENABLE): scim_write,
+    (Channel.SCIM, Intent.DISABLE): scim_write,
+    (Channel.SCIM, Intent.DELETE): scim_delete,
+    (Channel.SAML, Intent.AUTHENTICATE): login,
+    (Channel.ROSTER, Intent.UPDATE): roster_update,
+    (Channel.ROSTER, Intent.DISABLE): roster_disable,
+    (Channel.ROSTER, Intent.ABSENT): roster_absent,
+    (Channel.ADMIN, Intent.CREATE): admin_separate,
+    (Channel.ADMIN, Intent.UPDATE): admin_link,
+    (Channel.ADMIN, Intent.DISABLE): admin_hold,
+    (Channel.ADMIN, Intent.ENABLE): admin_hold,
+}
+
+
+def _newcomer(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A POST that no live account of the connection answers."""
+    tombstone = _youngest(known, {"external_id", "subject"})
+    if tombstone and observation.at - tombstone.deleted_at <= policy.retention:
+        return _returning(known, observation, policy, tombstone)
+    gone = [t for t in known.tombstones if t.matched]
+    # The identity behind a recycled name is what the finding asks about, never a candidate for a link.
+    theirs = frozenset(t.identity_id for t in gone if t.identity_id)
+    correlation = correlate(known, observation, policy, without=theirs)
+    situation = _SITUATION_OF_MATCH[correlation.match]
+    if gone and situation is Situation.UNMATCHED:
+        situation = Situation.RECYCLED
+    youngest = max(gone, key=lambda t: t.deleted_at, default=None)
+    return Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=situation,
+        tombstone=youngest,
+        correlation=correlation,
+    )
+
+
+def _returning(known: Known, observation: Observation, policy: Policy, tombstone: TombstoneFacts) -> Case:
+    """A POST after DELETE with the same key: the same person, unless a veto says otherwise."""
+    identity = known.identities.get(tombstone.identity_id) if tombstone.identity_id else None
+    if identity is None:
+        correlation = correlate(known, observation, policy)
+        situation = _SITUATION_OF_MATCH[correlation.match]
+    else:
+        rule = Rule.EXTERNAL_ID if "external_id" in tombstone.matched else Rule.SUBJECT
+        correlation = correlate_returning(identity, rule, observation)
+        situation = Situation.DELETED if correlation.rule else _SITUATION_OF_MATCH[correlation.match]
+    return Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=situation,
+        correlation=correlation,
+    )
+
+
+def _first_login(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A login that no live account of the connection answers."""
+    correlation = correlate(known, observation, policy)
+
+    case = partial(Case, known=known, observation=observation, policy=policy, correlation=correlation)
+
+    if tombstone := _youngest(known, {"external_id", "subject", "user_name"}):
+        return case(situation=Situation.DELETED, tombstone=tombstone)
+    if correlation.match is Match.PROTECTED:
+        return case(situation=Situation.PROTECTED)
+    candidates = correlation.identities
+    if candidates and all(identity.holds for identity in candidates):
+        return case(situation=Situation.HELD)
+    situation = _SITUATION_OF_MATCH[correlation.match]
+    may_create = policy.jit is Jit.CREATE
+    may_link = policy.jit is Jit.EXISTING and situation is Situation.UNLINKED
+    if not (may_create or may_link):
+        return case(situation=situation, reason=Reason.LOGIN_NO_ACCOUNT)
+    if missing := _missing(observation, policy):
+        return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_PROFILE_INCOMPLETE, missing=missing)
+    if not _domains_allowed(observation, policy, creates=situation is not Situation.UNLINKED):
+        return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_DOMAIN_NOT_ALLOWED)
+    return case(situation=situation)
+
+
+def _missing(observation: Observation, policy: Policy) -> str:
+    """The first attribute that a new account needs and the assertion does not carry well."""
+    if not observation.user_name:
+        return "user_name"
+    for name in policy.required_attributes:
+        value = getattr(observation.profile, name, "")
+        if not value or (name == "email" and not domain_of(value)):
+            return name
+    return next(("email" for email in observation.emails if not domain_of(email)), "")
+
+
+def _domains_allowed(observation: Observation, policy: Policy, *, creates: bool) -> bool:
+    if not policy.domains:
+        return not creates
+    emails = {observation.profile.email, *observation.emails} - {""}
+    return all(domain_of(email) in policy.domains for email in emails)
+
+
+def _contradiction(
+    known: Known, observation: Observation
+) -> tuple[Reason, FindingKind, AccountFacts, AccountFacts | None] | None:
+    """Two keys of one assertion that do not speak of one account (rows 5 and 22)."""
+    recycled = Reason.LOGIN_NAME_ID_RECYCLED, FindingKind.NAME_ID_RECYCLED
+    changed = Reason.LOGIN_NAME_ID_CHANGED, FindingKind.NAME_ID_CHANGED
+    disputed = Reason.LOGIN_DISPUTED, FindingKind.LOGIN_DISPUTED
+    bound, named = known.by_subject, known.by_user_name
+    if bound and _contradicts(bound, observation.external_id):
+        return *recycled, bound, known.by_external_id
+    hits = [bound, known.by_external_id, known.by_subject_as_external_id, known.by_asserted_key]
+    keyed = [hit for hit in hits if hit]
+    if different := next((hit for hit in keyed if hit.id != keyed[0].id), None):
+        return *disputed, keyed[0], different
+    if keyed:
+        account = keyed[0]
+        # Once a subject is bound a name no longer speaks: a rename may reach the assertion before SCIM.
+        if named and not bound and (named.id != account.id or known.name_hits > 1):
+            return *disputed, account, named
+        if not bound and _bound_to_another(account, observation):
+            return *changed, account, None
+        return None
+    if named is None:
+        return None
+    if known.name_hits > 1:
+        return *disputed, named, None
+    if _contradicts(named, observation.external_id):
+        return *recycled, named, None
+    # Row 5: a name binds only where no subject is bound, so a name cannot take over what a key holds.
+    if named.subject and named.subject.is_key:
+        return *changed, named, None
+    return None
+
+
+def _contradicts(account: AccountFacts, external_id: str | None) -> bool:
+    """Whether the account is known under another externalId than the one that is said now.
+
+    An asserted key says so only where it came from the configured attribute: a persistent NameID is often not
+    the externalId.
+    """
+    if not external_id:
+        return False
+    if account.external_id:
+        return account.external_id != external_id
+    from_subject = account.subject is not None and account.subject.value == account.asserted_key
+    return bool(account.asserted_key) and not from_subject and account.asserted_key != external_id
+
+
+def _bound_to_another(account: AccountFacts, observation: Observation) -> bool:
+    subject = observation.subject
+    return bool(
+        account.subject
+        and account.subject.is_key
+        and subject
+        and subject.is_key
+        and account.subject != subject
+    )
+
+
+def _answering(known: Known) -> AccountFacts | None:
+    return (
+        known.by_subject
+        or known.by_external_id
+        or known.by_subject_as_external_id
+        or known.by_asserted_key
+        or known.by_user_name
+    )
+
+
+def _stored(known: Known) -> Situation:
+    account = known.addressed
+    if account is None:
+        return Situation.UNMATCHED
+    if account.identity_id is None:
+        return Situation.WAITING
+    return Situation.PROTECTED if _is_protected(known, account) else Situation.LINKED
+
+
+def _unknown(known: Known) -> Reason | None:
+    return None if known.addressed else Reason.ACCOUNT_UNKNOWN
+
+
+def _is_protected(known: Known, account: AccountFacts) -> bool:
+    return account.identity_id is not None and known.identities[account.identity_id].protected
+
+
+def _youngest(known: Known, keys: set[str]) -> TombstoneFacts | None:
+    answering = (t for t in known.tombstones if t.matched & keys)
+    return max(answering, key=lambda t: t.deleted_at, default=None)
+
+
+_SITUATION_OF_MATCH = {
+    Match.NONE: Situation.UNMATCHED,
+    Match.STRONG: Situation.UNLINKED,
+    Match.WEAK: Situation.WEAK,
+    Match.DISPUTED: Situation.DISPUTED,
+    Match.PROTECTED: Situation.PROTECTED,
+}
