@@ -31,7 +31,7 @@ def _words(name: str) -> list[str]:
 
 
 def database_from_url(url: str) -> dict[str, Any]:
-    """Django's entry for `postgres://user:password@host:port/name?option=value`; `?host=` is a socket folder."""
+    """Django's entry for `postgres://user:password@host:port/name?option=value`; `?host=` for a socket."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with postgres://; the hub needs PostgreSQL.")
@@ -162,6 +162,7 @@ INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app)]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "identity_hub.core.request_id.RequestIdMiddleware",
+    "identity_hub.probes.ProbesMiddleware",
     "identity_hub.core.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -300,8 +301,6 @@ if _HTTPS:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = _flag("HSTS_INCLUDE_SUBDOMAINS", False)
     SECURE_HSTS_PRELOAD = _flag("HSTS_PRELOAD", False)
     SECURE_SSL_REDIRECT = _flag("SSL_REDIRECT", True)
-    # Probes come from inside, without TLS.
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 BEHIND_PROXY = _flag("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     # Only where a proxy always sets this header itself: otherwise a caller could claim to have come by TLS.

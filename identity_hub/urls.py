@@ -1,12 +1,10 @@
-"""Which face answers at which address. Knows no view's inside."""
+"""Which face answers at which address. Knows no view's inside; the probes answer before it (`probes`)."""
 
 from importlib.util import find_spec
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-
-from identity_hub import health, metrics
 
 handler400 = "identity_hub.errors.bad_request"
 handler403 = "identity_hub.errors.forbidden"
@@ -28,9 +26,6 @@ def _exists(module):
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
-    path("metrics", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     *(path(p, include((m, n), namespace=n) if n else include(m)) for p, m, n in _faces if _exists(m)),
     path("", RedirectView.as_view(url="/me/"), name="start"),

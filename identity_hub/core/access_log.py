@@ -8,9 +8,6 @@ from django.http import HttpRequest, HttpResponse
 
 _log = structlog.get_logger("identity_hub.request")
 
-# Probes and scrapes come every few seconds and say nothing.
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-
 
 class AccessLogMiddleware:
     """The query string stays out: SCIM filters and sign-in hints carry people's names and addresses."""
@@ -21,12 +18,11 @@ class AccessLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         response = self.get_response(request)
-        if request.path not in _QUIET:
-            _log.info(
-                "request:answered",
-                method=request.method,
-                path=request.path,
-                status=response.status_code,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
-            )
+        _log.info(
+            "request:answered",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        )
         return response

@@ -1,0 +1,62 @@
+"""The cellar: the clock, names of rows, names of requests, and a cache that may be absent."""
+
+import datetime
+import re
+
+import pytest
+import time_machine
+from django.test import Client
+
+from identity_hub.core import clock, ids
+from identity_hub.core.cache import ForgivingRedisCache
+from identity_hub.core.request_id import current_request_id
+
+
+def test_now_is_aware_and_in_utc() -> None:
+    assert clock.now().utcoffset() == datetime.timedelta(0)
+
+
+def test_ids_are_version_7_and_sort_by_time() -> None:
+    with time_machine.travel(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), tick=False) as traveller:
+        made = []
+        for _ in range(50):
+            made.append(ids.new_id())
+            traveller.shift(datetime.timedelta(microseconds=1))
+    assert made == sorted(made)
+    assert {(made_id.version, made_id.variant) for made_id in made} == {(7, "specified in RFC 4122")}
+    milliseconds = made[0].int >> 80
+    assert datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).year == 2026
+
+
+@pytest.mark.parametrize(
+    ("offered", "kept"),
+    [
+        pytest.param("abcDEF-12345678", True, id="a caller's own id is kept"),
+        pytest.param("short", False, id="too short to be one"),
+        pytest.param("x" * 65, False, id="too long to be one"),
+        pytest.param("12345678 status=200", False, id="a forged log line"),
+        pytest.param("", False, id="none"),
+    ],
+)
+def test_every_answer_carries_a_request_id(client: Client, offered: str, kept: bool) -> None:
+    answered = client.get("/healthz", headers={"x-request-id": offered})["X-Request-ID"]
+    assert (answered == offered) is kept
+    assert re.fullmatch(r"[A-Za-z0-9-]{8,64}", answered)
+    assert current_request_id() == ""
+
+
+def test_without_redis_the_cache_misses_and_never_fails() -> None:
+    cache = ForgivingRedisCache(
+        "redis://127.0.0.1:1/0",
+        {"OPTIONS": {"socket_connect_timeout": 0.2}},
+    )
+    try:
+        assert cache.get("key", "default") == "default"
+        assert cache.get_many(["key"]) == {}
+        assert cache.add("key", 1) is False
+        assert cache.set("key", 1) is None
+        assert cache.set_many({"key": 1}) == ["key"]
+        assert cache.delete("key") is False
+        assert "key" not in cache
+    finally:
+        ForgivingRedisCache.paused_until = 0.0

@@ -1,0 +1,52 @@
+"""What a caller hears when no view could answer."""
+
+import psycopg
+import pytest
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.test import Client, RequestFactory
+
+from identity_hub.errors import answer, database_is_away
+
+
+def _operational(cause: Exception) -> OperationalError:
+    error = OperationalError("made for a test")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        pytest.param(_operational(psycopg.OperationalError()), True, id="no server answers"),
+        pytest.param(_operational(psycopg.errors.AdminShutdown()), True, id="the operator stops the server"),
+        pytest.param(_operational(psycopg.errors.TooManyConnections()), True, id="the server is full"),
+        pytest.param(InterfaceError("the connection is closed"), True, id="the connection is gone"),
+        pytest.param(_operational(psycopg.errors.DeadlockDetected()), False, id="a deadlock is ours"),
+        pytest.param(_operational(psycopg.errors.QueryCanceled()), False, id="a slow statement is ours"),
+        pytest.param(IntegrityError(), False, id="a broken promise is ours"),
+    ],
+)
+def test_the_database_is_away_only_when_it_is(error: Exception, away: bool) -> None:
+    assert database_is_away(error) is away
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "content_type"),
+    [
+        pytest.param("/scim/v2/Users", "*/*", "application/scim+json", id="a SCIM client reads a SCIM Error"),
+        pytest.param("/api/v1/identities", "*/*", "application/json", id="a program reads JSON"),
+        pytest.param("/me/", "application/json", "application/json", id="whoever asks for JSON reads JSON"),
+        pytest.param("/login/", "text/html", "text/html; charset=utf-8", id="a person reads a page"),
+    ],
+)
+def test_each_face_says_503_in_its_own_form(path: str, accept: str, content_type: str) -> None:
+    said = answer(RequestFactory().get(path, headers={"accept": accept}), 503)
+    assert (said.status_code, said["Content-Type"]) == (503, content_type)
+    assert int(said["Retry-After"]) > 0
+
+
+def test_an_address_outside_of_every_face_is_a_calm_404(client: Client) -> None:
+    said = client.get("/nowhere")
+    assert said.status_code == 404
+    assert said["Content-Security-Policy"]
+    assert said["X-Request-ID"] in said.content.decode()

@@ -1,0 +1,54 @@
+"""What load balancers and scrapers are told."""
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+
+def test_the_process_says_that_it_lives_without_asking_the_database(client: Client) -> None:
+    # No django_db mark: pytest-django refuses any query here.
+    assert client.get("/healthz").json() == {"status": "alive"}
+
+
+def test_a_probe_by_address_is_answered_whatever_the_host_name(client: Client) -> None:
+    assert client.get("/healthz", headers={"host": "10.1.2.3:8000"}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_hub_with_its_services_is_ready(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["checks"] | {"redis": "-"} == {"database": "ok", "migrations": "ok", "redis": "-"}
+
+
+@pytest.mark.django_db
+def test_a_hub_without_redis_is_degraded_and_ready(client: Client, settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "degraded",
+        "checks": {"database": "ok", "migrations": "ok", "redis": "away"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        pytest.param(None, 401, id="nobody"),
+        pytest.param("Bearer wrong", 401, id="a wrong token"),
+        pytest.param("Basic {token}", 401, id="another scheme"),
+        pytest.param("Bearer {token}", 200, id="the holder of the token"),
+    ],
+)
+def test_the_numbers_are_for_the_holder_of_the_token(
+    client: Client, authorization: str | None, status: int
+) -> None:
+    headers = {"authorization": authorization.format(token=settings.METRICS_TOKEN)} if authorization else {}
+    answer = client.get("/metrics", headers=headers)
+    assert answer.status_code == status
+    assert (b"django_http_requests_total" in answer.content) == (status == 200)
+
+
+def test_a_probe_cannot_be_written_to(client: Client) -> None:
+    assert client.post("/healthz").status_code == 405
