@@ -82,6 +82,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
         policies={
             row.pk: Policy(
                 jit=Jit(row.jit),
+                precedence=row.precedence,
                 required_attributes=tuple(row.required_attributes),
                 domains=frozenset(row.domains),
                 trusted_hr_number=row.trusted_hr_number,
