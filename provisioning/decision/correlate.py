@@ -132,8 +132,9 @@ def correlate_returning(identity: IdentityFacts, rule: Rule, observation: Observ
 
 def assess(candidate: Candidate, known: Known, observation: Observation, policy: Policy) -> Assessment:
     identity = candidate.identity
-    rules = _rules(candidate, observation, policy)
-    vetoes = tuple(_vetoes(identity, known, observation))
+    spoken = _emails_spoken_of(known, observation)
+    rules = _rules(candidate, spoken, policy)
+    vetoes = tuple(_vetoes(identity, known, observation, spoken))
     refused: list[Veto] = []
     strong = None
     if not vetoes:
@@ -151,10 +152,10 @@ def assess(candidate: Candidate, known: Known, observation: Observation, policy:
     )
 
 
-def _rules(candidate: Candidate, observation: Observation, policy: Policy) -> tuple[Rule, ...]:
+def _rules(candidate: Candidate, spoken: frozenset[str], policy: Policy) -> tuple[Rule, ...]:
     """The rules that answer, strongest first; the connection's domains say what an e-mail is worth."""
     rules: list[Rule] = [rule for rule in candidate.rules if rule not in (Rule.OWNED_EMAIL, Rule.OTHER_EMAIL)]
-    shared = emails_of_observation(observation) & emails_of_identity(candidate.identity)
+    shared = spoken & _emails_of(candidate.identity)
     if any(domain_of(email) in policy.domains for email in shared):
         rules.append(Rule.OWNED_EMAIL)
     elif shared or Rule.OWNED_EMAIL in candidate.rules or Rule.OTHER_EMAIL in candidate.rules:
@@ -162,7 +163,9 @@ def _rules(candidate: Candidate, observation: Observation, policy: Policy) -> tu
     return tuple(rules)
 
 
-def _vetoes(identity: IdentityFacts, known: Known, observation: Observation) -> Iterable[Veto]:
+def _vetoes(
+    identity: IdentityFacts, known: Known, observation: Observation, spoken: frozenset[str]
+) -> Iterable[Veto]:
     own = known.addressed.id if known.addressed else None
     if any(a.connection_id == observation.connection_id and a.id != own for a in identity.accounts):
         yield Veto.SAME_CONNECTION
@@ -170,7 +173,7 @@ def _vetoes(identity: IdentityFacts, known: Known, observation: Observation) -> 
         t.identity_id == identity.id and not t.matched & {"external_id", "subject"} for t in known.tombstones
     ):
         yield Veto.TOMBSTONE
-    if _looks_alike(identity, observation):
+    if _looks_alike(identity, observation, spoken):
         yield Veto.LOOK_ALIKE
 
 
@@ -193,20 +196,22 @@ def _against(rule: Rule, identity: IdentityFacts, observation: Observation, poli
             yield Veto.NOT_TRUSTED
 
 
-def _looks_alike(identity: IdentityFacts, observation: Observation) -> bool:
+def _looks_alike(identity: IdentityFacts, observation: Observation, spoken: frozenset[str]) -> bool:
     asked = {observation.user_name, *observation.login_names} - {""}
     held = {identity.profile.user_name, *(a.user_name for a in identity.accounts)} - {""}
     return any(look_alike(one, other) for one in asked for other in held) or any(
-        look_alike(one, other)
-        for one in emails_of_observation(observation)
-        for other in emails_of_identity(identity)
+        look_alike(one, other) for one in spoken for other in _emails_of(identity)
     )
 
 
-def emails_of_observation(observation: Observation) -> frozenset[str]:
-    return frozenset(fold(email) for email in (observation.profile.email, *observation.emails) if email)
+def _emails_spoken_of(known: Known, observation: Observation) -> frozenset[str]:
+    """Those of the observation, or where it brings none (a DELETE) those of the account it addresses."""
+    said = {observation.profile.email, *observation.emails} - {""}
+    if not said and known.addressed:
+        said = set(known.addressed.emails)
+    return frozenset(fold(email) for email in said)
 
 
-def emails_of_identity(identity: IdentityFacts) -> frozenset[str]:
+def _emails_of(identity: IdentityFacts) -> frozenset[str]:
     said = {identity.profile.email, *(email for a in identity.accounts for email in a.emails)}
     return frozenset(fold(email) for email in said if email)

@@ -296,8 +296,7 @@ class Known:
     candidates: tuple[Candidate, ...] = ()
     identities: Mapping[UUID, IdentityFacts] = field(default_factory=dict)
     remembered: frozenset[tuple[str, UUID]] = frozenset()
-    """(finding kind, identity id) pairs that a person has already decided for this account's keys, or that
-    are still open for them: such a finding is not opened again."""
+    """(finding kind, identity id) pairs that a person has already decided for this account's keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
