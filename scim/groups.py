@@ -1,0 +1,149 @@
+"""/Groups: from a request to one group observation, and back to a resource. Loads no member to change one."""
+
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning.decision.types import Intent, Outcome
+from provisioning.selectors import groups
+from provisioning.selectors.groups import GroupDocument
+from provisioning.services.groups import submit_group
+from scim import responses
+from scim.errors import refusal
+from scim.filters import compiled
+from scim.identifiers import identifier
+from scim.mapping import group_observation, group_resource
+from scim.membership import GroupChange, change_of, whole_change
+from scim.patch import operations_of
+from scim.projection import Projection, projection
+from scim.requests import body_of, page_of, parameter, versions
+from scim.schemas import GROUP
+from scim.views import Endpoint
+
+# Of a larger group the body would cost more than the change; RFC 7644 3.5.2 allows 204.
+LARGEST_ECHO = 200
+
+
+class GroupsView(Endpoint):
+    def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        wanted = self._projection()
+        if uuid is not None:
+            return self._shown(self._group(uuid, members=wanted.shows("members")))
+        page = page_of(request)
+        condition = parameter(request, "filter")
+        total, found = groups.page(
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
+            conditions=compiled(GROUP, condition) if condition else Q(),
+            offset=page.start - 1,
+            limit=page.count,
+            members=wanted.shows("members"),
+        )
+        base = responses.base()
+        return responses.listed([wanted.of(group_resource(row, base)) for row in found], total, page.start)
+
+    def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is not None:
+            return self.http_method_not_allowed(request)
+        outcome = self._submit(Intent.CREATE, whole_change(body_of(request)))
+        members = self._projection().shows("members")
+        return self._shown(self._group(str(outcome.account_id), members=members), 201)
+
+    def put(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is None:
+            return self.http_method_not_allowed(request)
+        change = whole_change(body_of(request))
+        group_id = self._known(uuid)
+        self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
+        return self._shown(self._group(uuid, members=self._projection().shows("members")))
+
+    def patch(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is None:
+            return self.http_method_not_allowed(request)
+        change = change_of(operations_of(body_of(request)))
+        group_id = self._known(uuid)
+        self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
+        members = self._projection().shows("members")
+        if members and self._is_large(group_id):
+            return responses.no_content()
+        return self._shown(self._group(uuid, members=members))
+
+    def delete(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is None:
+            return self.http_method_not_allowed(request)
+        self._submit(Intent.DELETE, GroupChange(), self._known(uuid), self._expected(uuid))
+        return responses.no_content()
+
+    def _is_large(self, group_id: UUID) -> bool:
+        counted = groups.member_count(
+            tenant_id=self.caller.tenant_id, group_id=group_id, at_most=LARGEST_ECHO + 1
+        )
+        return counted > LARGEST_ECHO
+
+    def _submit(
+        self,
+        intent: Intent,
+        change: GroupChange,
+        group_id: UUID | None = None,
+        expected_version: int | None = None,
+    ) -> Outcome:
+        skip = self.caller.unknown_member == "skip"
+        if change.unknown and not skip:
+            raise refusal("group:member-unknown")
+        outcome = submit_group(
+            group_observation(
+                self.caller,
+                intent,
+                change,
+                at=now(),
+                request_id=current_request_id(),
+                group_id=group_id,
+                expected_version=expected_version,
+            ),
+            skip_unknown=skip,
+        )
+        if not outcome.accepted:
+            raise refusal(outcome.reason)
+        return outcome
+
+    def _known(self, uuid: str) -> UUID:
+        group_id = identifier(uuid)
+        if group_id is None:
+            raise refusal("group:unknown")
+        return group_id
+
+    def _group(self, uuid: str, *, members: bool) -> GroupDocument:
+        group = groups.document(
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
+            group_id=self._known(uuid),
+            members=members,
+        )
+        if group is None:
+            raise refusal("group:unknown")
+        return group
+
+    def _expected(self, uuid: str) -> int | None:
+        """The version that If-Match asks for; None without it, 412 where the group has another."""
+        wanted = versions(self.request, "If-Match")
+        if wanted is None:
+            return None
+        group = self._group(uuid, members=False)
+        if "*" not in wanted and str(group.version) not in wanted:
+            raise refusal("group:stale")
+        return group.version
+
+    def _projection(self) -> Projection:
+        return projection(
+            GROUP, parameter(self.request, "attributes"), parameter(self.request, "excludedAttributes")
+        )
+
+    def _shown(self, group: GroupDocument, status: int = 200) -> HttpResponse:
+        held = versions(self.request, "If-None-Match")
+        if self.request.method in ("GET", "HEAD") and held and (held & {"*", str(group.version)}):
+            return responses.not_modified(group.version)
+        document = group_resource(group, responses.base())
+        return responses.resource(document, self._projection().of(document), status)

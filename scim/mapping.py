@@ -1,0 +1,143 @@
+"""From a canonical document to what the hub is told, and back to one for a client. Knows no request."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from provisioning.decision.authority import profile_of_resource
+from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation
+from provisioning.selectors.accounts import AccountDocument
+from provisioning.selectors.groups import GroupDocument
+from provisioning.selectors.tokens import Caller
+from scim.documents import schemas_of
+from scim.membership import GroupChange
+from scim.schemas import GROUP, JSON, USER
+
+_BESIDE = frozenset({"id", "meta", "schemas", "active"})
+
+
+def actor(caller: Caller) -> Actor:
+    return Actor(kind="token", id=str(caller.token_id))
+
+
+def observation(
+    caller: Caller,
+    intent: Intent,
+    *,
+    at: datetime,
+    request_id: str,
+    document: JSON | None = None,
+    account_id: UUID | None = None,
+    expected_version: int | None = None,
+) -> Observation:
+    """What a request says of one person; `document` is her whole canonical resource, None for a DELETE."""
+    if document is None:
+        return Observation(
+            channel=Channel.SCIM,
+            intent=intent,
+            tenant_id=caller.tenant_id,
+            connection_id=caller.connection_id,
+            at=at,
+            actor=actor(caller),
+            request_id=request_id,
+            account_id=account_id,
+            expected_version=expected_version,
+        )
+    return Observation(
+        channel=Channel.SCIM,
+        intent=intent,
+        tenant_id=caller.tenant_id,
+        connection_id=caller.connection_id,
+        at=at,
+        actor=actor(caller),
+        request_id=request_id,
+        account_id=account_id,
+        expected_version=expected_version,
+        user_name=document["userName"],
+        external_id=document.get("externalId"),
+        active=document.get("active"),
+        emails=emails_of(document),
+        profile=profile_of_resource(document),
+        resource=document | {"schemas": schemas_of(USER, document)},
+    )
+
+
+def emails_of(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every e-mail value, lower case, once."""
+    values = (email["value"].lower() for email in document.get("emails", ()) if "value" in email)
+    return tuple(dict.fromkeys(values))
+
+
+def group_observation(
+    caller: Caller,
+    intent: Intent,
+    change: GroupChange,
+    *,
+    at: datetime,
+    request_id: str,
+    group_id: UUID | None = None,
+    expected_version: int | None = None,
+) -> GroupObservation:
+    """What a request wants of one group."""
+    return GroupObservation(
+        intent=intent,
+        tenant_id=caller.tenant_id,
+        connection_id=caller.connection_id,
+        at=at,
+        actor=actor(caller),
+        request_id=request_id,
+        group_id=group_id,
+        display_name=change.display_name,
+        external_id=change.external_id,
+        set_external_id=change.set_external_id,
+        add=tuple(sorted(change.add)),
+        remove=tuple(sorted(change.remove)),
+        replace_members=change.whole,
+        expected_version=expected_version,
+    )
+
+
+def user_resource(account: AccountDocument, base: str) -> JSON:
+    """The User that a client reads; `base` is the SCIM root's URL without a slash at its end."""
+    kept = {key: value for key, value in account.resource.items() if key not in _BESIDE}
+    return {
+        "schemas": schemas_of(USER, kept),
+        "id": str(account.id),
+        **kept,
+        "active": account.active,
+        "meta": _meta("User", f"{base}/Users/{account.id}", account),
+    }
+
+
+def group_resource(group: GroupDocument, base: str) -> JSON:
+    """The Group that a client reads. RFC 7643 2.5: a group without members has no "members"."""
+    document: JSON = {"schemas": [GROUP.urn], "id": str(group.id), "displayName": group.display_name}
+    if group.external_id is not None:
+        document["externalId"] = group.external_id
+    if group.members:
+        document["members"] = [
+            {"value": str(member), "display": display, "type": "User", "$ref": f"{base}/Users/{member}"}
+            for member, display in group.members
+        ]
+    document["meta"] = _meta("Group", f"{base}/Groups/{group.id}", group)
+    return document
+
+
+def _meta(resource_type: str, location: str, row: AccountDocument | GroupDocument) -> JSON:
+    return {
+        "resourceType": resource_type,
+        "created": _instant(row.created_at),
+        "lastModified": _instant(row.updated_at),
+        "version": etag(row.version),
+        "location": location,
+    }
+
+
+def etag(version: int) -> str:
+    """A weak entity-tag (RFC 7644 3.14): two answers of one version may differ in their projection."""
+    return f'W/"{version}"'
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

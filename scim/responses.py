@@ -1,0 +1,80 @@
+"""How an answer leaves the SCIM face: bytes, media type, headers. Knows no rule and no database."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import reverse
+from django_scim.constants import SCIM_CONTENT_TYPE
+from django_scim.settings import scim_settings
+from scim2_models.exceptions import SCIMException
+
+from scim.errors import body_of
+from scim.mapping import etag
+from scim.schemas import JSON
+
+LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+RETRY_AFTER_SECONDS = 5
+
+
+@lru_cache(maxsize=8)
+def _root(public_url: str) -> str:
+    return public_url + reverse("scim:root").rstrip("/")
+
+
+def base() -> str:
+    """The URL of the SCIM root as clients reach it, without a slash at its end."""
+    return _root(settings.HUB_PUBLIC_URL)
+
+
+def answer(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    response = HttpResponse(orjson.dumps(body), status=status, content_type=SCIM_CONTENT_TYPE)
+    for name, value in (headers or {}).items():
+        response[name] = value
+    return response
+
+
+def no_content(headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(status=204, headers=dict(headers or {}))
+
+
+def not_modified(version: int) -> HttpResponse:
+    """RFC 7644 3.14: "If the resource has not changed", the answer is a 304 with an empty body."""
+    return HttpResponse(status=304, headers={"ETag": etag(version)})
+
+
+def resource(document: JSON, shown: JSON, status: int = 200) -> HttpResponse:
+    """One resource: `shown` is what the projection left of `document`."""
+    meta = document["meta"]
+    headers = {"ETag": meta["version"]}
+    # RFC 7644 3.3: the "Location" header repeats "meta.location".
+    headers["Location" if status == 201 else "Content-Location"] = meta["location"]
+    return answer(shown, status, headers)
+
+
+def listed(resources: Sequence[JSON], total: int, start: int = 1) -> HttpResponse:
+    """RFC 7644 3.4.2: a ListResponse; itemsPerPage is the length of this page."""
+    return answer(
+        {
+            "schemas": [LIST_URN],
+            "totalResults": total,
+            "startIndex": start,
+            "itemsPerPage": len(resources),
+            "Resources": resources,
+        }
+    )
+
+
+def error(refused: SCIMException, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """A SCIM Error. RFC 6750 3: a 401 names the scheme; RFC 9110 10.2.3: a 503 says when to come back."""
+    response = answer(body_of(refused.status, refused.detail, refused.scim_type), refused.status, headers)
+    if refused.status == 401:
+        response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
+    if refused.status == 503:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

@@ -1,0 +1,40 @@
+"""Which view answers at which SCIM address. The names are django-scim2's, in its `scim` namespace."""
+
+from django.urls import re_path
+
+from scim import groups, users, views
+
+app_name = "scim"
+
+
+def _any_case(name: str) -> str:
+    """RFC 7644 writes the endpoints with capitals; clients do not always. `reverse` takes the first."""
+    return "".join(f"[{letter}{letter.swapcase()}]" for letter in name)
+
+
+def _one(name: str) -> str:
+    return rf"^{_any_case(name)}/?$"
+
+
+def _many(name: str) -> str:
+    return rf"^{_any_case(name)}(?:/(?P<uuid>[^/]+))?/?$"
+
+
+urlpatterns = [
+    re_path(r"^$", views.NotFoundView.as_view(), name="root"),
+    re_path(r"^\.search$", views.NotImplementedView.as_view(), name="search"),
+    re_path(rf"^{_any_case('Users')}/\.search$", views.NotImplementedView.as_view(), name="users-search"),
+    re_path(rf"^{_any_case('Groups')}/\.search$", views.NotImplementedView.as_view(), name="groups-search"),
+    re_path(_many("Users"), users.UsersView.as_view(), name="users"),
+    re_path(_many("Groups"), groups.GroupsView.as_view(), name="groups"),
+    re_path(_one("Me"), views.MeView.as_view(), name="me"),
+    re_path(
+        _one("ServiceProviderConfig"),
+        views.ServiceProviderConfigView.as_view(),
+        name="service-provider-config",
+    ),
+    re_path(_many("ResourceTypes"), views.ResourceTypesView.as_view(), name="resource-types"),
+    re_path(_many("Schemas"), views.SchemasView.as_view(), name="schemas"),
+    re_path(_one("Bulk"), views.NotImplementedView.as_view(), name="bulk"),
+    re_path(r"^.*$", views.NotFoundView.as_view()),
+]

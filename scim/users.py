@@ -1,0 +1,156 @@
+"""/Users: from a request to one observation, and back to a resource. Decides nothing about people."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning import services
+from provisioning.decision.types import Intent, Outcome, Verdict
+from provisioning.selectors import accounts
+from provisioning.selectors.accounts import AccountDocument
+from scim import responses
+from scim.documents import canonical
+from scim.errors import BusyException, refusal
+from scim.filters import compiled
+from scim.identifiers import identifier
+from scim.mapping import observation, user_resource
+from scim.patch import operations_of, patched
+from scim.projection import Projection, projection
+from scim.requests import body_of, page_of, parameter, versions
+from scim.schemas import JSON, USER
+from scim.views import Endpoint
+
+ATTEMPTS = 5
+# RFC 7644 3.5.1 lets a server keep what a PUT leaves out: an omission revives nobody and loses no key.
+KEPT_BY_PUT = ("active", "externalId")
+
+Change = Callable[[JSON], JSON]
+
+
+class UsersView(Endpoint):
+    def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is not None:
+            return self._shown(self._account(uuid))
+        wanted, page = self._projection(), page_of(request)
+        condition = parameter(request, "filter")
+        total, found = accounts.page(
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
+            conditions=compiled(USER, condition) if condition else Q(),
+            offset=page.start - 1,
+            limit=page.count,
+        )
+        base = responses.base()
+        return responses.listed([wanted.of(user_resource(row, base)) for row in found], total, page.start)
+
+    def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is not None:
+            return self.http_method_not_allowed(request)
+        document = {"active": True} | canonical(USER, body_of(request))
+        outcome = self._submit(Intent.CREATE, document=document)
+        # Somebody whom a login had made, or who comes back, keeps the id that she had: that is no creation.
+        return self._shown(self._account(str(outcome.account_id)), 201 if outcome.created else 200)
+
+    def put(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is None:
+            return self.http_method_not_allowed(request)
+        sent = canonical(USER, body_of(request))
+        return self._changed(uuid, lambda held: {key: held[key] for key in KEPT_BY_PUT if key in held} | sent)
+
+    def patch(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is None:
+            return self.http_method_not_allowed(request)
+        operations = operations_of(body_of(request))
+        return self._changed(uuid, lambda held: patched(USER, held, operations))
+
+    def delete(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if uuid is None:
+            return self.http_method_not_allowed(request)
+        account_id = self._known(uuid)
+        expected = self._expected(self._account(uuid)) if versions(request, "If-Match") else None
+        self._submit(Intent.DELETE, account_id=account_id, expected_version=expected)
+        return responses.no_content()
+
+    def _changed(self, uuid: str, change: Change) -> HttpResponse:
+        """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
+        for _ in range(ATTEMPTS):
+            account = self._account(uuid)
+            conditional = self._expected(account)
+            held = {
+                key: value for key, value in account.resource.items() if key not in ("schemas", "id", "meta")
+            }
+            outcome = self._submit(
+                Intent.UPDATE,
+                document=change(held | {"active": account.active}),
+                account_id=account.id,
+                expected_version=account.version,
+            )
+            if outcome.verdict is not Verdict.STALE:
+                return self._shown(self._account(uuid))
+            if conditional is not None:
+                raise refusal(outcome.reason)
+        raise BusyException
+
+    def _submit(
+        self,
+        intent: Intent,
+        *,
+        document: JSON | None = None,
+        account_id: UUID | None = None,
+        expected_version: int | None = None,
+    ) -> Outcome:
+        outcome = services.submit(
+            observation(
+                self.caller,
+                intent,
+                at=now(),
+                request_id=current_request_id(),
+                document=document,
+                account_id=account_id,
+                expected_version=expected_version,
+            )
+        )
+        if outcome.verdict is Verdict.REFUSED or (intent is Intent.DELETE and not outcome.accepted):
+            raise refusal(outcome.reason)
+        return outcome
+
+    def _known(self, uuid: str) -> UUID:
+        account_id = identifier(uuid)
+        if account_id is None:
+            raise refusal("account:unknown")
+        return account_id
+
+    def _account(self, uuid: str) -> AccountDocument:
+        account = accounts.document(
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
+            account_id=self._known(uuid),
+        )
+        if account is None:
+            raise refusal("account:unknown")
+        return account
+
+    def _expected(self, account: AccountDocument) -> int | None:
+        """The version that If-Match asks for; None without it, 412 where the account has another."""
+        wanted = versions(self.request, "If-Match")
+        if wanted is None:
+            return None
+        if "*" not in wanted and str(account.version) not in wanted:
+            raise refusal("account:stale")
+        return account.version
+
+    def _projection(self) -> Projection:
+        return projection(
+            USER, parameter(self.request, "attributes"), parameter(self.request, "excludedAttributes")
+        )
+
+    def _shown(self, account: AccountDocument, status: int = 200) -> HttpResponse:
+        held = versions(self.request, "If-None-Match")
+        if self.request.method in ("GET", "HEAD") and held and (held & {"*", str(account.version)}):
+            return responses.not_modified(account.version)
+        document = user_resource(account, responses.base())
+        return responses.resource(document, self._projection().of(document), status)
