@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
-from identity_hub.core.ids import new_id
 from identity_hub.local import keys
 from identity_hub.settings import HUB_PRODUCTION, HUB_VAR
 
@@ -51,8 +51,10 @@ class Person:
 
 def new_person(given_name: str, family_name: str, **facts: Any) -> Person:
     user_name = f"{given_name}.{family_name}@{DOMAIN}".lower()
+    # The same person again where the folder is lost and the hub's database is not.
+    object_id = str(uuid5(NAMESPACE_DNS, user_name))
     return Person(
-        object_id=str(new_id()), user_name=user_name, given_name=given_name, family_name=family_name, **facts
+        object_id=object_id, user_name=user_name, given_name=given_name, family_name=family_name, **facts
     )
 
 
