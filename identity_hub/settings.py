@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from identity_hub.core import logs
+from provisioning.admin import appearance
+from provisioning.schedule import SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -157,7 +160,12 @@ WEB_THREADS = int(env.get("WEB_THREADS") or 4)
 PROMETHEUS_MULTIPROC_DIR = env.get("PROMETHEUS_MULTIPROC_DIR") or ""
 
 # The floors arrive one after the other.
-INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app)]
+if all(
+    (BASE_DIR / "provisioning/admin" / f"{page}.py").exists()
+    for page in "site tenants connections identities accounts groups findings runs records schedule".split()
+):
+    INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "provisioning.admin.apps.HubAdminConfig"
+INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app.removesuffix(".HubAdminConfig"))]
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -245,6 +253,14 @@ CELERY_TASK_TRACK_STARTED = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    **SCHEDULE,
+    "trim-saml": {
+        "task": "saml_sp.tasks.trim",
+        "schedule": crontab(minute="50"),
+        "options": {"expires": 3600},
+    },
+}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # Every task is idempotent: one that dies with its worker is delivered again.
 CELERY_TASK_ACKS_LATE = True
@@ -338,12 +354,7 @@ SCIM_SERVICE_PROVIDER = {
     "WWW_AUTHENTICATE_HEADER": 'Bearer realm="scim"',
 }
 
-UNFOLD = {
-    "SITE_TITLE": "Identity Hub",
-    "SITE_HEADER": "Identity Hub",
-    "SITE_SYMBOL": "hub",
-    "DASHBOARD_CALLBACK": "provisioning.admin.dashboard.numbers",
-}
+UNFOLD = appearance.UNFOLD
 
 LOGGING = logs.configure(
     as_json=HUB_PRODUCTION,
