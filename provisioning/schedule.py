@@ -1,0 +1,29 @@
+"""When the jobs come round. Knows their names only; django-celery-beat copies it into the database."""
+
+from typing import Any
+
+from celery.schedules import crontab
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # The outbox is nudged at each commit; this finds what a lost nudge left and what failed earlier.
+    "drain-outbox": {
+        "task": "provisioning.tasks.drain_outbox",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "reconcile-all": {
+        "task": "provisioning.tasks.reconcile_all",
+        "schedule": crontab(hour="2", minute="17"),
+        "options": {"expires": 3600},
+    },
+    "purge-deleted": {
+        "task": "provisioning.tasks.purge_deleted",
+        "schedule": crontab(hour="4", minute="5"),
+        "options": {"expires": 3600},
+    },
+    "trim-sessions": {
+        "task": "provisioning.tasks.trim_sessions",
+        "schedule": crontab(minute="35"),
+        "options": {"expires": 3600},
+    },
+}

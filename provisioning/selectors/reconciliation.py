@@ -1,0 +1,224 @@
+"""What the stored facts of one connection leave open, one query for each question. Knows no reaction.
+
+Every query takes a connection, which carries its tenant, and `among`: the ids to look at again, or None for all.
+Rows are streamed, so that memory does not grow with the connection.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection as database
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from provisioning.decision.policy import Policy
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.types import HoldKind
+from provisioning.models import (
+    Account,
+    Connection,
+    Finding,
+    Hold,
+    Identity,
+    Membership,
+    OutboxMessage,
+    ReconciliationRun,
+    Session,
+)
+
+CHUNK = 2000
+Among = Collection[UUID] | None
+
+
+def _live(connection: Connection, among: Among) -> QuerySet[Account]:
+    rows = Account.objects.filter(
+        tenant_id=connection.tenant_id, connection_id=connection.pk, deleted_at__isnull=True
+    )
+    return rows if among is None else rows.filter(pk__in=among)
+
+
+def population(connection: Connection) -> int:
+    return _live(connection, None).count()
+
+
+def unconfirmed(
+    connection: Connection, policy: Policy, at: datetime, among: Among = None
+) -> Iterator[tuple[UUID, UUID]]:
+    """(account, identity) of JIT accounts that outlived their grace and are not held for it yet (row 24).
+
+    Whoever was held for it once and is not any more was let back in by a person, whose word stands.
+    """
+    rows = _live(connection, among).filter(confirmed_at__isnull=True, identity__isnull=False)
+    if policy.has_lifecycle_source:
+        rows = rows.filter(created_at__lt=at - policy.jit_grace)
+    else:
+        since = at - policy.jit_idle_grace
+        rows = rows.filter(created_at__lt=since).exclude(last_login_at__gte=since)
+    held = Hold.objects.filter(
+        tenant_id=connection.tenant_id,
+        identity=OuterRef("identity"),
+        kind=HoldKind.EXPIRY.value,
+        source_account_id=OuterRef("pk"),
+    )
+    asked = Finding.objects.filter(
+        tenant_id=connection.tenant_id, account=OuterRef("pk"), kind=FindingKind.UNCONFIRMED.value
+    )
+    found = rows.filter(~Exists(held), ~Exists(asked)).order_by("id").values_list("id", "identity_id")
+    yield from found.iterator(chunk_size=CHUNK)
+
+
+def never_came(connection: Connection, among: Among = None) -> Iterator[tuple[UUID, UUID]]:
+    """(account, identity) of active people whom SCIM delivered and who never signed in (row 25)."""
+    rows = _live(connection, among).filter(
+        active=True,
+        confirmed_at__isnull=False,
+        last_login_at__isnull=True,
+        identity__isnull=False,
+        identity__last_login__isnull=True,
+    )
+    yield from rows.order_by("id").values_list("id", "identity_id").iterator(chunk_size=CHUNK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An account that no identity is tied to. `asked`: an open finding asks a person whose it is."""
+
+    account_id: UUID
+    user_name: str
+    external_id: str | None
+    email_keys: list[str]
+    resource: dict[str, Any]
+    assertion: dict[str, Any]
+    asked: bool
+
+
+def waiting(connection: Connection, among: Among = None) -> Iterator[Waiting]:
+    asked = Finding.objects.filter(
+        tenant_id=connection.tenant_id, account=OuterRef("pk"), status=Finding.Status.OPEN
+    )
+    rows = (
+        _live(connection, among)
+        .filter(identity__isnull=True)
+        .annotate(asked=Exists(asked))
+        .order_by("id")
+        .values_list("id", "user_name", "external_id", "email_keys", "resource", "assertion", "asked")
+    )
+    for account_id, user_name, external_id, email_keys, resource, assertion, is_asked in rows.iterator(
+        chunk_size=CHUNK
+    ):
+        yield Waiting(
+            account_id=account_id,
+            user_name=user_name,
+            external_id=external_id,
+            email_keys=email_keys,
+            resource=resource,
+            assertion=assertion,
+            asked=is_asked,
+        )
+
+
+def held_with_sessions(connection: Connection, at: datetime, among: Among = None) -> Iterator[UUID]:
+    """Identities with an account here that are not enabled, yet have a session whose end is not ordered yet."""
+    tenant_id = connection.tenant_id
+    sessions = Session.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), expire_date__gt=at)
+    here = Account.objects.filter(tenant_id=tenant_id, connection_id=connection.pk, identity=OuterRef("pk"))
+    ordered = OutboxMessage.objects.filter(
+        tenant_id=tenant_id,
+        topic="sessions.purge",
+        done_at__isnull=True,
+        payload__identity=Cast(OuterRef("pk"), TextField()),
+    )
+    rows = (
+        Identity.objects.with_state()
+        .filter(Q(enabled=False), Exists(sessions), Exists(here), ~Exists(ordered), tenant_id=tenant_id)
+        .order_by("id")
+    )
+    if among is not None:
+        rows = rows.filter(pk__in=among)
+    yield from rows.values_list("id", flat=True).iterator(chunk_size=CHUNK)
+
+
+def ghost_memberships(connection: Connection, among: Among = None) -> Iterator[tuple[UUID, UUID]]:
+    """(account, group) of memberships whose account is deleted."""
+    rows = Membership.objects.filter(
+        tenant_id=connection.tenant_id,
+        group__connection_id=connection.pk,
+        account__deleted_at__isnull=False,
+    )
+    if among is not None:
+        rows = rows.filter(account_id__in=among)
+    yield from rows.order_by("id").values_list("account_id", "group_id").iterator(chunk_size=CHUNK)
+
+
+# An e-mail counts only in a domain that is the connection's own: at a free mail provider it says little.
+_SHARED_KEYS = """
+WITH keys AS (
+    SELECT 'email' AS kind, email_key AS value, id FROM provisioning_identity
+     WHERE tenant_id = %(tenant)s AND email_key <> ''
+       AND split_part(email_key, '@', 2) = ANY(%(domains)s)
+    UNION ALL
+    SELECT 'hr_number', hr_number, id FROM provisioning_identity
+     WHERE tenant_id = %(tenant)s AND hr_number <> ''
+    UNION ALL
+    SELECT 'user_name', user_name_key, id FROM provisioning_identity
+     WHERE tenant_id = %(tenant)s AND user_name_key <> ''
+), here AS (
+    SELECT DISTINCT identity_id FROM provisioning_account
+     WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
+       AND identity_id IS NOT NULL
+)
+SELECT kind, count(*), min(here.identity_id::text)::uuid, (array_agg(keys.id ORDER BY keys.id))[1:10]
+  FROM keys LEFT JOIN here ON here.identity_id = keys.id
+ GROUP BY kind, value
+HAVING count(*) > 1 AND count(here.identity_id) > 0
+ ORDER BY 3, 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedKey:
+    """`identities` are the first ten of `count`; `identity_id` is one with an account of this connection."""
+
+    kind: str
+    count: int
+    identity_id: UUID
+    identities: list[UUID]
+
+
+def duplicates(connection: Connection, policy: Policy) -> Iterator[SharedKey]:
+    """Keys that several identities of the tenant answer to, at least one of them with an account here."""
+    parameters = {
+        "tenant": connection.tenant_id,
+        "connection": connection.pk,
+        "domains": sorted(policy.domains),
+    }
+    with database.chunked_cursor() as cursor:
+        cursor.execute(_SHARED_KEYS, parameters)
+        for kind, count, identity_id, identities in cursor:
+            yield SharedKey(kind=kind, count=count, identity_id=identity_id, identities=list(identities))
+
+
+def running(connection: Connection) -> ReconciliationRun | None:
+    """The run that occupies the connection: one at work, or one in quarantine."""
+    status = ReconciliationRun.Status
+    return ReconciliationRun.objects.filter(
+        tenant_id=connection.tenant_id,
+        connection_id=connection.pk,
+        status__in=(status.SIMULATING, status.EXECUTING, status.QUARANTINED),
+    ).first()
+
+
+def due(at: datetime) -> Iterator[tuple[UUID, UUID]]:
+    """(tenant, connection) of every active connection whose runs are not in quarantine, tenant by tenant."""
+    quarantined = ReconciliationRun.objects.filter(
+        tenant=OuterRef("tenant"),
+        connection=OuterRef("pk"),
+        status=ReconciliationRun.Status.QUARANTINED,
+    )
+    rows = Connection.objects.filter(
+        ~Exists(quarantined), status=Connection.Status.ACTIVE, created_at__lte=at
+    ).order_by("tenant_id", "id")
+    yield from rows.values_list("tenant_id", "id").iterator(chunk_size=CHUNK)

@@ -1,0 +1,148 @@
+"""What goes when its time has come: deleted people's data, ended sessions, delivered messages. Never an audit row."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from provisioning import audit
+from provisioning.decision.types import Actor, Channel, Intent
+from provisioning.models import (
+    Account,
+    Alias,
+    AuditRecord,
+    AuditValue,
+    Finding,
+    Identity,
+    OutboxMessage,
+    ReconciliationItem,
+    Session,
+    Tombstone,
+)
+
+BATCH = 200
+DELIVERED_MESSAGES_KEPT = timedelta(days=7)
+
+_NO_ACCOUNT_DATA = {
+    "user_name": "",
+    "user_name_key": "",
+    "external_id": None,
+    "asserted_key": None,
+    "subject_issuer": "",
+    "subject_format": "",
+    "subject_value": "",
+    "email_keys": [],
+    "resource": {},
+    "assertion": {},
+    "link_evidence": {},
+}
+_NO_PROFILE = dict.fromkeys(
+    (
+        "user_name",
+        "user_name_key",
+        "email",
+        "email_key",
+        "given_name",
+        "family_name",
+        "display_name",
+        "locale",
+        "time_zone",
+        "hr_number",
+        "department",
+        "title",
+    ),
+    "",
+)
+
+
+def purge_deleted(*, at: datetime, actor: Actor) -> int:
+    """Removes the personal data of accounts whose retention is over; answers how many.
+
+    Ids stay, so that the audit can still be read, and the tombstone's keyed digests stay, so that a recycled name
+    is still noticed. An identity loses its data with its last account.
+    """
+    purged = 0
+    while batch := _purge_batch(at, actor):
+        purged += batch
+    return purged
+
+
+def _purge_batch(at: datetime, actor: Actor) -> int:
+    with transaction.atomic():
+        graves = list(
+            Tombstone.objects.select_for_update(skip_locked=True)
+            .filter(purged_at__isnull=True, purge_after__lte=at)
+            .order_by("purge_after")[:BATCH]
+        )
+        for tenant_id in {grave.tenant_id for grave in graves}:
+            _purge(tenant_id, [grave for grave in graves if grave.tenant_id == tenant_id], at, actor)
+    return len(graves)
+
+
+def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor) -> None:
+    account_ids = [grave.pk for grave in graves]
+    Account.objects.filter(tenant_id=tenant_id, pk__in=account_ids, deleted_at__isnull=False).update(
+        **_NO_ACCOUNT_DATA
+    )
+    Alias.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).delete()
+    about = Finding.objects.filter(tenant_id=tenant_id, account_id__in=account_ids)
+    about.filter(status=Finding.Status.OPEN).update(status=Finding.Status.OBSOLETE, decided_at=at)
+    about.update(evidence={})
+    ReconciliationItem.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).update(evidence={})
+    Tombstone.objects.filter(tenant_id=tenant_id, pk__in=account_ids).update(purged_at=at)
+    _forget_identities(tenant_id, {grave.identity_id for grave in graves if grave.identity_id})
+    _purge_values(tenant_id, Q(account_id__in=account_ids))
+    for grave in graves:
+        audit.record(
+            tenant_id=tenant_id,
+            at=at,
+            actor=actor,
+            channel=Channel.ADMIN,
+            intent=Intent.DELETE,
+            reason="account:purged",
+            connection_id=grave.connection_id,
+            account_id=grave.pk,
+            identity_id=grave.identity_id,
+        )
+
+
+def _forget_identities(tenant_id: UUID, identity_ids: set[UUID]) -> None:
+    """Those of whom no account and no unpurged tombstone is left."""
+    live = Account.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), deleted_at__isnull=True)
+    kept = Tombstone.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), purged_at__isnull=True)
+    gone = list(
+        Identity.objects.select_for_update(no_key=True)
+        .filter(~Exists(live), ~Exists(kept), tenant_id=tenant_id, pk__in=identity_ids, local=False)
+        .order_by("id")
+        .values_list("pk", flat=True)
+    )
+    Identity.objects.filter(tenant_id=tenant_id, pk__in=gone).update(**_NO_PROFILE)
+    Alias.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
+    AuditValue.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
+
+
+def _purge_values(tenant_id: UUID, which: Q) -> None:
+    """Personal values that the audit kept beside its rows."""
+    rows = AuditRecord.objects.filter(which, tenant_id=tenant_id).values("pk")
+    AuditValue.objects.filter(tenant_id=tenant_id, record_id__in=rows).delete()
+
+
+def purge_sessions(*, tenant_id: UUID | None, identity_id: UUID, begun_by: datetime) -> int:
+    """Deletes the session rows that an identity's raised epoch has ended: those that began before it rose."""
+    deleted, _ = Session.objects.filter(
+        tenant_id=tenant_id, identity_id=identity_id, created_at__lte=begun_by
+    ).delete()
+    return deleted
+
+
+def trim_sessions(*, at: datetime) -> int:
+    """Deletes expired sessions, of every tenant and of nobody."""
+    deleted, _ = Session.objects.filter(expire_date__lt=at).delete()
+    return deleted
+
+
+def trim_outbox(*, at: datetime) -> int:
+    """Deletes messages that were delivered a while ago."""
+    deleted, _ = OutboxMessage.objects.filter(done_at__lt=at - DELIVERED_MESSAGES_KEPT).delete()
+    return deleted

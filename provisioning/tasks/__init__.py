@@ -1,0 +1,83 @@
+"""The jobs, as Celery sees them: idempotent, keyed, and on record elsewhere. Each is one call into the house."""
+
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from identity_hub.core.clock import now
+from provisioning import outbox, reconciliation
+from provisioning.decision.types import Actor
+from provisioning.models import Connection, OutboxMessage, ReconciliationRun
+from provisioning.selectors import reconciliation as stored
+from provisioning.services import retention
+
+from . import delivery
+
+SCHEDULE = Actor(kind="schedule")
+
+_log = structlog.get_logger("provisioning.tasks")
+
+
+@shared_task(name="provisioning.tasks.drain_outbox")
+def drain_outbox() -> None:
+    delivery.drain()
+
+
+@shared_task(name="provisioning.tasks.reconcile_all")
+def reconcile_all() -> None:
+    """One job for each active connection, so that they spread over the workers."""
+    for tenant_id, connection_id in stored.due(now()):
+        reconcile.delay(str(tenant_id), str(connection_id))
+
+
+@shared_task(name="provisioning.tasks.reconcile")
+def reconcile(tenant_id: str, connection_id: str) -> None:
+    """Simulates, and executes what the guard lets pass; takes up a run that was left half-executed."""
+    connection = Connection.objects.filter(
+        tenant_id=UUID(tenant_id), pk=UUID(connection_id), status=Connection.Status.ACTIVE
+    ).first()
+    if connection is None:
+        return
+    run = reconciliation.simulate(connection, SCHEDULE)
+    if run.status != ReconciliationRun.Status.QUARANTINED:
+        run = reconciliation.execute(run)
+    _log.info("run:ended", run=str(run.pk), connection=connection_id, status=run.status, counts=run.counts)
+
+
+@shared_task(name="provisioning.tasks.execute_run")
+def execute_run(tenant_id: str, run_id: str) -> None:
+    """Executes a run that a person released."""
+    run = ReconciliationRun.objects.filter(tenant_id=UUID(tenant_id), pk=UUID(run_id)).first()
+    if run is not None:
+        reconciliation.execute(run)
+
+
+@shared_task(name="provisioning.tasks.purge_deleted")
+def purge_deleted() -> None:
+    purged = retention.purge_deleted(at=now(), actor=SCHEDULE)
+    _log.info("accounts:purged", count=purged)
+
+
+@shared_task(name="provisioning.tasks.trim_sessions")
+def trim_sessions() -> None:
+    at = now()
+    retention.trim_sessions(at=at)
+    retention.trim_outbox(at=at)
+
+
+def _execute_released(message: OutboxMessage) -> None:
+    # Published, not called: a run takes minutes, and the message is locked meanwhile.
+    if execute_run.delay(str(message.tenant_id), message.payload["run"]) is None:
+        raise OSError("the broker is away")
+
+
+def nudge() -> None:
+    """Asks a worker to look at the outbox now. Without a broker nothing is asked: beat looks every few seconds."""
+    if settings.REDIS_URL:
+        drain_outbox.delay()
+
+
+delivery.HANDLERS["run.execute"] = _execute_released
+outbox.nudge = nudge
