@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import connection as database
 from django.db import models
 from django.db.models import F, Q
@@ -136,7 +137,7 @@ def insert_or_lose(model: type[Row], rows: Sequence[Row]) -> set[Any]:
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         statement = (
-            f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {", ".join([one] * len(part))} '
+            f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {", ".join([one] * len(part))} '  # noqa: S608 - the model's own names
             f"ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}"  # type: ignore[union-attr]
         )
         parameters = [
@@ -203,7 +204,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             work.identities[change.identity_id] = Identity(
                 id=change.identity_id,
                 tenant_id=tenant_id,
-                password="!",
+                password=UNUSABLE_PASSWORD_PREFIX,
                 created_at=at,
                 updated_at=at,
                 **_profile_columns(change.profile),

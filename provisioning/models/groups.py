@@ -18,7 +18,8 @@ class DirectoryGroup(TenantRow):
     connection = TenantForeignKey(Connection, on_delete=models.PROTECT, related_name="groups")
     display_name = models.CharField(max_length=512)
     display_name_key = models.CharField(max_length=512, editable=False)
-    external_id = models.CharField(max_length=512, null=True, blank=True)
+    # Null and not empty: SCIM tells an absent externalId from every value, and so must uniqueness.
+    external_id = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
     resource = models.JSONField(default=dict)
     """Further attributes of the canonical document; never members."""
     version = models.PositiveIntegerField(default=1)

@@ -60,6 +60,7 @@ class Identity(AbstractBaseUser):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.PERSON)
     local = models.BooleanField(default=False)
     break_glass = models.BooleanField(default=False)
+    # Null for everybody who is not local, so that being unique concerns the local ones only.
     login_name = models.CharField(max_length=150, unique=True, null=True, blank=True)
     is_superuser = models.BooleanField("installation superuser", default=False)
     is_tenant_administrator = models.BooleanField(default=False)
@@ -137,11 +138,13 @@ class Identity(AbstractBaseUser):
         if self.is_superuser or self.is_tenant_administrator:
             return True
         if "grants_staff" not in self.__dict__:
-            from .groups import Entitlement  # groups refer to accounts, so this module cannot import them
-
-            self.__dict__["grants_staff"] = (
-                Entitlement.objects.of_identity(self).filter(grants_staff=True).exists()
-            )
+            self.__dict__["grants_staff"] = Account.objects.filter(
+                tenant=self.tenant_id,
+                identity=self.pk,
+                deleted_at__isnull=True,
+                active=True,
+                memberships__group__mappings__entitlement__grants_staff=True,
+            ).exists()
         return bool(self.__dict__["grants_staff"])
 
     @property
@@ -189,8 +192,9 @@ class Account(TenantRow):
 
     user_name = models.CharField(max_length=512)
     user_name_key = models.CharField(max_length=512)
-    external_id = models.CharField(max_length=512, null=True, blank=True)
-    asserted_key = models.CharField(max_length=512, null=True, blank=True)
+    # Null and not empty: SCIM tells an absent externalId from every value, and so must uniqueness.
+    external_id = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
+    asserted_key = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
     subject_issuer = models.CharField(max_length=1024, blank=True)
     subject_format = models.CharField(max_length=128, blank=True)
     subject_value = models.CharField(max_length=512, blank=True)

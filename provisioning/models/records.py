@@ -58,6 +58,9 @@ class AuditValue(models.Model):
     identity_id = models.UUIDField(null=True, db_index=True)
     values = models.JSONField()
 
+    def __str__(self) -> str:
+        return f"values of record {self.record_id}"
+
 
 class Finding(TenantRow):
     """A doubtful case waiting for a person. What is decided is remembered, so that it is not asked twice."""

@@ -32,6 +32,6 @@ class Session(AbstractBaseSession):
 
     @classmethod
     def get_session_store_class(cls) -> type:
-        from provisioning.sessions import SessionStore  # the store imports this model
+        from provisioning.sessions import SessionStore  # noqa: PLC0415 - the store imports this model
 
         return SessionStore

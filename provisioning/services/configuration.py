@@ -30,7 +30,7 @@ from provisioning.models import (
 from provisioning.selectors.tokens import digest
 
 TOKEN_BYTES = 32
-TOKEN_PREFIX = "hub_"
+SECRET_PREFIX = "hub_"  # noqa: S105 - lets secret scanners recognise ours
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 CHANGEABLE = frozenset(
@@ -188,7 +188,7 @@ def issue_token(
     """A bearer token of 256 random bits. The secret is in the answer and nowhere else."""
     if days is not None and days < 1:
         raise Invalid("days", "A token lives for one day at least.")
-    secret = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    secret = SECRET_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     expires_at: datetime | None = now() + timedelta(days=days) if days is not None else None
     with transaction.atomic():
         token = ScimToken.objects.create(

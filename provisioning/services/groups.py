@@ -19,7 +19,7 @@ from provisioning.decision.types import (
     Situation,
     Verdict,
 )
-from provisioning.models import Account, DirectoryGroup, Finding, Membership
+from provisioning.models import Account, DirectoryGroup, Finding
 
 from .submission import retrying
 

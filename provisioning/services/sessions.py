@@ -12,7 +12,7 @@ from provisioning.models import Identity
 from provisioning.sessions import FACTS
 
 
-def open(  # noqa: A001 - read as sessions.open
+def open(
     request: HttpRequest,
     *,
     tenant_id: UUID,

@@ -36,7 +36,7 @@ from provisioning.load import Loaded, load
 from provisioning.models import Connection
 
 LARGE_BATCH = 50
-"""From this size on a batch takes the tenant's lock alone: a stock PostgreSQL's lock table ends at some thousands."""
+"""A larger batch takes the tenant's lock alone: a stock PostgreSQL's lock table ends at some thousands."""
 
 PUSH_RESOLUTION = timedelta(minutes=1)
 ATTEMPTS = 3
@@ -66,13 +66,13 @@ def submit_many(observations: Sequence[Observation]) -> list[Outcome]:
     return retrying(lambda: _submit(tenant_id, batch))
 
 
-def simulate_many(observations: Sequence[Observation]) -> list[Decision]:
-    """What `submit_many` would decide now. Takes no lock and writes nothing."""
+def simulate_many(observations: Sequence[Observation]) -> list[tuple[Decision, Loaded]]:
+    """What `submit_many` would decide now, and the facts it would go by. Takes no lock and writes nothing."""
     if not observations:
         return []
     batch = [_with_ids(o) for o in observations]
     loaded = load(batch[0].tenant_id, batch, lock=False)
-    return [_decide(o, loaded)[1] for o in batch]
+    return [(_decide(o, loaded)[1], loaded) for o in batch]
 
 
 def retrying(work: Callable[[], T]) -> T:
@@ -103,7 +103,7 @@ def take_locks(tenant_id: UUID, keys: set[tuple[str, ...]], *, alone: bool) -> N
         numbers += sorted(lock_number(tenant_id, key) for key in keys)
     with database.cursor() as cursor:
         cursor.execute(
-            f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "
+            f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "  # noqa: S608 - a name
             "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
             [numbers],
         )
@@ -141,7 +141,7 @@ def _submit(tenant_id: UUID, batch: Sequence[Observation]) -> list[Outcome]:
 
 
 def _apart(pending: Sequence[_Pending]) -> tuple[list[_Pending], list[_Pending]]:
-    """(those that share no key, so that one loading serves them all; the rest, which must see their effect)."""
+    """(those that share no key, so one loading serves them all; the rest, which must see their effect)."""
     taken: set[tuple[str, ...]] = set()
     now: list[_Pending] = []
     later: list[_Pending] = []
@@ -205,7 +205,7 @@ def _decide(observation: Observation, loaded: Loaded) -> tuple[Observation, Deci
 
 
 def _touches(decision: Decision, known: Known) -> set[UUID]:
-    """Identities that a decision changes: a second one on the same identity must see the first one's effect."""
+    """Identities that a decision changes: a second decision on one must see the first one's effect."""
     return {
         change.identity_id
         for change in decision.changes
