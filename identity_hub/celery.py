@@ -8,8 +8,6 @@ from celery.signals import setup_logging
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from provisioning.schedule import SCHEDULE
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "identity_hub.settings")
 
 _log = structlog.get_logger("identity_hub.celery")
@@ -31,7 +29,6 @@ class OutboxTask(Task):
 
 app = Celery("identity_hub", task_cls=OutboxTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.beat_schedule = SCHEDULE
 app.autodiscover_tasks()
 
 
