@@ -1,0 +1,333 @@
+"""Signatures, decryption and schemas in process, for pysaml2. Knows keys and XML; no connection, no person.
+
+pysaml2 7.5.5 runs the xmlsec1 program for each of these, through temporary files. It has no setting for another
+backend, so `client.py` injects this one. The backend also remembers which elements it verified (`collecting`):
+the checks and the mapping read those very elements, so no second parser can see another document.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import saml2.sigver
+import xmlsec
+from lxml import etree
+from saml2.sigver import CryptoBackend, DecryptError, SignatureError
+from saml2.xml.schema import validate as validate_slowly
+
+from .message import ASSERTION, PROTOCOL, ds, parse, saml, screen, xenc
+from .refusal import Refused, refuse
+
+EXCLUSIVE_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
+ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
+_MORE = "http://www.w3.org/2001/04/xmldsig-more#"
+_XENC = "http://www.w3.org/2001/04/xmlenc#"
+_XENC11 = "http://www.w3.org/2009/xmlenc11#"
+
+CANONICALIZATIONS = frozenset(
+    {
+        EXCLUSIVE_C14N,
+        f"{EXCLUSIVE_C14N}WithComments",
+        "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
+        "http://www.w3.org/2006/12/xml-c14n11",
+    }
+)
+TRANSFORMS = frozenset({ENVELOPED, EXCLUSIVE_C14N, f"{EXCLUSIVE_C14N}WithComments"})
+# No SHA-1 or MD5 (collisions), no DSA, and no HMAC: with it an attacker signs by the public key's bytes.
+DIGESTS = frozenset({f"{_XENC}sha256", f"{_MORE}sha384", f"{_XENC}sha512"})
+SIGNATURES = frozenset(
+    f"{_MORE}{key}-{sha}" for key in ("rsa", "ecdsa") for sha in ("sha256", "sha384", "sha512")
+)
+# CBC stays because ADFS, SimpleSAMLphp and Entra use it. Its padding oracle is closed by one answer for every
+# message that cannot be read, whatever was wrong with it (errors.py).
+DATA_CIPHERS = {
+    f"{_XENC}aes128-cbc": 16,
+    f"{_XENC}aes192-cbc": 24,
+    f"{_XENC}aes256-cbc": 32,
+    f"{_XENC11}aes128-gcm": 16,
+    f"{_XENC11}aes192-gcm": 24,
+    f"{_XENC11}aes256-gcm": 32,
+}
+# RSA 1.5 key transport is left out: Bleichenbacher's attack recovers the session key from error answers.
+KEY_TRANSPORTS = frozenset({f"{_XENC}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"})
+MAX_ENCRYPTED_KEYS = 4
+
+
+@dataclass(slots=True)
+class Collected:
+    """What one run of pysaml2 over one message goes through: its only trees, and the elements that were verified."""
+
+    original: etree._Element
+    texts: dict[str, etree._Element]
+    verified: list[etree._Element] = field(default_factory=list)
+    decrypted_text: str = ""
+
+    def tree(self, text: str) -> etree._Element:
+        if text not in self.texts:
+            # Attack: a second document that only the verifier sees. There are the message, and its decrypted form.
+            raise Refused(refuse("saml:wrapped", what="another document"))
+        return self.texts[text]
+
+
+_collected: ContextVar[Collected] = ContextVar("saml_collected")
+
+
+@contextmanager
+def collecting(text: str, root: etree._Element) -> Iterator[Collected]:
+    """Gives pysaml2's next run its own record; the client itself is shared by the threads of a process."""
+    token = _collected.set(Collected(original=root, texts={text: root}))
+    try:
+        yield _collected.get()
+    finally:
+        _collected.reset(token)
+
+
+@lru_cache(maxsize=512)
+def _verification_key(pem: bytes) -> xmlsec.Key:
+    return xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatCertPem)
+
+
+class XmlSecBackend(CryptoBackend):
+    """pysaml2's crypto interface over the xmlsec binding. `decryption_keys` are PEM texts, tried in order."""
+
+    def __init__(self, *, signing_key: bytes, decryption_keys: tuple[bytes, ...]) -> None:
+        super().__init__()
+        pem = xmlsec.constants.KeyDataFormatPem
+        self._signing_key = xmlsec.Key.from_memory(signing_key, pem)
+        self._decryption_keys = tuple(xmlsec.Key.from_memory(key, pem) for key in decryption_keys)
+
+    @property
+    def version(self) -> str:
+        return version("xmlsec")
+
+    def validate_signature(
+        self, signedtext: str | bytes, cert_file: str, cert_type: str, node_name: str, node_id: str
+    ) -> bool:
+        """Whether this certificate signed the element of this name and ID. Raises Refused for a forbidden shape."""
+        text = signedtext.decode() if isinstance(signedtext, bytes) else signedtext
+        collected = _collected.get()
+        element = _the_element(collected.tree(text), node_name, node_id)
+        # By content: pysaml2 writes certificates to temporary files, whose names are used again.
+        if not signed_by(element, Path(cert_file).read_bytes()):
+            return False
+        collected.verified.append(element)
+        return True
+
+    def decrypt(self, enctext: str | bytes, key_file: str) -> str:
+        """The message with its encrypted assertion replaced by the plain one. Raises Refused, DecryptError.
+
+        Reads the message as it arrived, not pysaml2's re-serialised `enctext`; pysaml2 asks twice for one message.
+        """
+        collected = _collected.get()
+        if not collected.decrypted_text:
+            root = deepcopy(collected.original)
+            holder = root.find(saml("EncryptedAssertion"))
+            if holder is None:
+                raise DecryptError("nothing to decrypt")
+            self.decrypt_into(holder)
+            if refusal := screen(root):
+                raise Refused(refusal)
+            collected.decrypted_text = etree.tostring(root, encoding="unicode")
+            collected.texts[collected.decrypted_text] = root
+        return collected.decrypted_text
+
+    def decrypt_into(self, holder: etree._Element) -> etree._Element:
+        """Replaces everything in a SAML Encrypted* element by the element that it hides, and returns that one.
+
+        Raises Refused.
+        """
+        data = holder.find(xenc("EncryptedData"))
+        keys = list(holder.iter(xenc("EncryptedKey")))
+        if data is None or len(list(holder.iter(xenc("EncryptedData")))) != 1:
+            raise Refused(refuse("saml:decryption-failed", what="not exactly one EncryptedData"))
+        # Attack: thousands of keys cost an RSA operation each; nested encryption multiplies.
+        if not 1 <= len(keys) <= MAX_ENCRYPTED_KEYS:
+            raise Refused(refuse("saml:decryption-failed", what="number of encrypted keys", count=len(keys)))
+        # Attack: CipherReference and a foreign RetrievalMethod make the service provider fetch an address.
+        if next(holder.iter(xenc("CipherReference")), None) is not None:
+            raise Refused(refuse("saml:cipher-reference"))
+        for method in holder.iter(ds("RetrievalMethod")):
+            if not method.get("URI", "").startswith("#"):
+                raise Refused(refuse("saml:cipher-reference", what="RetrievalMethod"))
+        cipher = _algorithm(data)
+        if cipher not in DATA_CIPHERS:
+            raise Refused(refuse("saml:algorithm", what="encryption", found=cipher))
+        plain = self._decrypt(data, keys, DATA_CIPHERS[cipher])
+        element = _parse_in(holder, plain)
+        for child in list(holder):
+            holder.remove(child)
+        holder.append(element)
+        return element
+
+    def _decrypt(self, data: etree._Element, keys: list[etree._Element], key_size: int) -> bytes:
+        for encrypted_key in keys:
+            transport = _algorithm(encrypted_key)
+            if transport not in KEY_TRANSPORTS:
+                raise Refused(refuse("saml:algorithm", what="key transport", found=transport))
+            for private_key in self._decryption_keys:
+                session_key = _unlock(encrypted_key, private_key)
+                # GCM and CBC keys are the same kind of bytes; only their number belongs to the algorithm.
+                if session_key is None or len(session_key) != key_size:
+                    continue
+                plain = _unlock(data, xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session_key))
+                if plain is not None:
+                    return plain
+        raise Refused(refuse("saml:decryption-failed", what="no key of ours opens it"))
+
+    def sign_statement(self, statement: Any, node_name: str, key_file: str, node_id: str) -> str:
+        """Fills in the signature template that pysaml2 put into the statement."""
+        root = etree.fromstring(
+            str(statement).encode(), etree.XMLParser(resolve_entities=False, no_network=True)
+        )
+        element = _the_element(root, node_name, node_id)
+        signature = element.find(ds("Signature"))
+        context = xmlsec.SignatureContext()
+        context.key = self._signing_key
+        context.register_id(element, "ID")
+        try:
+            context.sign(signature)
+        except xmlsec.Error as error:
+            raise SignatureError(str(error)) from error
+        return etree.tostring(root, encoding="unicode")
+
+
+def signed_by(element: etree._Element, certificate: bytes) -> bool:
+    """Whether the key of this PEM certificate signed exactly this element. Raises Refused for a forbidden shape."""
+    signature = _the_signature(element, element.get("ID", ""))
+    context = xmlsec.SignatureContext()
+    # The key is given, so xmlsec never opens KeyInfo (attack: a certificate of the attacker's inside the message).
+    context.key = _verification_key(certificate)
+    # Only this ID: registering every ID of the tree re-opens signature wrapping.
+    context.register_id(element, "ID")
+    try:
+        context.verify(signature)
+    except xmlsec.Error:
+        return False
+    return True
+
+
+def _the_element(root: etree._Element, node_name: str, node_id: str) -> etree._Element:
+    """The one element of pysaml2's `namespace:Name` with this ID."""
+    namespace, _, name = node_name.rpartition(":")
+    found = [e for e in root.iter(f"{{{namespace}}}{name}") if e.get("ID") == node_id]
+    if len(found) != 1:
+        raise Refused(refuse("saml:duplicate-id" if found else "saml:wrapped", id=node_id, count=len(found)))
+    return found[0]
+
+
+def _the_signature(element: etree._Element, node_id: str) -> etree._Element:
+    """The element's own signature, of the only shape that SAML allows (core 5.4). Raises Refused."""
+    signatures = element.findall(ds("Signature"))
+    if len(signatures) != 1:
+        raise Refused(refuse("saml:signature-shape", what="signatures", count=len(signatures)))
+    signature = signatures[0]
+    signed_info = signature.findall(ds("SignedInfo"))
+    references = [*signature.iter(ds("Reference"))]
+    if len(signed_info) != 1 or len(references) != 1 or references[0].getparent() is not signed_info[0]:
+        raise Refused(refuse("saml:signature-shape", what="references", count=len(references)))
+    reference = references[0]
+    # Attack: a reference to another element, to the whole document or to a file (URI="", "#xpointer(...)", a URL).
+    if reference.get("URI") != f"#{node_id}":
+        raise Refused(refuse("saml:signature-reference", expected=f"#{node_id}", found=reference.get("URI")))
+    transforms = [e.get("Algorithm", "") for e in reference.iter(ds("Transform"))]
+    # Attack: XPath, XSLT and base64 transforms choose what is digested, or run code. The enveloped transform comes
+    # first; what follows may only canonicalise.
+    if transforms[:1] != [ENVELOPED] or len(transforms) > 2 or not TRANSFORMS.issuperset(transforms):
+        raise Refused(refuse("saml:algorithm", what="transforms", found=" ".join(transforms)))
+    if transforms.count(ENVELOPED) != 1:
+        raise Refused(refuse("saml:algorithm", what="transforms", found=" ".join(transforms)))
+    for parameter in reference.iterfind(f"{ds('Transforms')}/{ds('Transform')}/*"):
+        if parameter.tag != f"{{{EXCLUSIVE_C14N}}}InclusiveNamespaces":
+            raise Refused(refuse("saml:algorithm", what="transform parameter", found=parameter.tag))
+    for name, allowed in (
+        ("CanonicalizationMethod", CANONICALIZATIONS),
+        ("SignatureMethod", SIGNATURES),
+        ("DigestMethod", DIGESTS),
+    ):
+        methods = [*signed_info[0].iter(ds(name))]
+        # Attack: HMACOutputLength shortens what is compared (CVE-2009-0217); no method here takes parameters.
+        if len(methods) != 1 or (len(methods[0]) and name != "CanonicalizationMethod"):
+            raise Refused(refuse("saml:signature-shape", what=name, count=len(methods)))
+        if methods[0].get("Algorithm") not in allowed:
+            raise Refused(refuse("saml:algorithm", what=name, found=methods[0].get("Algorithm")))
+    # Attack: two digest values, one for the verifier and one for show (ruby-saml, CVE-2025-25291 and -25292).
+    if len([*signature.iter(ds("DigestValue"))]) != 1 or len([*signature.iter(ds("SignatureValue"))]) != 1:
+        raise Refused(refuse("saml:signature-shape", what="digest or signature values"))
+    return signature
+
+
+def _algorithm(encrypted: etree._Element) -> str:
+    method = encrypted.find(xenc("EncryptionMethod"))
+    return method.get("Algorithm", "") if method is not None else ""
+
+
+def _unlock(encrypted: etree._Element, key: xmlsec.Key) -> bytes | None:
+    """The bytes inside an EncryptedKey or EncryptedData, on a copy of their own; None when this key is not the one."""
+    copy = etree.fromstring(etree.tostring(encrypted, with_tail=False))
+    # Without a Type, xmlsec returns bytes instead of parsing them into the tree with a parser of its own.
+    copy.attrib.pop("Type", None)
+    # The key is given; KeyInfo could only send xmlsec looking for others.
+    for key_info in copy.findall(ds("KeyInfo")):
+        copy.remove(key_info)
+    context = xmlsec.EncryptionContext()
+    context.key = key
+    try:
+        return bytes(context.decrypt(copy))
+    except xmlsec.Error:
+        return None
+
+
+def _parse_in(holder: etree._Element, plain: bytes) -> etree._Element:
+    """The decrypted element; where its sender relied on prefixes of the place it stood in, those are declared."""
+    try:
+        return parse(plain.strip())
+    except Refused as first:
+        if first.refusal.reason != "saml:malformed" or plain.lstrip().startswith(b"<?xml"):
+            raise
+        declarations = " ".join(
+            f'xmlns:{prefix}="{uri}"' if prefix else f'xmlns="{uri}"' for prefix, uri in holder.nsmap.items()
+        )
+        wrapper = parse(f"<wrapper {declarations}>".encode() + plain + b"</wrapper>")
+        if len(wrapper) != 1 or (wrapper.text or "").strip():
+            raise
+        return wrapper[0]
+
+
+@lru_cache(maxsize=1)
+def _schema() -> etree.XMLSchema:
+    """SAML's protocol schema from pysaml2's own copies of the files, found by their places in the namespace map."""
+    folder = files("saml2.data.schemas")
+    imports = {
+        "http://www.w3.org/2000/09/xmldsig#": "xmldsig-core-schema.xsd",
+        "http://www.w3.org/2001/04/xmlenc#": "xenc-schema.xsd",
+        ASSERTION: "saml-schema-assertion-2.0.xsd",
+        PROTOCOL: "saml-schema-protocol-2.0.xsd",
+    }
+    lines = "".join(
+        f'<xs:import namespace="{uri}" schemaLocation="{Path(str(folder.joinpath(name))).as_uri()}"/>'
+        for uri, name in imports.items()
+    )
+    root = etree.fromstring(f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{lines}</xs:schema>')
+    return etree.XMLSchema(root)
+
+
+def validate_quickly(doc: str, validator: Any = None) -> None:
+    """pysaml2's schema check by lxml: a thirtieth of the time. What lxml does not like, the slow one judges.
+
+    pysaml2 re-serialises an empty AttributeValue with an undeclared `xs:` prefix, which only lxml refuses.
+    """
+    root = etree.fromstring(str(doc).encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+    if not _schema().validate(root):
+        validate_slowly(doc, validator)
+
+
+def install_schema_check() -> None:
+    """Puts the quick check in the place where pysaml2's signature code looks for its own."""
+    saml2.sigver.validate_doc_with_schema = validate_quickly

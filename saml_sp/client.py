@@ -1,0 +1,404 @@
+"""One pysaml2 client per connection and configuration version. Knows the protocol; judges no assertion's content."""
+
+import base64
+import binascii
+import secrets
+from collections import OrderedDict
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import unquote_plus
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.x509 import load_der_x509_certificate
+from django.conf import settings
+from lxml import etree
+from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
+from saml2.client import Saml2Client
+from saml2.config import SPConfig
+from saml2.metadata import entity_descriptor
+from saml2.response import AuthnResponse
+from saml2.s_utils import success_status_factory
+from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer
+from saml2.samlp import LogoutResponse
+from saml2.sigver import RSACrypto, import_rsa_key_from_file, pem_format
+from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
+
+from identity_hub.core.clock import now
+from provisioning.models import Connection
+
+from .backend import SIGNATURES, XmlSecBackend, collecting, install_schema_check, signed_by
+from .message import assertion_of, decode, ds, inflate, parse, saml, screen
+from .refusal import Refusal, Refused, refuse
+
+SKEW_SECONDS = 60
+MAX_CLIENTS = 256
+MAX_ENCRYPTED_PARTS = 10
+
+install_schema_check()
+
+
+class NotConfigured(Exception):
+    """The connection has no usable IdP metadata yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """An assertion whose signature, or whose Response's signature, the connection's IdP made."""
+
+    assertion: etree._Element
+    response_signed: bool
+    assertion_signed: bool
+    encrypted: bool
+    complaint: Refusal | None
+    """What pysaml2 refused although the signature is good; the checks usually know it more exactly."""
+
+
+class _Response(AuthnResponse):
+    """Leaves the subject and the attributes alone: `checks.py` and `mapping.py` read them from the signed element.
+
+    pysaml2 refuses an assertion for one foreign confirmation beside ours, reads attributes out of Advice, and
+    swallows errors while it compares InResponseTo.
+    """
+
+    def get_subject(self, keys: Any = None) -> None:
+        return None
+
+    def get_identity(self) -> dict[str, Any]:
+        return {}
+
+    def check_subject_confirmation_in_response_to(self, irp: str) -> bool:
+        return True
+
+
+class _Client(Saml2Client):
+    @staticmethod
+    def unravel(txt: str, binding: str, msgtype: str = "response") -> str:
+        # Attack: pysaml2 first tries to inflate a POST, without a limit; a text that is both base64 of XML and of a
+        # deflate stream would be two documents. The message was decoded by `message.decode`, once.
+        return txt
+
+
+def entity_id(connection_id: UUID) -> str:
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/metadata"
+
+
+def acs_url(connection_id: UUID) -> str:
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/acs"
+
+
+def logout_url(connection_id: UUID) -> str:
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/logout"
+
+
+def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
+    options: dict[str, Any] = {
+        "entityid": entity_id(connection.id),
+        "name": "Identity Hub",
+        # A placeholder that looks for no program; `_build` puts the real backend in its place.
+        "crypto_backend": "XMLSecurity",
+        "key_file": settings.SAML_SP_KEY_FILE,
+        "cert_file": settings.SAML_SP_CERT_FILE,
+        "encryption_keypairs": [
+            {"key_file": settings.SAML_SP_KEY_FILE, "cert_file": settings.SAML_SP_CERT_FILE}
+        ],
+        # Inside service.sp this is silently ignored, and Okta's, Google's and Entra's attributes vanish.
+        "allow_unknown_attributes": True,
+        "only_use_keys_in_metadata": True,
+        "accepted_time_diff": SKEW_SECONDS,
+        # pysaml2's own default is RSA with SHA-1.
+        "signing_algorithm": SIG_RSA_SHA256,
+        "digest_algorithm": DIGEST_SHA256,
+        "delete_tmpfiles": True,
+        "service": {
+            "sp": {
+                "endpoints": {
+                    "assertion_consumer_service": [(acs_url(connection.id), BINDING_HTTP_POST)],
+                    "single_logout_service": [
+                        (logout_url(connection.id), BINDING_HTTP_REDIRECT),
+                        (logout_url(connection.id), BINDING_HTTP_POST),
+                    ],
+                },
+                "authn_requests_signed": True,
+                "logout_requests_signed": True,
+                # Published as true: SimpleSAMLphp obeys a false and sends encrypted assertions unsigned. What we
+                # accept is said in `verify`: Google and others sign only the Response.
+                "want_assertions_signed": True,
+                "want_assertions_or_response_signed": True,
+                "want_response_signed": False,
+                "allow_unsolicited": False,
+                "name_id_policy_format": None,
+            }
+        },
+    }
+    if with_idp:
+        options["metadata"] = {"inline": [connection.idp_metadata]}
+    return SPConfig().load(options)
+
+
+@lru_cache(maxsize=4)
+def _backend(key_file: str) -> XmlSecBackend:
+    key = Path(key_file).read_bytes()
+    return XmlSecBackend(signing_key=key, decryption_keys=(key,))
+
+
+def _build(connection: Connection) -> Saml2Client:
+    if not connection.idp_metadata or not connection.idp_entity_id:
+        raise NotConfigured
+    try:
+        client = _Client(config=_config(connection, with_idp=True))
+    except SAMLError as error:
+        raise NotConfigured from error
+    known = set(client.metadata.keys())
+    if connection.idp_entity_id not in known:
+        raise NotConfigured
+    client.sec.crypto = _backend(settings.SAML_SP_KEY_FILE)
+    # Without it redirect signing breaks: the placeholder backend brings none.
+    client.sec.sec_backend = RSACrypto(import_rsa_key_from_file(settings.SAML_SP_KEY_FILE))
+    return client
+
+
+_clients: OrderedDict[UUID, tuple[int, Saml2Client]] = OrderedDict()
+_clients_lock = Lock()
+
+
+def client_of(connection: Connection) -> Saml2Client:
+    """The connection's client; building one takes 55 to 90 ms, so a process keeps the newest of each.
+
+    One client per IdP: with two in one store, a genuine assertion of the one passes under the other's name.
+    Raises NotConfigured.
+    """
+    with _clients_lock:
+        kept = _clients.get(connection.id)
+        if kept is not None and kept[0] == connection.config_version:
+            _clients.move_to_end(connection.id)
+            return kept[1]
+    client = _build(connection)
+    with _clients_lock:
+        _clients[connection.id] = (connection.config_version, client)
+        _clients.move_to_end(connection.id)
+        while len(_clients) > MAX_CLIENTS:
+            _clients.popitem(last=False)
+    return client
+
+
+def metadata(connection: Connection) -> str:
+    """Our metadata for this connection; needs nothing of the IdP's."""
+    return str(entity_descriptor(_config(connection, with_idp=False)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthnRequest:
+    id: str
+    binding: str
+    """`redirect`: send the browser to `url`; `post`: a form with `fields` to `url`."""
+    url: str
+    fields: dict[str, str]
+
+
+def _location(client: Saml2Client, idp: str, binding: str) -> str:
+    services = client.metadata.single_sign_on_service(idp, binding)
+    return str(services[0]["location"]) if services else ""
+
+
+def start_login(connection: Connection) -> AuthnRequest:
+    """A signed AuthnRequest, by redirect where the IdP offers it, else by POST. Raises NotConfigured."""
+    client, idp = client_of(connection), connection.idp_entity_id
+    # 160 random bits: an ID that nobody can guess keeps a foreign browser from answering for ours.
+    request_id = f"_{secrets.token_hex(20)}"
+    if url := _location(client, idp, BINDING_HTTP_REDIRECT):
+        _, message = client.create_authn_request(url, message_id=request_id, sign=False)
+        sent = client.apply_binding(
+            BINDING_HTTP_REDIRECT, str(message), url, sign=True, sigalg=SIG_RSA_SHA256
+        )
+        return AuthnRequest(
+            id=request_id, binding="redirect", url=dict(sent["headers"])["Location"], fields={}
+        )
+    if url := _location(client, idp, BINDING_HTTP_POST):
+        _, signed = client.create_authn_request(
+            url, message_id=request_id, sign=True, sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256
+        )
+        encoded = base64.b64encode(str(signed).encode()).decode()
+        return AuthnRequest(id=request_id, binding="post", url=url, fields={"SAMLRequest": encoded})
+    raise NotConfigured
+
+
+def verify(connection: Connection, xml: bytes, root: etree._Element, request_id: str) -> Verified | Refusal:
+    """Runs pysaml2 over a screened Response that answers `request_id`; returns the element that was signed.
+
+    Raises NotConfigured.
+    """
+    client = client_of(connection)
+    text = xml.decode("utf-8")
+    complaint: Refusal | None = None
+    with collecting(text, root) as collected:
+        try:
+            client._parse_response(
+                text,
+                _Response,
+                "assertion_consumer_service",
+                BINDING_HTTP_POST,
+                outstanding_queries={request_id: connection.id},
+                allow_unsolicited=False,
+                want_assertions_signed=False,
+                want_assertions_or_response_signed=True,
+                want_response_signed=False,
+                return_addrs=[acs_url(connection.id)],
+                entity_id=entity_id(connection.id),
+                attribute_converters=[],
+                allow_unknown_attributes=True,
+                # Without it any Recipient passes.
+                conv_info={"entity_id": entity_id(connection.id)},
+            )
+        except Refused as refused:
+            return refused.refusal
+        except Exception as error:  # noqa: BLE001 - pysaml2 refuses with bare Exception and every other class
+            complaint = refuse("saml:not-verified", error=type(error).__name__)
+    tree = collected.texts[collected.decrypted_text or text]
+    assertion = assertion_of(tree)
+    signed = {etree.QName(element).localname for element in collected.verified}
+    # The signature of the whole Response covers the assertion; else the assertion itself was verified.
+    if assertion is None or ("Response" not in signed and assertion not in collected.verified):
+        has_signature = next(tree.iter(ds("Signature")), None) is not None
+        return (
+            refuse("saml:signature-invalid", **complaint.detail if complaint else {})
+            if has_signature
+            else refuse("saml:unsigned")
+        )
+    try:
+        assertion = _with_parts_decrypted(_backend(settings.SAML_SP_KEY_FILE), assertion)
+    except Refused as refused:
+        return refused.refusal
+    return Verified(
+        assertion=assertion,
+        response_signed="Response" in signed,
+        assertion_signed="Assertion" in signed,
+        encrypted=bool(collected.decrypted_text),
+        complaint=complaint,
+    )
+
+
+def _with_parts_decrypted(backend: XmlSecBackend, assertion: etree._Element) -> etree._Element:
+    """The assertion with a plain NameID and plain attributes. Raises Refused."""
+    plain = {saml("EncryptedID"): saml("NameID"), saml("EncryptedAttribute"): saml("Attribute")}
+    if next(assertion.iter(*plain), None) is None:
+        return assertion
+    assertion = deepcopy(assertion)
+    holders = list(assertion.iter(*plain))
+    if len(holders) > MAX_ENCRYPTED_PARTS:
+        raise Refused(refuse("saml:decryption-failed", what="encrypted parts", count=len(holders)))
+    for holder in holders:
+        element = backend.decrypt_into(holder)
+        if element.tag != plain[holder.tag] or any(not isinstance(node.tag, str) for node in element.iter()):
+            raise Refused(refuse("saml:decryption-failed", what="unexpected content", found=element.tag))
+        holder.getparent().replace(holder, element)
+    return assertion
+
+
+_HASHES: dict[str, HashAlgorithm] = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A protocol message as it came: `binding` is redirect or post, `query` the raw query string of a redirect."""
+
+    field: str
+    binding: str
+    value: str
+    query: str = ""
+    relay_state: str = ""
+
+
+def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etree._Element | Refusal:
+    """The root of a logout message that the connection's IdP signed. Raises NotConfigured."""
+    try:
+        xml = inflate(incoming.value) if incoming.binding == "redirect" else decode(incoming.value)
+        root = parse(xml)
+        if refusal := screen(root, kind=kind):
+            return refusal
+        certificates = _certificates(client_of(connection), connection.idp_entity_id)
+        if incoming.binding == "redirect":
+            valid = _query_signed_by(incoming, certificates)
+        elif root.find(ds("Signature")) is None:
+            return refuse("saml:unsigned")
+        else:
+            valid = any(signed_by(root, pem_format(certificate).encode()) for certificate in certificates)
+    except Refused as refused:
+        return refused.refusal
+    return root if valid else refuse("saml:signature-invalid")
+
+
+def _certificates(client: Saml2Client, idp: str) -> list[str]:
+    return [certificate for _, certificate in client.metadata.certs(idp, "idpsso", "signing")]
+
+
+def _query_signed_by(incoming: Incoming, certificates: list[str]) -> bool:
+    """SAML bindings 3.4.4.1: the signature is over the query string as it was sent, not as we would encode it."""
+    parts: dict[str, str] = {}
+    for pair in incoming.query.split("&"):
+        name, _, value = pair.partition("=")
+        # Attack: a parameter given twice, of which one is verified and the other read.
+        if name in parts:
+            raise Refused(refuse("saml:malformed", what="repeated parameter", name=name))
+        parts[name] = value
+    if "Signature" not in parts or "SigAlg" not in parts:
+        raise Refused(refuse("saml:unsigned"))
+    algorithm = unquote_plus(parts["SigAlg"])
+    if algorithm not in SIGNATURES:
+        raise Refused(refuse("saml:algorithm", what="SigAlg", found=algorithm))
+    content = "&".join(
+        f"{name}={parts[name]}" for name in (incoming.field, "RelayState", "SigAlg") if name in parts
+    ).encode()
+    try:
+        signature = base64.b64decode(unquote_plus(parts["Signature"]), validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(refuse("saml:malformed", what="signature")) from None
+    digest = _HASHES[algorithm.rpartition("-")[2]]
+    for certificate in certificates:
+        key = load_der_x509_certificate(base64.b64decode("".join(certificate.split()))).public_key()
+        try:
+            if isinstance(key, rsa.RSAPublicKey) and "#rsa-" in algorithm:
+                key.verify(signature, content, padding.PKCS1v15(), digest)
+                return True
+            if isinstance(key, ec.EllipticCurvePublicKey) and "#ecdsa-" in algorithm:
+                key.verify(signature, content, ec.ECDSA(digest))
+                return True
+        except InvalidSignature:
+            continue
+    return False
+
+
+def logout_answer(connection: Connection, request_id: str, relay_state: str) -> str | None:
+    """The address, with a signed LogoutResponse in it, to send the browser back to; None where the IdP names none."""
+    client = client_of(connection)
+    services = client.metadata.single_logout_service(
+        connection.idp_entity_id, BINDING_HTTP_REDIRECT, "idpsso"
+    )
+    if not services:
+        return None
+    url = services[0].get("response_location") or services[0]["location"]
+    response = LogoutResponse(
+        id=f"_{secrets.token_hex(20)}",
+        version="2.0",
+        issue_instant=now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        destination=url,
+        in_response_to=request_id,
+        issuer=Issuer(text=entity_id(connection.id), format=NAMEID_FORMAT_ENTITY),
+        status=success_status_factory(),
+    )
+    sent = client.apply_binding(
+        BINDING_HTTP_REDIRECT,
+        str(response),
+        url,
+        relay_state=relay_state,
+        response=True,
+        sign=True,
+        sigalg=SIG_RSA_SHA256,
+    )
+    return dict(sent["headers"])["Location"]

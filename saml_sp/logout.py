@@ -1,0 +1,97 @@
+"""What an IdP's LogoutRequest ends. Knows the protocol's order; who may send one is `client`'s matter."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.http import HttpRequest
+
+from identity_hub.core.clock import now
+from provisioning.decision.keys import fold
+from provisioning.decision.types import PERSISTENT, Actor
+from provisioning.models import Account, Connection, Session
+from provisioning.services import people
+
+from . import client
+from .assertion import LogoutRequest, read_logout_request
+from .checks import MAX_AGE, SKEW
+from .client import Incoming
+from .models import ConsumedAssertion
+from .refusal import Refusal, Refused, refuse
+from .sign_in import Ending, note
+
+# Shorter session indexes may be counters, which two people can share.
+_TELLING_INDEX = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How many sessions ended, and the address that carries our answer to the IdP ("" where it names none)."""
+
+    sessions: int
+    answer_url: str
+
+
+def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> Ended | Ending:
+    """Ends every session of the subject that a signed LogoutRequest names. Raises client.NotConfigured."""
+    asked = _believed(connection, incoming, now())
+    if isinstance(asked, Refusal):
+        return note(request, connection, asked)
+    sessions = list(_sessions(connection, asked))
+    for session in sessions:
+        people.end_session(session=session, actor=Actor(kind="connection", id=str(connection.id)))
+    answer_url = client.logout_answer(connection, asked.id, incoming.relay_state)
+    return Ended(sessions=len(sessions), answer_url=answer_url or "")
+
+
+def _believed(connection: Connection, incoming: Incoming, at: datetime) -> LogoutRequest | Refusal:
+    root = client.signed_message(connection, incoming, "LogoutRequest")
+    if isinstance(root, Refusal):
+        return root
+    try:
+        asked = read_logout_request(root)
+    except Refused as refused:
+        return refused.refusal
+    here = client.logout_url(connection.id)
+    if asked.issuer != connection.idp_entity_id:
+        return refuse("saml:issuer-foreign", expected=connection.idp_entity_id, found=asked.issuer)
+    # Bindings 3.4.5.2: a signed message names where it goes, else it can be carried to another provider.
+    if asked.destination != here:
+        return refuse("saml:destination-foreign", expected=here, found=asked.destination or "none")
+    end = asked.not_on_or_after
+    if abs(at - asked.issued_at) > MAX_AGE + SKEW or (end is not None and at - end >= SKEW):
+        return refuse("saml:too-old", issued=asked.issued_at.isoformat(), now=at.isoformat())
+    return asked if _first_time(connection, asked, at) else refuse("saml:replayed")
+
+
+def _first_time(connection: Connection, asked: LogoutRequest, at: datetime) -> bool:
+    # Attack: a recorded LogoutRequest, sent again, keeps a person out.
+    consumed = ConsumedAssertion(
+        tenant_id=connection.tenant_id,
+        connection=connection,
+        key=hashlib.sha256(f"logout\0{asked.issuer}\0{asked.id}".encode()).digest(),
+        message_digest=b"",
+        browser_digest=b"",
+        created_at=at,
+        expires_at=asked.issued_at + MAX_AGE + 2 * SKEW,
+    )
+    ConsumedAssertion.objects.bulk_create([consumed], ignore_conflicts=True)
+    return ConsumedAssertion.objects.filter(tenant_id=connection.tenant_id, pk=consumed.pk).exists()
+
+
+def _sessions(connection: Connection, asked: LogoutRequest) -> "list[Session]":
+    named = Q(user_name_key=fold(asked.name_id.value))
+    if asked.name_id.format == PERSISTENT:
+        named = Q(subject_issuer=asked.issuer, subject_value=asked.name_id.value)
+    accounts = Account.objects.filter(
+        named, tenant_id=connection.tenant_id, connection=connection, deleted_at__isnull=True
+    ).values("id")
+    telling = [index for index in asked.session_indexes if len(index) >= _TELLING_INDEX]
+    return list(
+        Session.objects.select_related("identity").filter(
+            Q(account_id__in=accounts) | Q(session_index__in=telling),
+            tenant_id=connection.tenant_id,
+            connection_id=connection.id,
+        )
+    )

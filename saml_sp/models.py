@@ -1,0 +1,100 @@
+"""What a login leaves behind: the request it waits for, the assertion it used up, and how it ended."""
+
+import secrets
+
+from django.db import models
+
+from identity_hub.core.clock import now
+from identity_hub.core.ids import new_id
+from provisioning.models import Connection
+from provisioning.models.base import TenantForeignKey, TenantRow
+
+# Crockford's alphabet: nobody reads an O for a 0 over the telephone.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_reference() -> str:
+    """What a person reads to an administrator: ten letters in two groups."""
+    letters = "".join(secrets.choice(_ALPHABET) for _ in range(10))
+    return f"{letters[:5]}-{letters[5:]}"
+
+
+class PendingRequest(TenantRow):
+    """An AuthnRequest that waits for its answer: one-shot, of one connection and one browser."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    request_id = models.CharField(max_length=64, unique=True)
+    browser_digest = models.BinaryField()
+    """SHA-256 of the browser-binding cookie."""
+    next_path = models.CharField(max_length=2048)
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField(db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class ConsumedAssertion(TenantRow):
+    """A signed message that was used: it never counts again, except as the echo of the same browser's double click.
+
+    Kept until its own window, and every clock's error, is over.
+    """
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    key = models.BinaryField()
+    """SHA-256 of issuer and ID: short whatever an IdP sends, so the index stays small over a million rows."""
+    message_digest = models.BinaryField()
+    browser_digest = models.BinaryField()
+    result_path = models.CharField(max_length=2048, blank=True)
+    """Where the person was sent; empty when the login was refused."""
+    session_key = models.CharField(max_length=40, blank=True)
+    attempt_reference = models.CharField(max_length=11, blank=True)
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "connection", "key"], name="consumed_once"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class LoginAttempt(models.Model):
+    """How one login ended, for the administrator who is asked about a reference. Trimmed after a while.
+
+    Holds codes, protocol values and ids: never an assertion, never a person's attributes.
+    """
+
+    class Outcome(models.TextChoices):
+        ADMITTED = "admitted", "Signed in"
+        REFUSED = "refused", "Refused"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    reference = models.CharField(max_length=11, unique=True, default=new_reference, editable=False)
+    tenant = models.ForeignKey(
+        "provisioning.Tenant", on_delete=models.CASCADE, related_name="+", null=True, db_index=False
+    )
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="+", null=True)
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    reason = models.CharField(max_length=64)
+    detail = models.JSONField(default=dict)
+    """What was expected and what was found, by name."""
+    account_id = models.UUIDField(null=True)
+    identity_id = models.UUIDField(null=True)
+    network = models.GenericIPAddressField(null=True)
+    """The caller's network: an address without its last part."""
+    request_id = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [
+            models.Index(fields=["tenant", "-at"], name="loginattempt_tenant_at"),
+            models.Index(fields=["at"], name="loginattempt_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reference}: {self.reason}"

@@ -1,0 +1,28 @@
+"""Why a message was turned away, as a value. Knows no sentence for people and no status code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """`reason` is a stable code; `detail` tells an administrator exactly what did not match, with both values.
+
+    The detail holds protocol values (addresses, entity IDs, times, algorithms), never a person's attributes.
+    """
+
+    reason: str
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """Carries a refusal through pysaml2, which offers no other way out of its middle."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def refuse(reason: str, **detail: object) -> Refusal:
+    """A refusal whose details are strings, cut to a length that a log can hold."""
+    return Refusal(reason=reason, detail={name: str(value)[:500] for name, value in detail.items()})

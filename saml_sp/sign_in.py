@@ -1,0 +1,295 @@
+"""The order of a login: verify, check, consume, submit, session. Knows no page; each step knows its own rules."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from ipaddress import ip_address, ip_network
+
+from django.http import HttpRequest
+from lxml import etree
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning.decision.types import Actor, Channel, Intent, Observation, Outcome
+from provisioning.models import Connection
+from provisioning.services import sessions, submit
+from provisioning.services.submission import retrying
+from provisioning.sessions import SessionStore
+
+from . import browser, client
+from .assertion import Assertion, Response, read_assertion, read_response
+from .checks import BEARER, MAX_WINDOW, SKEW, Expected, Login, envelope, judge
+from .mapping import Person, Rules, map_assertion
+from .message import decode, parse, screen
+from .models import ConsumedAssertion, LoginAttempt, PendingRequest
+from .refusal import Refusal, Refused, refuse
+
+PENDING_LIFE = timedelta(minutes=10)
+DOUBLE_CLICK = timedelta(seconds=30)
+"""How long the same message of the same browser is the echo of one click."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an answer of the IdP ended: `path` is where to go, "" when the login was refused."""
+
+    reason: str
+    reference: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Believed:
+    """An answer that passed every check which needs no memory."""
+
+    pending: PendingRequest
+    assertion: Assertion
+    person: Person
+    message_digest: bytes
+    browser_digest: bytes
+
+
+def begin(connection: Connection, *, binding: str, next_path: str) -> client.AuthnRequest:
+    """Asks the IdP, and remembers what was asked. Raises client.NotConfigured."""
+    request = client.start_login(connection)
+    at = now()
+    PendingRequest.objects.create(
+        tenant_id=connection.tenant_id,
+        connection=connection,
+        request_id=request.id,
+        browser_digest=browser.digest(binding),
+        next_path=next_path,
+        created_at=at,
+        expires_at=at + PENDING_LIFE,
+    )
+    return request
+
+
+def finish(request: HttpRequest, connection: Connection, encoded: str) -> Ending:
+    """Judges the IdP's answer; a believed and admitted one leaves a session on the request.
+
+    Raises client.NotConfigured, django.db.OperationalError.
+    """
+    at = now()
+    believed = _believe(request, connection, encoded, at)
+    if isinstance(believed, Refusal):
+        return note(request, connection, believed)
+    return retrying(partial(_spend, request, connection, believed, at))
+
+
+def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) -> Ending:
+    """Writes a refusal into the login log."""
+    attempt = _attempt(request, connection, LoginAttempt.Outcome.REFUSED, refusal.reason)
+    attempt.detail = dict(refusal.detail)
+    attempt.save(force_insert=True)
+    return Ending(reason=refusal.reason, reference=attempt.reference)
+
+
+def _believe(request: HttpRequest, connection: Connection, encoded: str, at: datetime) -> _Believed | Refusal:
+    try:
+        xml = decode(encoded)
+        root = parse(xml)
+        if refusal := screen(root):
+            return refusal
+        response = read_response(root)
+        expected = Expected(
+            sp=client.entity_id(connection.id),
+            acs=client.acs_url(connection.id),
+            idp=connection.idp_entity_id,
+            request_id=response.in_response_to or "",
+            at=at,
+        )
+        if refusal := envelope(response, expected):
+            return refusal
+        pending = _pending(request, connection, response, at)
+        if isinstance(pending, Refusal):
+            return pending
+        assertion = _verified(connection, xml, root, response, expected)
+        if isinstance(assertion, Refusal):
+            return assertion
+    except Refused as refused:
+        return refused.refusal
+    person = map_assertion(
+        assertion,
+        Rules(
+            attribute_map=connection.attribute_map,
+            user_name_attribute=connection.user_name_attribute,
+            external_id_attribute=connection.external_id_attribute,
+        ),
+    )
+    if isinstance(person, Refusal):
+        return person
+    return _Believed(
+        pending=pending,
+        assertion=assertion,
+        person=person,
+        message_digest=hashlib.sha256(xml).digest(),
+        browser_digest=browser.digest(browser.binding_of(request)),
+    )
+
+
+def _pending(
+    request: HttpRequest, connection: Connection, response: Response, at: datetime
+) -> PendingRequest | Refusal:
+    if not response.in_response_to:
+        # Attack: login CSRF. The attacker's own answer, posted by the victim's browser, signs the victim in as him.
+        return refuse("saml:unsolicited")
+    pending = PendingRequest.objects.filter(
+        tenant_id=connection.tenant_id, connection=connection, request_id=response.in_response_to
+    ).first()
+    if pending is None:
+        # Also the answer to another tenant's request: requests are looked up inside their connection.
+        return refuse("saml:request-unknown", in_response_to=response.in_response_to)
+    # Attack: a stolen answer in another browser, or the victim's browser made to answer the attacker's request.
+    if bytes(pending.browser_digest) != browser.digest(browser.binding_of(request)):
+        found = "another browser" if browser.binding_of(request) else "no cookie"
+        return refuse("saml:browser-foreign", found=found)
+    if pending.expires_at <= at:
+        return refuse("saml:request-expired", expired=pending.expires_at.isoformat(), now=at.isoformat())
+    return pending
+
+
+def _verified(
+    connection: Connection, xml: bytes, root: etree._Element, response: Response, expected: Expected
+) -> Assertion | Refusal:
+    verified = client.verify(connection, xml, root, expected.request_id)
+    if isinstance(verified, Refusal):
+        return verified
+    assertion = read_assertion(verified.assertion)
+    login = Login(
+        response=response, response_signed=verified.response_signed, assertion=assertion, expected=expected
+    )
+    return judge(login) or verified.complaint or assertion
+
+
+def _spend(request: HttpRequest, connection: Connection, believed: _Believed, at: datetime) -> Ending:
+    """Uses up the assertion and the request, then asks the domain. One transaction."""
+    consumed = ConsumedAssertion(
+        tenant_id=connection.tenant_id,
+        connection=connection,
+        key=hashlib.sha256(f"{believed.assertion.issuer}\0{believed.assertion.id}".encode()).digest(),
+        message_digest=believed.message_digest,
+        browser_digest=believed.browser_digest,
+        created_at=at,
+        expires_at=_forgettable_at(believed.assertion),
+    )
+    # Consumed before the session exists: a replayed answer must lose even in a race. The insert waits for a
+    # transaction that is about to consume the same assertion.
+    ConsumedAssertion.objects.bulk_create([consumed], ignore_conflicts=True)
+    winner = ConsumedAssertion.objects.get(
+        tenant_id=connection.tenant_id, connection=connection, key=consumed.key
+    )
+    if winner.pk != consumed.pk:
+        return _echo(request, connection, winner, believed, at)
+    pending = PendingRequest.objects.filter(
+        tenant_id=connection.tenant_id, pk=believed.pending.pk, consumed_at__isnull=True
+    )
+    if not pending.update(consumed_at=at):
+        return note(request, connection, refuse("saml:request-used"))
+    outcome = submit(_observation(connection, believed, at))
+    ending = _enter(request, connection, believed, outcome)
+    consumed.result_path = ending.path
+    consumed.session_key = (request.session.session_key or "") if ending.path else ""
+    consumed.attempt_reference = ending.reference
+    consumed.save(update_fields=["result_path", "session_key", "attempt_reference"])
+    return ending
+
+
+def _forgettable_at(assertion: Assertion) -> datetime:
+    ends = [c.not_on_or_after for c in assertion.confirmations if c.method == BEARER and c.not_on_or_after]
+    return max([*ends, assertion.issued_at + MAX_WINDOW]) + 2 * SKEW
+
+
+def _echo(
+    request: HttpRequest,
+    connection: Connection,
+    winner: ConsumedAssertion,
+    believed: _Believed,
+    at: datetime,
+) -> Ending:
+    """The second half of a double click ends where the first did; everything else is a replay."""
+    same_click = (
+        bytes(winner.message_digest) == believed.message_digest
+        and bytes(winner.browser_digest) == believed.browser_digest
+        and at - winner.created_at <= DOUBLE_CLICK
+    )
+    if not same_click:
+        return note(request, connection, refuse("saml:replayed", first_used=winner.created_at.isoformat()))
+    attempt = LoginAttempt.objects.filter(
+        tenant_id=connection.tenant_id, reference=winner.attempt_reference
+    ).first()
+    reason = attempt.reason if attempt else "saml:replayed"
+    if not winner.result_path:
+        return Ending(reason=reason, reference=winner.attempt_reference)
+    session = SessionStore(session_key=winner.session_key)
+    if session.is_empty() or not session.exists(winner.session_key):
+        return note(request, connection, refuse("saml:replayed", session="ended"))
+    # The browser may have thrown the first answer away, cookie and all.
+    session.modified = True
+    request.session = session
+    return Ending(reason=reason, reference=winner.attempt_reference, path=winner.result_path)
+
+
+def _observation(connection: Connection, believed: _Believed, at: datetime) -> Observation:
+    person = believed.person
+    return Observation(
+        channel=Channel.SAML,
+        intent=Intent.AUTHENTICATE,
+        tenant_id=connection.tenant_id,
+        connection_id=connection.id,
+        at=at,
+        actor=Actor(kind="connection", id=str(connection.id)),
+        request_id=current_request_id(),
+        user_name=person.user_name,
+        external_id=person.external_id,
+        subject=person.subject,
+        login_names=person.login_names,
+        emails=person.emails,
+        profile=person.profile,
+    )
+
+
+def _enter(request: HttpRequest, connection: Connection, believed: _Believed, outcome: Outcome) -> Ending:
+    reason, admitted = outcome.reason, False
+    if outcome.accepted and outcome.identity_id and outcome.account_id:
+        admitted = sessions.open(
+            request,
+            tenant_id=connection.tenant_id,
+            identity_id=outcome.identity_id,
+            connection_id=connection.id,
+            account_id=outcome.account_id,
+            session_index=believed.assertion.session_index,
+            not_on_or_after=believed.assertion.session_not_on_or_after,
+        )
+        reason = outcome.reason if admitted else "login:identity-held"
+    result = LoginAttempt.Outcome.ADMITTED if admitted else LoginAttempt.Outcome.REFUSED
+    attempt = _attempt(request, connection, result, reason)
+    attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
+    attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
+    attempt.save(force_insert=True)
+    return Ending(
+        reason=reason, reference=attempt.reference, path=believed.pending.next_path if admitted else ""
+    )
+
+
+def _attempt(
+    request: HttpRequest, connection: Connection | None, outcome: str, reason: str
+) -> LoginAttempt:
+    return LoginAttempt(
+        tenant_id=connection.tenant_id if connection else None,
+        connection=connection,
+        outcome=outcome,
+        reason=reason,
+        network=_network(request),
+        request_id=current_request_id(),
+    )
+
+
+def _network(request: HttpRequest) -> str | None:
+    """The caller's address without its last part: enough to see an attack's origin, not to follow a person."""
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return None
+    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)

@@ -1,0 +1,19 @@
+"""Where the SAML face and the people's pages answer."""
+
+from django.urls import path
+
+from .views import people, protocol
+
+app_name = "saml"
+
+urlpatterns = [
+    path("", people.start, name="start"),
+    path("login/", people.login, name="sign-in"),
+    path("logout/", people.logout, name="sign-out"),
+    path("me/", people.me, name="me"),
+    path("me/sessions/<str:handle>/end", people.end_session, name="end-session"),
+    path("saml/<uuid:connection_id>/metadata", protocol.metadata, name="metadata"),
+    path("saml/<uuid:connection_id>/login", protocol.login, name="login"),
+    path("saml/<uuid:connection_id>/acs", protocol.acs, name="acs"),
+    path("saml/<uuid:connection_id>/logout", protocol.single_logout, name="logout"),
+]

@@ -1,0 +1,24 @@
+"""The calm page. Every refusal of this face ends here: one sentence, a reference, a way on."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from provisioning.models import Connection
+from saml_sp.errors import message_for
+from saml_sp.refusal import refuse
+from saml_sp.sign_in import Ending, note
+
+
+def refused(
+    request: HttpRequest, connection: Connection | None, reason: str, **detail: object
+) -> HttpResponse:
+    """Notes the refusal in the login log and shows it."""
+    return refused_page(request, connection, note(request, connection, refuse(reason, **detail)))
+
+
+def refused_page(request: HttpRequest, connection: Connection | None, ending: Ending) -> HttpResponse:
+    message = message_for(ending.reason)
+    context = {"message": message, "reference": ending.reference, "connection": connection}
+    response = render(request, "saml_sp/refused.html", context, status=message.status)
+    response["Cache-Control"] = "no-store"
+    return response

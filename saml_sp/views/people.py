@@ -1,0 +1,187 @@
+"""The people's pages: sign in, my account, sign out. Knows no SAML but the address where it begins."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib.auth import logout as end_local_session
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from identity_hub.core.clock import now
+from provisioning.decision.keys import domain_of
+from provisioning.decision.types import Actor
+from provisioning.models import Connection, Identity, Session
+from provisioning.selectors import connections, groups
+from provisioning.services import people
+from provisioning.sessions import FACTS
+from saml_sp.browser import own_path
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def login(request: HttpRequest) -> HttpResponse:
+    """E-mail address -> domain -> connection. No table of people is asked, so nobody learns who has an account."""
+    following = own_path(request.POST.get("next") or request.GET.get("next"))
+    if request.method != "POST":
+        if request.user.is_authenticated:
+            return HttpResponseRedirect(following)
+        return render(request, "saml_sp/login.html", {"next": following})
+    email = request.POST.get("email", "").strip()[:320]
+    page: dict[str, Any] = {"next": following, "email": email}
+    domain = domain_of(email)
+    if not domain:
+        page["problem"] = "Enter your whole e-mail address, for example name@company.com."
+        return render(request, "saml_sp/login.html", page, status=400)
+    found = connections.by_domain(domain)
+    if not found:
+        page["problem"] = (
+            f"No organisation signs in here with addresses ending in @{domain}. Check the spelling, "
+        )
+        page["problem"] += "or ask your administrator for the right address."
+        return render(request, "saml_sp/login.html", page, status=404)
+    addresses = [(connection, _start(connection, following)) for connection in found]
+    if len(addresses) == 1:
+        return HttpResponseRedirect(addresses[0][1])
+    return render(request, "saml_sp/choose.html", {**page, "addresses": addresses, "domain": domain})
+
+
+def _start(connection: Connection, following: str) -> str:
+    return f"{reverse('saml:login', args=[connection.pk])}?{urlencode({'next': following})}"
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def logout(request: HttpRequest) -> HttpResponse:
+    """Ends the local session whatever the IdP does. A GET only asks: a link in a mail must not sign anybody out."""
+    if request.method != "POST":
+        return render(request, "saml_sp/sign_out.html", {"person": request.user})
+    end_local_session(request)
+    return render(request, "saml_sp/signed_out.html")
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    preferred = request.get_preferred_type(["text/html", "application/json"])
+    return preferred == "application/json"
+
+
+@never_cache
+@require_GET
+def me(request: HttpRequest) -> HttpResponse:
+    person = request.user
+    if not isinstance(person, Identity) or not person.is_authenticated:
+        if _wants_json(request):
+            return JsonResponse({"detail": "Nobody is signed in."}, status=401)
+        return HttpResponseRedirect(
+            f"{reverse('saml:sign-in')}?{urlencode({'next': request.get_full_path()})}"
+        )
+    connection = _connection(request, person)
+    group_names = (
+        groups.of_identity(tenant_id=person.tenant_id, identity_id=person.pk) if person.tenant_id else []
+    )
+    if _wants_json(request):
+        return JsonResponse(
+            {
+                "id": str(person.pk),
+                "userName": person.user_name or person.login_name or "",
+                "tenant": person.tenant.slug if person.tenant else None,
+                "connection": {"id": str(connection.pk), "name": connection.name} if connection else None,
+                "groups": group_names,
+            }
+        )
+    page = {
+        "person": person,
+        "connection": connection,
+        "groups": group_names,
+        "sessions": _sessions(request, person),
+    }
+    return render(request, "saml_sp/me.html", page)
+
+
+def _connection(request: HttpRequest, person: Identity) -> Connection | None:
+    """The connection that this session came by; None for a local sign-in."""
+    wanted = request.session.get(FACTS, {}).get("connection_id")
+    if not wanted:
+        return None
+    return Connection.objects.filter(tenant_id=person.tenant_id, pk=UUID(wanted)).first()
+
+
+def _handle(session_key: str) -> str:
+    """Names a session on a page. The key itself is the cookie's value, so it never leaves the cookie."""
+    return hashlib.sha256(session_key.encode()).hexdigest()[:32]
+
+
+def _own_sessions(person: Identity, at: datetime) -> list[Session]:
+    return list(
+        Session.objects.filter(
+            tenant_id=person.tenant_id, identity_id=person.pk, expire_date__gt=at
+        ).order_by("-created_at")[:100]
+    )
+
+
+def _sessions(request: HttpRequest, person: Identity) -> list[dict[str, Any]]:
+    rows = _own_sessions(person, now())
+    names = dict(
+        Connection.objects.filter(
+            tenant_id=person.tenant_id, pk__in={row.connection_id for row in rows if row.connection_id}
+        ).values_list("pk", "name")
+    )
+    return [
+        {
+            "handle": _handle(row.session_key),
+            "current": row.session_key == request.session.session_key,
+            "device": _device(row.user_agent),
+            "connection": names.get(row.connection_id, "Administrator sign-in"),
+            "since": row.created_at,
+            "until": row.expire_date,
+        }
+        for row in rows
+    ]
+
+
+def _device(user_agent: str) -> str:
+    """A few words that a person recognises a device by; no attempt to be exact."""
+    browsers = (
+        ("Edg", "Edge"),
+        ("OPR", "Opera"),
+        ("Firefox", "Firefox"),
+        ("Chrome", "Chrome"),
+        ("Safari", "Safari"),
+    )
+    systems = (
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS", "Mac"),
+        ("Linux", "Linux"),
+    )
+    program = next((name for mark, name in browsers if f"{mark}/" in user_agent), "")
+    system = next((name for mark, name in systems if mark in user_agent), "")
+    return " on ".join(filter(None, (program, system))) or "Unknown device"
+
+
+@never_cache
+@require_POST
+def end_session(request: HttpRequest, handle: str) -> HttpResponse:
+    """Ends one of the person's own sessions."""
+    person = request.user
+    if not isinstance(person, Identity) or not person.is_authenticated:
+        return HttpResponseRedirect(reverse("saml:sign-in"))
+    session = next((row for row in _own_sessions(person, now()) if _handle(row.session_key) == handle), None)
+    if session is None:
+        raise Http404
+    if session.session_key == request.session.session_key:
+        return logout(request)
+    people.end_session(session=session, actor=Actor(kind="identity", id=str(person.pk)))
+    return HttpResponseRedirect(reverse("saml:me"))
+
+
+@require_GET
+def start(request: HttpRequest) -> HttpResponse:
+    return HttpResponseRedirect(reverse("saml:me" if request.user.is_authenticated else "saml:sign-in"))

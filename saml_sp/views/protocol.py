@@ -1,0 +1,136 @@
+"""The four addresses of a connection: metadata, login, acs, logout. Knows HTTP; the protocol's rules are elsewhere."""
+
+from typing import cast
+from uuid import UUID
+
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from provisioning.models import Connection
+from provisioning.selectors import connections
+from saml_sp import browser, client, logout, sign_in
+from saml_sp.client import Incoming, NotConfigured
+from saml_sp.message import MAX_ENCODED
+
+from .pages import refused, refused_page
+
+
+def _active(connection_id: UUID) -> Connection | str:
+    """The connection, or the reason why nobody signs in through it."""
+    connection = connections.by_address(connection_id)
+    if connection is None:
+        return "connection:unknown"
+    return connection if connection.status == Connection.Status.ACTIVE else "connection:not-active"
+
+
+@require_safe
+def metadata(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    """Works from the first minute: the IdP is usually set up from it."""
+    connection = connections.by_address(connection_id)
+    if connection is None:
+        return refused(request, None, "connection:unknown")
+    response = HttpResponse(client.metadata(connection), content_type="application/samlmetadata+xml")
+    response["Content-Disposition"] = 'inline; filename="identity-hub-metadata.xml"'
+    return response
+
+
+@never_cache
+@require_safe
+def login(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    connection = _active(connection_id)
+    if isinstance(connection, str):
+        return refused(request, connections.by_address(connection_id), connection)
+    # One value per browser, so that two tabs do not take each other's.
+    binding = browser.binding_of(request) or browser.new_binding()
+    try:
+        asked = sign_in.begin(
+            connection, binding=binding, next_path=browser.own_path(request.GET.get("next"))
+        )
+    except NotConfigured:
+        return refused(request, connection, "connection:not-configured")
+    response: HttpResponse = (
+        HttpResponseRedirect(asked.url)
+        if asked.binding == "redirect"
+        else render(request, "saml_sp/continue.html", {"asked": asked, "connection": connection})
+    )
+    browser.remember(response, binding)
+    return response
+
+
+def _posted(request: HttpRequest, name: str) -> str | None:
+    """A field of the form; None when the body is too large to look at, or no form."""
+    try:
+        # The form's encoding makes base64 a little longer.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > 2 * MAX_ENCODED:
+            return None
+        return cast(str, request.POST.get(name, ""))
+    except (RequestDataTooBig, TooManyFieldsSent, MultiPartParserError, ValueError):
+        return None
+
+
+# The IdP's page posts here: it has no token of ours. The pending request and the browser binding stand for it.
+@csrf_exempt
+@never_cache
+def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    connection = _active(connection_id)
+    if isinstance(connection, str):
+        return refused(request, connections.by_address(connection_id), connection)
+    if request.method != "POST":
+        response = refused(request, connection, "saml:method", method=request.method)
+        response["Allow"] = "POST"
+        return response
+    encoded = _posted(request, "SAMLResponse")
+    if encoded is None:
+        return refused(request, connection, "saml:message-too-large")
+    if not encoded:
+        return refused(request, connection, "saml:malformed", what="no SAMLResponse")
+    try:
+        ending = sign_in.finish(request, connection, encoded)
+    except NotConfigured:
+        return refused(request, connection, "connection:not-configured")
+    if not ending.path:
+        return refused_page(request, connection, ending)
+    return HttpResponseRedirect(ending.path)
+
+
+@csrf_exempt
+@never_cache
+def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    """The IdP says that a subject signed out, or answers that it did. Our own sign-out is /logout/."""
+    connection = connections.by_address(connection_id)
+    if connection is None:
+        return refused(request, None, "connection:unknown")
+    incoming = _incoming(request)
+    if incoming is None:
+        return refused(request, connection, "saml:malformed", what="no logout message")
+    if incoming.field == "SAMLResponse":
+        # The local session ended before the IdP was asked, so nothing depends on this answer.
+        return render(request, "saml_sp/signed_out.html", {"connection": connection})
+    try:
+        ended = logout.obey(request, connection, incoming)
+    except NotConfigured:
+        return refused(request, connection, "connection:not-configured")
+    if isinstance(ended, sign_in.Ending):
+        return refused_page(request, connection, ended)
+    if ended.answer_url:
+        return HttpResponseRedirect(ended.answer_url)
+    return render(request, "saml_sp/signed_out.html", {"connection": connection})
+
+
+def _incoming(request: HttpRequest) -> Incoming | None:
+    for field in ("SAMLRequest", "SAMLResponse"):
+        if value := request.GET.get(field, ""):
+            query = request.META.get("QUERY_STRING", "")
+            relay_state = request.GET.get("RelayState", "")
+            return Incoming(
+                field=field, binding="redirect", value=value, query=query, relay_state=relay_state
+            )
+        if request.method == "POST" and (value := _posted(request, field) or ""):
+            relay_state = _posted(request, "RelayState") or ""
+            return Incoming(field=field, binding="post", value=value, relay_state=relay_state)
+    return None
