@@ -75,10 +75,8 @@ def can_run(program: Path) -> bool:
 
 def socket_folder(wanted: Path, socket_name: str) -> Path:
     """`wanted`, or a folder with a shorter name where the socket's path would be too long there."""
-    if len(os.fsencode(wanted / socket_name)) <= SOCKET_PATH_MAX:
-        folder = wanted
-    else:
-        folder = private_folder(wanted) / "run"
+    fits = len(os.fsencode(wanted / socket_name)) <= SOCKET_PATH_MAX
+    folder = wanted if fits else private_folder(wanted) / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

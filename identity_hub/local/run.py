@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from identity_hub.local import places, services
 from identity_hub.settings import BASE_DIR, HUB_DEMO, HUB_DEMO_IDP_PORT, HUB_PORT, HUB_VAR, env
@@ -42,12 +43,12 @@ class Hub:
         self.stopping = stopping
         self.running: list[tuple[Program, subprocess.Popen[bytes]]] = []
 
-    def manage(self, *arguments: str) -> str:
-        """The output of one management command; a failure is shown whole."""
+    def prepare(self) -> dict[str, Any]:
+        """Brings tables, files and people up to date; what was said about the administrator."""
         if self.stopping.is_set():
             raise Stopped
-        done = subprocess.run(  # noqa: S603 - our own commands
-            [sys.executable, "manage.py", *arguments],
+        done = subprocess.run(
+            [sys.executable, "-m", "identity_hub.local.prepare"],
             cwd=BASE_DIR,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -59,10 +60,9 @@ class Hub:
         if self.stopping.is_set():
             raise Stopped
         if done.returncode != 0:
-            raise places.LocalServiceError(
-                f"manage.py {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
-            )
-        return done.stdout
+            raise places.LocalServiceError(f"The hub could not be prepared:\n{done.stdout}{done.stderr}")
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
 
     def start(self, program: Program) -> None:
         log = HUB_VAR / "log" / f"{program.name}.log"
@@ -133,16 +133,14 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _first_administrator(hub: Hub) -> tuple[str, str]:
-    """Name, and what to say about the password: it is shown when it was generated, and only then."""
+def _administrator(made: dict[str, Any]) -> str:
+    """Name, and the password when it was generated: this once, for it is stored nowhere."""
     name = env.get("HUB_ADMIN_USER") or "admin"
-    given = ["--password-env", "HUB_ADMIN_PASSWORD"] if env.get("HUB_ADMIN_PASSWORD") else []
-    made = json.loads(hub.manage("create_administrator", "--user-name", name, *given, "--json"))
-    if given:
-        return name, "password from HUB_ADMIN_PASSWORD"
+    if env.get("HUB_ADMIN_PASSWORD"):
+        return f"{name}, password from HUB_ADMIN_PASSWORD"
     if made["created"]:
-        return name, f"password {made['password']}   (shown once)"
-    return name, "password as printed at the first start"
+        return f"{name}, password {made['password']}   (shown this once)"
+    return f"{name}, password as printed at the first start"
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
@@ -205,11 +203,7 @@ def _run(stopping: threading.Event) -> None:
         hub = Hub(environment, stopping)
         stack.callback(hub.stop)
         _remember(stack, {**named, "HUB_PUBLIC_URL": public_url})
-        hub.manage("migrate", "--no-input", "--verbosity", "0")
-        hub.manage("collectstatic", "--no-input", "--verbosity", "0")
-        name, password = _first_administrator(hub)
-        if HUB_DEMO:
-            hub.manage("setup_demo")
+        administrator = _administrator(hub.prepare())
         for program in _programs():
             hub.start(program)
         hub.wait_for(_ready, "The hub")
@@ -218,7 +212,7 @@ def _run(stopping: threading.Event) -> None:
         rows = [
             ("Sign in", f"{public_url}/login/"),
             ("My account", f"{public_url}/me/"),
-            ("Admin", f"{public_url}/admin/   {name}, {password}"),
+            ("Admin", f"{public_url}/admin/   {administrator}"),
             ("SCIM", f"{public_url}/scim/v2/"),
             ("API", f"{public_url}/api/schema/"),
             *([("Demo IdP", f"http://localhost:{HUB_DEMO_IDP_PORT}/")] if HUB_DEMO else []),
