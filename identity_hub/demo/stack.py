@@ -80,6 +80,7 @@ def started(folder: Path, **environment: str) -> Iterator[Stack]:
     own = {
         **{name: value for name, value in env.items() if name not in ("HUB_PUBLIC_URL", "HUB_PRODUCTION")},
         "HUB_ENV": "development",
+        "DJANGO_SETTINGS_MODULE": "identity_hub.settings",
         "HUB_VAR": str(folder),
         "PORT": str(port),
         "DEMO": "1",
