@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from provisioning.decision.policy import Policy
@@ -125,11 +126,11 @@ def held_with_sessions(connection: Connection, at: datetime, among: Among = None
     tenant_id = connection.tenant_id
     sessions = Session.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), expire_date__gt=at)
     here = Account.objects.filter(tenant_id=tenant_id, connection_id=connection.pk, identity=OuterRef("pk"))
-    ordered = OutboxMessage.objects.filter(
+    ordered = OutboxMessage.objects.annotate(whose=KT("payload__identity")).filter(
         tenant_id=tenant_id,
         topic="sessions.purge",
         done_at__isnull=True,
-        payload__identity=Cast(OuterRef("pk"), TextField()),
+        whose=Cast(OuterRef("pk"), TextField()),
     )
     rows = (
         Identity.objects.with_state()

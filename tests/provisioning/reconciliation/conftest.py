@@ -1,0 +1,52 @@
+"""What the runs' tests share: people in each state that a run looks for."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from identity_hub.core.clock import now
+from provisioning.models import Identity, Session
+
+from ..cast import House, push, sign_in, user
+
+LONG_AGO = timedelta(days=30)
+
+
+@pytest.fixture
+def unconfirmed() -> Callable[..., list[Identity]]:
+    """JIT accounts whose grace is over."""
+
+    def make(where: House, number: int = 1, at: datetime | None = None) -> list[Identity]:
+        outcomes = [
+            sign_in(where, f"jit-{where.tenant.slug}-{n}", at=at or now() - LONG_AGO) for n in range(number)
+        ]
+        return [Identity.objects.get(pk=outcome.identity_id) for outcome in outcomes]
+
+    return make
+
+
+@pytest.fixture
+def confirmed() -> Callable[[House, int], None]:
+    """People whom SCIM delivered."""
+
+    def make(where: House, number: int) -> None:
+        for n in range(number):
+            push(where, user(f"person-{n}@{where.domain}", f"key-{n}"))
+
+    return make
+
+
+@pytest.fixture
+def session() -> Callable[[Identity], Session]:
+    def make(identity: Identity) -> Session:
+        return Session.objects.create(
+            session_key=uuid4().hex,
+            session_data="",
+            expire_date=now() + timedelta(hours=1),
+            tenant_id=identity.tenant_id,
+            identity=identity,
+        )
+
+    return make

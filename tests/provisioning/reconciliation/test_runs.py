@@ -1,0 +1,359 @@
+"""A run simulates without touching anybody, stops before it destroys, and survives being killed."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.types import Actor, HoldKind, Intent
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Finding,
+    Hold,
+    Identity,
+    Membership,
+    OutboxMessage,
+    ReconciliationItem,
+    ReconciliationRun,
+    Session,
+)
+from provisioning.reconciliation import runs
+from provisioning.services import people, submit
+from provisioning.services.groups import submit_group
+from provisioning.tasks import delivery
+
+from ..cast import House, extend, house, push, pushed, sign_in, user
+from ..services.test_groups import group
+
+OPERATOR = Actor(kind="command", id="tests")
+Status = ReconciliationRun.Status
+Unconfirmed = Callable[..., list[Identity]]
+Confirmed = Callable[[House, int], None]
+
+pytestmark = pytest.mark.django_db
+
+
+def planned(run: ReconciliationRun) -> list[ReconciliationItem]:
+    return list(run.items.exclude(status="reported"))
+
+
+def written() -> dict[str, int]:
+    models = (Account, Finding, Hold, Identity, Membership, OutboxMessage, Session)
+    return {model.__name__: model.objects.count() for model in models} | {
+        "epochs": sum(Identity.objects.values_list("session_epoch", flat=True))
+    }
+
+
+def test_a_simulation_writes_nothing_but_its_run_and_items(acme: House, unconfirmed: Unconfirmed) -> None:
+    unconfirmed(acme, 2)
+    before, audited = written(), AuditRecord.objects.count()
+    run = reconciliation.simulate(acme.connection, OPERATOR)
+    assert written() == before
+    assert [r.reason for r in AuditRecord.objects.order_by("id")[audited:]] == [
+        "run:started",
+        "run:simulated",
+    ]
+    assert (run.status, run.population, run.destructive) == (Status.SIMULATED, 2, 2)
+    assert run.counts == {"account:expired": 2}
+    item = planned(run)[0]
+    assert [line["change"] for line in item.plan] == ["PlaceHold", "EndSessions", "OpenFinding"]
+    assert (item.status, item.destructive, item.inverse) == ("planned", True, [])
+
+
+def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirmed: Unconfirmed) -> None:
+    identity, *_ = unconfirmed(acme, 3)
+    seen: list[tuple[int, int]] = []
+    run = reconciliation.execute(
+        reconciliation.simulate(acme.connection, OPERATOR), lambda done, total: seen.append((done, total))
+    )
+    assert (run.status, seen) == (Status.DONE, [(3, 3)])
+    assert not identity.is_active
+    assert Hold.objects.filter(kind="expiry").count() == Finding.objects.count() == 3
+    item = run.items.get(identity=identity)
+    assert item.status == "applied"
+    assert [line["change"] for line in item.inverse] == ["WithdrawFinding", "LiftHold"]
+    assert item.inverse[1]["kind"] == HoldKind.EXPIRY
+    assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
+    reasons = list(
+        AuditRecord.objects.filter(object_id=run.pk).order_by("id").values_list("reason", flat=True)
+    )
+    assert reasons == ["run:started", "run:simulated", "run:executed"]
+
+
+def test_whom_a_person_lets_back_in_is_not_held_again(acme: House, unconfirmed: Unconfirmed) -> None:
+    (identity,) = unconfirmed(acme)
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    people.lift_hold(identity=identity, kind=HoldKind.EXPIRY, reason="known", actor=OPERATOR)
+    assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
+
+
+def test_an_execution_decides_again(acme: House, unconfirmed: Unconfirmed) -> None:
+    """A SCIM push between the simulation and the execution wins."""
+    unconfirmed(acme, 2)
+    run = reconciliation.simulate(acme.connection, OPERATOR)
+    account = Account.objects.order_by("id")[0]
+    document = user(account.user_name, account.asserted_key)
+    assert push(acme, document).reason == "account:adopted"
+    reconciliation.execute(run)
+    assert {item.account_id: item.status for item in planned(run)} == {
+        account.pk: "unchanged",
+        Account.objects.order_by("id")[1].pk: "applied",
+    }
+
+
+def test_a_neighbour_is_not_touched(acme: House, globex: House, unconfirmed: Unconfirmed) -> None:
+    unconfirmed(acme)
+    unconfirmed(globex)
+    other = extend(acme.tenant, "Other")
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    assert {hold.tenant_id for hold in Hold.objects.all()} == {acme.tenant.pk}
+    assert planned(reconciliation.simulate(other.connection, OPERATOR)) == []
+    assert len(planned(reconciliation.simulate(globex.connection, OPERATOR))) == 1
+
+
+class TestQuarantine:
+    @pytest.fixture
+    def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
+        unconfirmed(acme, 6)
+        return reconciliation.simulate(acme.connection, OPERATOR)
+
+    def test_too_much_destruction_waits_for_a_person(self, run: ReconciliationRun) -> None:
+        assert (run.status, run.destructive) == (Status.QUARANTINED, 6)
+        assert run.note == "6 of 6 people would lose access: more than 20% in one run."
+        assert reconciliation.execute(run).status == Status.QUARANTINED
+        assert not Hold.objects.exists()
+        # The connection's runs wait, not only this one.
+        assert reconciliation.simulate(run.connection, OPERATOR) == run
+
+    def test_a_released_run_is_executed_by_a_worker(self, run: ReconciliationRun) -> None:
+        assert reconciliation.release(run, OPERATOR, "checked").status == Status.SIMULATED
+        assert OutboxMessage.objects.get(topic="run.execute").payload == {"run": str(run.pk)}
+        assert reconciliation.execute(run).status == Status.DONE
+        assert Hold.objects.count() == 6
+
+    def test_a_rejected_run_does_nothing_and_frees_the_connection(self, run: ReconciliationRun) -> None:
+        assert reconciliation.reject(run, OPERATOR, "wrong day").status == Status.REJECTED
+        assert reconciliation.execute(run).status == Status.REJECTED
+        assert not Hold.objects.exists()
+        assert AuditRecord.objects.filter(reason="run:rejected", object_id=run.pk).count() == 1
+        assert reconciliation.simulate(run.connection, OPERATOR) != run
+
+    def test_a_small_share_of_many_goes_through(self, run: ReconciliationRun, confirmed: Confirmed) -> None:
+        reconciliation.reject(run, OPERATOR, "wait")
+        confirmed(House(run.tenant, run.connection, ""), 24)
+        assert reconciliation.simulate(run.connection, OPERATOR).status == Status.SIMULATED
+
+    def test_nobody_passes_by_an_older_run(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        older = reconciliation.simulate(acme.connection, OPERATOR)
+        unconfirmed(acme, 6)
+        reconciliation.simulate(acme.connection, OPERATOR)
+        assert reconciliation.execute(older).status == Status.SIMULATED
+
+
+class TestChecks:
+    def reasons(self, where: House) -> dict[str, int]:
+        counts: dict[str, int] = reconciliation.simulate(where.connection, OPERATOR).counts
+        return counts
+
+    def test_a_person_who_never_came_is_reported_only(self, acme: House) -> None:
+        push(acme, user("ada@acme.example", "e1"))
+        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+        assert [(i.reason, i.status) for i in run.items.all()] == [("account:never-signed-in", "reported")]
+
+    def test_a_late_match_is_linked(self, acme: House) -> None:
+        """The candidate was vetoed at first; the administrator's word for HR numbers came later."""
+        number = {"employeeNumber": "4711"}
+        extension = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+        other = extend(acme.tenant, "Other")
+        first = push(acme, user("ada@acme.example", "e1", **{extension: number}))
+        second = push(other, user("ada@else.example", "x9", **{extension: number}))
+        assert second.reason == "account:link-pending"
+        assert self.reasons(other) == {}, "somebody is asked already"
+        other.connection.trusted_hr_number = True
+        other.connection.save()
+        run = reconciliation.execute(reconciliation.simulate(other.connection, OPERATOR))
+        (item,) = planned(run)
+        assert (item.check_name, item.status, item.reason) == ("waiting", "applied", "account:linked")
+        assert [line["change"] for line in item.inverse if line["change"] == "UnlinkAccount"] == [
+            "UnlinkAccount"
+        ]
+        assert Account.objects.get(pk=second.account_id).identity_id == first.identity_id
+        assert planned(reconciliation.simulate(other.connection, OPERATOR)) == []
+
+    def test_an_account_that_waits_for_nobody_is_reported(self, acme: House) -> None:
+        other = extend(acme.tenant, "Other")
+        push(acme, user("ada@acme.example", "e1"))
+        push(other, user("ada@acme.example", "x9"))
+        Finding.objects.update(status=Finding.Status.OBSOLETE)
+        assert self.reasons(other) == {"account:unasked": 1}
+
+    def test_a_held_person_loses_a_session_that_slipped_through(
+        self, acme: House, session: Callable[[Identity], Session]
+    ) -> None:
+        outcome = push(acme, user("ada@acme.example", "e1"))
+        identity = Identity.objects.get(pk=outcome.identity_id)
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="", actor=OPERATOR)
+        delivery.drain()
+        session(identity)
+        epoch = Identity.objects.get(pk=identity.pk).session_epoch
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        (item,) = planned(run)
+        assert (item.reason, item.destructive) == ("identity:session-of-held", False)
+        reconciliation.execute(run)
+        assert Identity.objects.get(pk=identity.pk).session_epoch == epoch + 1
+        assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
+        delivery.drain()
+        assert not Session.objects.exists()
+        assert Account.objects.get().active, "a hold of an administrator is no word of the IdP"
+
+    def test_a_membership_of_a_deleted_account_is_removed(self, acme: House) -> None:
+        gone = push(acme, user("ada@acme.example", "e1"))
+        groups = submit_group(group(acme, Intent.CREATE, display_name="Staff", add=(gone.account_id,)))
+        submit(pushed(acme, Intent.DELETE, account_id=gone.account_id))
+        Membership.objects.create(tenant=acme.tenant, group_id=groups.account_id, account_id=gone.account_id)
+        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+        (item,) = planned(run)
+        assert (item.check_name, item.status) == ("ghost-memberships", "applied")
+        assert item.inverse[0] | {"audit_id": 0} == {
+            "change": "AddMember",
+            "group_id": str(groups.account_id),
+            "account_id": str(gone.account_id),
+            "audit_id": 0,
+        }
+        assert not Membership.objects.exists()
+
+    def test_two_identities_with_one_key_are_reported_once(self, acme: House, globex: House) -> None:
+        one = push(acme, user("ada@acme.example", "e1"))
+        two = push(acme, user("lovelace", "e2", emails=[{"value": "ada.l@acme.example"}]))
+        Identity.objects.filter(pk=two.identity_id).update(email_key="ada@acme.example")
+        free = push(acme, user("bob", "e3", emails=[{"value": "bob@mail.example"}]))
+        Identity.objects.filter(pk=free.identity_id).update(email_key="shared@mail.example")
+        Identity.objects.filter(pk=push(globex, user("eve@globex.example")).identity_id).update(
+            email_key="ada@acme.example"
+        )
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        (item,) = run.items.filter(check_name="duplicates")
+        assert item.reason == "identity:shares-key"
+        assert item.evidence["key"] == "email"
+        assert sorted(item.evidence["identities"]) == sorted([str(one.identity_id), str(two.identity_id)])
+
+    def test_reports_are_all_counted_and_some_kept(
+        self, acme: House, confirmed: Confirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        confirmed(acme, 5)
+        monkeypatch.setattr(runs, "REPORTS_KEPT", 2)
+        monkeypatch.setattr(runs, "BATCH", 2)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        assert (run.counts, run.items.count()) == ({"account:never-signed-in": 5}, 2)
+
+    def test_without_a_lifecycle_source_idleness_counts(self, unconfirmed: Unconfirmed, db: None) -> None:
+        where = house("initech", scim_enabled=False)
+        unconfirmed(where, at=now() - timedelta(days=100))
+        sign_in(where, "jit-initech-1", at=now() - timedelta(days=100))
+        sign_in(where, "jit-initech-1", at=now() - timedelta(days=3))
+        assert self.reasons(where) == {"account:expired": 1}
+
+    def test_a_simulation_costs_the_same_number_of_statements_however_many_people(
+        self,
+        acme: House,
+        unconfirmed: Unconfirmed,
+        confirmed: Confirmed,
+        django_assert_max_num_queries: Callable[..., object],
+    ) -> None:
+        unconfirmed(acme, 40)
+        confirmed(acme, 60)
+        with django_assert_max_num_queries(60):  # type: ignore[attr-defined]
+            reconciliation.simulate(acme.connection, OPERATOR)
+
+
+class Killed(BaseException):
+    """What a worker sees of its end."""
+
+
+@pytest.mark.django_db(transaction=True)
+class TestInterruption:
+    def test_a_killed_execution_goes_on_where_it_stopped(
+        self, acme: House, unconfirmed: Unconfirmed, confirmed: Confirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unconfirmed(acme, 5)
+        monkeypatch.setattr(runs, "BATCH", 2)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+
+        def die(done: int, total: int) -> None:
+            if done == 2:
+                raise Killed
+
+        with pytest.raises(Killed):
+            reconciliation.execute(run, die)
+        assert (ReconciliationRun.objects.get().status, Hold.objects.count()) == (Status.EXECUTING, 2)
+        # The next request, nightly or by hand, finds it and finishes it.
+        again = reconciliation.simulate(acme.connection, OPERATOR)
+        assert (again, again.status) == (run, Status.EXECUTING)
+        assert reconciliation.execute(again).status == Status.DONE
+        assert Hold.objects.count() == 5
+        assert AuditRecord.objects.filter(reason="account:expired").count() == 5
+        assert {item.status for item in planned(run)} == {"applied"}
+
+    def test_a_batch_and_its_outcomes_are_one(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unconfirmed(acme, 2)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        settle = runs._settle
+
+        def die(*args: object) -> None:
+            raise Killed
+
+        monkeypatch.setattr(runs, "_settle", die)
+        with pytest.raises(Killed):
+            reconciliation.execute(run)
+        assert not Hold.objects.exists()
+        monkeypatch.setattr(runs, "_settle", settle)
+        assert reconciliation.execute(run).status == Status.DONE
+        assert {item.status for item in planned(run)} == {"applied"}
+
+    def test_a_killed_simulation_does_not_block_the_next(
+        self, acme: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def die(*args: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as broken:
+            broken.setattr(runs.guard, "judge", lambda **_: die())
+            with pytest.raises(Killed):
+                reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        assert run.status == Status.SIMULATED
+        assert ReconciliationRun.objects.exclude(pk=run.pk).get().status == Status.FAILED
+
+    def test_a_second_worker_is_answered_with_the_running_run(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unconfirmed(acme, 3)
+        monkeypatch.setattr(runs, "BATCH", 1)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        answers: list[tuple[ReconciliationRun, str]] = []
+
+        def second() -> None:
+            try:
+                mine = ReconciliationRun.objects.get(pk=run.pk)
+                simulated = reconciliation.simulate(mine.connection, OPERATOR)
+                answers.append((simulated, simulated.status))
+                executed = reconciliation.execute(mine)
+                answers.append((executed, executed.status))
+            finally:
+                connections.close_all()
+
+        def meanwhile(done: int, total: int) -> None:
+            if done == 1:
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(second).result(timeout=30)
+
+        assert reconciliation.execute(run, meanwhile).status == Status.DONE
+        assert answers == [(run, Status.EXECUTING)] * 2
+        assert AuditRecord.objects.filter(reason="account:expired").count() == 3
