@@ -183,9 +183,9 @@ class XmlSecBackend(CryptoBackend):
 
     def sign_statement(self, statement: Any, node_name: str, key_file: str, node_id: str) -> str:
         """Fills in the signature template that pysaml2 put into the statement."""
-        root = etree.fromstring(
-            str(statement).encode(), etree.XMLParser(resolve_entities=False, no_network=True)
-        )
+        # pysaml2 hands over bytes for the first signature of a message, and our own answer for the second.
+        xml = statement if isinstance(statement, bytes) else str(statement).encode()
+        root = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True))
         element = _the_element(root, node_name, node_id)
         signature = element.find(ds("Signature"))
         context = xmlsec.SignatureContext()
