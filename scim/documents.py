@@ -75,6 +75,8 @@ def extended(urn: str, attributes: Mapping[str, Attribute], value: object, docum
     held = dict(document.get(urn, {}))
     for key, inner in value.items():
         attribute = attributes.get(key.lower())
+        if key.lower() == "schemas":
+            continue
         if attribute is None:
             raise InvalidSyntaxException(detail=f"{urn}:{key[:100]}: the schema has no such attribute.")
         put(held, attribute, accepted(attribute, inner, f"{urn}:{attribute.name}"))

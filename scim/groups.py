@@ -20,7 +20,7 @@ from scim.membership import GroupChange, change_of, whole_change
 from scim.patch import operations_of
 from scim.projection import Projection, projection
 from scim.requests import body_of, page_of, parameter, versions
-from scim.schemas import GROUP
+from scim.schemas import GROUP, JSON
 from scim.views import Endpoint
 
 # Of a larger group the body would cost more than the change; RFC 7644 3.5.2 allows 204.
@@ -42,8 +42,7 @@ class GroupsView(Endpoint):
             limit=page.count,
             members=wanted.shows("members"),
         )
-        base = responses.base()
-        return responses.listed([wanted.of(group_resource(row, base)) for row in found], total, page.start)
+        return responses.listed([self._document(row, wanted)[1] for row in found], total, page.start)
 
     def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         if uuid is not None:
@@ -145,5 +144,10 @@ class GroupsView(Endpoint):
         held = versions(self.request, "If-None-Match")
         if self.request.method in ("GET", "HEAD") and held and (held & {"*", str(group.version)}):
             return responses.not_modified(group.version)
-        document = group_resource(group, responses.base())
-        return responses.resource(document, self._projection().of(document), status)
+        document, shown = self._document(group, self._projection())
+        return responses.resource(document, shown, status)
+
+    def _document(self, group: GroupDocument, wanted: Projection) -> tuple[JSON, JSON]:
+        """(the whole resource, what the projection shows of it)."""
+        document = group_resource(group, responses.base(), display=wanted.names("members", "display"))
+        return document, wanted.of(document)

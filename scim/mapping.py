@@ -14,7 +14,7 @@ from scim.documents import schemas_of
 from scim.membership import GroupChange
 from scim.schemas import GROUP, JSON, USER
 
-_BESIDE = frozenset({"id", "meta", "schemas", "active"})
+_BESIDE = frozenset({"id", "meta", "schemas"})
 
 
 def actor(caller: Caller) -> Actor:
@@ -101,24 +101,29 @@ def group_observation(
 def user_resource(account: AccountDocument, base: str) -> JSON:
     """The User that a client reads; `base` is the SCIM root's URL without a slash at its end."""
     kept = {key: value for key, value in account.resource.items() if key not in _BESIDE}
+    if "active" in kept:
+        kept["active"] = account.active
     return {
         "schemas": schemas_of(USER, kept),
         "id": str(account.id),
         **kept,
-        "active": account.active,
         "meta": _meta("User", f"{base}/Users/{account.id}", account),
     }
 
 
-def group_resource(group: GroupDocument, base: str) -> JSON:
-    """The Group that a client reads. RFC 7643 2.5: a group without members has no "members"."""
+def group_resource(group: GroupDocument, base: str, *, display: bool = False) -> JSON:
+    """The Group that a client reads; `display` shows the members' names, too.
+
+    RFC 7643 2.5: a group without members has no "members".
+    """
     document: JSON = {"schemas": [GROUP.urn], "id": str(group.id), "displayName": group.display_name}
     if group.external_id is not None:
         document["externalId"] = group.external_id
     if group.members:
         document["members"] = [
-            {"value": str(member), "display": display, "type": "User", "$ref": f"{base}/Users/{member}"}
-            for member, display in group.members
+            {"value": str(member), "type": "User", "$ref": f"{base}/Users/{member}"}
+            | ({"display": name} if display else {})
+            for member, name in group.members
         ]
     document["meta"] = _meta("Group", f"{base}/Groups/{group.id}", group)
     return document

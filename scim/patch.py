@@ -201,6 +201,8 @@ def _apply_to_extension(kind: ResourceKind, document: JSON, op: str, target: Tar
     if not isinstance(value, dict):
         raise InvalidValueException(detail=f"{urn}: this is not an object.")
     for key, inner in value.items():
+        if key.lower() == "schemas":
+            continue
         _apply(
             kind,
             document,

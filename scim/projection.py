@@ -29,6 +29,10 @@ class Projection:
             return any(urn is None and name == attribute for urn, name, _ in self.wanted)
         return (None, attribute, None) not in self.unwanted
 
+    def names(self, attribute: str, sub: str) -> bool:
+        """Whether a sub-attribute is asked for by its own name, as RFC 7643 7 has it for "request"."""
+        return self.wanted is not None and (None, attribute, sub) in self.wanted
+
     def of(self, document: JSON) -> JSON:
         if self.everything:
             return document

@@ -185,8 +185,9 @@ GROUP = kind_of(
         displayName={"required": True},
         members={
             "subAttributes": {
-                "$ref": {"mutability": "readOnly", "referenceTypes": ["User"]},
-                "display": {"mutability": "readOnly"},
+                "$ref": {"referenceTypes": ["User"]},
+                # A member's name belongs to the member: shown to those who ask for it by name.
+                "display": {"mutability": "readOnly", "returned": "request"},
                 "type": {"canonicalValues": ["User"]},
             }
         },
