@@ -140,9 +140,8 @@ def bindable(subject: Subject | None) -> Subject | None:
 
 
 def asserted(observation: Observation) -> Document:
-    return (
-        assertion_of_profile(observation.profile) if observation.assertion is None else observation.assertion
-    )
+    """The assertion to keep: what was mapped, with the profile's fields under their canonical names."""
+    return {**assertion_of_profile(observation.profile), **(observation.assertion or {})}
 
 
 def creation(account: AccountFacts, *, rule: Rule | None, evidence: Document = NO_EVIDENCE) -> CreateAccount:

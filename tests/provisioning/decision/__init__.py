@@ -1,0 +1,1 @@
+"""The decision core without a database: cases named by sentences, and laws."""

@@ -1,0 +1,293 @@
+"""Laws that hold whatever happened before: stories of random pushes, logins, runs and acts in a hub in memory."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioning.decision.decide import decide
+from provisioning.decision.keys import lock_keys
+from provisioning.decision.policy import Jit
+from provisioning.decision.reactions import REACTIONS
+from provisioning.decision.types import (
+    PERSISTENT,
+    AccountFacts,
+    Channel,
+    CreateAccount,
+    CreateIdentity,
+    Decision,
+    DeleteAccount,
+    HoldKind,
+    Intent,
+    LiftHold,
+    LinkAccount,
+    Observation,
+    OpenFinding,
+    PlaceHold,
+    RecordLogin,
+    Verdict,
+)
+
+from .world import EMAIL_FORMAT, ENTRA, OKTA, OPEN, TRANSIENT_FORMAT, World
+
+USERS = ["ada", "Ada", "bob", "straße", "strasse"]
+KEYS = ["k1", "k2", "k3"]
+EMAILS = ["ada@example.org", "bob@example.org", "desk@example.org", "ada@other.example", ""]
+HR = ["", "", "7", "8"]
+CONNECTIONS = [ENTRA, OKTA]
+
+policies = st.builds(
+    lambda **chosen: replace(OPEN, **chosen),
+    jit=st.sampled_from([Jit.CREATE, Jit.CREATE, Jit.EXISTING, Jit.OFF]),
+    trusted_hr_number=st.booleans(),
+    trusted_email=st.booleans(),
+    has_lifecycle_source=st.booleans(),
+)
+
+steps = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "do": st.sampled_from(["post", "post", "put", "put"]),
+            "user": st.sampled_from(USERS),
+            "key": st.sampled_from([None, *KEYS]),
+            "email": st.sampled_from(EMAILS),
+            "hr_number": st.sampled_from(HR),
+            "active": st.sampled_from([None, True, False]),
+            "connection": st.sampled_from(CONNECTIONS),
+            "which": st.integers(0, 5),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "do": st.just("login"),
+            "user": st.sampled_from(["", *USERS]),
+            "nameid": st.sampled_from(["p1", "p2", "k1", "k2", *USERS]),
+            "format": st.sampled_from([PERSISTENT, PERSISTENT, EMAIL_FORMAT, TRANSIENT_FORMAT]),
+            "key": st.sampled_from([None, None, *KEYS]),
+            "email": st.sampled_from(EMAILS),
+            "hr_number": st.sampled_from(HR),
+            "connection": st.sampled_from(CONNECTIONS),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "do": st.sampled_from(["delete", "absent", "rematch", "sweep", "separate", "protect", "wait"]),
+            "which": st.integers(0, 5),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "do": st.sampled_from(["hold", "lift", "link"]),
+            "which": st.integers(0, 5),
+            "whom": st.integers(0, 5),
+            "hold": st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.SCIM, HoldKind.EXPIRY]),
+        }
+    ),
+)
+
+stories = st.lists(steps, min_size=1, max_size=14)
+law = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def observation_of(world: World, step: dict) -> Observation | None:
+    """What a step says in this world; None for a step that only changes the world around it."""
+    account = _pick(list(world.accounts.values()), step.get("which", 0))
+    identity_id = _pick(list(world.profiles), step.get("whom", step.get("which", 0)))
+    do = step["do"]
+    if do == "protect" and identity_id and not any(a.identity_id == identity_id for a in _live(world)):
+        world.protected.add(identity_id)
+    if do == "wait":
+        world.at += timedelta(days=16)
+    pushed = {name: step.get(name) for name in ("email", "hr_number", "active")}
+    if do == "post":
+        return world.pushed(
+            Intent.CREATE, step["user"], step["key"], **pushed, connection_id=step["connection"]
+        )
+    if do == "login":
+        said = {name: step[name] for name in ("format", "key", "email", "hr_number")}
+        return world.asserted(step["user"], step["nameid"], **said, connection_id=step["connection"])
+    if do in ("hold", "lift", "sweep") and identity_id:
+        channel = Channel.ROSTER if do == "sweep" else Channel.ADMIN
+        intent = Intent.ENABLE if do == "lift" else Intent.DISABLE
+        return world.observed(channel, intent, target_identity_id=identity_id, hold=step.get("hold"))
+    if account is None:
+        return None
+    to = {"account_id": account.id, "connection_id": account.connection_id}
+    if do == "put":
+        intent = Intent.UPDATE
+        if step["active"] is not None and step["active"] != account.active:
+            intent = Intent.ENABLE if step["active"] else Intent.DISABLE
+        return world.pushed(intent, step["user"], step["key"], **pushed, **to)
+    if do == "rematch":
+        profile = world.pushed(Intent.UPDATE, account.user_name).profile
+        return world.observed(Channel.ROSTER, Intent.UPDATE, emails=account.emails, profile=profile, **to)
+    if do == "link":
+        return world.observed(Channel.ADMIN, Intent.UPDATE, target_identity_id=identity_id, **to)
+    plain = {
+        "delete": (Channel.SCIM, Intent.DELETE),
+        "absent": (Channel.ROSTER, Intent.ABSENT),
+        "separate": (Channel.ADMIN, Intent.CREATE),
+    }
+    return world.observed(*plain[do], **to) if do in plain else None
+
+
+def told(world: World, story: list[dict]):
+    """Each observation of a story with the world before it and the decision, which is then applied."""
+    for step in story:
+        observation = observation_of(world, step)
+        if observation is not None:
+            decision = decide(world.known(observation), observation, world.policy)
+            yield observation, decision
+            for change in decision.changes:
+                world.apply(change)
+
+
+def fresh(world: World, observation: Observation) -> Observation:
+    """The same fact, arriving once more."""
+    ids = world.observed(observation.channel, observation.intent)
+    return replace(observation, new_account_id=ids.new_account_id, new_identity_id=ids.new_identity_id)
+
+
+@law
+@given(policies, stories)
+def test_deciding_twice_is_quiet(policy, story):
+    world = World(policy=policy)
+    for step in story:
+        observation = observation_of(world, step)
+        if observation is None:
+            continue
+        world.submit(observation)
+        asked = list(world.findings)
+        again = world.submit(fresh(world, observation))
+        if again.verdict is Verdict.REFUSED:
+            # A repeated POST is refused, and may ask a person why; the next one asks no more.
+            asked = list(world.findings)
+            again = world.submit(fresh(world, observation))
+        # The store keeps one open finding of a kind about the same account and people.
+        assert {type(c) for c in again.changes if c not in asked} <= {RecordLogin}
+        assert again.verdict is not Verdict.APPLIED or observation.channel is Channel.SAML
+
+
+@law
+@given(policies, stories)
+def test_a_login_never_lifts_a_hold_and_admits_nobody_who_is_held(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        if observation.channel is Channel.SAML:
+            assert not any(isinstance(c, LiftHold | DeleteAccount | PlaceHold) for c in decision.changes)
+            if decision.verdict in (Verdict.APPLIED, Verdict.UNCHANGED):
+                assert decision.identity_id
+                assert not world.held(decision.identity_id)
+
+
+@law
+@given(policies, stories)
+def test_a_refusal_changes_nothing_but_findings(policy, story):
+    world = World(policy=policy)
+    for _, decision in told(world, story):
+        if decision.verdict is Verdict.REFUSED:
+            assert all(isinstance(c, OpenFinding) for c in decision.changes)
+        if decision.verdict in (Verdict.STALE, Verdict.UNCHANGED):
+            assert decision.changes == ()
+        if decision.verdict is Verdict.APPLIED:
+            assert decision.changes
+
+
+@law
+@given(policies, stories)
+def test_every_situation_that_is_named_has_a_reaction(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        intent = observation.intent
+        assert (observation.channel, intent, decision.situation) in REACTIONS
+
+
+@law
+@given(policies, stories)
+def test_no_decision_links_across_a_protected_identity(policy, story):
+    world = World(policy=policy)
+    for _, decision in told(world, story):
+        linked = {
+            c.identity_id for c in decision.changes if isinstance(c, CreateAccount | LinkAccount | PlaceHold)
+        }
+        by_hand = {c.identity_id for c in decision.changes if isinstance(c, PlaceHold)}
+        assert not (linked - by_hand) & world.protected
+        if decision.reason != "identity:held":
+            assert not linked & world.protected
+
+
+@law
+@given(policies, stories)
+def test_live_accounts_of_a_connection_never_share_a_name_or_a_key(policy, story):
+    world = World(policy=policy)
+    for _ in told(world, story):
+        pass
+    for keys in (_names(world), _external_ids(world), _subjects(world)):
+        assert len(keys) == len(set(keys))
+
+
+@law
+@given(policies, stories)
+def test_nobody_with_an_inactive_account_is_let_in_but_by_an_administrator(policy, story):
+    world = World(policy=policy)
+    lifted = set()
+    for observation, decision in told(world, story):
+        if observation.channel is Channel.ADMIN:
+            lifted |= {c.identity_id for c in decision.changes if isinstance(c, LiftHold)}
+    for account in _live(world):
+        if not account.active and account.identity_id and account.identity_id not in world.protected:
+            assert world.held(account.identity_id) or account.identity_id in lifted
+
+
+@law
+@given(policies, stories)
+def test_only_a_writer_of_the_account_s_own_connection_lifts_its_hold(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        for change in decision.changes:
+            if isinstance(change, LiftHold) and observation.channel is not Channel.ADMIN:
+                source = world.accounts.get(change.source_account_id) or next(
+                    a for a, _ in world.graves if a.id == change.source_account_id
+                )
+                assert source.connection_id == observation.connection_id
+
+
+@law
+@given(policies, steps, steps)
+def test_two_first_observations_of_one_person_share_a_lock(policy, one, other):
+    """Whatever the second finds of what the first one made, it finds by a key that both lock."""
+    if not {one["do"], other["do"]} <= {"post", "login"}:
+        return
+    world = World(policy=policy)
+    first, second = observation_of(world, one), observation_of(world, other)
+    alone = _without_ids(decide(world.known(second), second, policy), second)
+    world.submit(first)
+    after = _without_ids(decide(world.known(second), second, policy), second)
+    if alone != after:
+        assert lock_keys(first) & lock_keys(second)
+
+
+def _without_ids(decision: Decision, observation: Observation) -> tuple:
+    made = sum(isinstance(c, CreateAccount | CreateIdentity) for c in decision.changes)
+    return decision.verdict, decision.situation, decision.reason, made
+
+
+def _live(world: World) -> list[AccountFacts]:
+    return list(world.accounts.values())
+
+
+def _names(world: World) -> list:
+    return [(a.connection_id, a.user_name.lower()) for a in _live(world)]
+
+
+def _external_ids(world: World) -> list:
+    return [(a.connection_id, a.external_id) for a in _live(world) if a.external_id]
+
+
+def _subjects(world: World) -> list:
+    return [(a.connection_id, a.subject) for a in _live(world) if a.subject]
+
+
+def _pick(things: list, which: int):
+    return things[which % len(things)] if things else None

@@ -1,0 +1,292 @@
+"""Rows 2 to 5, 8, 12, 14, 22 and 23 of the decision table: what a verified assertion may do."""
+
+from dataclasses import replace
+
+import pytest
+
+from provisioning.decision.policy import Jit
+from provisioning.decision.types import (
+    AccountFacts,
+    CreateAccount,
+    CreateIdentity,
+    HoldKind,
+    Intent,
+    OpenFinding,
+    Origin,
+    RecordLogin,
+    Rule,
+    Situation,
+    UpdateAccount,
+    UpdateIdentity,
+    Verdict,
+)
+
+from .world import EMAIL_FORMAT, OKTA, OPEN, TRANSIENT_FORMAT, World, answer, kinds
+
+
+def refused_without_a_trace(decision, reason):
+    assert answer(decision) == (Verdict.REFUSED, reason)
+    assert decision.changes == ()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def only_account(world: World) -> AccountFacts:
+    (account,) = world.accounts.values()
+    return account
+
+
+def test_a_first_login_of_nobody_known_makes_an_unconfirmed_account(world):
+    decision = world.login("ada", "p-1", given_name="Ada")
+    assert answer(decision) == (Verdict.APPLIED, "login:account-created")
+    account = only_account(world)
+    assert (account.origin, account.confirmed, account.active) == (Origin.JIT, False, True)
+    assert (account.external_id, account.asserted_key) == (None, "p-1")
+    assert account.resource == {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": "ada",
+        "active": True,
+        "name": {"givenName": "Ada"},
+        "emails": [{"value": "ada@example.org", "type": "work", "primary": True}],
+    }
+    assert world.profiles[decision.identity_id].given_name == "Ada"
+    assert world.identity(decision.identity_id).enabled
+
+
+def test_the_configured_key_is_remembered_before_the_name_id(world):
+    world.login("ada", "p-1", key="object-1")
+    assert only_account(world).asserted_key == "object-1"
+
+
+@pytest.mark.parametrize("jit", [Jit.OFF, Jit.EXISTING])
+def test_a_login_of_nobody_known_is_refused_without_a_row_where_jit_may_not_create(world, jit):
+    world.policy = replace(OPEN, jit=jit)
+    refused_without_a_trace(world.login("ada", "p-1"), "login:no-account")
+
+
+@pytest.mark.parametrize("email", ["", "not-an-address", "two@at@example.org"])
+def test_a_first_login_without_a_valid_required_attribute_is_refused(world, email):
+    decision = world.login("ada", "p-1", email=email)
+    refused_without_a_trace(decision, "login:profile-incomplete")
+    assert decision.detail == {"attribute": "email"}
+
+
+def test_a_first_login_without_a_user_name_is_refused(world):
+    observation = world.asserted("", "t-1", format=TRANSIENT_FORMAT, key="object-1")
+    decision = world.submit(observation)
+    refused_without_a_trace(decision, "login:profile-incomplete")
+    assert decision.detail == {"attribute": "user_name"}
+
+
+@pytest.mark.parametrize("domains", [frozenset(), frozenset({"other.example"}), frozenset({"org"})])
+def test_a_first_login_outside_the_granted_domains_is_refused(world, domains):
+    world.policy = replace(OPEN, domains=domains)
+    refused_without_a_trace(world.login("ada", "p-1"), "login:domain-not-allowed")
+
+
+def test_a_transient_name_id_alone_recognises_nobody(world):
+    observation = world.asserted("", "t-1", format=TRANSIENT_FORMAT)
+    refused_without_a_trace(world.submit(observation), "login:subject-transient")
+
+
+def test_a_transient_name_id_is_no_obstacle_beside_a_configured_attribute(world):
+    first = world.login("ada", "t-1", format=TRANSIENT_FORMAT, key="object-1")
+    again = world.login("ada", "t-2", format=TRANSIENT_FORMAT, key="object-1")
+    assert first.account_id == again.account_id
+    assert only_account(world).subject is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"nameid": "key-1"}, id="by a persistent NameID that is the externalId"),
+        pytest.param({"nameid": "p-1", "key": "key-1"}, id="by the configured externalId"),
+        pytest.param({"nameid": "p-1", "user": "ADA"}, id="by the configured userName, whatever its case"),
+        pytest.param({"nameid": "Ada", "format": EMAIL_FORMAT}, id="by a NameID that is a name"),
+    ],
+)
+@pytest.mark.parametrize("jit", list(Jit))
+def test_a_first_login_binds_the_account_that_scim_delivered(world, said, jit):
+    pushed = world.post("ada", "key-1")
+    world.policy = replace(OPEN, jit=jit)
+    decision = world.login(**said)
+    assert answer(decision) == (Verdict.APPLIED, "login:account-bound")
+    assert decision.account_id == pushed.account_id
+    assert decision.identity_id == pushed.identity_id
+    assert kinds(decision) <= {UpdateAccount, RecordLogin}
+    account = only_account(world)
+    assert account.confirmed
+    assert account.external_id == "key-1"
+
+
+def test_a_name_does_not_take_over_an_account_that_is_bound(world):
+    world.post("ada", "key-1")
+    world.login("ada", "p-1")
+    decision = world.login("ada", "p-2")
+    assert answer(decision) == (Verdict.REFUSED, "login:name-id-changed")
+    assert world.asked() == ["login:name-id-changed"]
+
+
+def test_a_name_of_another_format_does_not_open_an_account_that_is_bound(world):
+    world.post("ada", "key-1")
+    world.login("ada", "p-1")
+    assert world.login(nameid="ada", format=EMAIL_FORMAT).reason == "login:name-id-changed"
+
+
+def test_a_changed_persistent_name_id_under_the_same_key_is_refused(world):
+    world.post("ada", "key-1")
+    world.login("ada", "p-1", key="key-1")
+    decision = world.login("ada", "p-2", key="key-1")
+    assert answer(decision) == (Verdict.REFUSED, "login:name-id-changed")
+    assert kinds(decision) == {OpenFinding}
+
+
+def test_a_recycled_name_id_is_refused(world):
+    world.post("ada", "key-1")
+    world.login("ada", "p-1", key="key-1")
+    decision = world.login("bob", "p-1", key="key-2")
+    assert answer(decision) == (Verdict.REFUSED, "login:name-id-recycled")
+    assert world.asked() == ["login:name-id-recycled"]
+
+
+def test_a_recycled_name_with_another_key_is_refused(world):
+    world.post("ada", "key-1")
+    decision = world.login(nameid="ada", format=EMAIL_FORMAT, key="key-2")
+    assert answer(decision) == (Verdict.REFUSED, "login:name-id-recycled")
+
+
+def test_two_keys_of_two_accounts_in_one_assertion_are_disputed(world):
+    world.post("ada", "key-1")
+    world.post("bob", "key-2")
+    decision = world.login("bob", "key-1")
+    assert (decision.situation, *answer(decision)) == (Situation.DISPUTED, Verdict.REFUSED, "login:disputed")
+    assert kinds(decision) == {OpenFinding}
+
+
+def test_two_names_of_two_accounts_in_one_assertion_are_disputed(world):
+    world.post("ada")
+    world.post("ada@example.org", email="other@example.org")
+    decision = world.login("ada", "ada@example.org", format=EMAIL_FORMAT)
+    assert answer(decision) == (Verdict.REFUSED, "login:disputed")
+
+
+def test_a_name_follows_a_rename_by_scim_and_no_longer_opens_the_old_one(world):
+    pushed = world.post("ada", "key-1")
+    world.login(nameid="ada", format=EMAIL_FORMAT)
+    world.put(pushed.account_id, "ada.king", "key-1", email="ada@example.org")
+    assert world.login(nameid="ada.king", format=EMAIL_FORMAT).account_id == pushed.account_id
+    world.policy = replace(OPEN, jit=Jit.OFF)
+    refused_without_a_trace(world.login(nameid="ada", format=EMAIL_FORMAT), "login:no-account")
+
+
+def test_a_linked_login_is_admitted_and_says_nothing_new_the_second_time(world):
+    world.post("ada", "key-1", given_name="Ada")
+    world.login("ada", "p-1")
+    decision = world.login("ada", "p-1")
+    assert answer(decision) == (Verdict.APPLIED, "login:admitted")
+    assert kinds(decision) == {RecordLogin}
+
+
+def test_an_assertion_fills_blanks_of_what_scim_said_and_no_more(world):
+    pushed = world.post("ada", "key-1", email="")
+    decision = world.login("ada", "p-1", given_name="Ada")
+    assert UpdateIdentity in kinds(decision)
+    profile = world.profiles[pushed.identity_id]
+    assert (profile.given_name, profile.email) == ("Ada", "ada@example.org")
+    world.put(pushed.account_id, "ada", "key-1", email="countess@example.org", given_name="Augusta")
+    world.login("ada", "p-1", given_name="Ada")
+    profile = world.profiles[pushed.identity_id]
+    assert (profile.given_name, profile.email) == ("Augusta", "countess@example.org")
+
+
+def test_an_assertion_refreshes_an_account_that_scim_has_not_confirmed(world):
+    first = world.login("ada", "p-1", given_name="Ada")
+    world.login("ada", "p-1", given_name="Augusta", email="augusta@example.org")
+    assert world.profiles[first.identity_id].given_name == "Augusta"
+    account = only_account(world)
+    assert account.resource["name"] == {"givenName": "Augusta"}
+    assert account.emails == ("augusta@example.org",)
+    assert world.asked() == []
+
+
+def test_an_unconfirmed_account_keeps_its_email_inside_the_granted_domains(world):
+    first = world.login("ada", "p-1")
+    world.login("ada", "p-1", email="ada@victim.example")
+    assert world.profiles[first.identity_id].email == "ada@example.org"
+    assert only_account(world).emails == ("ada@example.org",)
+    assert world.asked() == ["account:email-domain-changed"]
+
+
+@pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.APPROVAL])
+def test_a_held_person_is_refused_before_any_row_is_written(world, kind):
+    pushed = world.post("ada", "key-1")
+    world.act(Intent.DISABLE, target_identity_id=pushed.identity_id, hold=kind, reason="asked")
+    refused_without_a_trace(world.login("ada", "p-1"), "login:identity-held")
+
+
+def test_a_disabled_person_is_refused_whatever_key_the_assertion_carries(world):
+    pushed = world.post("ada", "key-1")
+    world.put(pushed.account_id, external_id="key-1", active=False)
+    refused_without_a_trace(world.login("ada", "p-1"), "login:identity-held")
+    refused_without_a_trace(world.login("", "key-1"), "login:identity-held")
+
+
+@pytest.mark.parametrize("nameid", ["p-1", "p-2"])
+def test_a_deleted_person_is_refused_and_no_ghost_is_made(world, nameid):
+    pushed = world.post("ada", "key-1")
+    world.login("ada", "p-1")
+    world.delete(pushed.account_id)
+    refused_without_a_trace(world.login("ada", nameid), "login:account-deleted")
+
+
+def test_a_login_whose_only_candidate_is_held_leaves_no_row(world):
+    pushed = world.post("ada", "key-1")
+    world.put(pushed.account_id, external_id="key-1", active=False)
+    decision = world.login("other", "p-1", email="ada@example.org", connection_id=OKTA)
+    refused_without_a_trace(decision, "login:identity-held")
+
+
+def test_a_login_with_one_strong_candidate_links_a_new_account(world):
+    pushed = world.post("ada", "key-1", hr_number="7")
+    world.policy = replace(OPEN, jit=Jit.EXISTING, trusted_hr_number=True)
+    decision = world.login("ada.l", "p-1", hr_number="7", connection_id=OKTA)
+    assert answer(decision) == (Verdict.APPLIED, "login:account-linked")
+    assert decision.identity_id == pushed.identity_id
+    assert CreateIdentity not in kinds(decision)
+    (creation,) = (c for c in decision.changes if isinstance(c, CreateAccount))
+    assert creation.rule is Rule.HR_NUMBER
+
+
+def test_a_login_that_only_shares_an_email_waits_for_its_link(world):
+    world.post("ada", "key-1")
+    decision = world.login("ada.l", "p-9", email="ada@example.org")
+    assert answer(decision) == (Verdict.PENDING, "login:link-pending")
+    assert decision.identity_id is None
+    assert kinds(decision) == {CreateAccount, OpenFinding}
+    refused_without_a_trace(world.login("ada.l", "p-9", email="ada@example.org"), "login:link-pending")
+
+
+def test_a_login_with_several_candidates_waits_too(world):
+    world.post("ada", email="desk@example.org")
+    world.post("bob", email="bob@example.org")
+    world.person("third", email="desk@example.org")
+    decision = world.login("new", "p-9", email="desk@example.org", connection_id=OKTA)
+    assert (decision.situation, *answer(decision)) == (
+        Situation.DISPUTED,
+        Verdict.PENDING,
+        "login:link-pending",
+    )
+    (finding,) = world.findings
+    assert len(finding.candidates) == 2
+
+
+def test_no_login_speaks_for_a_protected_identity(world):
+    root = world.person("root", email="root@example.org")
+    world.protected.add(root)
+    decision = world.login("root2", "p-1", email="root@example.org")
+    assert answer(decision) == (Verdict.REFUSED, "login:protected")
+    assert kinds(decision) == {OpenFinding}
+    assert world.findings[0].severity == "high"

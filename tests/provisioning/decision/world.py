@@ -1,0 +1,364 @@
+"""A hub in memory: what is known about an observation, and what a decision does to it. Knows no rule."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from provisioning.decision.authority import resource_of_profile
+from provisioning.decision.decide import decide
+from provisioning.decision.keys import fold
+from provisioning.decision.policy import Jit, Policy
+from provisioning.decision.types import (
+    PERSISTENT,
+    AccountFacts,
+    Actor,
+    AddAlias,
+    Candidate,
+    Change,
+    Channel,
+    CloseFinding,
+    CreateAccount,
+    CreateIdentity,
+    Decision,
+    DeleteAccount,
+    EndSessions,
+    HoldFacts,
+    HoldKind,
+    IdentityFacts,
+    Intent,
+    Known,
+    LiftHold,
+    LinkAccount,
+    Observation,
+    OpenFinding,
+    PlaceHold,
+    Profile,
+    RecordLogin,
+    Rule,
+    Subject,
+    TombstoneFacts,
+    UpdateAccount,
+    UpdateIdentity,
+    Verdict,
+)
+
+SPACE = UUID("6f1c0b1e-0000-4000-8000-000000000000")
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ISSUER = "https://idp.example"
+EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+TRANSIENT_FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+
+
+def name(text: str) -> UUID:
+    return uuid5(SPACE, text)
+
+
+TENANT, ENTRA, OKTA = name("tenant"), name("entra"), name("okta")
+OPEN = Policy(jit=Jit.CREATE, domains=frozenset({"example.org"}))
+
+
+@dataclass
+class World:
+    policy: Policy = OPEN
+    at: datetime = NOW
+    accounts: dict[UUID, AccountFacts] = field(default_factory=dict)
+    profiles: dict[UUID, Profile] = field(default_factory=dict)
+    email_changed: dict[UUID, datetime] = field(default_factory=dict)
+    protected: set[UUID] = field(default_factory=set)
+    local: set[UUID] = field(default_factory=set)
+    holds: list[tuple[UUID, HoldKind, UUID | None]] = field(default_factory=list)
+    sessions: set[UUID] = field(default_factory=set)
+    graves: list[tuple[AccountFacts, datetime]] = field(default_factory=list)
+    findings: list[OpenFinding] = field(default_factory=list)
+    aliases: set[tuple[UUID, str, str]] = field(default_factory=set)
+    born: int = 0
+
+    def post(self, user: str, external_id: str | None = None, **said: Any) -> Decision:
+        return self.submit(self.pushed(Intent.CREATE, user, external_id, **said))
+
+    def put(self, account_id: UUID, user: str = "", external_id: str | None = None, **said: Any) -> Decision:
+        active = said.get("active")
+        stored = self.accounts.get(account_id)
+        intent = Intent.UPDATE
+        if stored and active is not None and active != stored.active:
+            intent = Intent.ENABLE if active else Intent.DISABLE
+        user = user or (stored.user_name if stored else "nobody")
+        return self.submit(self.pushed(intent, user, external_id, account_id=account_id, **said))
+
+    def delete(self, account_id: UUID, **said: Any) -> Decision:
+        return self.submit(self.observed(Channel.SCIM, Intent.DELETE, account_id=account_id, **said))
+
+    def login(self, user: str = "", nameid: str = "", **said: Any) -> Decision:
+        return self.submit(self.asserted(user, nameid, **said))
+
+    def run(self, intent: Intent, **said: Any) -> Decision:
+        return self.submit(self.observed(Channel.ROSTER, intent, **said))
+
+    def act(self, intent: Intent, **said: Any) -> Decision:
+        return self.submit(self.observed(Channel.ADMIN, intent, **said))
+
+    def pushed(
+        self,
+        intent: Intent,
+        user: str,
+        external_id: str | None = None,
+        *,
+        email: str | None = None,
+        active: bool | None = None,
+        hr_number: str = "",
+        given_name: str = "",
+        **more: Any,
+    ) -> Observation:
+        email = f"{user}@example.org" if email is None else email
+        profile = Profile(user_name=user, email=email, given_name=given_name, hr_number=hr_number)
+        resource = resource_of_profile(profile)
+        resource.pop("active")
+        if active is not None:
+            resource["active"] = active
+        if external_id:
+            resource["externalId"] = external_id
+        return self.observed(
+            Channel.SCIM,
+            intent,
+            user_name=user,
+            external_id=external_id,
+            active=active,
+            emails=(fold(email),) if email else (),
+            profile=profile,
+            resource=resource,
+            **more,
+        )
+
+    def asserted(
+        self,
+        user: str = "",
+        nameid: str = "",
+        *,
+        format: str = PERSISTENT,
+        key: str | None = None,
+        email: str | None = None,
+        given_name: str = "",
+        hr_number: str = "",
+        **more: Any,
+    ) -> Observation:
+        """`user` is the configured userName attribute, `key` the one configured to carry externalId."""
+        subject = Subject(issuer=ISSUER, format=format, value=nameid) if nameid else None
+        named = nameid if subject and not subject.is_transient else ""
+        email = f"{user or 'somebody'}@example.org" if email is None else email
+        profile = Profile(user_name=user, email=email, given_name=given_name, hr_number=hr_number)
+        return self.observed(
+            Channel.SAML,
+            Intent.AUTHENTICATE,
+            user_name=user or named,
+            external_id=key,
+            subject=subject,
+            login_names=tuple(n for n in (named, user) if n),
+            emails=(fold(email),) if email else (),
+            profile=profile,
+            **more,
+        )
+
+    def observed(self, channel: Channel, intent: Intent, **more: Any) -> Observation:
+        self.born += 1
+        more.setdefault("connection_id", ENTRA)
+        return Observation(
+            channel=channel,
+            intent=intent,
+            tenant_id=TENANT,
+            at=self.at,
+            actor=Actor(kind="test"),
+            new_account_id=name(f"account {self.born}"),
+            new_identity_id=name(f"identity {self.born}"),
+            **more,
+        )
+
+    def identity(self, identity_id: UUID) -> IdentityFacts:
+        return IdentityFacts(
+            id=identity_id,
+            protected=identity_id in self.protected,
+            local=identity_id in self.local,
+            profile=self.profiles[identity_id],
+            holds=tuple(
+                HoldFacts(kind=kind, source_account_id=source)
+                for held, kind, source in self.holds
+                if held == identity_id
+            ),
+            accounts=tuple(a for a in self.accounts.values() if a.identity_id == identity_id),
+            email_changed_at=self.email_changed.get(identity_id),
+            live_sessions=identity_id in self.sessions,
+        )
+
+    def known(self, o: Observation) -> Known:
+        here = [a for a in self.accounts.values() if a.connection_id == o.connection_id]
+        addressed = next((a for a in here if a.id == o.account_id), None)
+        persistent = o.subject.value if o.subject and o.subject.is_key else None
+        names = {fold(n) for n in (o.login_names if o.channel is Channel.SAML else (o.user_name,)) if n}
+        named = [a for a in here if fold(a.user_name) in names]
+        tombstones = tuple(self._tombstones(o, persistent))
+        candidates = tuple(self._candidates(o, addressed))
+        found = {
+            "by_external_id": _first(a for a in here if o.external_id and a.external_id == o.external_id),
+            "by_asserted_key": _first(
+                a for a in here if not a.confirmed and a.asserted_key in {o.external_id, persistent} - {None}
+            ),
+            "by_subject": _first(a for a in here if persistent and a.subject == o.subject),
+            "by_user_name": _first(named),
+            "by_subject_as_external_id": _first(
+                a for a in here if persistent and a.external_id == persistent
+            ),
+        }
+        sources = {a.id for a in (addressed, *found.values()) if a} | {t.account_id for t in tombstones}
+        concerned = {a.identity_id for a in (addressed, *found.values()) if a}
+        concerned |= {t.identity_id for t in tombstones} | {c.identity.id for c in candidates}
+        concerned |= {o.target_identity_id} | {held for held, _, source in self.holds if source in sources}
+        return Known(
+            addressed=addressed,
+            **found,
+            name_hits=len(named),
+            tombstones=tombstones,
+            candidates=candidates,
+            identities={i: self.identity(i) for i in concerned if i in self.profiles},
+            remembered=frozenset((f.kind, f.identity_id) for f in self.findings if f.identity_id),
+        )
+
+    def _tombstones(self, o: Observation, persistent: str | None) -> list[TombstoneFacts]:
+        answering = []
+        for account, deleted_at in self.graves:
+            matched = set()
+            if account.external_id and account.external_id in {o.external_id, persistent}:
+                matched.add("external_id")
+            if account.subject and account.subject == o.subject:
+                matched.add("subject")
+            if fold(account.user_name) in {fold(n) for n in (o.user_name, *o.login_names) if n}:
+                matched.add("user_name")
+            if matched and account.connection_id == o.connection_id:
+                answering.append(
+                    TombstoneFacts(
+                        account_id=account.id,
+                        connection_id=account.connection_id,
+                        identity_id=account.identity_id,
+                        matched=frozenset(matched),
+                        deleted_at=deleted_at,
+                    )
+                )
+        return answering
+
+    def _candidates(self, o: Observation, addressed: AccountFacts | None) -> list[Candidate]:
+        if addressed and addressed.identity_id:
+            return []
+        emails = {fold(e) for e in o.emails or (addressed.emails if addressed else ())}
+        found = []
+        for identity_id, profile in self.profiles.items():
+            facts = self.identity(identity_id)
+            rules = []
+            if o.profile.hr_number and o.profile.hr_number == profile.hr_number:
+                rules.append(Rule.HR_NUMBER)
+            if emails & {fold(profile.email), *(e for a in facts.accounts for e in a.emails)}:
+                rules.append(Rule.OTHER_EMAIL)
+            if rules:
+                found.append(Candidate(identity=facts, rules=tuple(rules)))
+        return found
+
+    def submit(self, observation: Observation) -> Decision:
+        decision = decide(self.known(observation), observation, self.policy)
+        for change in decision.changes:
+            self.apply(change)
+        return decision
+
+    def apply(self, change: Change) -> None:
+        match change:
+            case CreateIdentity(identity_id=key, profile=profile):
+                assert key not in self.profiles
+                self.profiles[key] = profile
+            case UpdateIdentity(identity_id=key, profile=profile):
+                self.profiles[key] = profile
+            case CreateAccount():
+                assert change.account_id not in self.accounts
+                self.accounts[change.account_id] = AccountFacts(
+                    id=change.account_id,
+                    connection_id=change.connection_id,
+                    identity_id=change.identity_id,
+                    origin=change.origin,
+                    confirmed=change.confirmed,
+                    active=change.active,
+                    version=1,
+                    user_name=change.user_name,
+                    external_id=change.external_id,
+                    asserted_key=change.asserted_key,
+                    subject=change.subject,
+                    emails=change.emails,
+                    resource=change.resource,
+                    assertion=change.assertion,
+                    precedence=self.policy.precedence,
+                    created_at=self.at,
+                    last_login_at=None,
+                )
+            case UpdateAccount(account_id=key):
+                old = self.accounts[key]
+                self.accounts[key] = replace(
+                    old,
+                    version=old.version + 1,
+                    active=change.active,
+                    confirmed=change.confirmed,
+                    user_name=change.user_name,
+                    external_id=change.external_id,
+                    asserted_key=change.asserted_key,
+                    subject=change.subject,
+                    emails=change.emails,
+                    resource=change.resource,
+                    assertion=change.assertion,
+                )
+            case DeleteAccount(account_id=key):
+                self.graves.append((self.accounts.pop(key), self.at))
+            case LinkAccount(account_id=key, identity_id=identity_id):
+                self.accounts[key] = replace(self.accounts[key], identity_id=identity_id)
+            case PlaceHold():
+                hold = (change.identity_id, change.kind, change.source_account_id)
+                assert hold not in self.holds
+                self.holds.append(hold)
+            case LiftHold():
+                self.holds = [
+                    hold
+                    for hold in self.holds
+                    if hold[:2] != (change.identity_id, change.kind)
+                    or change.source_account_id not in (None, hold[2])
+                ]
+            case EndSessions(identity_id=key):
+                self.sessions.discard(key)
+            case OpenFinding():
+                self.findings.append(change)
+            case AddAlias():
+                self.aliases.add((change.account_id, change.kind, change.value))
+            case RecordLogin(account_id=key, identity_id=identity_id):
+                self.accounts[key] = replace(self.accounts[key], last_login_at=self.at)
+                self.sessions.add(identity_id)
+            case CloseFinding():
+                pass
+
+    def later(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+    def held(self, identity_id: UUID | None) -> set[HoldKind]:
+        return {kind for held, kind, _ in self.holds if held == identity_id}
+
+    def asked(self) -> list[str]:
+        return [finding.kind for finding in self.findings]
+
+    def person(self, text: str, **facts: Any) -> UUID:
+        """An identity without accounts, as an administrator or another tenant story left it."""
+        identity_id = name(text)
+        self.profiles[identity_id] = Profile(**facts)
+        return identity_id
+
+
+def _first(accounts: Any) -> AccountFacts | None:
+    return next(iter(accounts), None)
+
+
+def kinds(decision: Decision) -> set[type]:
+    return {type(change) for change in decision.changes}
+
+
+def answer(decision: Decision) -> tuple[Verdict, str]:
+    return decision.verdict, decision.reason
