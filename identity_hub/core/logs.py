@@ -1,5 +1,6 @@
 """How a log line looks: JSON for machines, plain columns for a person. Knows no event."""
 
+import re
 from typing import Any
 
 import structlog
@@ -10,6 +11,16 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+# PostgreSQL quotes the offending row or key there: somebody's name, somebody's address.
+_DETAIL = re.compile(r"\n\s*(DETAIL|CONTEXT):.*")
+
+
+def _without_values(logger: Any, method: str, event: Any) -> Any:
+    if "exception" in event:
+        event["exception"] = _DETAIL.sub("", event["exception"])
+    return event
 
 
 def configure(*, as_json: bool, level: str) -> dict[str, Any]:
@@ -24,11 +35,13 @@ def configure(*, as_json: bool, level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderers: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
+    # A traceback without the local variables: they hold tokens and people's attributes.
+    renderer: Any = (
+        structlog.processors.JSONRenderer(sort_keys=True)
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=False)]
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
+    renderers = [structlog.processors.format_exc_info, _without_values, renderer]
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -50,5 +63,8 @@ def configure(*, as_json: bool, level: str) -> dict[str, Any]:
             "saml2": {"level": "CRITICAL"},
             "django_scim": {"level": "ERROR"},
             "health_check": {"level": "CRITICAL"},
+            "xmlschema": {"level": "WARNING"},
+            # Scanners; the access log has the 400.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }
