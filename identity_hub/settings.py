@@ -7,7 +7,6 @@ environment and refuses to start without one, naming it; development makes its o
 import json
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -92,8 +91,8 @@ if HUB_PRODUCTION:
         raise ImproperlyConfigured(f"Production needs these environment variables: {', '.join(missing)}.")
     if not env["HUB_PUBLIC_URL"].startswith("https://"):
         raise ImproperlyConfigured("HUB_PUBLIC_URL must begin with https:// in production.")
-    if len(env["SECRET_KEY"]) < 40:
-        raise ImproperlyConfigured("SECRET_KEY must have at least 40 characters in production.")
+    if len(env["SECRET_KEY"]) < 50:
+        raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters in production.")
     if len(env["METRICS_TOKEN"]) < 20:
         raise ImproperlyConfigured("METRICS_TOKEN must have at least 20 characters in production.")
     if "*" in _words("ALLOWED_HOSTS"):
@@ -127,15 +126,15 @@ HUB_PUBLIC_URL = (env.get("HUB_PUBLIC_URL") or _here or f"http://localhost:{HUB_
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 _HTTPS = HUB_PUBLIC_URL.startswith("https://")
 
-
 ROOT_URLCONF = "identity_hub.urls"
 WSGI_APPLICATION = "identity_hub.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "unfold",
+    # Not plain "unfold": that would put a site of its own in the place of the hub's.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "provisioning.admin.apps.HubAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -158,14 +157,6 @@ WEB_WORKERS = int(env.get("WEB_WORKERS") or 2)
 WEB_THREADS = int(env.get("WEB_THREADS") or 4)
 # Read by prometheus_client itself: a folder where the numbers of all web processes are added up.
 PROMETHEUS_MULTIPROC_DIR = env.get("PROMETHEUS_MULTIPROC_DIR") or ""
-
-# The floors arrive one after the other.
-if all(
-    (BASE_DIR / "provisioning/admin" / f"{page}.py").exists()
-    for page in "site tenants connections identities accounts groups findings runs records schedule".split()
-):
-    INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "provisioning.admin.apps.HubAdminConfig"
-INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app.removesuffix(".HubAdminConfig"))]
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -223,7 +214,6 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = HUB_ENV == "test"
 # The SCIM face allows less and checks it itself; this is the end for everything else.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-
 DATABASE_URL = env.get("DATABASE_URL") or _services.get("DATABASE_URL") or "postgres://localhost/identity_hub"
 REDIS_URL = env.get("REDIS_URL") or _services.get("REDIS_URL") or ""
 
@@ -278,7 +268,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
 }
 
-
 AUTH_USER_MODEL = "provisioning.Identity"
 AUTHENTICATION_BACKENDS = ["provisioning.backends.HubBackend"]
 if HUB_ENV == "test":
@@ -321,7 +310,6 @@ BEHIND_PROXY = _flag("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     # Only where a proxy always sets this header itself: otherwise a caller could claim to have come by TLS.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],

@@ -4,7 +4,6 @@ from importlib.util import find_spec
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
 handler400 = "identity_hub.errors.bad_request"
 handler403 = "identity_hub.errors.forbidden"
@@ -28,5 +27,4 @@ def _exists(module):
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     *(path(p, include((m, n), namespace=n) if n else include(m)) for p, m, n in _faces if _exists(m)),
-    path("", RedirectView.as_view(url="/me/"), name="start"),
 ]

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from django.urls import get_resolver
 from prometheus_client import multiprocess
 
 from identity_hub import settings
@@ -33,6 +34,11 @@ def on_starting(server: Any) -> None:
     if folder := settings.PROMETHEUS_MULTIPROC_DIR:
         shutil.rmtree(folder, ignore_errors=True)
         Path(folder).mkdir(parents=True, mode=0o700)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Django imports the views at the first request; a person should not wait for that."""
+    get_resolver().url_patterns  # noqa: B018 - reading it is what imports them
 
 
 def child_exit(server: Any, worker: Any) -> None:

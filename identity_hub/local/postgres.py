@@ -178,6 +178,9 @@ class Postgres:
             "max_connections": "100",
             "shared_buffers": "128MB",
             "log_line_prefix": "%m [%p] ",
+            # Statements and rows carry people's attributes; a log does not.
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             **(_EPHEMERAL if self.ephemeral else {}),
         }
         lines = (f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items())

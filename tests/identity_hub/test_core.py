@@ -1,13 +1,17 @@
 """The cellar: the clock, names of rows, names of requests, and a cache that may be absent."""
 
 import datetime
+import json
+import logging
 import re
+import sys
 
 import pytest
+import structlog
 import time_machine
 from django.test import Client
 
-from identity_hub.core import clock, ids
+from identity_hub.core import clock, ids, logs
 from identity_hub.core.cache import ForgivingRedisCache
 from identity_hub.core.request_id import current_request_id
 
@@ -26,6 +30,20 @@ def test_ids_are_version_7_and_sort_by_time() -> None:
     assert {(made_id.version, made_id.variant) for made_id in made} == {(7, "specified in RFC 4122")}
     milliseconds = made[0].int >> 80
     assert datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).year == 2026
+
+
+def test_a_logged_traceback_does_not_quote_the_row_that_it_is_about() -> None:
+    formatter = logs.configure(as_json=True, level="INFO")["formatters"]["line"]
+    row = "Key (email)=(ada@example.com) already exists."
+    try:
+        raise ValueError(f"duplicate key\nDETAIL:  {row}\nand on")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
+    line = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=formatter["foreign_pre_chain"], processors=formatter["processors"]
+    ).format(record)
+    assert "ada@example.com" not in line
+    assert "duplicate key" in json.loads(line)["exception"]
 
 
 @pytest.mark.parametrize(

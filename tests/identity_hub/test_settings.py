@@ -78,7 +78,7 @@ def test_production_names_what_is_missing(production: dict[str, str], name: str)
             "must begin with https://",
             id="a public address without TLS",
         ),
-        pytest.param("SECRET_KEY", "short", "at least 40 characters", id="a secret key that can be guessed"),
+        pytest.param("SECRET_KEY", "short", "at least 50 characters", id="a secret key that can be guessed"),
         pytest.param(
             "METRICS_TOKEN", "short", "at least 20 characters", id="a metrics token that can be guessed"
         ),
