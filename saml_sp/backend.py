@@ -131,9 +131,12 @@ class XmlSecBackend(CryptoBackend):
             holder = root.find(saml("EncryptedAssertion"))
             if holder is None:
                 raise DecryptError("nothing to decrypt")
-            self.decrypt_into(holder)
+            found = self.decrypt_into(holder)
+            if found.tag != saml("Assertion"):
+                raise Refused(refuse("saml:decryption-failed", what="not an assertion", found=found.tag))
             if refusal := screen(root):
                 raise Refused(refusal)
+            check_shapes(root)
             collected.decrypted_text = etree.tostring(root, encoding="unicode")
             collected.texts[collected.decrypted_text] = root
         return collected.decrypted_text
@@ -196,6 +199,13 @@ class XmlSecBackend(CryptoBackend):
         except xmlsec.Error as error:
             raise SignatureError(str(error)) from error
         return etree.tostring(root, encoding="unicode")
+
+
+def check_shapes(root: etree._Element) -> None:
+    """Looks at every signature of a screened message before any key is tried. Raises Refused."""
+    for signature in root.iter(ds("Signature")):
+        parent = signature.getparent()
+        _the_signature(parent, parent.get("ID", ""))
 
 
 def signed_by(element: etree._Element, certificate: bytes) -> bool:

@@ -33,7 +33,7 @@ from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 from identity_hub.core.clock import now
 from provisioning.models import Connection
 
-from .backend import SIGNATURES, XmlSecBackend, collecting, install_schema_check, signed_by
+from .backend import SIGNATURES, XmlSecBackend, check_shapes, collecting, install_schema_check, signed_by
 from .message import assertion_of, decode, ds, inflate, parse, saml, screen
 from .refusal import Refusal, Refused, refuse
 
@@ -239,6 +239,8 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
     complaint: Refusal | None = None
     with collecting(text, root) as collected:
         try:
+            # pysaml2 looks at some of this too, but only says that the signature is bad.
+            check_shapes(root)
             client._parse_response(
                 text,
                 _Response,

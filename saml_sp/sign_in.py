@@ -80,7 +80,7 @@ def finish(request: HttpRequest, connection: Connection, encoded: str) -> Ending
 
 def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) -> Ending:
     """Writes a refusal into the login log."""
-    attempt = _attempt(request, connection, LoginAttempt.Outcome.REFUSED, refusal.reason)
+    attempt = _attempt(request, connection, refusal.reason, admitted=False)
     attempt.detail = dict(refusal.detail)
     attempt.save(force_insert=True)
     return Ending(reason=refusal.reason, reference=attempt.reference)
@@ -263,8 +263,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
             not_on_or_after=believed.assertion.session_not_on_or_after,
         )
         reason = outcome.reason if admitted else "login:identity-held"
-    result = LoginAttempt.Outcome.ADMITTED if admitted else LoginAttempt.Outcome.REFUSED
-    attempt = _attempt(request, connection, result, reason)
+    attempt = _attempt(request, connection, reason, admitted=admitted)
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
     attempt.save(force_insert=True)
@@ -274,12 +273,12 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
 
 
 def _attempt(
-    request: HttpRequest, connection: Connection | None, outcome: str, reason: str
+    request: HttpRequest, connection: Connection | None, reason: str, *, admitted: bool
 ) -> LoginAttempt:
     return LoginAttempt(
         tenant_id=connection.tenant_id if connection else None,
         connection=connection,
-        outcome=outcome,
+        outcome=LoginAttempt.Outcome.ADMITTED if admitted else LoginAttempt.Outcome.REFUSED,
         reason=reason,
         network=_network(request),
         request_id=current_request_id(),

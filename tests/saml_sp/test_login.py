@@ -5,7 +5,7 @@ import xmlsec
 
 from saml_sp.models import LoginAttempt
 
-from .conftest import Browser
+from .parties import Browser
 
 SIGNED = {
     "the assertion": lambda idp, facts, cert: idp.signed_assertion(facts),
