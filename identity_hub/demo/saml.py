@@ -90,6 +90,9 @@ def answer(base: str, message: Message, person: Person) -> Answer:
         userid=person.object_id,
         name_id=NameID(format=NAMEID_FORMAT_PERSISTENT, text=person.object_id),
         authn={"class_ref": PASSWORDPROTECTEDTRANSPORT, "authn_auth": ENTITY_ID},
+        # pysaml2's own default is RSA with SHA-1, whatever the configuration says.
+        sign_alg=SIG_RSA_SHA256,
+        digest_alg=DIGEST_SHA256,
         session_not_on_or_after=(clock.now() + timedelta(hours=8)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **place,
     )
@@ -120,8 +123,6 @@ def _configuration(base: str, service_providers: tuple[str, ...] = ()) -> dict[s
         },
         "key_file": str(key),
         "cert_file": str(certificate),
-        "signing_algorithm": SIG_RSA_SHA256,
-        "digest_algorithm": DIGEST_SHA256,
         "metadata": {"inline": list(service_providers)},
         # A placeholder that needs no program; the real backend is injected below.
         "crypto_backend": "XMLSecurity",

@@ -28,6 +28,7 @@ from identity_hub.demo.visitor import NoForm, Visitor
 from identity_hub.local.places import LocalServiceError
 from identity_hub.settings import HUB_VAR
 
+_ITEMS_SHOWN = 6
 _COLOURS = {"✓": "\033[32m", "✗": "\033[31m", "·": "\033[90m"}
 
 
@@ -260,6 +261,13 @@ def _trail(records: list[dict[str, Any]]) -> str:
     )
 
 
+def _shown(run: dict[str, Any]) -> str:
+    items = run["items"][:_ITEMS_SHOWN]
+    lines = [f"   {item['status']:<10}  {item['check']:<24}  {item['reason']}" for item in items]
+    more = len(run["items"]) - len(items)
+    return "\n".join(lines + ([f"   and {more} more"] if more else []))
+
+
 def _coloured(mark: str) -> str:
     return f"{_COLOURS[mark]}{mark}\033[0m" if sys.stdout.isatty() else mark
 
@@ -292,6 +300,8 @@ def main() -> int:
     except LocalServiceError as error:
         print(error, file=sys.stderr)
         return 1
+    if story.run.get("items"):
+        _say(f"\nThe reconciliation, {story.run['status']}:\n{_shown(story.run)}")
     if story.trail:
         _say(f"\nThe audit of {story.nina.name}:\n{_trail(story.trail)}")
     _say(f"\n{_table(played)}\n")
