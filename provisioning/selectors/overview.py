@@ -154,9 +154,9 @@ def _logins(tenant_id: UUID | None, since: datetime) -> Logins:
 
 
 def _shown(connections: QuerySet[Connection]) -> list[Connection]:
-    last_run = ReconciliationRun.objects.filter(tenant=OuterRef("tenant"), connection=OuterRef("pk")).order_by(
-        "-started_at"
-    )
+    last_run = ReconciliationRun.objects.filter(
+        tenant=OuterRef("tenant"), connection=OuterRef("pk")
+    ).order_by("-started_at")
     accounts = (
         Account.objects.filter(tenant=OuterRef("tenant"), connection=OuterRef("pk"), deleted_at__isnull=True)
         .order_by()

@@ -11,7 +11,7 @@ from provisioning.models import Account, Alias, AuditRecord, Identity
 _REFERENCE = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
-def _uuid(text: str) -> UUID | None:
+def as_uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
@@ -33,7 +33,7 @@ def matching(identities: QuerySet[Identity], key: str, *, tenant_id: UUID | None
 
     accounts = Q(user_name_key=lower) | Q(external_id=text) | Q(email_keys__contains=[lower])
     accounts |= Q(subject_value=text)
-    if (as_id := _uuid(text)) is not None:
+    if (as_id := as_uuid(text)) is not None:
         accounts |= Q(pk=as_id)
     meant = (
         Q(user_name_key__contains=lower)
@@ -48,6 +48,8 @@ def matching(identities: QuerySet[Identity], key: str, *, tenant_id: UUID | None
         meant |= Q(pk=as_id)
     if _REFERENCE.fullmatch(text) and any(character.isdigit() for character in text):
         meant |= Q(
-            pk__in=of(AuditRecord.objects.filter(request_id=text, identity_id__isnull=False)).values("identity_id")
+            pk__in=of(AuditRecord.objects.filter(request_id=text, identity_id__isnull=False)).values(
+                "identity_id"
+            )
         )
     return identities.filter(meant)

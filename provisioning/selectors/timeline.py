@@ -23,6 +23,25 @@ HOLD_KINDS = {
     "owner": "Nobody owns this identity any more.",
 }
 
+_DONE = {
+    "PlaceHold": "Hold placed",
+    "LiftHold": "Hold lifted",
+    "EndSessions": "Sessions ended",
+    "LinkAccount": "Account linked",
+    "DeleteAccount": "Account deleted",
+    "OpenFinding": "Finding opened",
+    "AddAlias": "Former name kept",
+    "RecordLogin": "Login recorded",
+}
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    return "; ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+
 
 def meaning(code: str) -> str:
     """A reason code or a finding's kind in one sentence; a code this version does not know reads as itself."""
@@ -49,6 +68,24 @@ class Event:
     @property
     def refused(self) -> bool:
         return self.verdict == Verdict.REFUSED
+
+    @property
+    def lines(self) -> list[tuple[str, str, str]]:
+        """(what, before, after), one for each attribute that changed and each other thing that was done."""
+        told = []
+        for change in self.changes:
+            name = change.get("change", "")
+            sides = self.values.get(name) or {}
+            before, after = sides.get("before", {}), sides.get("after", {})
+            whose = "identity" if name.endswith("Identity") else "account"
+            if before or after:
+                told += [
+                    (f"{whose} {key}", _plain(before.get(key)), _plain(after.get(key)))
+                    for key in sorted({*before, *after} - {"schemas"})
+                ]
+            elif name in _DONE:
+                told.append((_DONE[name], "", str(change.get("kind") or change.get("rule") or "")))
+        return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +133,9 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
         Connection.objects.filter(tenant_id=tenant_id, pk__in=connection_ids).values_list("pk", "name")
     )
     values = dict(
-        AuditValue.objects.filter(
-            tenant_id=tenant_id, pk__in=[record.pk for record in records]
-        ).values_list("record_id", "values")
+        AuditValue.objects.filter(tenant_id=tenant_id, pk__in=[record.pk for record in records]).values_list(
+            "record_id", "values"
+        )
     )
     actors = _actor_names({(record.actor_kind, record.actor_id) for record in records}, tenant_id)
     return [
@@ -137,7 +174,9 @@ def of_identity(identity: Identity, *, limit: int = 100) -> list[Event]:
 def answer(identity: Identity, events: list[Event]) -> Answer:
     """Why this identity can or cannot sign in; `events` are its newest (`of_identity`)."""
     holds = list(Hold.objects.filter(tenant_id=identity.tenant_id, identity=identity).order_by("placed_at"))
-    sources = _sources(identity.tenant_id, {hold.source_account_id for hold in holds if hold.source_account_id})
+    sources = _sources(
+        identity.tenant_id, {hold.source_account_id for hold in holds if hold.source_account_id}
+    )
     actors = _actor_names({_placed_by(hold.placed_by) for hold in holds}, identity.tenant_id)
     causes = [
         Cause(

@@ -1,0 +1,112 @@
+"""The pages about accounts: what each connection said, unchanged. Only connections write them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from provisioning.models import Account
+from provisioning.selectors import people_search
+
+from .base import TenantAdmin, link_to, pretty
+
+
+class LifeFilter(admin.SimpleListFilter):
+    title = "life"
+    parameter_name = "life"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("live", "Live"),
+            ("unconfirmed", "Unconfirmed (only a login made it)"),
+            ("unlinked", "Waits for its link"),
+            ("deleted", "Deleted"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        live = queryset.filter(deleted_at__isnull=True)
+        match self.value():
+            case "live":
+                return live
+            case "unconfirmed":
+                return live.filter(confirmed_at__isnull=True)
+            case "unlinked":
+                return live.filter(identity__isnull=True)
+            case "deleted":
+                return queryset.filter(deleted_at__isnull=False)
+        return queryset
+
+
+@admin.register(Account)
+class AccountPage(TenantAdmin):
+    list_display = ["user_name", "connection", "person", "state", "origin", "external_id", "last_login_at"]
+    list_filter = [LifeFilter, "connection", "origin", "active"]
+    list_select_related = ("connection", "identity")
+    more_lookups = frozenset({"memberships__group__id__exact"})
+    search_fields = ["user_name_key"]
+    search_help_text = "userName, or a whole externalId, e-mail, NameID or id"
+    audit_column = "account_id"
+    fieldsets = [
+        (None, {"fields": [("user_name", "external_id"), ("connection", "person"), ("state", "active")]}),
+        ("Link", {"fields": [("link_rule", "linked_at"), "evidence"]}),
+        (
+            "Source",
+            {
+                "fields": [
+                    ("origin", "lifecycle_owner", "confirmed_at"),
+                    ("created_at", "updated_at", "version"),
+                ]
+            },
+        ),
+        ("SAML subject", {"fields": ["subject_value", "subject_format", "subject_issuer", "last_login_at"]}),
+        ("What SCIM said", {"fields": ["scim_said"]}),
+        ("What the last login said", {"fields": ["login_said"]}),
+    ]
+    readonly_fields = ["person", "state", "evidence", "scim_said", "login_said"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
+    ) -> tuple[QuerySet[Account], bool]:
+        text = search_term.replace("\x00", "").strip()
+        lower = text.lower()
+        if not text:
+            return queryset, False
+        meant = (
+            Q(user_name_key__contains=lower)
+            | Q(external_id=text)
+            | Q(email_keys__contains=[lower])
+            | Q(subject_value=text)
+        )
+        if (as_id := people_search.as_uuid(text)) is not None:
+            meant |= Q(pk=as_id)
+        return queryset.filter(meant), False
+
+    @display(description="Identity")
+    def person(self, account: Account) -> str:
+        return link_to(account.identity) if account.identity else "Nobody yet"
+
+    @display(
+        description="State",
+        label={"active": "success", "inactive": "danger", "deleted": "warning", "unconfirmed": "info"},
+    )
+    def state(self, account: Account) -> tuple[str, str]:
+        if account.deleted_at is not None:
+            return "deleted", "Deleted"
+        if not account.active:
+            return "inactive", "Inactive"
+        return ("active", "Active") if account.confirmed_at else ("unconfirmed", "Unconfirmed")
+
+    @display(description="Evidence")
+    def evidence(self, account: Account) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(account.link_evidence))
+
+    @display(description="Resource")
+    def scim_said(self, account: Account) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(account.resource))
+
+    @display(description="Attributes")
+    def login_said(self, account: Account) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(account.assertion))

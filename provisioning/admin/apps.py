@@ -1,0 +1,27 @@
+"""Puts the hub's own site in the place of Django's, and its pages on it."""
+
+from importlib import import_module
+
+from django.contrib.admin.apps import SimpleAdminConfig
+
+_PAGES = (
+    "tenants",
+    "connections",
+    "identities",
+    "accounts",
+    "groups",
+    "findings",
+    "runs",
+    "records",
+    "schedule",
+)
+
+
+class HubAdminConfig(SimpleAdminConfig):
+    default = False
+    default_site = "provisioning.admin.site.HubSite"
+
+    def ready(self) -> None:
+        super().ready()
+        for page in _PAGES:
+            import_module(f"provisioning.admin.{page}")

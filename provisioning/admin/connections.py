@@ -1,0 +1,335 @@
+"""The pages about identity providers: addresses to copy, policy to choose, tokens to issue and revoke."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import Profile
+from provisioning.models import Account, Connection, ScimToken, TenantDomain
+from provisioning.selectors.connections import granted_domains
+from provisioning.services import configuration
+
+from .base import TenantAdmin, actor_of, tenant_of
+from .forms import ReasonForm, TokenForm
+from .runs import start_simulation
+
+_PROFILE = tuple(Profile.__dataclass_fields__)
+
+
+class ConnectionForm(forms.ModelForm):
+    required_attributes = forms.MultipleChoiceField(
+        required=False,
+        choices=[(name, name.replace("_", " ")) for name in _PROFILE],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What a login must bring before it may create an account.",
+    )
+    domains = forms.MultipleChoiceField(
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Verified e-mail domains of the tenant that this connection may speak for.",
+    )
+    reason = forms.CharField(
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        label="Reason of this change",
+        help_text="Kept in the audit.",
+    )
+
+    class Meta:
+        model = Connection
+        fields = "__all__"  # noqa: DJ007 - the page's fieldsets name them
+        help_texts = {
+            "status": "A draft admits nobody. Frozen: no login and no push until an administrator confirms.",
+            "jit": "What a login may do when SCIM has not delivered the person yet.",
+            "precedence": "Where a person has accounts on several connections, the lower number is shown.",
+            "trusted_email": "Link a new account to a person by an e-mail in a granted domain. Off: ask by a finding.",
+            "trusted_hr_number": "You vouch for its HR numbers: they may link people across connections.",
+            "attribute_map": "Hub attribute to a list of assertion attribute names, tried in order. "
+            'For instance {"email": ["mail", "emailAddress"]}. Empty means: the usual names.',
+            "user_name_attribute": "Assertion attribute that equals the SCIM userName. Never an e-mail attribute.",
+            "external_id_attribute": "Assertion attribute that equals the SCIM externalId.",
+            "idp_metadata": "Paste the XML that the identity provider publishes.",
+        }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        tenant_id = self.instance.tenant_id
+        if tenant_id is None:
+            self.fields.pop("domains", None)
+        elif "domains" in self.fields:
+            verified = TenantDomain.objects.filter(tenant_id=tenant_id, verified_at__isnull=False)
+            self.fields["domains"].choices = [(row.domain, row.domain) for row in verified]
+            self.initial["domains"] = sorted(granted_domains(self.instance))
+
+    def clean_attribute_map(self) -> dict[str, list[str]]:
+        value = self.cleaned_data["attribute_map"] or {}
+        if not isinstance(value, dict):
+            raise forms.ValidationError('Please write an object, for instance {"email": ["mail"]}.')
+        for name, sources in value.items():
+            if name not in _PROFILE:
+                raise forms.ValidationError(
+                    f"The hub has no attribute {name!r}; it knows {', '.join(_PROFILE)}."
+                )
+            if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
+                raise forms.ValidationError(f"{name!r} needs a list of attribute names.")
+        return value
+
+
+def addresses(connection: Connection) -> list[tuple[str, str, str]]:
+    """(what, address, where the identity provider asks for it)."""
+    hub = settings.HUB_PUBLIC_URL
+    saml = f"{hub}/saml/{connection.pk}"
+    return [
+        ("SCIM base URL", f"{hub}/scim/v2", "Entra ID: Tenant URL. Okta: SCIM connector base URL."),
+        ("SP entity ID", f"{saml}/metadata", "Entra ID: Identifier. Okta: Audience URI."),
+        ("ACS URL", f"{saml}/acs", "Entra ID: Reply URL. Okta: Single sign-on URL."),
+        ("Metadata URL", f"{saml}/metadata", "For providers that read metadata by themselves."),
+        ("Sign-in URL", f"{saml}/login", "Starts a login here; for a tile or a bookmark."),
+        ("Sign-out URL", f"{saml}/logout", "Entra ID: Logout URL."),
+    ]
+
+
+@admin.register(Connection)
+class ConnectionPage(TenantAdmin):
+    form = ConnectionForm
+    list_display = ["name", "state", "jit", "people", "pushed", "domains_granted"]
+    list_filter = ["status", "jit"]
+    search_fields = ["name", "idp_entity_id"]
+    audit_column = "connection_id"
+    change_form_template = "provisioning/admin/connection.html"
+    actions_detail = ["issue_token", "simulate"]
+    readonly_fields = ["config_version", "last_push_at", "created_at"]
+    fieldsets = [
+        (None, {"fields": [("name", "status"), "domains"]}),
+        (
+            "Policy",
+            {"fields": ["jit", "required_attributes", "trusted_email", "trusted_hr_number", "precedence"]},
+        ),
+        (
+            "SCIM",
+            {
+                "fields": [
+                    "scim_enabled",
+                    "unknown_member",
+                    "retention_days",
+                    ("jit_grace_days", "jit_idle_grace_days"),
+                ]
+            },
+        ),
+        (
+            "SAML",
+            {
+                "fields": [
+                    "idp_metadata",
+                    "idp_entity_id",
+                    "user_name_attribute",
+                    "external_id_attribute",
+                    "attribute_map",
+                ]
+            },
+        ),
+        ("This change", {"fields": ["reason", ("config_version", "last_push_at", "created_at")]}),
+    ]
+    add_fieldsets = [
+        (None, {"fields": ["tenant", "name", "status", "jit"]}),
+        ("SAML", {"fields": ["idp_metadata", "user_name_attribute", "external_id_attribute"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        accounts = (
+            Account.objects.filter(
+                tenant=OuterRef("tenant"), connection=OuterRef("pk"), deleted_at__isnull=True
+            )
+            .order_by()
+            .values("connection")
+            .annotate(number=Count("pk"))
+        )
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(live_accounts=Subquery(accounts.values("number")))
+            .prefetch_related("granted_domains__domain")
+        )
+
+    @display(
+        description="Status",
+        ordering="status",
+        label={"draft": "info", "active": "success", "frozen": "danger", "disabled": "warning"},
+    )
+    def state(self, connection: Connection) -> tuple[str, str]:
+        return connection.status, connection.get_status_display()
+
+    @display(description="Live accounts")
+    def people(self, connection: Connection) -> int:
+        return connection.live_accounts or 0  # type: ignore[attr-defined]
+
+    @display(description="Last push", ordering="last_push_at")
+    def pushed(self, connection: Connection) -> Any:
+        return connection.last_push_at or "Never"
+
+    @display(description="Domains")
+    def domains_granted(self, connection: Connection) -> str:
+        return ", ".join(grant.domain.domain for grant in connection.granted_domains.all()) or "—"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_enter(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_enter(request)
+
+    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may_enter(request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None and tenant_of(request) is not None:
+            # A tenant's administrator makes connections of that tenant; there is nothing to choose.
+            return [(None, {"fields": ["name", "status", "jit"]}), *fieldsets[1:]]
+        return fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [] if obj is None else list(self.readonly_fields)
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        given = {name: form.cleaned_data[name] for name in form.changed_data}
+        if change:
+            configuration.change_connection(
+                connection=obj,
+                changes={name: value for name, value in given.items() if name in configuration.CHANGEABLE},
+                domains=given.get("domains"),
+                reason=form.cleaned_data.get("reason", ""),
+                actor=actor_of(request),
+            )
+            return
+        chosen = {
+            name: value for name, value in form.cleaned_data.items() if name in configuration.CHANGEABLE
+        }
+        made = configuration.create_connection(
+            tenant=obj.tenant if request.user.is_superuser else request.user.tenant,
+            actor=actor_of(request),
+            **chosen,
+        )
+        obj.pk = made.pk
+
+    def response_add(
+        self, request: HttpRequest, obj: Connection, post_url_continue: Any = None
+    ) -> HttpResponse:
+        # The next thing that anybody needs are the addresses and a token.
+        request.POST = request.POST.copy()
+        request.POST["_continue"] = "1"
+        return super().response_add(request, obj, post_url_continue)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        context = dict(extra_context or {})
+        if object_id is not None:
+            connection = self.get_object(request, object_id)
+            context |= {
+                "addresses": addresses(connection),
+                "tokens": list(
+                    ScimToken.objects.filter(tenant_id=connection.tenant_id, connection=connection).order_by(
+                        "-created_at"
+                    )[:50]
+                ),
+                "at": now(),
+                "live_accounts": connection.live_accounts or 0,
+            }
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revoke_view)
+        return [
+            path("<path:object_id>/revoke/<uuid:token_id>/", view, name="provisioning_connection_revoke"),
+            *super().get_urls(),
+        ]
+
+    @action(
+        description="Issue a SCIM token",
+        url_path="issue-token",
+        icon="key",
+        variant=ActionVariant.PRIMARY,
+        permissions=["act"],
+    )
+    def issue_token(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        connection = self.get_object(request, object_id)
+
+        def act(data: dict[str, Any]) -> HttpResponse:
+            token, secret = configuration.issue_token(
+                connection=connection, days=data["days"], name=data["name"], actor=actor_of(request)
+            )
+            # The answer to this POST is the only place that ever holds the secret: no redirect, so that it waits
+            # in no session, cookie or message, and nothing on the way keeps the page.
+            response = TemplateResponse(
+                request,
+                "provisioning/admin/token.html",
+                {
+                    **self.admin_site.each_context(request),
+                    "opts": self.opts,
+                    "original": connection,
+                    "title": "The new SCIM token",
+                    "connection": connection,
+                    "token": token,
+                    "secret": secret,
+                    "scim_base": f"{settings.HUB_PUBLIC_URL}/scim/v2",
+                    "back": self.address_of(connection),
+                },
+            )
+            response["Cache-Control"] = "no-store"
+            return response
+
+        return self.ask(
+            request,
+            connection,
+            TokenForm(request.POST or None),
+            title=f"Issue a SCIM token for {connection}",
+            lead="Whoever has it may push people and groups of this connection. It is shown once, on the next page.",
+            submit="Issue the token",
+            act=act,
+        )
+
+    def revoke_view(self, request: HttpRequest, object_id: str, token_id: Any) -> HttpResponse:
+        connection = self.get_object(request, object_id)
+        token = ScimToken.objects.filter(
+            tenant_id=connection.tenant_id, connection=connection, pk=token_id, revoked_at__isnull=True
+        ).first()
+        if token is None:
+            raise Http404
+
+        def act(data: dict[str, Any]) -> str:
+            configuration.revoke_token(token=token, reason=data["reason"], actor=actor_of(request))
+            return f"The token {token.prefix}… is revoked."
+
+        return self.ask(
+            request,
+            connection,
+            ReasonForm(request.POST or None),
+            title=f"Revoke the token {token.prefix}…",
+            lead="From the next request on it is unknown. A client that still uses it stops pushing.",
+            submit="Revoke it",
+            danger=True,
+            facts=[("Name", token.name or "—"), ("Last used", token.last_used_at or "never")],
+            act=act,
+        )
+
+    @action(
+        description="Simulate a reconciliation", url_path="simulate", icon="fact_check", permissions=["act"]
+    )
+    def simulate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        connection = self.get_object(request, object_id)
+        return start_simulation(self, request, connection)

@@ -1,0 +1,233 @@
+"""The pages about findings: the doubtful case, its candidates side by side, and the decision."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.timesince import timesince
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from identity_hub.core.clock import now
+from provisioning.decision.authority import profile_of_assertion, profile_of_resource
+from provisioning.models import Account, Finding, Identity
+from provisioning.selectors.overview import AGES, opened_between
+from provisioning.selectors.people_search import as_uuid
+from provisioning.selectors.timeline import meaning
+from provisioning.services import findings
+
+from .base import TenantAdmin, actor_of, pretty, say
+from .identities import state_of
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """Open ones first: what is decided is history."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*Finding.Status.choices, ("all", "All")]
+
+    def choices(self, changelist: Any) -> Any:
+        for value, title in self.lookup_choices:
+            yield {
+                "selected": (self.value() or Finding.Status.OPEN) == value,
+                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "display": title,
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        value = self.value() or Finding.Status.OPEN
+        return queryset if value == "all" else queryset.filter(status=value)
+
+
+class AgeFilter(admin.SimpleListFilter):
+    title = "age"
+    parameter_name = "age"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name.capitalize()) for name, _, _ in AGES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        for name, since, until in AGES:
+            if name == self.value():
+                return queryset.filter(opened_between(now(), since, until))
+        return queryset
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        kinds = model_admin.get_queryset(request).order_by("kind").values_list("kind", flat=True).distinct()
+        return [(kind, meaning(kind)) for kind in kinds]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class DecisionForm(forms.Form):
+    candidate = forms.UUIDField(required=False)
+    approve = forms.TypedChoiceField(
+        choices=[("yes", "yes"), ("no", "no")], coerce=lambda value: value == "yes"
+    )
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Kept in the audit for good. Please write no personal details.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One attribute of the account beside the same of each candidate: (value, whether it agrees)."""
+
+    name: str
+    said: str
+    candidates: list[tuple[str, bool]]
+
+
+_COMPARED = (
+    ("userName", "user_name"),
+    ("E-mail", "email"),
+    ("Display name", "display_name"),
+    ("Given name", "given_name"),
+    ("Family name", "family_name"),
+    ("Department", "department"),
+    ("Title", "title"),
+    ("HR number", "hr_number"),
+)
+
+
+def _said(account: Account | None) -> dict[str, str]:
+    """What the account's connection says, by the names that an identity has for it."""
+    if account is None:
+        return {}
+    resource, assertion = profile_of_resource(account.resource), profile_of_assertion(account.assertion)
+    said = {
+        name: getattr(resource, name) or getattr(assertion, name)
+        for _, name in _COMPARED
+        if name != "user_name"
+    }
+    return {**said, "user_name": account.user_name}
+
+
+def compare(account: Account | None, candidates: list[Identity]) -> list[Row]:
+    said = _said(account)
+    rows = []
+    for label, name in _COMPARED:
+        mine = said.get(name, "")
+        theirs = [getattr(candidate, name) for candidate in candidates]
+        if mine or any(theirs):
+            rows.append(
+                Row(
+                    name=label,
+                    said=mine,
+                    candidates=[(their, bool(mine) and mine.lower() == their.lower()) for their in theirs],
+                )
+            )
+    return rows
+
+
+@admin.register(Finding)
+class FindingPage(TenantAdmin):
+    list_display = ["what", "weight", "about", "connection", "age", "state"]
+    list_filter = [StatusFilter, "severity", AgeFilter, KindFilter, "connection"]
+    list_select_related = ("connection", "account", "identity")
+    search_fields = ["account__user_name_key", "identity__user_name_key", "kind"]
+    search_help_text = "userName of the account or the identity"
+    change_form_template = "provisioning/admin/finding.html"
+
+    @display(description="What")
+    def what(self, finding: Finding) -> str:
+        return meaning(finding.kind)
+
+    @display(
+        description="Severity",
+        ordering="severity",
+        label={"high": "danger", "medium": "warning", "low": "info"},
+    )
+    def weight(self, finding: Finding) -> tuple[str, str]:
+        return finding.severity, finding.get_severity_display()
+
+    @display(description="About")
+    def about(self, finding: Finding) -> str:
+        return str(finding.account or finding.identity or "—")
+
+    @display(description="Waiting", ordering="-opened_at")
+    def age(self, finding: Finding) -> str:
+        return timesince(finding.opened_at, finding.decided_at or now(), depth=1)
+
+    @display(
+        description="Status",
+        label={"open": "warning", "approved": "success", "rejected": "info", "obsolete": "info"},
+    )
+    def state(self, finding: Finding) -> tuple[str, str]:
+        return finding.status, finding.get_status_display()
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        context = dict(extra_context or {})
+        if object_id is not None:
+            context |= self._shown(self.get_object(request, object_id), DecisionForm())
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def _shown(self, finding: Finding, form: forms.Form) -> dict[str, Any]:
+        ids = [key for name in finding.candidates if (key := as_uuid(name)) is not None]
+        found = {
+            row.pk: row
+            for row in Identity.objects.with_state()
+            .filter(tenant_id=finding.tenant_id, pk__in=ids)
+            .prefetch_related("holds")
+        }
+        candidates = [found[key] for key in ids if key in found]
+        account = finding.account
+        waiting = account is not None and account.identity_id is None and account.deleted_at is None
+        return {
+            "sentence": meaning(finding.kind),
+            "candidates": [(candidate, *state_of(candidate)) for candidate in candidates],
+            "comparison": compare(account, candidates),
+            "evidence": pretty(finding.evidence) if finding.evidence else "",
+            "waiting": waiting,
+            "open": finding.status == Finding.Status.OPEN,
+            "decision": form,
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.decide_view)
+        return [
+            path("<path:object_id>/decide/", view, name="provisioning_finding_decide"),
+            *super().get_urls(),
+        ]
+
+    def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        finding = self.get_object(request, object_id)
+        back = HttpResponseRedirect(self.address_of(finding))
+        form = DecisionForm(request.POST or None)
+        if not form.is_valid():
+            messages.error(request, "Nothing was decided: please say why.")
+            return back
+        chosen = form.cleaned_data["candidate"]
+        if chosen is not None and str(chosen) not in finding.candidates:
+            messages.error(request, "Nothing was decided: this person is no candidate.")
+            return back
+        outcome = findings.decide(
+            finding=finding,
+            approve=form.cleaned_data["approve"],
+            reason=form.cleaned_data["reason"],
+            identity_id=chosen,
+            actor=actor_of(request),
+        )
+        say(request, outcome)
+        return back

@@ -1,0 +1,61 @@
+"""The small questions that acts of an administrator ask. Knows no service."""
+
+from django import forms
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+
+class ReasonForm(forms.Form):
+    """Nothing changes without a reason on record."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+        help_text="Kept in the audit for good. Please write no personal details.",
+    )
+
+
+class HoldForm(ReasonForm):
+    kind = forms.ChoiceField(
+        widget=UnfoldAdminSelectWidget,
+        choices=[("admin", "Administrative"), ("security", "Security")],
+        help_text="No directory and no login can lift either; only an administrator can.",
+    )
+    field_order = ["kind", "reason"]
+
+
+class LiftForm(ReasonForm):
+    kind = forms.ChoiceField(widget=UnfoldAdminSelectWidget, label="Hold")
+    field_order = ["kind", "reason"]
+
+    def __init__(self, *arguments: object, kinds: list[tuple[str, str]], **options: object) -> None:
+        super().__init__(*arguments, **options)
+        self.fields["kind"].choices = kinds
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        max_length=100,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+        help_text="Which client will use it, for instance: Entra ID production.",
+    )
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=3650,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "numeric"}),
+        label="Valid for (days)",
+        help_text="Empty means: until somebody revokes it.",
+    )
+
+
+class DomainForm(forms.Form):
+    domain = forms.CharField(
+        max_length=253,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "placeholder": "example.org"}),
+        help_text="It will count as verified, and then belongs to this tenant alone.",
+    )
+
+
+class ConfirmForm(forms.Form):
+    """A question without a field: its button is the answer."""

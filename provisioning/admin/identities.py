@@ -1,0 +1,380 @@
+"""The pages about people: who may sign in, who may not, why, since when and by whom."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, Max, OuterRef, Prefetch, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import HoldKind
+from provisioning.models import (
+    Account,
+    DirectoryGroup,
+    Entitlement,
+    EntitlementMapping,
+    Finding,
+    Hold,
+    Identity,
+    Membership,
+    Session,
+)
+from provisioning.selectors import people_search, timeline
+from provisioning.selectors.tokens import digest
+from provisioning.services import people
+
+from .base import TenantAdmin, actor_of, tenant_of
+from .forms import ConfirmForm, HoldForm, LiftForm, ReasonForm
+from .site import FOUND_AT_MOST, Found
+
+EVENTS_SHOWN = 100
+
+
+def state_of(identity: Identity) -> tuple[str, str]:
+    """(badge, words). The identity comes with `with_state`, and with its holds where there may be some."""
+    if identity.enabled:  # type: ignore[attr-defined]
+        return "enabled", "Enabled"
+    if identity.held:  # type: ignore[attr-defined]
+        kinds = sorted({hold.kind for hold in identity.holds.all()})
+        return "held", f"Held: {', '.join(kinds)}"
+    return "gone", "No live account"
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        kinds = [(f"held-{kind.value}", f"Held: {kind.value}") for kind in HoldKind]
+        return [
+            ("enabled", "Enabled"),
+            ("held", "Held"),
+            *kinds,
+            ("gone", "No live account"),
+            ("unconfirmed", "Unconfirmed"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Identity]) -> QuerySet[Identity]:
+        match self.value():
+            case "enabled":
+                return queryset.filter(enabled=True)
+            case "held":
+                return queryset.filter(held=True)
+            case "gone":
+                return queryset.filter(held=False, enabled=False)
+            case "unconfirmed":
+                return queryset.filter(
+                    Exists(
+                        Account.objects.filter(
+                            tenant=OuterRef("tenant"),
+                            identity=OuterRef("pk"),
+                            deleted_at__isnull=True,
+                            confirmed_at__isnull=True,
+                        )
+                    )
+                )
+            case str(kind) if kind.startswith("held-"):
+                return queryset.filter(
+                    Exists(
+                        Hold.objects.filter(
+                            tenant=OuterRef("tenant"),
+                            identity=OuterRef("pk"),
+                            kind=kind.removeprefix("held-"),
+                        )
+                    )
+                )
+        return queryset
+
+
+@admin.register(Identity)
+class IdentityPage(TenantAdmin):
+    list_display = ["person", "state", "kind", "sources", "last_login"]
+    list_filter = [StateFilter, "kind", "local"]
+    more_lookups = frozenset({"accounts__connection__id__exact"})
+    search_fields = ["user_name"]
+    search_help_text = "Name, e-mail, userName, former name, externalId, id, or a request id"
+    audit_column = "identity_id"
+    change_form_template = "provisioning/admin/identity.html"
+    actions_detail = ["place_hold", "lift_hold", "end_sessions"]
+    ordering = ["-id"]
+
+    # A local identity without tenant (an installation superuser) is shown to superusers only: base class.
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Identity]:
+        # Aggregated where it stands: one look-up by index for each row of a page, none for the count.
+        logins = (
+            Account.objects.filter(tenant=OuterRef("tenant"), identity=OuterRef("pk"))
+            .order_by()
+            .values("identity")
+            .annotate(latest=Max("last_login_at"))
+            .values("latest")
+        )
+        live = Account.objects.filter(deleted_at__isnull=True).select_related("connection")
+        return (
+            super()
+            .get_queryset(request)
+            .with_state()  # type: ignore[attr-defined, no-any-return]
+            .annotate(latest_login=Subquery(logins))
+            .prefetch_related("holds", Prefetch("accounts", queryset=live, to_attr="live_accounts"))
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Identity], search_term: str
+    ) -> tuple[QuerySet[Identity], bool]:
+        return people_search.matching(queryset, search_term, tenant_id=tenant_of(request)), False
+
+    @display(header=True, description="Person", ordering="user_name_key")
+    def person(self, identity: Identity) -> list[str]:
+        return [str(identity), identity.user_name or identity.login_name or ""]
+
+    @display(description="State", label={"enabled": "success", "held": "danger", "gone": "warning"})
+    def state(self, identity: Identity) -> tuple[str, str]:
+        return state_of(identity)
+
+    @display(description="Sources")
+    def sources(self, identity: Identity) -> str:
+        names = [account.connection.name for account in identity.live_accounts]  # type: ignore[attr-defined]
+        if identity.break_glass:
+            names.append("Break-glass")
+        elif identity.local:
+            names.append("Local")
+        return ", ".join(dict.fromkeys(names)) or "—"
+
+    @display(description="Last login", ordering="latest_login")
+    def last_login(self, identity: Identity) -> Any:
+        return identity.latest_login or "Never"  # type: ignore[attr-defined]
+
+    def find(self, request: HttpRequest, key: str) -> list[Found]:
+        rows, _ = self.get_search_results(request, self.get_queryset(request), key)
+        found = []
+        for identity in rows[:FOUND_AT_MOST]:
+            badge, words = state_of(identity)
+            found.append(
+                Found(
+                    title=str(identity),
+                    kind=identity.email or identity.user_name or "Identity",
+                    link=self.address_of(identity),
+                    icon="badge",
+                    state=words,
+                    good=badge == "enabled",
+                    answer=f"{words} · {identity.email or identity.user_name}",
+                )
+            )
+        return found
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        context = dict(extra_context or {})
+        if object_id is not None:
+            identity = self.get_object(request, object_id)
+            context |= self._shown(identity)
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def _shown(self, identity: Identity) -> dict[str, Any]:
+        events = timeline.of_identity(identity, limit=EVENTS_SHOWN)
+        tenant_id = identity.tenant_id
+        accounts = list(
+            Account.objects.filter(tenant_id=tenant_id, identity=identity)
+            .select_related("connection")
+            .order_by("deleted_at", "connection__precedence")
+        )
+        groups = list(
+            DirectoryGroup.objects.filter(
+                tenant_id=tenant_id,
+                pk__in=Membership.objects.filter(
+                    tenant_id=tenant_id,
+                    account__identity=identity,
+                    account__deleted_at__isnull=True,
+                ).values("group_id"),
+            )
+            .select_related("connection")
+            .prefetch_related(
+                Prefetch(
+                    "mappings",
+                    queryset=EntitlementMapping.objects.select_related("entitlement"),
+                    to_attr="gives",
+                )
+            )
+            .order_by("display_name")
+        )
+        badge, words = state_of(identity)
+        return {
+            "badge": badge,
+            "state": words,
+            "answer": timeline.answer(identity, events),
+            "events": events,
+            "events_limit": EVENTS_SHOWN,
+            "accounts": accounts,
+            "groups": groups,
+            "entitlements": list(Entitlement.objects.of_identity(identity)),
+            "sessions": [
+                (session_label(session), session)
+                for session in Session.objects.filter(
+                    tenant_id=tenant_id, identity=identity, expire_date__gt=now()
+                ).order_by("-created_at")[:50]
+            ],
+            "aliases": list(identity.aliases.order_by("-since")[:50]),
+            "findings": list(
+                Finding.objects.filter(
+                    tenant_id=tenant_id, identity=identity, status=Finding.Status.OPEN
+                ).order_by("-opened_at")[:20]
+            ),
+            "facts": [
+                (label, value)
+                for label, value in (
+                    ("userName", identity.user_name),
+                    ("E-mail", identity.email),
+                    ("Given name", identity.given_name),
+                    ("Family name", identity.family_name),
+                    ("Title", identity.title),
+                    ("Department", identity.department),
+                    ("HR number", identity.hr_number),
+                    ("Locale", identity.locale),
+                    ("Sign-in name", identity.login_name),
+                    ("Kind", _kind(identity)),
+                    ("Known since", identity.created_at),
+                )
+                if value
+            ],
+        }
+
+    # ------------------------------------------------------------------ acts
+
+    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may_enter(request)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what can be done now: nobody is offered to lift a hold that is not there."""
+        offered = super().get_actions_detail(request, object_id)
+        identity = self.get_object(request, str(object_id))
+        if identity.tenant_id is None:
+            return []
+        lacking = set() if identity.holds.all() else {"lift_hold"}
+        return [act for act in offered if act.path.replace("-", "_") not in lacking]
+
+    def _person(self, request: HttpRequest, object_id: str) -> Identity:
+        identity: Identity = self.get_object(request, object_id)
+        if identity.tenant_id is None:
+            raise Http404  # a superuser is nobody's to hold here
+        return identity
+
+    @action(
+        description="Place a hold",
+        url_path="place-hold",
+        icon="block",
+        variant=ActionVariant.DANGER,
+        permissions=["act"],
+    )
+    def place_hold(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        identity = self._person(request, object_id)
+        return self.ask(
+            request,
+            identity,
+            HoldForm(request.POST or None),
+            title=f"Place a hold on {identity}",
+            lead="Every session ends at its next request, and no sign-in is admitted until an administrator lifts "
+            "the hold. Accounts, links and groups stay as they are.",
+            submit="Place the hold",
+            danger=True,
+            act=lambda data: people.place_hold(
+                identity=identity, kind=HoldKind(data["kind"]), reason=data["reason"], actor=actor_of(request)
+            ),
+        )
+
+    @action(description="Lift a hold", url_path="lift-hold", icon="lock_open", permissions=["act"])
+    def lift_hold(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        identity = self._person(request, object_id)
+        kinds = [
+            (kind, f"{kind}: {timeline.HOLD_KINDS.get(kind, kind)}")
+            for kind in sorted({hold.kind for hold in identity.holds.all()})
+        ]
+        chosen = request.GET.get("kind", "")
+        return self.ask(
+            request,
+            identity,
+            LiftForm(request.POST or None, kinds=kinds, initial={"kind": chosen}),
+            title=f"Lift a hold of {identity}",
+            lead="The person may sign in again when no other hold is left and a live account exists. If the "
+            "directory still says that the account is off, consider switching it on there instead.",
+            submit="Lift the hold",
+            act=lambda data: people.lift_hold(
+                identity=identity, kind=HoldKind(data["kind"]), reason=data["reason"], actor=actor_of(request)
+            ),
+        )
+
+    @action(description="End all sessions", url_path="end-sessions", icon="logout", permissions=["act"])
+    def end_sessions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        identity = self._person(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            people.end_sessions(identity=identity, reason=data["reason"], actor=actor_of(request))
+            return "Every session has ended."
+
+        return self.ask(
+            request,
+            identity,
+            ReasonForm(request.POST or None),
+            title=f"End all sessions of {identity}",
+            lead="The next request of each session asks to sign in again. Nothing stops the person from doing so.",
+            submit="End them",
+            act=act,
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.end_session_view)
+        return [
+            path(
+                "<path:object_id>/end-session/<str:session_name>/",
+                view,
+                name="provisioning_identity_end_session",
+            ),
+            *super().get_urls(),
+        ]
+
+    def end_session_view(self, request: HttpRequest, object_id: str, session_name: str) -> HttpResponse:
+        identity = self._person(request, object_id)
+        session = next(
+            (
+                row
+                for row in Session.objects.filter(tenant_id=identity.tenant_id, identity=identity)
+                if session_label(row) == session_name
+            ),
+            None,
+        )
+        if session is None:
+            raise Http404
+
+        def act(data: dict[str, Any]) -> str:
+            people.end_session(session=session, actor=actor_of(request))
+            return "The session has ended."
+
+        return self.ask(
+            request,
+            identity,
+            ConfirmForm(request.POST or None),
+            title=f"End one session of {identity}",
+            lead="Its next request asks to sign in again.",
+            submit="End it",
+            facts=[("Since", session.created_at), ("Browser", session.user_agent or "unknown")],
+            act=act,
+        )
+
+
+def session_label(session: Session) -> str:
+    """Names a session in an address. Its key is the cookie's value, so it never appears on a page."""
+    return digest(session.session_key).hex()[:24]
+
+
+def _kind(identity: Identity) -> str:
+    kind = identity.get_kind_display()
+    if identity.break_glass:
+        return f"{kind}, break-glass"
+    return f"{kind}, local" if identity.local else kind

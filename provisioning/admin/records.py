@@ -1,0 +1,150 @@
+"""The pages of records: the audit and the outbox. Nobody writes them here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from provisioning.models import AuditRecord, AuditValue, Connection, OutboxMessage
+from provisioning.selectors.people_search import as_uuid
+from provisioning.selectors.timeline import meaning
+
+from .base import TenantAdmin, pretty, within_tenant
+from .export import Exported
+
+
+class ChannelFilter(admin.SimpleListFilter):
+    title = "channel"
+    parameter_name = "by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("scim", "SCIM"),
+            ("saml", "Sign-in"),
+            ("roster", "Reconciliation"),
+            ("admin", "Administrator"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditRecord]) -> QuerySet[AuditRecord]:
+        return queryset.filter(channel=self.value()) if self.value() else queryset
+
+
+class VerdictFilter(admin.SimpleListFilter):
+    title = "verdict"
+    parameter_name = "ended"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("applied", "Applied"), ("unchanged", "Unchanged"), ("refused", "Refused")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditRecord]) -> QuerySet[AuditRecord]:
+        return queryset.filter(verdict=self.value()) if self.value() else queryset
+
+
+class SourceFilter(admin.SimpleListFilter):
+    """The audit points at nothing by foreign key, so its connections are offered here."""
+
+    title = "connection"
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = within_tenant(Connection.objects.all(), request, "tenant")[:200]
+        return [(str(row.pk), str(row)) for row in rows]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditRecord]) -> QuerySet[AuditRecord]:
+        if not self.value():
+            return queryset
+        key = as_uuid(self.value() or "")
+        return queryset.filter(connection_id=key) if key else queryset.none()
+
+
+@admin.register(AuditRecord)
+class AuditRecordPage(Exported, TenantAdmin):
+    tenant_path = "tenant_id"
+    list_display = ["at", "what", "ended", "channel", "intent", "actor", "request_id"]
+    list_display_links = ["at", "what"]
+    list_filter = [ChannelFilter, VerdictFilter, SourceFilter]
+    more_lookups = frozenset(
+        {"identity_id", "account_id", "connection_id", "object_id", "request_id", "reason"}
+    )
+    search_fields = ["request_id"]
+    search_help_text = (
+        "Id of an identity, an account, a connection, a finding or a run; request id; reason code"
+    )
+    date_hierarchy = None
+    fieldsets = [
+        (None, {"fields": ["at", "what", "reason", ("ended", "situation"), ("channel", "intent")]}),
+        ("Who and where", {"fields": ["actor", "request_id", ("connection_id", "object_id")]}),
+        ("About", {"fields": [("identity_id", "account_id")]}),
+        ("Changes", {"fields": ["changed", "values", "digests"]}),
+    ]
+    readonly_fields = ["what", "ended", "actor", "changed", "values"]
+    export_columns = {
+        "at": lambda record: record.at,
+        "reason": lambda record: record.reason,
+        "meaning": lambda record: meaning(record.reason),
+        "verdict": lambda record: record.verdict,
+        "situation": lambda record: record.situation,
+        "channel": lambda record: record.channel,
+        "intent": lambda record: record.intent,
+        "actor": lambda record: f"{record.actor_kind}:{record.actor_id}",
+        "request_id": lambda record: record.request_id,
+        "connection": lambda record: record.connection_id,
+        "account": lambda record: record.account_id,
+        "identity": lambda record: record.identity_id,
+        "object": lambda record: record.object_id,
+    }
+
+    def get_list_select_related(self, request: HttpRequest) -> Sequence[str]:
+        return ()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditRecord], search_term: str
+    ) -> tuple[QuerySet[AuditRecord], bool]:
+        text = search_term.replace("\x00", "").strip()
+        if not text:
+            return queryset, False
+        meant = Q(request_id=text) | Q(reason=text)
+        if (key := as_uuid(text)) is not None:
+            meant |= Q(identity_id=key) | Q(account_id=key) | Q(connection_id=key) | Q(object_id=key)
+        return queryset.filter(meant), False
+
+    @display(description="What happened")
+    def what(self, record: AuditRecord) -> str:
+        return meaning(record.reason)
+
+    @display(
+        description="Verdict",
+        ordering="verdict",
+        label={"applied": "success", "unchanged": "info", "refused": "danger", "stale": "warning"},
+    )
+    def ended(self, record: AuditRecord) -> tuple[str, str]:
+        return record.verdict, record.verdict.capitalize()
+
+    @display(description="Actor")
+    def actor(self, record: AuditRecord) -> str:
+        return f"{record.actor_kind} {record.actor_id}".strip()
+
+    @display(description="Changes")
+    def changed(self, record: AuditRecord) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(record.changes))
+
+    @display(description="Values")
+    def values(self, record: AuditRecord) -> str:
+        row = AuditValue.objects.filter(tenant_id=record.tenant_id, pk=record.pk).first()
+        return format_html('<pre class="hub-json">{}</pre>', pretty(row.values) if row else "none, or purged")
+
+
+@admin.register(OutboxMessage)
+class OutboxMessagePage(TenantAdmin):
+    tenant_path = "tenant_id"
+    superuser_only = True
+    list_display = ["topic", "created_at", "available_at", "attempts", "done_at", "last_error"]
+    list_filter = ["topic"]
+    ordering = ["-id"]
+
+    def get_list_select_related(self, request: HttpRequest) -> Sequence[str]:
+        return ()

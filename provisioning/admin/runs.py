@@ -1,0 +1,251 @@
+"""The pages about reconciliation runs: simulate, look, execute; what the guard stopped waits here for a person."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from provisioning import outbox, reconciliation
+from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
+from provisioning.reconciliation.checks import CHECKS
+from provisioning.selectors.timeline import meaning
+from provisioning.services.configuration import Invalid
+
+from .base import TenantAdmin, actor_of, pretty
+from .export import Exported
+from .forms import ConfirmForm, ReasonForm
+
+Status = ReconciliationRun.Status
+ITEMS_SHOWN = 50
+
+_SIGNS = {
+    "simulating": "info",
+    "simulated": "info",
+    "quarantined": "danger",
+    "executing": "info",
+    "done": "success",
+    "failed": "danger",
+    "rejected": "warning",
+}
+
+
+def start_simulation(page: TenantAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
+    """Asks, then simulates, then shows what a run would do."""
+
+    def act(data: dict[str, Any]) -> Any:
+        try:
+            run = reconciliation.simulate(connection, actor_of(request))
+        except reconciliation.Busy:
+            raise Invalid("", "Another run of it is just beginning or ending. Please try again.") from None
+        return HttpResponseRedirect(reverse("admin:provisioning_reconciliationrun_change", args=[run.pk]))
+
+    return page.ask(
+        request,
+        connection,
+        ConfirmForm(request.POST or None),
+        title=f"Simulate a reconciliation of {connection}",
+        lead="Looks for accounts that nobody confirmed, late matches, duplicates, live sessions of held people and "
+        "memberships of deleted accounts. It changes nothing: you see every item before anything is done.",
+        submit="Simulate",
+        act=act,
+    )
+
+
+@admin.register(ReconciliationRun)
+class ReconciliationRunPage(TenantAdmin):
+    list_display = ["run", "connection", "state", "destructive", "population", "finished_at"]
+    list_filter = ["status", "connection"]
+    list_select_related = ("connection",)
+    search_fields = ["connection__name", "note"]
+    change_form_template = "provisioning/admin/run.html"
+    actions_detail = ["execute", "release", "reject"]
+
+    @display(description="Started", ordering="started_at")
+    def run(self, run: ReconciliationRun) -> Any:
+        return run.started_at
+
+    @display(description="Status", ordering="status", label=_SIGNS)
+    def state(self, run: ReconciliationRun) -> tuple[str, str]:
+        return run.status, run.get_status_display()
+
+    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may_enter(request)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """A run offers what its status allows."""
+        run = self.get_object(request, str(object_id))
+        allowed = {
+            Status.SIMULATED: {"execute", "reject"},
+            Status.QUARANTINED: {"release", "reject"},
+            Status.EXECUTING: {"execute"},
+        }.get(run.status, set())
+        return [act for act in super().get_actions_detail(request, object_id) if act.path in allowed]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        context = dict(extra_context or {})
+        if object_id is not None:
+            run = self.get_object(request, object_id)
+            items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
+            context |= {
+                "counts": [
+                    (code, meaning(code), number)
+                    for code, number in sorted(run.counts.items(), key=lambda pair: -pair[1])
+                ],
+                # What takes access away stands first: that is what one looks for.
+                "items": list(
+                    items.select_related("account", "identity").order_by("-destructive", "id")[:ITEMS_SHOWN]
+                ),
+                "items_shown": ITEMS_SHOWN,
+                "sign": _SIGNS[run.status],
+                "meaning": meaning,
+            }
+            for item in context["items"]:
+                item.sentence = meaning(item.reason)
+                item.question = _question(item)
+        return super().changeform_view(request, object_id, form_url, context)
+
+    @action(
+        description="Execute",
+        url_path="execute",
+        icon="play_arrow",
+        variant=ActionVariant.PRIMARY,
+        permissions=["act"],
+    )
+    def execute(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        run = self.get_object(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            # A run takes minutes, and a request should not: a worker takes it from the outbox.
+            with transaction.atomic():
+                outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
+            return "A worker executes the run. Reload this page to see how far it is."
+
+        return self.ask(
+            request,
+            run,
+            ConfirmForm(request.POST or None),
+            title=f"Execute the run of {run.connection}",
+            lead="Each item is decided again under lock: what is no longer so is left alone.",
+            submit="Execute",
+            danger=bool(run.destructive),
+            facts=[("People who lose access", run.destructive), ("Live accounts", run.population)],
+            act=act,
+        )
+
+    @action(
+        description="Release from quarantine",
+        url_path="release",
+        icon="lock_open",
+        variant=ActionVariant.DANGER,
+        permissions=["act"],
+    )
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        run = self.get_object(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            released = reconciliation.release(run, actor_of(request), data["reason"])
+            return f"Released: the run is {released.get_status_display().lower()}, and a worker executes it."
+
+        return self.ask(
+            request,
+            run,
+            ReasonForm(request.POST or None),
+            title="Release the run from quarantine",
+            lead=f"The guard stopped it: {run.note} A worker executes it as soon as you release it.",
+            submit="Release and execute",
+            danger=True,
+            facts=[("People who lose access", run.destructive), ("Live accounts", run.population)],
+            act=act,
+        )
+
+    @action(description="Reject", url_path="reject", icon="close", permissions=["act"])
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        run = self.get_object(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            reconciliation.reject(run, actor_of(request), data["reason"])
+            return "Rejected. Nothing of this run will be done."
+
+        return self.ask(
+            request,
+            run,
+            ReasonForm(request.POST or None),
+            title="Reject the run",
+            lead="Nothing of it will be done, and the connection's next run may start.",
+            submit="Reject it",
+            act=act,
+        )
+
+
+def _question(item: ReconciliationItem) -> str:
+    check = CHECKS.get(item.check_name)
+    return check.question if check else item.check_name
+
+
+@admin.register(ReconciliationItem)
+class ReconciliationItemPage(Exported, TenantAdmin):
+    list_display = ["what", "state", "destructive", "account", "identity", "check_name", "decided_at"]
+    list_filter = ["status", "destructive", "check_name", "reason", "run"]
+    list_select_related = ("account", "identity", "run__connection")
+    search_fields = ["account__user_name_key", "identity__user_name_key", "reason"]
+    search_help_text = "userName or reason code"
+    fieldsets = [
+        (None, {"fields": ["what", ("state", "destructive"), ("account", "identity"), "run", "decided_at"]}),
+        ("Would do", {"fields": ["planned"]}),
+        ("Evidence", {"fields": ["shown_evidence"]}),
+        ("Would take it back", {"fields": ["taken_back"]}),
+    ]
+    readonly_fields = ["what", "state", "planned", "shown_evidence", "taken_back"]
+    export_columns = {
+        "run": lambda item: item.run_id,
+        "check": lambda item: item.check_name,
+        "status": lambda item: item.status,
+        "reason": lambda item: item.reason,
+        "meaning": lambda item: meaning(item.reason),
+        "situation": lambda item: item.situation,
+        "destructive": lambda item: item.destructive,
+        "account": lambda item: item.account_id,
+        "user_name": lambda item: item.account and item.account.user_name,
+        "identity": lambda item: item.identity_id,
+        "decided_at": lambda item: item.decided_at,
+    }
+
+    @display(description="What")
+    def what(self, item: ReconciliationItem) -> str:
+        return meaning(item.reason)
+
+    @display(
+        description="Status",
+        label={
+            "reported": "info",
+            "planned": "warning",
+            "applied": "success",
+            "unchanged": "info",
+            "refused": "danger",
+        },
+    )
+    def state(self, item: ReconciliationItem) -> tuple[str, str]:
+        return item.status, item.get_status_display()
+
+    @display(description="Changes")
+    def planned(self, item: ReconciliationItem) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(item.plan))
+
+    @display(description="Facts")
+    def shown_evidence(self, item: ReconciliationItem) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(item.evidence))
+
+    @display(description="Changes")
+    def taken_back(self, item: ReconciliationItem) -> str:
+        return format_html('<pre class="hub-json">{}</pre>', pretty(item.inverse))
