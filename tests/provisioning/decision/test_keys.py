@@ -1,0 +1,65 @@
+"""Which names are equal, and that two observations of one person meet in a lock."""
+
+import pytest
+
+from provisioning.decision.keys import domain_of, fold, lock_keys, look_alike
+from provisioning.decision.types import Intent
+
+from .world import EMAIL_FORMAT, OKTA, TRANSIENT_FORMAT, World, name
+
+world = World()
+POST = world.pushed(Intent.CREATE, "Ada", "key-1", hr_number="7", email="Ada@Example.org")
+
+
+@pytest.mark.parametrize(
+    ("other", "meets"),
+    [
+        pytest.param(world.pushed(Intent.CREATE, "ada", "x", email="x@x.org"), True, id="by userName"),
+        pytest.param(world.pushed(Intent.CREATE, "x", "key-1", email="x@x.org"), True, id="by externalId"),
+        pytest.param(world.asserted("x", "p", email="ada@example.org"), True, id="by e-mail"),
+        pytest.param(world.asserted("x", "p", key="key-1", email="x@x.org"), True, id="by asserted key"),
+        pytest.param(world.asserted("x", "key-1", email="x@x.org"), True, id="by persistent NameID"),
+        pytest.param(
+            world.asserted("", "ADA", format=EMAIL_FORMAT, email="x@x.org"), True, id="by a NameID's name"
+        ),
+        pytest.param(
+            world.asserted("x", "p", email="x@x.org", hr_number="7", connection_id=OKTA),
+            True,
+            id="by HR number",
+        ),
+        pytest.param(
+            world.pushed(Intent.CREATE, "ada", "key-1", email="x@x.org", connection_id=OKTA),
+            False,
+            id="not by the name of another connection",
+        ),
+        pytest.param(
+            world.asserted("x", "key-1", format=TRANSIENT_FORMAT, email="x@x.org"),
+            False,
+            id="not by a transient NameID",
+        ),
+        pytest.param(world.pushed(Intent.CREATE, "bob", "key-2"), False, id="not by nothing"),
+    ],
+)
+def test_a_post_meets_another_observation(other, meets):
+    assert bool(lock_keys(POST) & lock_keys(other)) is meets
+
+
+def test_an_act_locks_what_it_is_addressed_to():
+    act = world.pushed(Intent.UPDATE, "", account_id=name("a"), target_identity_id=name("i"), email="")
+    assert lock_keys(act) == {("account", str(name("a"))), ("identity", str(name("i")))}
+
+
+def test_names_fold_by_lower_case_and_look_alikes_are_no_equals():
+    assert fold("ADA") == "ada"
+    assert not look_alike("ADA", "ada")
+    assert look_alike("straße", "strasse")
+    assert look_alike("\uff41da", "ada")
+    assert not look_alike("ada", "bob")
+
+
+@pytest.mark.parametrize(
+    ("email", "domain"),
+    [("a@X.org", "x.org"), ("a@", ""), ("@x.org", ""), ("a.x.org", ""), ("a@b@x.org", ""), ("", "")],
+)
+def test_a_malformed_email_has_no_domain(email, domain):
+    assert domain_of(email) == domain
