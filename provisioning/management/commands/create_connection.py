@@ -1,0 +1,108 @@
+"""`manage.py create_connection`: an identity provider of a tenant, active at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
+
+from identity_hub.core import outbound
+from provisioning import idp_metadata
+from provisioning.decision.policy import Jit
+from provisioning.management.base import HubCommand, addresses, operator, pairs, tenant_named
+from provisioning.models import Connection
+from provisioning.selectors import connections
+from provisioning.services import configuration
+
+MAX_METADATA = 2 * 1024 * 1024
+
+
+class Command(HubCommand):
+    help = (
+        "Creates a connection to an identity provider and prints the addresses to enter there. It is active at once; "
+        "a domain that you name counts as verified. Without --domain it may speak for all domains of the tenant."
+    )
+
+    def arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", required=True, help="Short name of the tenant.")
+        parser.add_argument("--name", required=True, help="Name that administrators read.")
+        parser.add_argument(
+            "--idp-metadata", default="", metavar="FILE_OR_URL", help="The IdP's SAML metadata."
+        )
+        parser.add_argument(
+            "--jit",
+            choices=[mode.value for mode in Jit],
+            default=Jit.OFF.value,
+            help="What a first login may do: nothing, find existing people, or create an account (default: off).",
+        )
+        parser.add_argument("--domain", action="append", help="E-mail domain it speaks for; may be repeated.")
+
+    def answer(self, **options: Any) -> dict[str, Any]:
+        tenant, actor = tenant_named(options["tenant"]), operator()
+        fields = {}
+        if options["idp_metadata"]:
+            document = _read(options["idp_metadata"])
+            try:
+                fields = {"idp_metadata": document, "idp_entity_id": idp_metadata.entity_id(document)}
+            except idp_metadata.Unusable as error:
+                raise CommandError(str(error)) from None
+        domains = options["domain"]
+        with transaction.atomic():
+            for domain in domains or ():
+                configuration.add_domain(tenant=tenant, domain=domain, how="operator", actor=actor)
+            connection = configuration.create_connection(
+                tenant=tenant,
+                name=options["name"],
+                jit=options["jit"],
+                domains=domains,
+                status=Connection.Status.ACTIVE,
+                actor=actor,
+                **fields,
+            )
+        return {
+            "id": str(connection.pk),
+            "name": connection.name,
+            "tenant": tenant.slug,
+            "status": connection.status,
+            "jit": connection.jit,
+            "domains": sorted(connections.granted_domains(connection)),
+            "idp_entity_id": connection.idp_entity_id,
+            **addresses(connection),
+        }
+
+    def show(self, answer: dict[str, Any]) -> Iterator[str]:
+        yield from pairs(
+            [
+                ("Connection", f"{answer['name']} ({answer['status']})"),
+                ("Id", answer["id"]),
+                ("Domains", ", ".join(answer["domains"]) or "none"),
+                ("JIT", answer["jit"]),
+                ("IdP", answer["idp_entity_id"] or "no metadata yet"),
+                ("SCIM base URL", answer["scim_base_url"]),
+                ("SP entityID", answer["sp_entity_id"]),
+                ("ACS", answer["acs_url"]),
+                ("Metadata URL", answer["metadata_url"]),
+            ]
+        )
+
+
+def _read(source: str) -> str:
+    """A URL or a file, as text."""
+    if "://" in source:
+        try:
+            body = outbound.fetch(source, max_bytes=MAX_METADATA).body
+        except outbound.Refused as error:
+            raise CommandError(str(error)) from None
+    else:
+        try:
+            with Path(source).open("rb") as file:
+                body = file.read(MAX_METADATA + 1)
+        except OSError as error:
+            raise CommandError(f"{source} cannot be read: {error.strerror}.") from None
+        if len(body) > MAX_METADATA:
+            raise CommandError(f"{source} is larger than {MAX_METADATA // 1024} KiB.")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CommandError("The IdP metadata is not UTF-8 text.") from None

@@ -1,0 +1,66 @@
+"""Whom an operator means by a key. The operator may see every tenant; each query still asks one at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from provisioning.decision.keys import fold
+from provisioning.models import Account, Alias, Identity, Tenant, Tombstone
+
+from .base import uuid_of
+
+AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    identity: Identity
+    tenant: str
+    """The tenant's short name; empty for an installation superuser."""
+
+
+def identities_named(key: str, tenant: Tenant | None = None) -> list[Found]:
+    """Those whom the whole key names now; where it names nobody, those whom it named once (aliases)."""
+    wanted = key.strip().replace("\x00", "")
+    if not wanted:
+        return []
+    tenants = [tenant] if tenant is not None else [*Tenant.objects.order_by("slug"), None]
+    for condition in (_now, _once):
+        found = [
+            Found(identity=identity, tenant=one.slug if one else "")
+            for one in tenants
+            for identity in _of(one).filter(condition(wanted, one)).order_by("id")[:AT_MOST]
+        ]
+        if found:
+            return found
+    return []
+
+
+def _of(tenant: Tenant | None) -> QuerySet[Identity]:
+    rows: QuerySet[Identity] = Identity.objects.with_state().filter(tenant=tenant)
+    return rows
+
+
+def _now(key: str, tenant: Tenant | None) -> Q:
+    name = fold(key)
+    condition = Q(user_name_key=name) | Q(email_key=name) | Q(login_name=key)
+    accounts = Q(user_name_key=name) | Q(email_keys__contains=[name]) | Q(external_id=key)
+    if as_id := uuid_of(key):
+        condition |= Q(pk=as_id)
+        accounts |= Q(pk=as_id)
+        condition |= Q(pk__in=Tombstone.objects.filter(tenant=tenant, pk=as_id).values("identity_id"))
+    theirs = Account.objects.filter(accounts, tenant=tenant, deleted_at__isnull=True, identity__isnull=False)
+    return condition | Q(pk__in=theirs.values("identity_id"))
+
+
+def _once(key: str, tenant: Tenant | None) -> Q:
+    aliases = Alias.objects.filter(tenant=tenant, value_key=fold(key), identity__isnull=False)
+    deleted = Account.objects.filter(
+        tenant=tenant, user_name_key=fold(key), deleted_at__isnull=False, identity__isnull=False
+    )
+    return Q(pk__in=aliases.values("identity_id")) | Q(pk__in=deleted.values("identity_id"))
+
+
+def tenants_of(tenant: Tenant | None) -> Iterator[Tenant]:
+    yield from [tenant] if tenant is not None else Tenant.objects.order_by("slug")

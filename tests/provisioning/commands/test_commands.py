@@ -1,0 +1,332 @@
+"""The operator's commands: what they print for a script and for a person, and how they fail."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.core.management import call_command
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import Actor, HoldKind
+from provisioning.models import (
+    AuditRecord,
+    Connection,
+    DirectoryGroup,
+    Entitlement,
+    Identity,
+    ReconciliationRun,
+)
+from provisioning.selectors import tokens
+from provisioning.services import people
+
+from ..cast import House, extend, push, sign_in, user
+from .conftest import Run
+
+METADATA = """<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example/saml">
+<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/sso"/>
+</IDPSSODescriptor></EntityDescriptor>"""
+COMMANDS = (
+    "audit",
+    "create_administrator",
+    "create_connection",
+    "create_scim_token",
+    "create_tenant",
+    "map_entitlement",
+    "reconcile",
+    "show_identity",
+)
+
+
+class TestSettingUp:
+    def test_a_tenant_has_the_domains_that_the_operator_names(self, run: Run) -> None:
+        said = run(
+            "create_tenant", "acme", "--name", "Acme", "--domain", "acme.example", "--domain", "ACME.test"
+        )
+        assert said["domains"] == ["acme.example", "acme.test"]
+        assert AuditRecord.objects.filter(reason="tenant:created", actor_kind="command").count() == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            pytest.param(["acme"], "taken", id="a name that is taken"),
+            pytest.param(["a b"], "slug", id="a name with a blank"),
+            pytest.param(["new", "--domain", "not a domain"], "not a domain", id="a domain that is none"),
+            pytest.param(
+                ["new", "--domain", "acme.example"], "Another tenant", id="a domain of another tenant"
+            ),
+            pytest.param([], "required", id="no name"),
+        ],
+    )
+    def test_a_bad_tenant_is_refused(self, acme: House, fail: Run, arguments: list[str], says: str) -> None:
+        assert says in fail("create_tenant", *arguments)
+
+    def test_a_connection_is_active_and_says_its_addresses(
+        self, acme: House, run: Run, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "idp.xml"
+        file.write_text(METADATA)
+        said = run(
+            "create_connection",
+            "--tenant",
+            "acme",
+            "--name",
+            "Entra",
+            "--jit",
+            "create",
+            "--idp-metadata",
+            str(file),
+        )
+        saml = f"{settings.HUB_PUBLIC_URL}/saml/{said['id']}"
+        assert said == {
+            "id": said["id"],
+            "name": "Entra",
+            "tenant": "acme",
+            "status": "active",
+            "jit": "create",
+            "domains": ["acme.example"],
+            "idp_entity_id": "https://idp.example/saml",
+            "scim_base_url": f"{settings.HUB_PUBLIC_URL}/scim/v2",
+            "sp_entity_id": f"{saml}/metadata",
+            "acs_url": f"{saml}/acs",
+            "metadata_url": f"{saml}/metadata",
+        }
+        assert Connection.objects.get(pk=said["id"]).idp_metadata == METADATA
+
+    def test_a_domain_that_is_named_is_verified_and_the_only_one(self, acme: House, run: Run) -> None:
+        said = run("create_connection", "--tenant", "acme", "--name", "Sub", "--domain", "sub.acme.example")
+        assert said["domains"] == ["sub.acme.example"]
+
+    @pytest.mark.parametrize(
+        ("document", "says"),
+        [
+            pytest.param("no xml", "not well-formed", id="not XML"),
+            pytest.param("<a/>", "no identity provider", id="no metadata"),
+            pytest.param('<!DOCTYPE a [<!ENTITY x "y">]>' + METADATA, "DOCTYPE", id="a DOCTYPE"),
+            pytest.param("\x89PNG\x00\xff", "not", id="a picture"),
+        ],
+    )
+    def test_metadata_that_is_none_is_refused(
+        self, acme: House, fail: Run, tmp_path: Path, document: str, says: str
+    ) -> None:
+        file = tmp_path / "idp.xml"
+        file.write_bytes(document.encode("latin-1"))
+        assert says in fail(
+            "create_connection", "--tenant", "acme", "--name", "X", "--idp-metadata", str(file)
+        )
+        assert not Connection.objects.filter(name="X").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            pytest.param(["--tenant", "nobody", "--name", "X"], "no tenant", id="an unknown tenant"),
+            pytest.param(["--tenant", "acme", "--name", "Main"], "of this name", id="a name that is taken"),
+            pytest.param(
+                ["--tenant", "acme", "--name", "X", "--jit", "yes"], "invalid choice", id="a JIT mode"
+            ),
+            pytest.param(
+                ["--tenant", "acme", "--name", "X", "--idp-metadata", "/nowhere"],
+                "cannot be read",
+                id="no file",
+            ),
+            pytest.param(
+                ["--tenant", "acme", "--name", "X", "--idp-metadata", "ftp://x.example/"],
+                "https",
+                id="no web address",
+            ),
+        ],
+    )
+    def test_a_bad_connection_is_refused(
+        self, acme: House, fail: Run, arguments: list[str], says: str
+    ) -> None:
+        assert says in fail("create_connection", *arguments)
+
+    def test_a_token_is_shown_once_and_works(self, acme: House, run: Run, read: Callable[..., str]) -> None:
+        said = run("create_scim_token", "--connection", str(acme.connection.pk), "--days", "30")
+        caller = tokens.connection_of(said["token"], now())
+        assert caller is not None
+        assert caller.connection_id == acme.connection.pk
+        assert tokens.connection_of(said["token"], now() + timedelta(days=31)) is None
+        assert "shown once" in read("create_scim_token", "--connection", "Main")
+
+    def test_a_name_that_two_connections_have_needs_a_tenant(
+        self, acme: House, globex: House, run: Run, fail: Run
+    ) -> None:
+        assert "Several connections" in fail("create_scim_token", "--connection", "Main")
+        said = run("create_scim_token", "--connection", "Main", "--tenant", "globex")
+        assert said["connection"] == str(globex.connection.pk)
+        assert "no connection" in fail(
+            "create_scim_token", "--connection", str(acme.connection.pk), "--tenant", "globex"
+        )
+
+    @pytest.mark.parametrize("days", ["0", "-1", "x"])
+    def test_a_token_lives_for_some_days(self, acme: House, fail: Run, days: str) -> None:
+        assert fail("create_scim_token", "--connection", "Main", f"--days={days}")
+
+
+class TestAdministrators:
+    def test_a_password_is_made_up_and_printed_once(self, run: Run) -> None:
+        said = run("create_administrator", "--user-name", "root")
+        assert (said["created"], said["tenant"]) == (True, None)
+        assert authenticate(username="root", password=said["password"]).is_superuser
+        again = run("create_administrator", "--user-name", "root")
+        assert again == {"created": False, "id": said["id"], "user_name": "root", "tenant": None}
+
+    def test_a_given_password_is_not_printed(
+        self, acme: House, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HUB_TEST_PASSWORD", "correct horse battery")
+        said = run(
+            "create_administrator",
+            "--user-name",
+            "ann",
+            "--tenant",
+            "acme",
+            "--password-env",
+            "HUB_TEST_PASSWORD",
+        )
+        assert set(said) == {"created", "id", "user_name", "tenant"}
+        identity = authenticate(username="ann", password="correct horse battery")
+        assert (identity.tenant_id, identity.is_superuser, identity.is_staff) == (acme.tenant.pk, False, True)
+
+    def test_a_name_with_other_rights_is_no_administrator(self, acme: House, run: Run, fail: Run) -> None:
+        run("create_administrator", "--user-name", "ann", "--tenant", "acme")
+        assert "does not administer" in fail("create_administrator", "--user-name", "ann")
+
+    def test_a_variable_that_is_not_set_is_named(self, fail: Run) -> None:
+        assert "NOT_THERE" in fail("create_administrator", "--user-name", "x", "--password-env", "NOT_THERE")
+
+
+class TestEntitlements:
+    def test_group_and_entitlement_are_made_where_missing(self, acme: House, run: Run) -> None:
+        arguments = ["--tenant", "acme", "--connection", "Main", "--group", "Staff", "--entitlement", "Tools"]
+        first = run("map_entitlement", *arguments)
+        assert first["created"] is True
+        assert run("map_entitlement", *arguments) == first | {"created": False}
+        assert DirectoryGroup.objects.count() == Entitlement.objects.count() == 1
+
+
+class TestReconcile:
+    def test_simulates_and_executes(self, acme: House, run: Run) -> None:
+        sign_in(acme, "jit-1", at=now() - timedelta(days=30))
+        push(acme, user("ada@acme.example", "e1"))
+        said = run("reconcile", "--connection", "Main")
+        assert (said["status"], said["population"], said["destructive"]) == ("simulated", 2, 1)
+        assert said["counts"] == {"account:expired": 1, "account:never-signed-in": 1}
+        assert {item["status"] for item in said["items"]} == {"planned", "reported"}
+        said = run("reconcile", "--connection", "Main", "--execute")
+        assert said["status"] == "done"
+        assert {item["status"] for item in said["items"]} == {"applied", "reported"}
+        assert ReconciliationRun.objects.count() == 2
+
+    def test_a_person_sees_a_table(self, acme: House, read: Callable[..., str]) -> None:
+        sign_in(acme, "jit-1", at=now() - timedelta(days=30))
+        said = read("reconcile", "--connection", "Main", "--execute")
+        assert "account:expired" in said
+        assert ": done" in said
+
+    def test_a_quarantine_is_no_success(self, acme: House) -> None:
+        for n in range(6):
+            sign_in(acme, f"jit-{n}", at=now() - timedelta(days=30))
+        with pytest.raises(SystemExit) as ended:
+            call_command("reconcile", "--connection", "Main", "--execute", "--json")
+        assert ended.value.code == 3
+
+    def test_an_unknown_connection_is_an_error(self, acme: House, fail: Run) -> None:
+        assert "no connection" in fail("reconcile", "--connection", "Nowhere")
+
+
+class TestLookingUp:
+    @pytest.fixture
+    def ada(self, acme: House) -> Identity:
+        outcome = push(acme, user("ada@acme.example", "e1"))
+        return Identity.objects.get(pk=outcome.identity_id)
+
+    def test_by_every_key(self, acme: House, ada: Identity, run: Run) -> None:
+        account = ada.accounts.get()
+        for key in (str(ada.pk), "ADA@acme.example", "e1", str(account.pk)):
+            (found,) = run("show_identity", key)["identities"]
+            assert (found["id"], found["enabled"]) == (str(ada.pk), True)
+            assert found["accounts"][0]["externalId"] == "e1"
+
+    def test_why_somebody_is_not_enabled(self, ada: Identity, run: Run, read: Callable[..., str]) -> None:
+        people.place_hold(
+            identity=ada, kind=HoldKind.SECURITY, reason="stolen", actor=Actor(kind="command", id="t")
+        )
+        (found,) = run("show_identity", str(ada.pk))["identities"]
+        assert (found["enabled"], found["why"]) == (False, ["Security placed a hold."])
+        assert [hold["kind"] for hold in found["holds"]] == ["security"]
+        assert "Security placed a hold." in read("show_identity", str(ada.pk))
+
+    def test_several_hits_are_listed(
+        self, acme: House, globex: House, ada: Identity, run: Run, read: Callable[..., str]
+    ) -> None:
+        push(globex, user("ada@acme.example", "g1"))
+        found = run("show_identity", "ada@acme.example")["identities"]
+        assert [one["tenant"] for one in found] == ["acme", "globex"]
+        assert "2 identities" in read("show_identity", "ada@acme.example")
+        (only,) = run("show_identity", "ada@acme.example", "--tenant", "acme")["identities"]
+        assert only["id"] == str(ada.pk)
+
+    def test_nobody(self, fail: Run) -> None:
+        assert "Nobody answers" in fail("show_identity", "nobody")
+
+    def test_the_audit_of_one_person_is_in_order(
+        self, acme: House, ada: Identity, run: Run, read: Callable[..., str]
+    ) -> None:
+        sign_in(acme, "ada@acme.example", format="unspecified", email="ada@acme.example")
+        extend(acme.tenant, "Other")
+        records = run("audit", "--identity", "ada@acme.example")["records"]
+        assert [record["reason"] for record in records] == ["account:created", "login:account-bound"]
+        assert all("ada@acme.example" not in json.dumps(record) for record in records)
+        assert "account:created" in read("audit", "--identity", str(ada.pk))
+
+    @pytest.mark.parametrize("since", ["2h", "1d", "2020-01-31", "2020-01-31T08:00", "2020-01-31T08:00:00Z"])
+    def test_the_audit_since_a_moment(self, ada: Identity, run: Run, since: str) -> None:
+        reasons = [record["reason"] for record in run("audit", "--since", since)["records"]]
+        assert reasons[0] == "tenant:created"
+        assert reasons[-1] == "account:created"
+
+    def test_a_limit_keeps_the_newest(self, ada: Identity, run: Run) -> None:
+        (record,) = run("audit", "--since", "1d", "--limit", "1")["records"]
+        assert record["reason"] == "account:created"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            [],
+            ["--since", "soon"],
+            ["--since", "2026-02-30"],
+            ["--identity", "x"],
+            ["--since=1d", "--limit=0"],
+        ],
+    )
+    def test_a_bad_question_is_an_error(self, fail: Run, arguments: list[str]) -> None:
+        assert fail("audit", *arguments)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call_command(name, "--help")
+    assert ended.value.code == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_a_misspelt_option_is_json_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "create_tenant", "--nmae", "x", "--json"],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "error" in json.loads(done.stdout)
+    assert "Traceback" not in done.stderr
