@@ -1,0 +1,1 @@
+"""The operations API: what administrators' programs may read, inside their tenant. It writes nothing."""
