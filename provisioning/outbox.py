@@ -22,4 +22,5 @@ def enqueue(messages: Iterable[tuple[str, dict[str, Any], UUID | None]]) -> None
         return
     OutboxMessage.objects.bulk_create(rows)
     if nudge is not None:
-        transaction.on_commit(nudge)
+        # Robust: what is committed must not look like a failure because a nudge was.
+        transaction.on_commit(nudge, robust=True)

@@ -1,5 +1,6 @@
 """The jobs, as Celery sees them: idempotent, keyed, and on record elsewhere. Each is one call into the house."""
 
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -16,6 +17,9 @@ from provisioning.services import retention
 from . import delivery
 
 SCHEDULE = Actor(kind="schedule")
+PAUSE_SECONDS = 5.0
+
+_quiet_until = 0.0
 
 _log = structlog.get_logger("provisioning.tasks")
 
@@ -74,9 +78,13 @@ def _execute_released(message: OutboxMessage) -> None:
 
 
 def nudge() -> None:
-    """Asks a worker to look at the outbox now. Without a broker nothing is asked: beat looks every few seconds."""
-    if settings.REDIS_URL:
-        drain_outbox.delay()
+    """Asks a worker to look at the outbox now; beat looks every few seconds anyway.
+
+    A broker that did not answer is left alone for a while: its absence costs one timeout, not one per write.
+    """
+    global _quiet_until  # noqa: PLW0603 - one pause for all threads of the process
+    if settings.REDIS_URL and monotonic() >= _quiet_until and drain_outbox.delay() is None:
+        _quiet_until = monotonic() + PAUSE_SECONDS
 
 
 delivery.HANDLERS["run.execute"] = _execute_released

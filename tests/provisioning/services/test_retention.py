@@ -1,0 +1,117 @@
+"""What is removed when its time has come, and what stays."""
+
+from datetime import timedelta
+
+import pytest
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import Actor, Intent
+from provisioning.models import (
+    Account,
+    Alias,
+    AuditRecord,
+    AuditValue,
+    Hold,
+    Identity,
+    OutboxMessage,
+    Session,
+    Tombstone,
+)
+from provisioning.services import retention, submit
+
+from ..cast import House, extend, push, pushed, user
+
+SCHEDULE = Actor(kind="schedule")
+AFTER = timedelta(days=91)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def leaver(acme: House) -> Account:
+    outcome = push(acme, user("ada@acme.example", "e1"))
+    renamed = user("ada.l@acme.example", "e1")
+    submit(pushed(acme, Intent.UPDATE, renamed, account_id=outcome.account_id))
+    submit(pushed(acme, Intent.DELETE, account_id=outcome.account_id))
+    return Account.objects.get(pk=outcome.account_id)
+
+
+def personal() -> str:
+    """Everything stored that may carry a person's data."""
+    rows = [
+        *Account.objects.values_list("user_name", "external_id", "email_keys", "resource", "assertion"),
+        *Identity.objects.values_list("user_name", "email", "given_name", "family_name", "display_name"),
+        *Alias.objects.values_list("value"),
+        *AuditValue.objects.values_list("values"),
+        *AuditRecord.objects.values_list("changes"),
+    ]
+    return repr(rows)
+
+
+def test_inside_retention_nothing_goes(leaver: Account) -> None:
+    before = personal()
+    assert retention.purge_deleted(at=now() + timedelta(days=89), actor=SCHEDULE) == 0
+    assert personal() == before
+
+
+def test_after_retention_the_data_goes_and_the_trace_stays(leaver: Account) -> None:
+    assert "ada" in personal().lower()
+    at = now() + AFTER
+    assert retention.purge_deleted(at=at, actor=SCHEDULE) == 1
+    assert "ada" not in personal().lower()
+    grave = Tombstone.objects.get(pk=leaver.pk)
+    assert grave.purged_at == at
+    assert grave.user_name_digest
+    assert grave.external_id_digest
+    assert Account.objects.get(pk=leaver.pk).identity_id == leaver.identity_id
+    assert Hold.objects.filter(identity_id=leaver.identity_id, kind="scim").exists()
+    record = AuditRecord.objects.get(reason="account:purged")
+    assert (record.account_id, record.identity_id) == (leaver.pk, leaver.identity_id)
+    assert retention.purge_deleted(at=at, actor=SCHEDULE) == 0
+
+
+def test_a_recycled_name_is_still_noticed(acme: House, leaver: Account) -> None:
+    retention.purge_deleted(at=now() + AFTER, actor=SCHEDULE)
+    outcome = push(acme, user("ada.l@acme.example", "e2"))
+    assert outcome.situation == "recycled"
+    assert outcome.identity_id != leaver.identity_id
+
+
+def test_an_identity_with_another_account_keeps_what_that_one_says(acme: House) -> None:
+    other = extend(acme.tenant, "Other", trusted_email=True)
+    first = push(acme, user("ada@acme.example", "e1"))
+    second = push(other, user("ada@acme.example", "x1"))
+    assert second.identity_id == first.identity_id
+    submit(pushed(acme, Intent.DELETE, account_id=first.account_id))
+    retention.purge_deleted(at=now() + AFTER, actor=SCHEDULE)
+    assert Identity.objects.get().email == "ada@acme.example"
+    assert Account.objects.get(pk=second.account_id).user_name == "ada@acme.example"
+    assert Account.objects.get(pk=first.account_id).user_name == ""
+
+
+def test_somebody_who_came_back_keeps_everything_but_the_old_account(acme: House, leaver: Account) -> None:
+    back = push(acme, user("ada@acme.example", "e1"))
+    assert back.reason == "account:returned"
+    retention.purge_deleted(at=now() + AFTER, actor=SCHEDULE)
+    identity = Identity.objects.get(pk=leaver.identity_id)
+    assert identity.email == "ada@acme.example"
+    assert Account.objects.get(pk=back.account_id).resource["userName"] == "ada@acme.example"
+
+
+def test_many_leave_in_batches(acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    for n in range(5):
+        outcome = push(acme, user(f"p{n}@acme.example", f"e{n}"))
+        submit(pushed(acme, Intent.DELETE, account_id=outcome.account_id))
+    assert retention.purge_deleted(at=now() + AFTER, actor=SCHEDULE) == 5
+
+
+def test_expired_sessions_and_delivered_messages_go() -> None:
+    at = now()
+    for key, expires in (("old", at - timedelta(seconds=1)), ("new", at + timedelta(hours=1))):
+        Session.objects.create(session_key=key, session_data="", expire_date=expires)
+    for done in (None, at, at - timedelta(days=8)):
+        OutboxMessage.objects.create(topic="test", done_at=done)
+    assert (retention.trim_sessions(at=at), retention.trim_outbox(at=at)) == (1, 1)
+    assert Session.objects.get().pk == "new"
+    assert OutboxMessage.objects.count() == 2
