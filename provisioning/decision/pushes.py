@@ -21,7 +21,7 @@ from .effects import (
     written,
 )
 from .reasons import FindingKind, Reason
-from .situations import Case
+from .situations import KEPT_KEYS, Case
 from .types import (
     AccountFacts,
     Change,
@@ -34,7 +34,6 @@ from .types import (
     LiftHold,
     Rule,
     Severity,
-    Situation,
     Verdict,
 )
 
@@ -46,9 +45,10 @@ def create(case: Case) -> Decision:
     changes: list[Change] = [
         CreateIdentity(identity_id=identity_id, profile=shown_profile([account])),
         creation(account, rule=Rule.CREATED),
+        *_released_by_return(case, identity_id),
         *hold_of_inactive(account, None),
+        *_recycled_name(case, account),
     ]
-    changes += _recycled_name(case, account)
     return accepted(case, Reason.ACCOUNT_CREATED, changes, account)
 
 
@@ -65,22 +65,25 @@ def create_returned(case: Case) -> Decision:
 def create_waiting(case: Case) -> Decision:
     """Rows 8, 9 and 30: the account lives unlinked, and a person is asked. Never a second identity."""
     account = scim_account(case.observation, case.policy, identity_id=None)
-    changes = [creation(account, rule=None), *question(case, account)]
-    changes += _recycled_name(case, account)
+    changes = [
+        creation(account, rule=None),
+        *_released_by_return(case, None),
+        *question(case, account),
+        *_recycled_name(case, account),
+    ]
     return accepted(case, Reason.ACCOUNT_LINK_PENDING, changes, account)
 
 
 def _create_for(case: Case, reason: Reason) -> Decision:
     identity = case.correlation.identity
     account = scim_account(case.observation, case.policy, identity_id=identity.id)
-    gone = [tombstone.account_id for tombstone in case.known.tombstones if tombstone.matched]
     changes = [
         creation(account, rule=case.correlation.rule, evidence=case.correlation.evidence()),
         *show(identity, accounts_with(identity, account)),
-        *(release(case, HoldKind.SCIM, gone) if case.situation is Situation.DELETED else []),
+        *_released_by_return(case, identity.id),
         *hold_of_inactive(account, identity),
+        *_recycled_name(case, account),
     ]
-    changes += _recycled_name(case, account)
     return accepted(case, reason, changes, account)
 
 
@@ -246,6 +249,23 @@ def _hold_candidates(case: Case, account: AccountFacts, reason: str) -> list[Cha
             case, FindingKind.DISABLED_UNLINKED, Severity.HIGH, account, candidates=tuple(elsewhere)
         )
     return changes
+
+
+def _released_by_return(case: Case, identity_id: UUID | None) -> list[Change]:
+    """Row 19: a key that returns lifts what its DELETE placed, on this identity and on whom it only suspected.
+
+    A tombstone that shares no more than the name, or that was somebody else's, keeps its hold.
+    """
+    if case.observation.active is False and identity_id is None:
+        return []
+    gone = [
+        tombstone.account_id
+        for tombstone in case.known.tombstones
+        if tombstone.matched & KEPT_KEYS
+        and tombstone.identity_id in (None, identity_id)
+        and case.observation.at - tombstone.deleted_at <= case.policy.retention
+    ]
+    return release(case, HoldKind.SCIM, gone)
 
 
 def _recycled_name(case: Case, account: AccountFacts) -> list[Change]:

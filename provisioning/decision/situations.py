@@ -51,6 +51,9 @@ class Case:
         return self.known.identities.get(identity_id) if identity_id else None
 
 
+KEPT_KEYS = frozenset({"external_id", "subject"})
+"""By these a tombstone speaks of a person; by its name it may speak of whoever has the name now."""
+
 Naming = Callable[[Known, Observation, Policy], Case]
 
 
@@ -69,15 +72,15 @@ def scim_create(known: Known, observation: Observation, policy: Policy) -> Case:
 
     if keyed:
         wakes = not keyed.active and observation.active is not False
-        contradicted = any(a and a.id != keyed.id for a in (asserted, named))
-        if wakes and not contradicted:
+        if wakes and named and named.id != keyed.id:
+            return case(situation=Situation.COLLISION, account=named, reason=Reason.ACCOUNT_USER_NAME_TAKEN)
+        if wakes:
             return case(situation=Situation.INACTIVE, account=keyed)
         return case(situation=Situation.COLLISION, account=keyed, reason=Reason.ACCOUNT_EXTERNAL_ID_TAKEN)
     if named and (named.confirmed or (asserted and asserted.id != named.id)):
         return case(
             situation=Situation.COLLISION,
             account=named,
-            other=asserted,
             reason=Reason.ACCOUNT_USER_NAME_TAKEN,
         )
     if named and _contradicts(named, observation.external_id):
@@ -296,7 +299,7 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
 
 def _newcomer(known: Known, observation: Observation, policy: Policy) -> Case:
     """A POST that no live account of the connection answers."""
-    tombstone = _youngest(known, {"external_id", "subject"})
+    tombstone = _youngest(known, KEPT_KEYS)
     if tombstone and observation.at - tombstone.deleted_at <= policy.retention:
         return _returning(known, observation, policy, tombstone)
     gone = [t for t in known.tombstones if t.matched]
@@ -342,7 +345,7 @@ def _first_login(known: Known, observation: Observation, policy: Policy) -> Case
 
     case = partial(Case, known=known, observation=observation, policy=policy, correlation=correlation)
 
-    if tombstone := _youngest(known, {"external_id", "subject", "user_name"}):
+    if tombstone := _youngest(known, KEPT_KEYS | {"user_name"}):
         return case(situation=Situation.DELETED, tombstone=tombstone)
     if correlation.match is Match.PROTECTED:
         return case(situation=Situation.PROTECTED)
@@ -465,7 +468,7 @@ def _is_protected(known: Known, account: AccountFacts) -> bool:
     return account.identity_id is not None and known.identities[account.identity_id].protected
 
 
-def _youngest(known: Known, keys: set[str]) -> TombstoneFacts | None:
+def _youngest(known: Known, keys: frozenset[str]) -> TombstoneFacts | None:
     answering = (t for t in known.tombstones if t.matched & keys)
     return max(answering, key=lambda t: t.deleted_at, default=None)
 

@@ -393,6 +393,35 @@ def test_a_returned_person_stays_held_by_whatever_else_holds(world):
     assert world.held(first.identity_id) == {HoldKind.SECURITY}
 
 
+def test_a_return_lifts_no_hold_of_another_leaver_with_the_same_name(world):
+    world.policy = replace(OPEN, trusted_hr_number=True)
+    first = world.post("ada", "key-1", email="one@example.org")
+    world.delete(first.account_id)
+    second = world.post("ada", "key-2", email="two@example.org", hr_number="8")
+    world.post("two", "okta-2", email="two@example.org", hr_number="8", connection_id=OKTA)
+    world.delete(second.account_id)
+    assert world.post("ada", "key-1", email="one@example.org").identity_id == first.identity_id
+    assert world.held(first.identity_id) == set()
+    assert world.held(second.identity_id) == {HoldKind.SCIM}
+
+
+def test_a_key_that_returns_releases_whom_its_delete_only_suspected(world):
+    suspect = world.login("ada", "p-1")
+    pending = world.post("ada.l", "key-1", email="ada@example.org")
+    world.delete(pending.account_id)
+    assert world.held(suspect.identity_id) == {HoldKind.SCIM}
+    assert world.post("ada.l", "key-1", email="ada@example.org").reason == "account:link-pending"
+    assert world.held(suspect.identity_id) == set()
+
+
+def test_a_post_that_would_wake_an_account_under_another_s_name_is_refused(world):
+    world.post("ada", "key-1", active=False)
+    bob = world.post("bob", "key-2")
+    decision = world.post("bob", "key-1")
+    assert answer(decision) == (Verdict.REFUSED, "account:user-name-taken")
+    assert decision.detail["account"] == str(bob.account_id)
+
+
 def test_a_post_after_retention_is_a_new_person(world):
     first = world.post("ada", "key-1")
     world.delete(first.account_id)
