@@ -1,6 +1,7 @@
 """What goes when its time has come: deleted people's data, ended sessions, delivered messages. Never an audit row."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -24,7 +25,7 @@ from provisioning.models import (
 BATCH = 200
 DELIVERED_MESSAGES_KEPT = timedelta(days=7)
 
-_NO_ACCOUNT_DATA = {
+_NO_ACCOUNT_DATA: dict[str, Any] = {
     "user_name": "",
     "user_name_key": "",
     "external_id": None,

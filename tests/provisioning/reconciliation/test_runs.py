@@ -1,13 +1,19 @@
 """A run simulates without touching anybody, stops before it destroys, and survives being killed."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
-from django.db import connections
+from django.conf import settings
+from django.db import connection, connections
 
 from identity_hub.core.clock import now
+from identity_hub.settings import env
 from provisioning import reconciliation
 from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
@@ -89,6 +95,7 @@ def test_whom_a_person_lets_back_in_is_not_held_again(acme: House, unconfirmed: 
     (identity,) = unconfirmed(acme)
     reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
     people.lift_hold(identity=identity, kind=HoldKind.EXPIRY, reason="known", actor=OPERATOR)
+    assert Identity.objects.get(pk=identity.pk).is_active
     assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
 
 
@@ -271,6 +278,19 @@ class TestChecks:
             reconciliation.simulate(acme.connection, OPERATOR)
 
 
+DIES_AFTER_ONE_BATCH = """
+import os, signal, sys
+import django; django.setup()
+from provisioning import reconciliation
+from provisioning.models import ReconciliationRun
+from provisioning.reconciliation import runs
+runs.BATCH = 2
+reconciliation.execute(
+    ReconciliationRun.objects.get(), lambda done, total: os.kill(os.getpid(), signal.SIGKILL)
+)
+"""
+
+
 class Killed(BaseException):
     """What a worker sees of its end."""
 
@@ -297,6 +317,28 @@ class TestInterruption:
         assert reconciliation.execute(again).status == Status.DONE
         assert Hold.objects.count() == 5
         assert AuditRecord.objects.filter(reason="account:expired").count() == 5
+        assert {item.status for item in planned(run)} == {"applied"}
+
+    def test_a_killed_process_leaves_its_run_to_the_next(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme, 5)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        name = connection.settings_dict["NAME"]
+        dead = subprocess.run(
+            [sys.executable, "-c", DIES_AFTER_ONE_BATCH],
+            cwd=settings.BASE_DIR,
+            env={
+                **env,
+                "HUB_ENV": "test",
+                "DJANGO_SETTINGS_MODULE": "identity_hub.settings",
+                "DATABASE_URL": urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl(),
+            },
+            timeout=60,
+            check=False,
+        )
+        assert dead.returncode == -signal.SIGKILL
+        assert Hold.objects.count() == 2
+        assert reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR)) == run
+        assert Hold.objects.count() == AuditRecord.objects.filter(reason="account:expired").count() == 5
         assert {item.status for item in planned(run)} == {"applied"}
 
     def test_a_batch_and_its_outcomes_are_one(
