@@ -18,6 +18,7 @@ from .types import (
     CreateIdentity,
     Decision,
     HoldKind,
+    Intent,
     LiftHold,
     LinkAccount,
     Rule,
@@ -65,7 +66,7 @@ def link_by_hand(case: Case) -> Decision:
 
 def close_finding(case: Case) -> Decision:
     """Nothing but the finding changes; without one the act says what is so already."""
-    changes = _closing(case, approved=True)
+    changes = _closing(case, approved=case.observation.intent is not Intent.CREATE)
     reason = Reason.FINDING_CLOSED if changes else Reason.ACCOUNT_UNCHANGED
     return accepted(case, reason, changes, case.account)
 

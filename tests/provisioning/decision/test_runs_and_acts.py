@@ -171,6 +171,14 @@ def test_a_suspect_is_released_when_the_account_turns_out_to_be_somebody_else_s(
     assert world.held(own.identity_id) == {HoldKind.SCIM}
 
 
+@pytest.mark.parametrize(("intent", "approved"), [(Intent.UPDATE, True), (Intent.CREATE, False)])
+def test_a_finding_about_an_account_that_has_its_person_is_only_closed(world, intent, approved):
+    first = world.post("ada", "key-1")
+    decision = world.act(intent, account_id=first.account_id, finding_id=name("finding"))
+    assert answer(decision) == (Verdict.APPLIED, "finding:closed")
+    assert decision.changes == (CloseFinding(finding_id=name("finding"), approved=approved),)
+
+
 @pytest.mark.parametrize("intent", [Intent.UPDATE, Intent.CREATE])
 def test_acts_on_an_unknown_account_are_refused(world, intent):
     decision = world.act(intent, account_id=name("nobody"))
