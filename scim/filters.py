@@ -134,9 +134,9 @@ class _Conditions(FilterVisitor[Q]):
             if not isinstance(term, Comparison):
                 raise InvalidFilterException(detail="emails: only eq is supported between the brackets.")
             sub = sub_attribute(attribute, term.attr_path)
-            text = self._operand(term, sub).lower()
             if sub.name not in ("type", "value"):
                 raise InvalidFilterException(detail=f"emails.{sub.name}: this cannot be filtered by.")
+            text = self._operand(term, sub).lower()
             if wanted.setdefault(sub.name, text) != text:
                 return _NOBODY
         if "value" not in wanted:

@@ -27,60 +27,8 @@ from scim.views import Endpoint
 LARGEST_ECHO = 200
 
 
-class GroupsView(Endpoint):
-    def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        wanted = self._projection()
-        if uuid is not None:
-            return self._shown(self._group(uuid, members=wanted.shows("members")))
-        page = page_of(request)
-        condition = parameter(request, "filter")
-        total, found = groups.page(
-            tenant_id=self.caller.tenant_id,
-            connection_id=self.caller.connection_id,
-            conditions=compiled(GROUP, condition) if condition else Q(),
-            offset=page.start - 1,
-            limit=page.count,
-            members=wanted.shows("members"),
-        )
-        return responses.listed([self._document(row, wanted)[1] for row in found], total, page.start)
-
-    def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is not None:
-            return self.http_method_not_allowed(request)
-        outcome = self._submit(Intent.CREATE, whole_change(body_of(request)))
-        members = self._projection().shows("members")
-        return self._shown(self._group(str(outcome.account_id), members=members), 201)
-
-    def put(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            return self.http_method_not_allowed(request)
-        change = whole_change(body_of(request))
-        group_id = self._known(uuid)
-        self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
-        return self._shown(self._group(uuid, members=self._projection().shows("members")))
-
-    def patch(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            return self.http_method_not_allowed(request)
-        change = change_of(operations_of(body_of(request)))
-        group_id = self._known(uuid)
-        self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
-        members = self._projection().shows("members")
-        if members and self._is_large(group_id):
-            return responses.no_content()
-        return self._shown(self._group(uuid, members=members))
-
-    def delete(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            return self.http_method_not_allowed(request)
-        self._submit(Intent.DELETE, GroupChange(), self._known(uuid), self._expected(uuid))
-        return responses.no_content()
-
-    def _is_large(self, group_id: UUID) -> bool:
-        counted = groups.member_count(
-            tenant_id=self.caller.tenant_id, group_id=group_id, at_most=LARGEST_ECHO + 1
-        )
-        return counted > LARGEST_ECHO
+class _Groups(Endpoint):
+    """What both addresses share."""
 
     def _submit(
         self,
@@ -140,6 +88,9 @@ class GroupsView(Endpoint):
             GROUP, parameter(self.request, "attributes"), parameter(self.request, "excludedAttributes")
         )
 
+    def _shows_members(self) -> bool:
+        return self._projection().shows("members")
+
     def _shown(self, group: GroupDocument, status: int = 200) -> HttpResponse:
         held = versions(self.request, "If-None-Match")
         if self.request.method in ("GET", "HEAD") and held and (held & {"*", str(group.version)}):
@@ -151,3 +102,54 @@ class GroupsView(Endpoint):
         """(the whole resource, what the projection shows of it)."""
         document = group_resource(group, responses.base(), display=wanted.names("members", "display"))
         return document, wanted.of(document)
+
+
+class GroupsView(_Groups):
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        wanted, page = self._projection(), page_of(request)
+        condition = parameter(request, "filter")
+        total, found = groups.page(
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
+            conditions=compiled(GROUP, condition) if condition else Q(),
+            offset=page.start - 1,
+            limit=page.count,
+            members=wanted.shows("members"),
+        )
+        return responses.listed([self._document(row, wanted)[1] for row in found], total, page.start)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        outcome = self._submit(Intent.CREATE, whole_change(body_of(request)))
+        return self._shown(self._group(str(outcome.account_id), members=self._shows_members()), 201)
+
+
+class GroupView(_Groups):
+    http_method_names = ["get", "head", "put", "patch", "delete"]
+
+    def get(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        return self._shown(self._group(uuid, members=self._shows_members()))
+
+    def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        self._submit(Intent.UPDATE, whole_change(body_of(request)), self._known(uuid), self._expected(uuid))
+        return self._shown(self._group(uuid, members=self._shows_members()))
+
+    def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        change = change_of(operations_of(body_of(request)))
+        group_id = self._known(uuid)
+        self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
+        members = self._shows_members()
+        if members and self._is_large(group_id):
+            return responses.no_content()
+        return self._shown(self._group(uuid, members=members))
+
+    def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        self._submit(Intent.DELETE, GroupChange(), self._known(uuid), self._expected(uuid))
+        return responses.no_content()
+
+    def _is_large(self, group_id: UUID) -> bool:
+        counted = groups.member_count(
+            tenant_id=self.caller.tenant_id, group_id=group_id, at_most=LARGEST_ECHO + 1
+        )
+        return counted > LARGEST_ECHO

@@ -16,8 +16,8 @@ def _one(name: str) -> str:
     return rf"^{_any_case(name)}/?$"
 
 
-def _many(name: str) -> str:
-    return rf"^{_any_case(name)}(?:/(?P<uuid>[^/]+))?/?$"
+def _entry(name: str) -> str:
+    return rf"^{_any_case(name)}/(?P<uuid>[^/]+)/?$"
 
 
 urlpatterns = [
@@ -25,16 +25,20 @@ urlpatterns = [
     re_path(r"^\.search$", views.NotImplementedView.as_view(), name="search"),
     re_path(rf"^{_any_case('Users')}/\.search$", views.NotImplementedView.as_view(), name="users-search"),
     re_path(rf"^{_any_case('Groups')}/\.search$", views.NotImplementedView.as_view(), name="groups-search"),
-    re_path(_many("Users"), users.UsersView.as_view(), name="users"),
-    re_path(_many("Groups"), groups.GroupsView.as_view(), name="groups"),
+    re_path(_one("Users"), users.UsersView.as_view(), name="users"),
+    re_path(_entry("Users"), users.UserView.as_view(), name="users"),
+    re_path(_one("Groups"), groups.GroupsView.as_view(), name="groups"),
+    re_path(_entry("Groups"), groups.GroupView.as_view(), name="groups"),
     re_path(_one("Me"), views.MeView.as_view(), name="me"),
     re_path(
         _one("ServiceProviderConfig"),
         views.ServiceProviderConfigView.as_view(),
         name="service-provider-config",
     ),
-    re_path(_many("ResourceTypes"), views.ResourceTypesView.as_view(), name="resource-types"),
-    re_path(_many("Schemas"), views.SchemasView.as_view(), name="schemas"),
+    re_path(_one("ResourceTypes"), views.ResourceTypesView.as_view(), name="resource-types"),
+    re_path(_entry("ResourceTypes"), views.ResourceTypesView.as_view(), name="resource-types"),
+    re_path(_one("Schemas"), views.SchemasView.as_view(), name="schemas"),
+    re_path(_entry("Schemas"), views.SchemasView.as_view(), name="schemas"),
     re_path(_one("Bulk"), views.NotImplementedView.as_view(), name="bulk"),
     re_path(r"^.*$", views.NotFoundView.as_view()),
 ]

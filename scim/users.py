@@ -31,69 +31,8 @@ KEPT_BY_PUT = ("active", "externalId")
 Change = Callable[[JSON], JSON]
 
 
-class UsersView(Endpoint):
-    def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is not None:
-            return self._shown(self._account(uuid))
-        wanted, page = self._projection(), page_of(request)
-        condition = parameter(request, "filter")
-        total, found = accounts.page(
-            tenant_id=self.caller.tenant_id,
-            connection_id=self.caller.connection_id,
-            conditions=compiled(USER, condition) if condition else Q(),
-            offset=page.start - 1,
-            limit=page.count,
-        )
-        base = responses.base()
-        return responses.listed([wanted.of(user_resource(row, base)) for row in found], total, page.start)
-
-    def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is not None:
-            return self.http_method_not_allowed(request)
-        document = {"active": True} | canonical(USER, body_of(request))
-        outcome = self._submit(Intent.CREATE, document=document)
-        # Somebody whom a login had made, or who comes back, keeps the id that she had: that is no creation.
-        return self._shown(self._account(str(outcome.account_id)), 201 if outcome.created else 200)
-
-    def put(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            return self.http_method_not_allowed(request)
-        sent = canonical(USER, body_of(request))
-        return self._changed(uuid, lambda held: {key: held[key] for key in KEPT_BY_PUT if key in held} | sent)
-
-    def patch(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            return self.http_method_not_allowed(request)
-        operations = operations_of(body_of(request))
-        return self._changed(uuid, lambda held: patched(USER, held, operations))
-
-    def delete(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            return self.http_method_not_allowed(request)
-        account_id = self._known(uuid)
-        expected = self._expected(self._account(uuid)) if versions(request, "If-Match") else None
-        self._submit(Intent.DELETE, account_id=account_id, expected_version=expected)
-        return responses.no_content()
-
-    def _changed(self, uuid: str, change: Change) -> HttpResponse:
-        """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
-        for _ in range(ATTEMPTS):
-            account = self._account(uuid)
-            conditional = self._expected(account)
-            held = {
-                key: value for key, value in account.resource.items() if key not in ("schemas", "id", "meta")
-            }
-            outcome = self._submit(
-                Intent.UPDATE,
-                document=change(held | {"active": account.active}),
-                account_id=account.id,
-                expected_version=account.version,
-            )
-            if outcome.verdict is not Verdict.STALE:
-                return self._shown(self._account(uuid))
-            if conditional is not None:
-                raise refusal(outcome.reason)
-        raise BusyException
+class _Users(Endpoint):
+    """What both addresses share."""
 
     def _submit(
         self,
@@ -154,3 +93,67 @@ class UsersView(Endpoint):
             return responses.not_modified(account.version)
         document = user_resource(account, responses.base())
         return responses.resource(document, self._projection().of(document), status)
+
+
+class UsersView(_Users):
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        wanted, page = self._projection(), page_of(request)
+        condition = parameter(request, "filter")
+        total, found = accounts.page(
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
+            conditions=compiled(USER, condition) if condition else Q(),
+            offset=page.start - 1,
+            limit=page.count,
+        )
+        base = responses.base()
+        return responses.listed([wanted.of(user_resource(row, base)) for row in found], total, page.start)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        document = {"active": True} | canonical(USER, body_of(request))
+        outcome = self._submit(Intent.CREATE, document=document)
+        # Somebody whom a login had made, or who comes back, keeps the id that she had: that is no creation.
+        return self._shown(self._account(str(outcome.account_id)), 201 if outcome.created else 200)
+
+
+class UserView(_Users):
+    http_method_names = ["get", "head", "put", "patch", "delete"]
+
+    def get(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        return self._shown(self._account(uuid))
+
+    def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        sent = canonical(USER, body_of(request))
+        return self._changed(uuid, lambda held: {key: held[key] for key in KEPT_BY_PUT if key in held} | sent)
+
+    def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        operations = operations_of(body_of(request))
+        return self._changed(uuid, lambda held: patched(USER, held, operations))
+
+    def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        conditional = versions(request, "If-Match") is not None
+        expected = self._expected(self._account(uuid)) if conditional else None
+        self._submit(Intent.DELETE, account_id=self._known(uuid), expected_version=expected)
+        return responses.no_content()
+
+    def _changed(self, uuid: str, change: Change) -> HttpResponse:
+        """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
+        for _ in range(ATTEMPTS):
+            account = self._account(uuid)
+            conditional = self._expected(account)
+            held = {
+                key: value for key, value in account.resource.items() if key not in ("schemas", "id", "meta")
+            }
+            outcome = self._submit(
+                Intent.UPDATE,
+                document=change(held | {"active": account.active}),
+                account_id=account.id,
+                expected_version=account.version,
+            )
+            if outcome.verdict is not Verdict.STALE:
+                return self._shown(self._account(uuid))
+            if conditional is not None:
+                raise refusal(outcome.reason)
+        raise BusyException

@@ -1,0 +1,242 @@
+"""Whatever arrives, the answer is a SCIM Error that says what is wrong; never a 500, never something half done."""
+
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from identity_hub.core.clock import now
+from provisioning.models import Account, Connection, DirectoryGroup, ScimToken
+from tests.scim.conftest import Idp, error_of
+
+pytestmark = pytest.mark.django_db
+
+DEEP = 100_000
+
+BODIES: dict[str, tuple[bytes, int, str | None]] = {
+    "nothing": (b"", 400, "invalidSyntax"),
+    "broken JSON": (b'{"userName": ', 400, "invalidSyntax"),
+    "not UTF-8": (b'{"userName": "\xff"}', 400, "invalidSyntax"),
+    "a number that JSON does not have": (b'{"userName": NaN}', 400, "invalidSyntax"),
+    "half of a surrogate pair": (rb'{"userName": "\ud800"}', 400, "invalidSyntax"),
+    "a list": (b"[]", 400, "invalidSyntax"),
+    "text": (b'"ada"', 400, "invalidSyntax"),
+    "absurdly deep": (b"[" * DEEP + b"]" * DEEP, 400, "invalidSyntax"),
+    "deep inside an attribute": (
+        b'{"userName":"ada","name":' + b'{"givenName":' * 900 + b"1" + b"}" * 901,
+        400,
+        "invalidValue",
+    ),
+    "a NUL": (rb'{"userName": "a\u0000b"}', 400, "invalidValue"),
+    "a number as text": (b'{"userName": 7}', 400, "invalidValue"),
+    "a number of many digits": (b'{"userName": ' + b"9" * 5000 + b"}", 400, None),
+    "an unknown attribute": (b'{"userName": "ada", "colour": "blue"}', 400, "invalidSyntax"),
+    "a name that no column holds": (b'{"userName": "' + b"a" * 600 + b'"}', 400, "invalidValue"),
+    "over one MiB": (b'{"userName": "' + b"a" * 1024 * 1024 + b'"}', 413, None),
+}
+
+
+@pytest.mark.parametrize(("raw", "status", "scim_type"), BODIES.values(), ids=BODIES)
+def test_a_bad_body_is_refused(idp: Idp, raw: bytes, status: int, scim_type: str | None) -> None:
+    path = f"/Users/{idp.person('eve')['id']}"
+    for method, where in (("POST", "/Users"), ("PUT", path)):
+        found = error_of(idp.send(method, where, raw=raw))
+        assert found[0] == status
+        assert scim_type is None or found[1] == scim_type
+    for method, where in (("PATCH", path), ("POST", "/Groups")):
+        assert error_of(idp.send(method, where, raw=raw))[0] == status
+    assert Account.objects.count() == 1
+    assert not DirectoryGroup.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/scim+json", 201),
+        ("application/json", 201),
+        ("application/scim+json; charset=utf-8", 201),
+        ("Application/JSON;charset=UTF-8", 201),
+        ("", 201),
+        ("text/plain", 415),
+        ("application/xml", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ],
+)
+def test_json_is_taken_by_either_name(idp: Idp, content_type: str, status: int) -> None:
+    answer = idp.send("POST", "/Users", {"userName": "ada"}, content_type=content_type)
+    assert answer.status_code == status
+    if status != 201:
+        assert error_of(answer) == (415, None)
+
+
+@pytest.mark.parametrize("uuid", ["0", "x", "7" * 400, "%00", "..%2f", "null", "urn:uuid:7", "é", "0" * 32])
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+def test_an_id_that_can_be_none_is_not_found(idp: Idp, kind: str, uuid: str) -> None:
+    """RFC 7643 3.1: an id is opaque, so whatever is none of ours is simply not there."""
+    path = f"/{kind}/{uuid}"
+    body = {"userName": "ada", "displayName": "x"} if kind == "Groups" else {"userName": "ada"}
+    body = {"displayName": "x"} if kind == "Groups" else body
+    assert error_of(idp.get(path)) == (404, None)
+    assert error_of(idp.put(path, body)) == (404, None)
+    assert error_of(idp.patch(path, {"op": "replace", "path": "externalId", "value": "7"})) == (404, None)
+    assert error_of(idp.delete(path)) == (404, None)
+
+
+def test_an_id_in_another_spelling_is_another_id(idp: Idp) -> None:
+    ada = idp.person("ada")["id"]
+    for spelling in (ada.replace("-", ""), f"{{{ada}}}", f"urn:uuid:{ada}"):
+        assert error_of(idp.get(f"/Users/{spelling}")) == (404, None)
+
+
+@pytest.mark.parametrize("path", ["/", "/Nothing", "/Users/x/y", "/Me/x", "/v1/Users", "/.search/x", "/%00"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+def test_an_unknown_address_is_not_found(idp: Idp, method: str, path: str) -> None:
+    assert error_of(idp.send(method, path, {})) == (404, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/Users", {"GET", "POST"}),
+        ("PATCH", "/Users", {"GET", "POST"}),
+        ("DELETE", "/Groups", {"GET", "POST"}),
+        ("POST", "/Groups/7", {"GET", "PUT", "PATCH", "DELETE"}),
+        ("POST", "/Users/7", {"GET", "PUT", "PATCH", "DELETE"}),
+        ("PUT", "/ServiceProviderConfig", {"GET"}),
+        ("DELETE", "/Schemas", {"GET"}),
+        ("TRACE", "/Users", {"GET", "POST"}),
+        ("OPTIONS", "/Users", {"GET", "POST"}),
+    ],
+)
+def test_a_method_that_is_not_answered_says_which_are(
+    idp: Idp, method: str, path: str, allowed: set[str]
+) -> None:
+    """RFC 9110 15.5.6: the server "MUST generate an Allow header field in a 405 response"."""
+    answer = idp.send(method, path, {})
+    assert error_of(answer) == (405, None)
+    assert set(answer["Allow"].split(", ")) - {"HEAD"} == allowed
+
+
+@pytest.mark.parametrize("path", ["/Bulk", "/.search", "/Users/.search", "/Groups/.search"])
+def test_what_is_not_built_says_so(idp: Idp, path: str) -> None:
+    """RFC 7644 3.2: 501 where "the service provider does not support" it."""
+    assert error_of(idp.send("POST", path, {})) == (501, None)
+
+
+@pytest.mark.parametrize("value", ["x", "1.5", "\uff11", "0x1", "1_0", "", "--1"])
+@pytest.mark.parametrize("name", ["startIndex", "count"])
+def test_a_page_that_is_no_number_is_refused(idp: Idp, name: str, value: str) -> None:
+    answer = idp.get("/Users", **{name: value})
+    assert answer.status_code == 200 if not value else error_of(answer) == (400, "invalidValue")
+
+
+def test_a_large_group_patch_of_broken_members_is_one_refusal(idp: Idp) -> None:
+    path = f"/Groups/{idp.group('Staff')['id']}"
+    ghosts = [{"value": f"ghost-{number}"} for number in range(5000)]
+    answer = idp.patch(path, {"op": "add", "path": "members", "value": ghosts})
+    assert error_of(answer) == (400, "invalidValue")
+
+
+# --- tokens ---
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Basic YTpi",
+        "Bearer \udcff",
+        "Token x",
+        "Bearer " + "x" * 9000,
+    ],
+)
+def test_without_a_valid_token_nothing_is_shown(idp: Idp, authorization: str | None) -> None:
+    """RFC 7644 2: "WWW-Authenticate" says which scheme; the answer never says what was wrong with a token."""
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for method, path in (("GET", "/Users"), ("POST", "/Groups"), ("GET", "/Schemas"), ("POST", "/Bulk")):
+        answer = Client().generic(method, f"/scim/v2{path}", headers=headers)
+        assert error_of(answer) == (401, None)
+        assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda: ScimToken.objects.update(expires_at=now()),
+        lambda: ScimToken.objects.update(revoked_at=now()),
+        lambda: Connection.objects.update(status="disabled"),
+        lambda: Connection.objects.update(status="frozen"),
+        lambda: Connection.objects.update(scim_enabled=False),
+    ],
+    ids=["expired", "revoked", "connection disabled", "connection frozen", "SCIM switched off"],
+)
+def test_a_spoilt_token_is_no_token(idp: Idp, spoil: Any) -> None:
+    assert idp.get("/Users").status_code == 200
+    spoil()
+    assert error_of(idp.get("/Users")) == (401, None)
+
+
+def test_the_name_of_the_scheme_is_matched_without_case(idp: Idp) -> None:
+    answer = Client().get("/scim/v2/Users", headers={"Authorization": f"bearer  {idp.token} "})
+    assert answer.status_code == 200
+
+
+# --- whatever else ---
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "userName",
+                    "active",
+                    "emails",
+                    "value",
+                    "name",
+                    "op",
+                    "path",
+                    "Operations",
+                    "members",
+                    "displayName",
+                ]
+            )
+            | st.text(max_size=6),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=_json, data=st.data())
+def test_no_body_breaks_the_server(idp: Idp, body: Any, data: st.DataObject) -> None:
+    user = Account.objects.first() or Account(pk=idp.person("eve")["id"])
+    group = DirectoryGroup.objects.first() or DirectoryGroup(pk=idp.group("Staff")["id"])
+    operation = {
+        "Operations": [{"op": data.draw(st.sampled_from(["add", "remove", "replace"])), "value": body}]
+    }
+    for method, path, sent in (
+        ("POST", "/Users", body),
+        ("PUT", f"/Users/{user.pk}", body),
+        ("PATCH", f"/Users/{user.pk}", operation),
+        ("POST", "/Groups", body),
+        ("PATCH", f"/Groups/{group.pk}", operation),
+    ):
+        answer = idp.send(method, path, raw=orjson.dumps(sent))
+        assert answer.status_code in (200, 201, 204) or error_of(answer)[0] in (400, 409)

@@ -1,0 +1,147 @@
+"""/Groups: what each method answers, and that members are neither lost nor invented."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from provisioning.models import Account, Connection, Membership
+from tests.scim.conftest import GROUP_URN, Idp, error_of
+
+pytestmark = pytest.mark.django_db
+
+
+def members_of(idp: Idp, path: str) -> set[str]:
+    return {member["value"] for member in idp.get(path).json().get("members", [])}
+
+
+@pytest.fixture
+def people(idp: Idp) -> list[str]:
+    return [idp.person(name)["id"] for name in ("ada", "bob", "eve")]
+
+
+def test_a_created_group_reads_back(idp: Idp, people: list[str], settings: Any) -> None:
+    answer = idp.post(
+        "/Groups",
+        {
+            "schemas": [GROUP_URN],
+            "displayName": "Staff",
+            "externalId": "g",
+            "members": [{"value": people[0]}],
+        },
+    )
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer["Location"] == body["meta"]["location"]
+    assert body["members"] == [
+        {
+            "value": people[0],
+            "type": "User",
+            "$ref": f"{settings.HUB_PUBLIC_URL}/scim/v2/Users/{people[0]}",
+        }
+    ]
+    assert (body["displayName"], body["externalId"]) == ("Staff", "g")
+    assert idp.get(f"/Groups/{body['id']}").json() == body
+
+
+def test_a_group_without_members_has_no_members(idp: Idp) -> None:
+    """RFC 7643 2.5: an empty array is unassigned, and what is unassigned is not shown."""
+    assert "members" not in idp.group("Staff", [])
+
+
+def test_a_rename_keeps_the_members(idp: Idp, people: list[str]) -> None:
+    path = f"/Groups/{idp.group('Staff', people)['id']}"
+    answer = idp.patch(path, {"op": "Replace", "path": "displayName", "value": "Crew"})
+    assert (answer.status_code, answer.json()["displayName"]) == (200, "Crew")
+    assert members_of(idp, path) == set(people)
+
+
+def test_members_come_and_go(idp: Idp, people: list[str]) -> None:
+    ada, bob, eve = people
+    path = f"/Groups/{idp.group('Staff')['id']}"
+    add = {"op": "add", "path": "members", "value": [{"value": ada}, {"value": bob}]}
+    assert len(idp.patch(path, add).json()["members"]) == 2
+    version = idp.patch(path, add).json()["meta"]["version"]
+    assert version == 'W/"2"', "adding a member twice changes nothing"
+    idp.patch(path, {"op": "remove", "path": "members", "value": [{"value": ada}]})
+    assert members_of(idp, path) == {bob}
+    idp.patch(path, {"op": "remove", "path": f'members[value eq "{bob}"]'})
+    assert members_of(idp, path) == set()
+    idp.patch(path, {"op": "replace", "path": "members", "value": [{"value": eve}]})
+    assert members_of(idp, path) == {eve}
+    idp.put(path, {"displayName": "Staff", "members": [{"value": ada}, {"value": ada}]})
+    assert members_of(idp, path) == {ada}
+    idp.patch(path, {"op": "remove", "path": "members"})
+    assert members_of(idp, path) == set()
+
+
+def test_an_unknown_member_refuses_the_whole_patch(idp: Idp, people: list[str]) -> None:
+    path = f"/Groups/{idp.group('Staff')['id']}"
+    for ghost in (str(uuid4()), "bjensen"):
+        answer = idp.patch(
+            path,
+            {"op": "replace", "path": "displayName", "value": "Crew"},
+            {"op": "add", "path": "members", "value": [{"value": people[0]}, {"value": ghost}]},
+        )
+        assert error_of(answer) == (400, "invalidValue")
+        assert error_of(idp.post("/Groups", {"displayName": "G", "members": [{"value": ghost}]}))[0] == 400
+    assert idp.get(path).json()["displayName"] == "Staff"
+    assert Account.objects.count() == 3, "no ghost was made"
+    assert not Membership.objects.exists()
+
+
+def test_a_connection_may_skip_unknown_members(idp: Idp, people: list[str]) -> None:
+    Connection.objects.filter(pk=idp.connection.pk).update(unknown_member="skip")
+    path = f"/Groups/{idp.group('Staff')['id']}"
+    ghosts = [{"value": str(uuid4())}, {"value": "bjensen"}, {"value": people[0]}]
+    assert idp.patch(path, {"op": "add", "path": "members", "value": ghosts}).status_code == 200
+    assert members_of(idp, path) == {people[0]}
+
+
+def test_a_deleted_user_leaves_her_groups(idp: Idp, people: list[str]) -> None:
+    path = f"/Groups/{idp.group('Staff', people)['id']}"
+    idp.delete(f"/Users/{people[0]}")
+    assert members_of(idp, path) == set(people[1:])
+
+
+def test_a_disabled_user_stays_in_her_groups(idp: Idp, people: list[str]) -> None:
+    path = f"/Groups/{idp.group('Staff', people)['id']}"
+    idp.patch(f"/Users/{people[0]}", {"op": "replace", "path": "active", "value": False})
+    assert members_of(idp, path) == set(people)
+
+
+def test_a_deleted_group_leaves_its_people(idp: Idp, people: list[str]) -> None:
+    path = f"/Groups/{idp.group('Staff', people)['id']}"
+    assert idp.delete(path).status_code == 204
+    for again in (idp.get(path), idp.delete(path), idp.put(path, {"displayName": "x"})):
+        assert error_of(again) == (404, None)
+    assert idp.get(f"/Users/{people[0]}").status_code == 200
+
+
+def test_two_groups_may_have_one_name_but_not_one_key(idp: Idp) -> None:
+    idp.group("Staff", externalId="g")
+    second = idp.group("Staff")
+    assert error_of(idp.post("/Groups", {"displayName": "x", "externalId": "g"})) == (409, "uniqueness")
+    taken = {"op": "replace", "path": "externalId", "value": "g"}
+    assert error_of(idp.patch(f"/Groups/{second['id']}", taken)) == (409, "uniqueness")
+
+
+def test_a_write_for_another_version_is_refused(idp: Idp) -> None:
+    path = f"/Groups/{idp.group('Staff')['id']}"
+    old = {"If-Match": 'W/"1"'}
+    rename = {"op": "replace", "path": "displayName", "value": "Crew"}
+    assert idp.patch(path, rename, headers=old).status_code == 200
+    assert error_of(idp.patch(path, rename, headers=old)) == (412, None)
+    assert error_of(idp.delete(path, headers=old)) == (412, None)
+
+
+def test_a_patch_of_a_large_group_answers_without_a_body(idp: Idp) -> None:
+    """RFC 7644 3.5.2: "... 200 OK ... or ... 204 No Content"; beyond 200 members the body costs too much."""
+    people = [idp.person(f"p{number}")["id"] for number in range(201)]
+    path = f"/Groups/{idp.group('Staff', people[:200])['id']}"
+    rename = {"op": "replace", "path": "displayName", "value": "Crew"}
+    assert len(idp.patch(path, rename).json()["members"]) == 200
+    answer = idp.patch(path, {"op": "add", "path": "members", "value": [{"value": people[200]}]})
+    assert (answer.status_code, answer.content) == (204, b"")
+    named = idp.patch(path, rename, query={"excludedAttributes": "members"})
+    assert named.json()["displayName"] == "Crew"

@@ -1,0 +1,214 @@
+"""/Users: what each method answers, and what stays as it is."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from provisioning.models import Account, AuditRecord
+from tests.scim.conftest import ENTERPRISE_URN, USER_URN, Idp, error_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_created_user_reads_back_as_it_was_sent(idp: Idp, settings: Any) -> None:
+    sent = {
+        "schemas": [USER_URN, ENTERPRISE_URN],
+        "userName": "Ada",
+        "externalId": "7",
+        "name": {"givenName": "Ada"},
+        "emails": [{"value": "Ada@x.example", "type": "work", "primary": True}],
+        "roles": [{"value": '{"id": "1"}'}],
+        "active": True,
+        ENTERPRISE_URN: {"department": "Mathematics"},
+    }
+    answer = idp.post("/Users", sent)
+    body = answer.json()
+    location = f"{settings.HUB_PUBLIC_URL}/scim/v2/Users/{body['id']}"
+    assert answer.status_code == 201
+    assert answer["Content-Type"] == "application/scim+json"
+    # RFC 7644 3.3: "the URI of the created resource ... "Location" header and ... "meta.location""
+    assert answer["Location"] == body["meta"]["location"] == location
+    # RFC 7644 3.14: the "ETag" header and "meta.version"
+    assert answer["ETag"] == body["meta"]["version"] == 'W/"1"'
+    assert body["meta"]["resourceType"] == "User"
+    assert body["meta"]["created"] == body["meta"]["lastModified"]
+    assert {key: value for key, value in body.items() if key not in ("id", "meta")} == sent
+    assert idp.get(f"/Users/{body['id']}").json() == body
+    assert idp.find("/Users", 'userName eq "ada"') == [body]
+
+
+def test_what_is_absent_is_not_invented(idp: Idp) -> None:
+    body = idp.person("ada")
+    assert body.keys() == {"schemas", "id", "userName", "active", "meta"}
+    assert body["active"] is True
+
+
+def test_a_password_is_kept_nowhere(idp: Idp) -> None:
+    ada = idp.person("ada", password="Hg8-secret")
+    idp.patch(f"/Users/{ada['id']}", {"op": "replace", "value": {"password": "Hg8-other"}})
+    idp.put(f"/Users/{ada['id']}", {"userName": "ada", "password": "Hg8-third"})
+    assert "password" not in idp.get(f"/Users/{ada['id']}").json()
+    assert "Hg8" not in str(Account.objects.values_list("resource", flat=True))
+    assert "Hg8" not in str(list(AuditRecord.objects.values()))
+
+
+# RFC 7644 3.3: "If the service provider determines that the creation ... conflicts with existing resources ...
+# HTTP status code 409 (Conflict) with a "scimType" error code of "uniqueness""
+@pytest.mark.parametrize(
+    "again",
+    [{"userName": "ADA"}, {"userName": "ada", "externalId": "8"}, {"userName": "ada", "externalId": "7"}],
+    ids=["the name in other letters", "another key", "everything the same"],
+)
+def test_a_second_post_of_somebody_who_is_there_is_a_conflict(idp: Idp, again: dict[str, Any]) -> None:
+    idp.person("ada", externalId="7")
+    assert error_of(idp.post("/Users", again)) == (409, "uniqueness")
+
+
+def test_a_key_that_is_taken_is_a_conflict_by_any_method(idp: Idp) -> None:
+    idp.person("ada", externalId="7")
+    bob = f"/Users/{idp.person('bob', externalId='8')['id']}"
+    assert error_of(idp.put(bob, {"userName": "Ada"})) == (409, "uniqueness")
+    assert error_of(idp.put(bob, {"userName": "bob", "externalId": "7"})) == (409, "uniqueness")
+    taken = {"op": "replace", "path": "userName", "value": "ada"}
+    assert error_of(idp.patch(bob, taken)) == (409, "uniqueness")
+    assert idp.get(bob).json()["userName"] == "bob"
+
+
+def test_a_put_clears_what_it_leaves_out_but_not_the_key_nor_the_activity(idp: Idp) -> None:
+    """RFC 7644 3.5.1: attributes "not provided ... MAY" be cleared; a PUT never revives by omission."""
+    ada = idp.person("ada", externalId="7", title="C", emails=[{"value": "a@x"}], active=False)
+    answer = idp.put(f"/Users/{ada['id']}", {"userName": "Ada", "id": "another", "displayName": "A"})
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["id"] == ada["id"]
+    assert {key: value for key, value in body.items() if key not in ("id", "meta", "schemas")} == {
+        "userName": "Ada",
+        "displayName": "A",
+        "externalId": "7",
+        "active": False,
+    }
+
+
+def test_a_patch_answers_the_whole_resource(idp: Idp) -> None:
+    ada = idp.person("ada", title="C")
+    answer = idp.patch(f"/Users/{ada['id']}", {"op": "Replace", "path": "active", "value": "False"})
+    assert answer.status_code == 200
+    assert (answer.json()["active"], answer.json()["title"]) == (False, "C")
+    assert answer.json()["meta"]["version"] == 'W/"2"'
+    again = idp.patch(f"/Users/{ada['id']}", {"op": "add", "value": {"active": True}})
+    assert again.json()["active"] is True
+
+
+def test_a_patch_that_changes_nothing_leaves_the_version(idp: Idp) -> None:
+    ada = idp.person("ada", title="C")
+    answer = idp.patch(f"/Users/{ada['id']}", {"op": "replace", "path": "title", "value": "C"})
+    assert answer.status_code == 200
+    assert answer.json() == ada
+
+
+def test_a_refused_patch_changes_nothing(idp: Idp) -> None:
+    ada = idp.person("ada")
+    answer = idp.patch(
+        f"/Users/{ada['id']}",
+        {"op": "replace", "path": "title", "value": "C"},
+        {"op": "replace", "path": "id", "value": str(uuid4())},
+    )
+    assert error_of(answer) == (400, "mutability")
+    assert idp.get(f"/Users/{ada['id']}").json() == ada
+
+
+def test_a_deleted_user_is_gone(idp: Idp) -> None:
+    path = f"/Users/{idp.person('ada')['id']}"
+    answer = idp.delete(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    # RFC 7644 3.6: "the service provider MUST return a 404 ... for all operations"
+    for again in (
+        idp.get(path),
+        idp.delete(path),
+        idp.put(path, {"userName": "ada"}),
+        idp.patch(path, {"op": "add", "path": "title", "value": "C"}),
+    ):
+        assert error_of(again) == (404, None)
+    assert idp.find("/Users", 'userName eq "ada"') == []
+
+
+def test_an_inactive_user_who_is_posted_again_wakes_with_her_id(idp: Idp) -> None:
+    ada = idp.person("ada", externalId="7", active=False)
+    answer = idp.post("/Users", {"userName": "ada", "externalId": "7"})
+    assert answer.status_code == 200
+    assert (answer.json()["id"], answer.json()["active"]) == (ada["id"], True)
+
+
+def test_two_idps_may_push_the_same_person(idp: Idp, make_idp: Any) -> None:
+    second = make_idp("acme")
+    assert idp.person("ada", externalId="7")["id"] != second.person("ada", externalId="7")["id"]
+
+
+# --- RFC 7644 3.14: versions ---
+
+
+def test_a_write_for_another_version_is_refused(idp: Idp) -> None:
+    ada = idp.person("ada")
+    path, old = f"/Users/{ada['id']}", {"If-Match": ada["meta"]["version"]}
+    operation = {"op": "replace", "path": "title", "value": "C"}
+    assert idp.patch(path, operation, headers=old).status_code == 200
+    for refused in (
+        idp.patch(path, operation, headers=old),
+        idp.put(path, {"userName": "ada"}, headers=old),
+        idp.delete(path, headers=old),
+    ):
+        assert error_of(refused) == (412, None)
+    assert idp.delete(path, headers={"If-Match": 'W/"2"'}).status_code == 204
+
+
+@pytest.mark.parametrize("tag", ["*", '"1"', 'W/"1"', 'W/"9", W/"1"'])
+def test_a_version_may_be_written_in_several_ways(idp: Idp, tag: str) -> None:
+    path = f"/Users/{idp.person('ada')['id']}"
+    assert idp.put(path, {"userName": "ada"}, headers={"If-Match": tag}).status_code == 200
+
+
+def test_what_has_not_changed_is_not_sent_again(idp: Idp) -> None:
+    path = f"/Users/{idp.person('ada')['id']}"
+    answer = idp.send("GET", path, headers={"If-None-Match": 'W/"1"'})
+    assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", 'W/"1"')
+    assert idp.send("GET", path, headers={"If-None-Match": 'W/"2"'}).status_code == 200
+
+
+# --- RFC 7644 3.4.2.4: paging ---
+
+
+def test_pages_are_disjoint_and_complete(idp: Idp) -> None:
+    made = [idp.person(f"p{number}")["id"] for number in range(5)]
+    seen: list[str] = []
+    for start in (1, 3, 5):
+        page = idp.get("/Users", startIndex=start, count=2).json()
+        assert (page["totalResults"], page["startIndex"]) == (5, start)
+        assert page["itemsPerPage"] == len(page["Resources"])
+        seen += [person["id"] for person in page["Resources"]]
+    assert sorted(seen) == sorted(made)
+
+
+PAGES = {
+    'startIndex below 1 "SHALL be interpreted as 1"': ({"startIndex": -5, "count": 1}, (1, 1)),
+    "startIndex of 0": ({"startIndex": 0}, (1, 2)),
+    'a negative count "SHALL be interpreted as 0"': ({"count": -1}, (1, 0)),
+    "a count of 0 gives the total": ({"count": 0}, (1, 0)),
+    "a page past the end is empty": ({"startIndex": 100}, (100, 0)),
+    "a huge start": ({"startIndex": "9" * 900}, (2**53, 0)),
+    "a huge count": ({"count": "9" * 900}, (1, 2)),
+    "an empty parameter is none": ({"startIndex": "", "count": ""}, (1, 2)),
+    "parameter names are matched without case": ({"STARTINDEX": 2}, (2, 1)),
+}
+
+
+@pytest.mark.parametrize(("query", "expected"), PAGES.values(), ids=PAGES)
+def test_a_page_is_what_the_rfc_makes_of_it(
+    idp: Idp, query: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    idp.person("ada")
+    idp.person("bob")
+    answer = idp.get("/Users", **query)
+    page = answer.json()
+    assert answer.status_code == 200
+    assert (page["startIndex"], page["itemsPerPage"], page["totalResults"]) == (*expected, 2)
