@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "identity_hub.settings")
 
@@ -221,21 +221,26 @@ class _Handler(WSGIRequestHandler):
         self.log_message("%s %s %s", self.command, urlsplit(self.path).path, code)
 
 
-def main() -> int:
-    files.refuse_production()
-    parser = argparse.ArgumentParser(prog="python -m identity_hub.demo.idp", description=__doc__)
-    parser.add_argument("--port", type=int, default=HUB_DEMO_IDP_PORT)
-    arguments = parser.parse_args()
-    django.setup()
-    base = f"http://localhost:{arguments.port}"
-
+def _application(base: str) -> Callable[..., Iterable[bytes]]:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = _respond(WSGIRequest(environ), base)
         start_response(f"{response.status_code} {response.reason_phrase}", [*response.items()])
         return response
 
+    return application
+
+
+def main() -> int:
+    files.refuse_production()
+    parser = argparse.ArgumentParser(prog="python -m identity_hub.demo.idp", description=__doc__)
+    parser.add_argument("--port", type=int, default=HUB_DEMO_IDP_PORT, help="default: %(default)s")
+    arguments = parser.parse_args()
+    django.setup()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with make_server("127.0.0.1", arguments.port, application, _Server, _Handler) as server:
+    with _Server(("127.0.0.1", arguments.port), _Handler) as server:
+        base = f"http://localhost:{server.server_port}"
+        server.set_app(_application(base))
+        sys.stderr.write(f"The demo IdP answers at {base}\n")
         with suppress(KeyboardInterrupt):
             server.serve_forever()
     return 0

@@ -18,7 +18,7 @@ from identity_hub.demo.stack import Stack
 from identity_hub.settings import env
 
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = [
+CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -28,15 +28,20 @@ _ARGUMENTS = [
 ]
 
 
+def chromium() -> str | None:
+    """The path of a Chromium that is installed here."""
+    return next(filter(None, map(shutil.which, _CHROMIUMS)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, _CHROMIUMS)), None)
+    program = chromium()
     if program is None:
         pytest.skip("No Chromium on the path: install Debian's `chromium` to run the journeys.")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
-        yield chromium
-        chromium.close()
+        started = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+        yield started
+        started.close()
 
 
 @pytest.fixture
