@@ -13,13 +13,13 @@ _SHARED: list[Any] = [
 ]
 
 
-# PostgreSQL quotes the offending row or key there: somebody's name, somebody's address.
-_DETAIL = re.compile(r"\n\s*(DETAIL|CONTEXT):.*")
+# PostgreSQL quotes the offending row, or the statement with its values: somebody's name, somebody's address.
+_QUOTES = re.compile(r"\n\s*(?:DETAIL|CONTEXT|LINE \d+):.*(?:\n\s*\^)?")
 
 
 def _without_values(logger: Any, method: str, event: Any) -> Any:
     if "exception" in event:
-        event["exception"] = _DETAIL.sub("", event["exception"])
+        event["exception"] = _QUOTES.sub("", event["exception"])
     return event
 
 

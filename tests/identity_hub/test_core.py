@@ -36,7 +36,7 @@ def test_a_logged_traceback_does_not_quote_the_row_that_it_is_about() -> None:
     formatter = logs.configure(as_json=True, level="INFO")["formatters"]["line"]
     row = "Key (email)=(ada@example.com) already exists."
     try:
-        raise ValueError(f"duplicate key\nDETAIL:  {row}\nand on")
+        raise ValueError(f"duplicate key\nLINE 1: UPDATE ... {row}\n     ^\nDETAIL:  {row}\nand on")
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
     line = structlog.stdlib.ProcessorFormatter(

@@ -1,0 +1,206 @@
+"""Services that go away, seen from outside: a real server of the hub, and a wire that is cut."""
+
+import contextlib
+import http.client
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from identity_hub.local.places import wait_until
+from identity_hub.settings import BASE_DIR
+from provisioning.models import OutboxMessage
+
+# The database itself is there all the time; only the server under test loses sight of it.
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+
+
+class Wire:
+    """Carries bytes between a port of ours and the database, until it is cut."""
+
+    def __init__(self, family: socket.AddressFamily, address: tuple[str, int] | str) -> None:
+        self.family, self.address = family, address
+        self.ends: list[socket.socket] = []
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+
+    def connect(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.ends = [self.listener]
+        threading.Thread(target=self._accept, args=[self.listener], daemon=True).start()
+
+    def cut(self) -> None:
+        for end in self.ends:
+            # shutdown wakes the thread that waits on the socket; close alone would leave it waiting.
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.socket(self.family)
+            far.connect(self.address)
+            self.ends += [near, far]
+            for source, target in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=[source, target], daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                target.sendall(chunk)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def wire(db: None) -> Iterator[Wire]:
+    known = connection.settings_dict
+    host, port = known["HOST"], known["PORT"] or "5432"
+    if host.startswith("/"):
+        made = Wire(socket.AF_UNIX, f"{host}/.s.PGSQL.{port}")
+    else:
+        made = Wire(socket.AF_INET, (host or "127.0.0.1", int(port)))
+    made.connect()
+    yield made
+    made.cut()
+
+
+@pytest.fixture
+def hub(wire: Wire) -> Iterator[int]:
+    """The port of a gunicorn that serves the hub, its database at the end of the wire, its Redis nowhere."""
+    known = connection.settings_dict
+    user = f"{quote(known['USER'])}:{quote(known['PASSWORD'], safe='')}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"],
+        cwd=BASE_DIR,
+        env={
+            **os.environ,
+            "HUB_ENV": "test",
+            "DATABASE_URL": f"postgres://{user}@127.0.0.1:{wire.port}/{known['NAME']}",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "WEB_BIND": f"127.0.0.1:{port}",
+            "WEB_WORKERS": "1",
+            "WEB_THREADS": "2",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert wait_until(lambda: _status(port, "/readyz") == 200, seconds=30), "the hub is not ready"
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+    seconds: float
+
+
+def _ask(
+    port: int, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: Any = None
+) -> Answer:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    started = time.monotonic()
+    try:
+        link.request(method, path, body=json.dumps(body) if body else None, headers=headers or {})
+        said = link.getresponse()
+        content = said.read()
+    finally:
+        link.close()
+    seconds = time.monotonic() - started
+    return Answer(status=said.status, headers=said.headers, body=content, seconds=seconds)
+
+
+def _status(port: int, path: str) -> int:
+    try:
+        return _ask(port, path).status
+    except OSError:
+        return 0
+
+
+_BEARER = {"Authorization": "Bearer hub_of-no-connection"}
+_SESSION = {"Cookie": "hub_session=" + "a" * 32}
+
+# What is asked, how each face answers with its database, and in which form without.
+_FACES = [
+    ("/scim/v2/Users", _BEARER, 401, "application/scim+json"),
+    ("/api/v1/identities", _SESSION | {"Accept": "application/json"}, (401, 403), "application/json"),
+    ("/me/", _SESSION | {"Accept": "text/html"}, 302, "text/html"),
+    ("/admin/", _SESSION | {"Accept": "text/html"}, 302, "text/html"),
+]
+
+
+def test_every_face_says_503_while_the_database_is_away_and_answers_again_afterwards(
+    hub: int, wire: Wire
+) -> None:
+    def statuses() -> dict[str, int]:
+        return {path: _ask(hub, path, headers).status for path, headers, _, _ in _FACES}
+
+    before = statuses()
+    assert all(status < 500 for status in before.values()), before
+    wire.cut()
+    for path, headers, _, form in _FACES:
+        answer = _ask(hub, path, headers)
+        assert (path, answer.status) == (path, 503)
+        assert answer.headers["Retry-After"]
+        assert answer.headers["Content-Type"].startswith(form)
+    assert _status(hub, "/healthz") == 200
+    assert _status(hub, "/readyz") == 503
+    wire.connect()
+    assert statuses() == before, "the first request of every thread after the outage succeeds"
+
+
+def _said(name: str, *arguments: str) -> dict[str, str]:
+    out = io.StringIO()
+    call_command(name, *arguments, "--json", stdout=out)
+    said: dict[str, str] = json.loads(out.getvalue())
+    return said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_a_push_is_answered_quickly_and_its_follow_up_work_is_on_record(hub: int) -> None:
+    _said("create_tenant", "outage", "--name", "Outage", "--domain", "outage.example")
+    connection_id = _said("create_connection", "--tenant", "outage", "--name", "IdP")["id"]
+    token = _said("create_scim_token", "--connection", connection_id)["token"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
+    person = {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": "ada@outage.example",
+        "externalId": "ada",
+    }
+    disable = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": "active", "value": False}],
+    }
+    created = _ask(hub, "/scim/v2/Users", headers, "POST", person)
+    address = f"/scim/v2/Users/{json.loads(created.body)['id']}"
+    disabled = _ask(hub, address, headers, "PATCH", disable)
+    assert (created.status, disabled.status) == (201, 200)
+    assert max(created.seconds, disabled.seconds) < 3
+    assert OutboxMessage.objects.filter(done_at=None).exists()

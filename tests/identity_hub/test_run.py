@@ -1,0 +1,97 @@
+"""`make run` from outside: it starts everything, keeps what it has, and leaves nothing behind."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from identity_hub.local.places import wait_until
+from identity_hub.settings import BASE_DIR
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def var() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="hub-run-", dir="/var/tmp"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Run:
+    """One `make run` without the make."""
+
+    def __init__(self, var: Path, port: int) -> None:
+        self.var, self.port = var, port
+        self.output = var / "output"
+        named = {"DATABASE_URL", "REDIS_URL", "HUB_ENV", "HUB_PUBLIC_URL", "HUB_ADMIN_PASSWORD"}
+        inherited = {name: value for name, value in os.environ.items() if name not in named}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "identity_hub.local.run"],
+                cwd=BASE_DIR,
+                env={**inherited, "HUB_VAR": str(var), "PORT": str(port), "DEMO": "0"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(lambda: "is ready" in self.text() or self.process.poll() is not None, seconds=120)
+        assert "is ready" in self.text(), self.text()
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def ended(self) -> int:
+        code = self.process.wait(60)
+        left = psutil.wait_procs(self.children, timeout=20)[1]
+        assert left == []
+        return code
+
+
+def test_it_starts_keeps_its_data_and_leaves_no_process_behind(var: Path) -> None:
+    port = _free_port()
+    run = Run(var, port)
+    try:
+        shown = re.search(r"admin, password (\S{12,})   \(shown this once\)", run.text())
+        assert shown is not None
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        link.request("GET", "/readyz")
+        assert link.getresponse().status == 200
+        link.close()
+        # Killed without a word, as by a system that ran out of memory: the kernel ends what it started.
+        run.process.kill()
+        run.ended()
+
+        run = Run(var, port)
+        assert "password as printed at the first start" in run.text()
+        worker = next(child for child in run.children if "worker" in child.cmdline())
+        worker.kill()
+        assert run.ended() == 1
+        assert "worker ended with code -9" in run.text()
+
+        run = Run(var, port)
+        run.process.send_signal(signal.SIGINT)
+        assert run.ended() == 0
+        assert not (var / "services.json").exists()
+    finally:
+        run.process.kill()
+        run.process.wait()
