@@ -24,7 +24,7 @@ from saml2.client import Saml2Client
 from saml2.config import SPConfig
 from saml2.metadata import entity_descriptor
 from saml2.response import AuthnResponse
-from saml2.s_utils import success_status_factory
+from saml2.s_utils import SamlException, success_status_factory
 from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer
 from saml2.samlp import LogoutResponse
 from saml2.sigver import RSACrypto, import_rsa_key_from_file, pem_format
@@ -202,9 +202,13 @@ class AuthnRequest:
     fields: dict[str, str]
 
 
-def _location(client: Saml2Client, idp: str, binding: str) -> str:
-    services = client.metadata.single_sign_on_service(idp, binding)
-    return str(services[0]["location"]) if services else ""
+def _service(client: Saml2Client, idp: str, name: str, binding: str) -> dict[str, str]:
+    """The IdP's first endpoint of this kind and binding; empty where it has none."""
+    try:
+        services = client.metadata.service(idp, "idpsso_descriptor", name, binding)
+    except SamlException:
+        return {}
+    return dict(services[0]) if services else {}
 
 
 def start_login(connection: Connection) -> AuthnRequest:
@@ -212,7 +216,7 @@ def start_login(connection: Connection) -> AuthnRequest:
     client, idp = client_of(connection), connection.idp_entity_id
     # 160 random bits: an ID that nobody can guess keeps a foreign browser from answering for ours.
     request_id = f"_{secrets.token_hex(20)}"
-    if url := _location(client, idp, BINDING_HTTP_REDIRECT):
+    if url := _service(client, idp, "single_sign_on_service", BINDING_HTTP_REDIRECT).get("location"):
         _, message = client.create_authn_request(url, message_id=request_id, sign=False)
         sent = client.apply_binding(
             BINDING_HTTP_REDIRECT, str(message), url, sign=True, sigalg=SIG_RSA_SHA256
@@ -220,7 +224,7 @@ def start_login(connection: Connection) -> AuthnRequest:
         return AuthnRequest(
             id=request_id, binding="redirect", url=dict(sent["headers"])["Location"], fields={}
         )
-    if url := _location(client, idp, BINDING_HTTP_POST):
+    if url := _service(client, idp, "single_sign_on_service", BINDING_HTTP_POST).get("location"):
         _, signed = client.create_authn_request(
             url, message_id=request_id, sign=True, sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256
         )
@@ -330,7 +334,7 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
         elif root.find(ds("Signature")) is None:
             return refuse("saml:unsigned")
         else:
-            valid = any(signed_by(root, pem_format(certificate).encode()) for certificate in certificates)
+            valid = any(signed_by(root, pem_format(certificate)) for certificate in certificates)
     except Refused as refused:
         return refused.refusal
     return root if valid else refuse("saml:signature-invalid")
@@ -379,12 +383,10 @@ def _query_signed_by(incoming: Incoming, certificates: list[str]) -> bool:
 def logout_answer(connection: Connection, request_id: str, relay_state: str) -> str | None:
     """The address, with a signed LogoutResponse in it, to send the browser back to; None where the IdP names none."""
     client = client_of(connection)
-    services = client.metadata.single_logout_service(
-        connection.idp_entity_id, BINDING_HTTP_REDIRECT, "idpsso"
-    )
-    if not services:
+    service = _service(client, connection.idp_entity_id, "single_logout_service", BINDING_HTTP_REDIRECT)
+    url = service.get("response_location") or service.get("location")
+    if not url:
         return None
-    url = services[0].get("response_location") or services[0]["location"]
     response = LogoutResponse(
         id=f"_{secrets.token_hex(20)}",
         version="2.0",

@@ -7,12 +7,12 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import xmlsec
 from lxml import etree
 
-from identity_hub.core.clock import now
 from saml_sp.models import LoginAttempt
 from tests.saml_sp.idp import (
     DS,
@@ -302,7 +302,7 @@ for _place in (
 ):
     ATTACKS[f"wrapped: the forged assertion {_place.__name__.strip('_').replace('_', ' ')}"] = (
         "saml:several-assertions",
-        lambda scene, place=_place: wrap(scene, place),
+        partial(wrap, place=_place),
     )
 
 

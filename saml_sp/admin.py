@@ -1,0 +1,142 @@
+"""The page of login attempts: a reference from the error page leads to the exact reason. Nobody writes here."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from unfold.decorators import display
+
+from provisioning.admin.base import TenantAdmin, within_tenant
+from provisioning.admin.export import Exported
+from provisioning.admin.site import Found
+from provisioning.models import Identity
+from provisioning.selectors.people_search import as_uuid
+from provisioning.selectors.timeline import meaning
+
+from .errors import message_for
+from .models import LoginAttempt
+
+_REFERENCE = re.compile(r"[0-9A-Z]{5}-?[0-9A-Z]{5}")
+
+
+def reference_in(text: str) -> str | None:
+    """The reference that somebody typed or read out: without case, with or without its hyphen, O for 0."""
+    letters = text.strip().upper().replace("O", "0").replace("I", "1").replace("L", "1")
+    if not _REFERENCE.fullmatch(letters):
+        return None
+    letters = letters.replace("-", "")
+    return f"{letters[:5]}-{letters[5:]}"
+
+
+def _told(reason: str) -> str:
+    """A `saml:` code means what it says; the decision's own codes have a sentence."""
+    return (
+        meaning(reason)
+        if reason.startswith("login:")
+        else reason.partition(":")[2].replace("-", " ").capitalize()
+    )
+
+
+@admin.register(LoginAttempt)
+class LoginAttemptPage(Exported, TenantAdmin):
+    list_display = ["at", "reference", "state", "why", "connection", "network"]
+    list_display_links = ["at", "reference"]
+    list_filter = ["outcome", "connection"]
+    list_select_related = ("connection",)
+    more_lookups = frozenset({"reason", "identity_id"})
+    search_fields = ["reference"]
+    search_help_text = "Reference from the error page, reason code, request id, or the id of an identity"
+    fieldsets = [
+        (None, {"fields": [("reference", "at"), "state", "why", "reason", "details"]}),
+        ("The person", {"fields": ["person", "read"]}),
+        ("Where", {"fields": ["connection", ("network", "request_id")]}),
+    ]
+    readonly_fields = ["state", "why", "details", "person", "read"]
+    export_columns = {
+        "at": lambda attempt: attempt.at,
+        "reference": lambda attempt: attempt.reference,
+        "outcome": lambda attempt: attempt.outcome,
+        "reason": lambda attempt: attempt.reason,
+        "connection": lambda attempt: attempt.connection,
+        "identity": lambda attempt: attempt.identity_id,
+        "network": lambda attempt: attempt.network,
+        "request_id": lambda attempt: attempt.request_id,
+    }
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[LoginAttempt], search_term: str
+    ) -> tuple[QuerySet[LoginAttempt], bool]:
+        text = search_term.replace("\x00", "").strip()
+        if not text:
+            return queryset, False
+        meant = Q(reason=text) | Q(request_id=text)
+        if reference := reference_in(text):
+            meant |= Q(reference=reference)
+        if (key := as_uuid(text)) is not None:
+            meant |= Q(identity_id=key) | Q(account_id=key)
+        return queryset.filter(meant), False
+
+    @display(description="Outcome", label={"admitted": "success", "refused": "danger"})
+    def state(self, attempt: LoginAttempt) -> tuple[str, str]:
+        return attempt.outcome, attempt.get_outcome_display()
+
+    @display(description="Why")
+    def why(self, attempt: LoginAttempt) -> str:
+        return _told(attempt.reason)
+
+    @display(description="What was expected, and what came")
+    def details(self, attempt: LoginAttempt) -> str:
+        rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", sorted(attempt.detail.items()))
+        return format_html('<dl class="hub-facts">{}</dl>', rows) if rows else "—"
+
+    @display(description="Identity")
+    def person(self, attempt: LoginAttempt) -> str:
+        if attempt.identity_id is None:
+            return "Nobody was recognised"
+        identity = Identity.objects.filter(tenant_id=attempt.tenant_id, pk=attempt.identity_id).first()
+        if identity is None:
+            return str(attempt.identity_id)
+        address = reverse("admin:provisioning_identity_change", args=[identity.pk])
+        return format_html('<a class="hub-link" href="{}">{}</a>', address, identity)
+
+    @display(description="What the person read")
+    def read(self, attempt: LoginAttempt) -> str:
+        if attempt.outcome == LoginAttempt.Outcome.ADMITTED:
+            return "—"
+        message = message_for(attempt.reason)
+        return f"{message.title}. {message.sentence}"
+
+    def find(self, request: HttpRequest, key: str) -> list[Found]:
+        """For the search over all pages: only a whole reference names an attempt."""
+        reference = reference_in(key)
+        if reference is None:
+            return []
+        return [
+            Found(
+                title=f"Login {attempt.reference}",
+                kind=f"{attempt.at:%Y-%m-%d %H:%M} · {_told(attempt.reason)}",
+                link=self.address_of(attempt),
+                icon="login",
+                state=attempt.get_outcome_display(),
+                good=attempt.outcome == LoginAttempt.Outcome.ADMITTED,
+                answer=_told(attempt.reason),
+            )
+            for attempt in self.get_queryset(request).filter(reference=reference)
+        ]
+
+    def numbers(self, request: HttpRequest, since: datetime) -> list[tuple[str, int, str]]:
+        """For the start page: what was turned away before anybody was recognised."""
+        rows = LoginAttempt.objects.filter(at__gte=since, outcome=LoginAttempt.Outcome.REFUSED).exclude(
+            reason__startswith="login:"
+        )
+        number = within_tenant(rows, request, "tenant").count()
+        link = reverse("admin:saml_sp_loginattempt_changelist") + "?outcome__exact=refused"
+        return [("messages not believed", number, link)]
+
+    def get_list_select_related(self, request: HttpRequest) -> Sequence[str]:
+        return ("connection", "tenant")

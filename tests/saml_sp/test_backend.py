@@ -1,0 +1,53 @@
+"""The parts of pysaml2 that the hub replaces are the ones in use, and the libraries fit together."""
+
+import pytest
+import saml2.sigver
+import xmlsec
+from lxml import etree
+
+from provisioning.models import Connection
+from saml_sp import backend, client, startup
+
+from .idp import assertion_xml, encrypt
+from .parties import Browser
+
+
+def test_the_injected_backend_is_the_one_in_use(connection: Connection) -> None:
+    sec = client.client_of(connection).sec
+    assert type(sec.crypto) is backend.XmlSecBackend
+    assert type(sec.sec_backend) is saml2.sigver.RSACrypto
+
+
+def test_the_quick_schema_check_is_the_one_in_use() -> None:
+    assert saml2.sigver.validate_doc_with_schema is backend.validate_quickly
+
+
+def test_both_libraries_carry_one_libxml2() -> None:
+    assert xmlsec.get_libxml_version() == etree.LIBXML_VERSION
+    assert startup.one_libxml2() == []
+
+
+def test_a_login_asks_the_injected_backend(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    original = backend.signed_by
+
+    def spy(element: etree._Element, certificate: bytes) -> bool:
+        asked.append(certificate)
+        return original(element, certificate)
+
+    monkeypatch.setattr(backend, "signed_by", spy)
+    assert browser.sign_in().status_code == 302
+    assert len(asked) == 1
+
+
+def test_what_lxml_refuses_the_slow_schema_check_judges(browser: Browser) -> None:
+    # pysaml2 re-serialises an empty value with xsi:type="xs:string" and drops the declaration of xs.
+    attributes = {"email": ["ada@corp.example"], "department": [""]}
+    assert browser.sign_in(attributes=attributes).status_code == 302
+
+
+def test_decrypted_content_may_rely_on_outer_prefixes(browser: Browser, sp_certificate: bytes) -> None:
+    plain = assertion_xml(browser.facts())
+    holder = etree.fromstring(encrypt(plain, sp_certificate))
+    fragment = b"<saml:NameID>x</saml:NameID>"
+    assert backend._parse_in(holder, fragment).text == "x"

@@ -1,0 +1,152 @@
+"""Sign in, my account, sign out, as a person sees them."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Connection,
+    DirectoryGroup,
+    Identity,
+    Membership,
+    Session,
+    Tenant,
+)
+
+from .idp import TestIdp, key_pair
+from .parties import Browser, make_connection, make_tenant
+
+
+def test_the_start_page_leads_to_sign_in_or_to_the_account(browser: Browser) -> None:
+    assert browser.client.get("/")["Location"] == "/login/"
+    browser.sign_in()
+    assert browser.client.get("/")["Location"] == "/me/"
+    assert browser.client.get("/login/")["Location"] == "/me/"
+
+
+def test_an_email_leads_to_its_connection(client: Client, connection: Connection) -> None:
+    answer = client.post("/login/", {"email": " Ada@CORP.example ", "next": "/me/?x=1"})
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/saml/{connection.pk}/login?next=%2Fme%2F%3Fx%3D1"
+
+
+def test_nobody_learns_who_has_an_account(browser: Browser) -> None:
+    browser.sign_in()
+    client = Client()
+    known = client.post("/login/", {"email": "ada@corp.example"})
+    unknown = client.post("/login/", {"email": "nobody@corp.example"})
+    assert known["Location"] == unknown["Location"]
+
+
+def test_several_connections_of_a_domain_are_offered(
+    client: Client, connection: Connection, idp: TestIdp
+) -> None:
+    make_connection(connection.tenant, idp, name="Contractors")
+    page = client.post("/login/", {"email": "ada@corp.example"})
+    assert page.status_code == 200
+    assert b"Contractors" in page.content
+    assert b"Test IdP" in page.content
+
+
+@pytest.mark.parametrize("email", ["", "ada", "ada@", "@corp.example", "a@b@corp.example"])
+def test_half_an_address_is_asked_for_again(client: Client, connection: Connection, email: str) -> None:
+    page = client.post("/login/", {"email": email})
+    assert page.status_code == 400
+    assert b'role="alert"' in page.content
+
+
+@pytest.mark.parametrize("domain", ["elsewhere.example", "sub.corp.example", "evilcorp.example"])
+def test_a_domain_matches_exactly_or_not_at_all(client: Client, connection: Connection, domain: str) -> None:
+    assert client.post("/login/", {"email": f"<b>@{domain}"}).status_code == 404
+
+
+def test_my_account_in_json(browser: Browser) -> None:
+    assert browser.me().status_code == 401
+    browser.sign_in()
+    account = Account.objects.get()
+    group = DirectoryGroup.objects.create(
+        tenant=account.tenant,
+        connection=account.connection,
+        display_name="Engineering",
+        display_name_key="engineering",
+    )
+    Membership.objects.create(tenant=account.tenant, group=group, account=account)
+    assert browser.me().json() == {
+        "id": str(account.identity_id),
+        "userName": "p-4711",
+        "tenant": "corp",
+        "connection": {"id": str(browser.connection.pk), "name": "Test IdP"},
+        "groups": ["Engineering"],
+    }
+
+
+def test_my_account_as_a_page(browser: Browser) -> None:
+    assert browser.client.get("/me/")["Location"] == "/login/?next=%2Fme%2F"
+    browser.sign_in()
+    page = browser.client.get("/me/", headers={"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140"})
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert "Ada Lovelace" in text
+    assert "Test IdP" in text
+    assert "This device" in text
+    assert Session.objects.get().session_key not in text
+
+
+def test_one_of_my_sessions_ends(browser: Browser) -> None:
+    browser.sign_in()
+    phone = Browser(connection=browser.connection, idp=browser.idp)
+    phone.sign_in()
+    sessions = browser.client.get("/me/").context["sessions"]
+    other = next(s for s in sessions if not s["current"])
+    csrf = browser.client.cookies["hub_csrf"].value
+    answer = browser.client.post(f"/me/sessions/{other['handle']}/end", {"csrfmiddlewaretoken": csrf})
+    assert answer.status_code == 302
+    assert phone.me().status_code == 401
+    assert browser.me().status_code == 200
+    assert AuditRecord.objects.filter(reason="identity:session-ended").exists()
+
+
+def test_somebody_elses_session_is_not_mine_to_end(browser: Browser) -> None:
+    browser.sign_in()
+    evil = TestIdp(entity_id="https://evil.example/metadata", keys=key_pair("evil"))
+    other = Browser(connection=make_connection(make_tenant("evil", "evil.example"), evil), idp=evil)
+    other.sign_in(attributes={"email": ["eve@evil.example"]})
+    handle = browser.client.get("/me/").context["sessions"][0]["handle"]
+    other.client.get("/me/")
+    csrf = other.client.cookies["hub_csrf"].value
+    answer = other.client.post(f"/me/sessions/{handle}/end", {"csrfmiddlewaretoken": csrf})
+    assert answer.status_code == 404
+    assert browser.me().status_code == 200
+
+
+def test_sign_out_needs_a_post_with_a_token(browser: Browser) -> None:
+    browser.sign_in()
+    assert browser.client.get("/logout/").status_code == 200
+    assert browser.client.post("/logout/").status_code == 403
+    assert browser.me().status_code == 200
+    csrf = browser.client.cookies["hub_csrf"].value
+    assert browser.client.post("/logout/", {"csrfmiddlewaretoken": csrf}).status_code == 200
+    assert browser.me().status_code == 401
+    assert not Session.objects.exists()
+
+
+def test_a_local_administrator_sees_the_account_page_too(client: Client, tenant: Tenant) -> None:
+    root = Identity.objects.create(local=True, login_name="root", is_superuser=True, display_name="Root")
+    client.force_login(root)
+    assert client.get("/me/").status_code == 200
+    body: dict[str, Any] = client.get("/me/", headers={"Accept": "application/json"}).json()
+    assert (body["userName"], body["tenant"], body["connection"]) == ("root", None, None)
+
+
+def test_pages_carry_no_script_and_no_inline_style(browser: Browser) -> None:
+    pages = [browser.client.get("/login/"), browser.client.get(browser.acs)]
+    browser.sign_in()
+    pages.append(browser.client.get("/me/"))
+    for page in pages:
+        text = page.content.decode().lower()
+        assert "<script" not in text
+        assert " style=" not in text
+        assert '<html lang="en">' in text
