@@ -1,0 +1,112 @@
+"""How many statements a request costs: as many with 300 people as with 3."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import Intent
+from provisioning.selectors.tokens import Caller
+from provisioning.services import submit_many
+from scim.mapping import observation
+from tests.scim.conftest import Idp
+
+pytestmark = pytest.mark.django_db
+
+
+def populate(idp: Idp, people: int) -> list[str]:
+    caller = Caller(
+        token_id=idp.connection.pk,
+        tenant_id=idp.tenant_id,
+        connection_id=idp.connection.pk,
+        unknown_member="refuse",
+    )
+    outcomes = submit_many(
+        [
+            observation(
+                caller,
+                Intent.CREATE,
+                at=now(),
+                request_id="",
+                document={
+                    "userName": f"p{number}",
+                    "externalId": f"k{number}",
+                    "emails": [{"value": f"p{number}@x.example", "type": "work"}],
+                },
+            )
+            for number in range(people)
+        ]
+    )
+    return [str(outcome.account_id) for outcome in outcomes]
+
+
+REQUESTS: dict[str, tuple[Callable[[Idp, list[str], str], Any], int | None]] = {
+    # token, document
+    "GET a user": (lambda idp, people, group: idp.get(f"/Users/{people[0]}"), 2),
+    # token, count, page
+    "list users": (lambda idp, people, group: idp.get("/Users", count=2), 3),
+    "list many users": (lambda idp, people, group: idp.get("/Users", count=500), 3),
+    "look up a userName": (lambda idp, people, group: idp.get("/Users", filter='userName eq "p1"'), 3),
+    "look up an e-mail": (
+        lambda idp, people, group: idp.get("/Users", filter='emails[type eq "work"].value eq "p1@x.example"'),
+        3,
+    ),
+    # token, count
+    "look up nobody": (lambda idp, people, group: idp.get("/Users", filter='userName eq "nobody"'), 2),
+    # token, group, members
+    "GET a group": (lambda idp, people, group: idp.get(f"/Groups/{group}"), 3),
+    "GET a group without its members": (
+        lambda idp, people, group: idp.get(f"/Groups/{group}", excludedAttributes="members"),
+        2,
+    ),
+    # token, count, page, members
+    "list groups": (lambda idp, people, group: idp.get("/Groups"), 4),
+    "create": (lambda idp, people, group: idp.post("/Users", {"userName": "new"}), None),
+    "PATCH active": (
+        lambda idp, people, group: idp.patch(
+            f"/Users/{people[1]}", {"op": "replace", "path": "active", "value": False}
+        ),
+        None,
+    ),
+    "PUT": (
+        lambda idp, people, group: idp.put(f"/Users/{people[1]}", {"userName": "p1", "title": "x"}),
+        None,
+    ),
+    "PATCH one member in": (
+        lambda idp, people, group: idp.patch(
+            f"/Groups/{group}",
+            {"op": "add", "path": "members", "value": [{"value": people[-1]}]},
+            query={"excludedAttributes": "members"},
+        ),
+        None,
+    ),
+    "PATCH one member out": (
+        lambda idp, people, group: idp.patch(
+            f"/Groups/{group}",
+            {"op": "remove", "path": f'members[value eq "{people[0]}"]'},
+            query={"excludedAttributes": "members"},
+        ),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_", "statements"), REQUESTS.values(), ids=REQUESTS)
+def test_the_cost_does_not_grow(
+    idp: Idp, other: Idp, request_: Callable[[Idp, list[str], str], Any], statements: int | None
+) -> None:
+    counted = []
+    for each, size in ((idp, 3), (other, 300)):
+        people = populate(each, size)
+        group = each.group("Staff", people[:-1])["id"]
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            answer = request_(each, people, group)
+        assert answer.status_code in (200, 201)
+        counted.append(len(queries))
+    assert counted[0] == counted[1]
+    assert statements in (None, counted[0]), [query["sql"] for query in queries]

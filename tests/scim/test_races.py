@@ -1,0 +1,82 @@
+"""Requests that arrive together: one person stays one person, and no change is lost."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.http import HttpResponse
+
+from provisioning.models import Account, Identity
+from tests.scim.conftest import Idp, an_idp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def idp(transactional_db: None) -> Idp:
+    return an_idp("acme")
+
+
+def at_once(count: int, send: Callable[[int], HttpResponse]) -> list[HttpResponse]:
+    """Sends `count` requests from as many threads, none before all are ready."""
+    ready = Barrier(count)
+
+    def one(number: int) -> HttpResponse:
+        try:
+            ready.wait(timeout=30)
+            return send(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(one, range(count)))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["ada"] * 20, ["ada", "ADA"] * 10, [f"ada{number}" for number in range(20)]],
+    ids=["the same", "in other letters", "one key under twenty names"],
+)
+def test_twenty_posts_of_one_person_make_one(idp: Idp, names: list[str]) -> None:
+    answers = at_once(20, lambda n: idp.post("/Users", {"userName": names[n], "externalId": "7"}))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
+    assert Account.objects.count() == Identity.objects.count() == 1
+
+
+def test_patches_of_one_user_do_not_lose_each_other(idp: Idp) -> None:
+    path = f"/Users/{idp.person('ada')['id']}"
+    names = ["title", "nickName", "locale", "userType"]
+
+    def patch(number: int) -> HttpResponse:
+        return idp.patch(path, {"op": "replace", "path": names[number], "value": "x"})
+
+    assert {answer.status_code for answer in at_once(4, patch)} == {200}
+    shown = idp.get(path).json()
+    assert [shown.get(name) for name in names] == ["x"] * 4
+    assert shown["meta"]["version"] == 'W/"5"'
+
+
+def test_members_added_together_are_all_there(idp: Idp) -> None:
+    people = [idp.person(f"p{number}")["id"] for number in range(12)]
+    path = f"/Groups/{idp.group('Staff')['id']}"
+
+    def add(number: int) -> HttpResponse:
+        value: list[dict[str, Any]] = [{"value": people[number]}]
+        return idp.patch(path, {"op": "add", "path": "members", "value": value})
+
+    assert {answer.status_code for answer in at_once(12, add)} == {200}
+    assert {member["value"] for member in idp.get(path).json()["members"]} == set(people)
+
+
+def test_of_two_writers_with_one_version_one_wins(idp: Idp) -> None:
+    path = f"/Users/{idp.person('ada')['id']}"
+    headers = {"If-Match": 'W/"1"'}
+
+    def put(number: int) -> HttpResponse:
+        return idp.put(path, {"userName": "ada", "title": str(number)}, headers=headers)
+
+    assert Counter(answer.status_code for answer in at_once(4, put)) == {200: 1, 412: 3}
