@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from scim2_models.exceptions import InvalidFilterException
 from scim2_models.path import (
     AttrPath,
@@ -24,6 +24,7 @@ from scim2_models.path import (
     ValuePath,
 )
 
+from provisioning.models import Membership
 from scim.documents import storable
 from scim.identifiers import identifier
 from scim.schemas import GROUP, USER, Attribute, ResourceKind
@@ -60,6 +61,16 @@ def _email(value: str) -> Q:
     return Q(email_keys__contains=[value.lower()])
 
 
+def _member(value: str) -> Q:
+    """Entra asks `id eq "..." and members eq "..."`; a subquery, so that no group is counted twice."""
+    found = identifier(value)
+    if found is None:
+        return _NOBODY
+    return Q(
+        Exists(Membership.objects.filter(tenant=OuterRef("tenant"), group=OuterRef("pk"), account=found))
+    )
+
+
 _COLUMNS: Mapping[str, Mapping[str, Column]] = {
     USER.name: {
         "id": _id,
@@ -74,6 +85,8 @@ _COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "id": _id,
         "externalId": _exact("external_id"),
         "displayName": _lower("display_name_key"),
+        "members": _member,
+        "members.value": _member,
     },
 }
 """What each attribute that can be filtered compares with, by the case rule of its schema."""

@@ -138,10 +138,10 @@ class GroupView(_Groups):
     def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
         change = change_of(operations_of(body_of(request)))
         group_id = self._known(uuid)
-        self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
+        outcome = self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
         members = self._shows_members()
         if members and self._is_large(group_id):
-            return responses.no_content()
+            return responses.no_content(outcome.version)
         return self._shown(self._group(uuid, members=members))
 
     def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:

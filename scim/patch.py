@@ -217,7 +217,7 @@ def _apply_to_complex(holder: JSON, attribute: Attribute, op: str, target: Targe
     if target.sub is not None:
         _require_sub_writable(target)
         put(held, target.sub, None if op == "remove" else accepted(target.sub, value, target.label))
-    elif op == "remove" or value is None:
+    elif op == "remove" or value in (None, "", []):
         held = {}
     else:
         # RFC 7644 3.5.2.3: of a complex attribute, the sub-attributes that the value names are replaced.

@@ -27,7 +27,8 @@ def body_of(request: HttpRequest) -> Any:
     if request.content_type not in _MEDIA_TYPES:
         raise UnsupportedMediaTypeException
     try:
-        return orjson.loads(request.body)
+        # RFC 8259 8.1: a parser "MAY ignore the presence of a byte order mark"; .NET clients send one.
+        return orjson.loads(request.body.removeprefix(b"\xef\xbb\xbf"))
     except RequestDataTooBig as error:
         raise PayloadTooLargeException(detail=f"The body is larger than {MAX_BODY} bytes.") from error
     except UnreadablePostError as error:

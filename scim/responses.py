@@ -34,13 +34,19 @@ def answer(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
     response = HttpResponse(orjson.dumps(body), status=status, content_type=SCIM_CONTENT_TYPE)
+    # People's data: kept by no shared cache, and asked for again (with its ETag) by any other.
+    response["Cache-Control"] = "private, no-cache"
     for name, value in (headers or {}).items():
         response[name] = value
     return response
 
 
-def no_content(headers: Mapping[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(status=204, headers=dict(headers or {}))
+def no_content(version: int | None = None) -> HttpResponse:
+    response = HttpResponse(status=204)
+    del response["Content-Type"]
+    if version is not None:
+        response["ETag"] = etag(version)
+    return response
 
 
 def not_modified(version: int) -> HttpResponse:
@@ -51,10 +57,8 @@ def not_modified(version: int) -> HttpResponse:
 def resource(document: JSON, shown: JSON, status: int = 200) -> HttpResponse:
     """One resource: `shown` is what the projection left of `document`."""
     meta = document["meta"]
-    headers = {"ETag": meta["version"]}
-    # RFC 7644 3.3: the "Location" header repeats "meta.location".
-    headers["Location" if status == 201 else "Content-Location"] = meta["location"]
-    return answer(shown, status, headers)
+    # RFC 7644 shows both headers with every resource (3.3, 3.4.1, 3.5.1), and 3.11 asks for the Location of /Me.
+    return answer(shown, status, {"ETag": meta["version"], "Location": meta["location"]})
 
 
 def listed(resources: Sequence[JSON], total: int, start: int = 1) -> HttpResponse:

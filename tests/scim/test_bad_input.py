@@ -73,6 +73,11 @@ def test_json_is_taken_by_either_name(idp: Idp, content_type: str, status: int) 
         assert error_of(answer) == (415, None)
 
 
+def test_a_byte_order_mark_is_passed_over(idp: Idp) -> None:
+    answer = idp.send("POST", "/Users", raw=b'\xef\xbb\xbf{"userName": "ada"}')
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize("uuid", ["0", "x", "7" * 400, "%00", "..%2f", "null", "urn:uuid:7", "é", "0" * 32])
 @pytest.mark.parametrize("kind", ["Users", "Groups"])
 def test_an_id_that_can_be_none_is_not_found(idp: Idp, kind: str, uuid: str) -> None:

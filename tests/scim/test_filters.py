@@ -143,6 +143,22 @@ def test_groups_are_found_by_name_and_key(idp: Idp) -> None:
     assert idp.find("/Groups", 'externalId eq "G-1"') == []
 
 
+def test_a_group_is_found_by_its_members(idp: Idp, other: Idp) -> None:
+    ada, bob = (idp.person(name)["id"] for name in ("ada", "bob"))
+    both = idp.group("Both", [ada, bob])["id"]
+    one = idp.group("One", [ada])["id"]
+    found = {
+        f'id eq "{one}" and members eq "{ada}"': [one],
+        f'id eq "{one}" and members.value eq "{bob}"': [],
+        f'members eq "{ada}" and members eq "{bob}"': [both],
+        f'members eq "{ada}" or members eq "{bob}"': [both, one],
+        'members eq "7"': [],
+    }
+    for condition, groups in found.items():
+        assert [group["id"] for group in idp.find("/Groups", condition)] == groups
+        assert other.find("/Groups", condition) == []
+
+
 def test_the_quick_way_says_what_the_grammar_says() -> None:
     for condition in ('userName eq "a.b@x"', 'EXTERNALID  EQ  "ü #+%"', 'userName eq ""'):
         assert parsed(condition) == parsed(f"({condition})")

@@ -40,7 +40,7 @@ def test_a_person_reads_her_own_resource(idp: Idp, other: Idp) -> None:
     answer = browser.get("/scim/v2/Me")
     assert answer.status_code == 200
     # RFC 7644 3.11: the response "Location" is "the permanent location of the aliased resource"
-    assert answer["Content-Location"] == ada["meta"]["location"]
+    assert answer["Location"] == ada["meta"]["location"]
     assert answer.json() == ada
     assert browser.get("/scim/v2/Me?attributes=title").json() == {
         "schemas": ada["schemas"],

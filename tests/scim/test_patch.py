@@ -98,6 +98,10 @@ CHANGES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         [{"op": "Add", "path": f"{ENTERPRISE_URN}:manager", "value": "9"}],
         ada(**{ENTERPRISE_URN: ADA[ENTERPRISE_URN] | {"manager": {"value": "9"}}}),
     ),
+    "a complex value is emptied with nothing": (
+        [{"op": "replace", "path": "name", "value": ""}],
+        ada(name=None),
+    ),
     "removing the last attribute removes the extension": (
         [
             {"op": "remove", "path": f"{ENTERPRISE_URN}:department"},
