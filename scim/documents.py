@@ -84,7 +84,7 @@ def extended(urn: str, attributes: Mapping[str, Attribute], value: object, docum
 
 
 def require(kind: ResourceKind, document: JSON) -> None:
-    """RFC 7643 7: "required ... specifies whether or not the attribute is required"."""
+    """RFC 7643 7: an attribute that is "required" is in every resource. InvalidValue where it is not."""
     for attribute in kind.attributes.values():
         if attribute.required and attribute.writable and attribute.name not in document:
             raise InvalidValueException(detail=f"{attribute.name}: this attribute is required.")
@@ -228,7 +228,7 @@ _CHECKS: Mapping[str, Callable[[Attribute, object, str], Any]] = {
 def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] = ()) -> list[Any]:
     """The elements with each (type, value) once and one primary at most.
 
-    RFC 7643 2.4: the "primary" value true "MUST appear no more than once". The newest wins: the last of
+    RFC 7643 2.4: "The primary attribute value "true" MUST appear no more than once." The newest wins: the last of
     `newest` (elements just written, by object identity), else the last in the list.
     """
     if attribute.type != "complex":

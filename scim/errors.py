@@ -56,7 +56,7 @@ def refusal(reason: str) -> SCIMException:
 
 
 def body_of(status: int, detail: str, scim_type: str = "") -> JSON:
-    """A SCIM Error. RFC 7644 3.12: the "status" is "the HTTP status code ... expressed as a JSON string"."""
+    """A SCIM Error. RFC 7644 3.12: the "status" is "The HTTP status code ... expressed as a JSON string"."""
     body: JSON = {"schemas": [ERROR_URN], "status": str(status), "detail": detail}
     if scim_type:
         body["scimType"] = scim_type

@@ -60,7 +60,7 @@ class NotFoundView(Endpoint):
 
 
 class NotImplementedView(Endpoint):
-    """RFC 7644 3.2: what a server does not offer, it says with 501, to those who may ask."""
+    """RFC 7644 3.12, 501: "Service provider does not support the request operation"; said to those who may ask."""
 
     def _refuse(self, request: HttpRequest) -> HttpResponse:
         raise NotImplementedException(detail="This server does not offer that; see /ServiceProviderConfig.")

@@ -120,7 +120,7 @@ def test_an_unknown_address_is_not_found(idp: Idp, method: str, path: str) -> No
 def test_a_method_that_is_not_answered_says_which_are(
     idp: Idp, method: str, path: str, allowed: set[str]
 ) -> None:
-    """RFC 9110 15.5.6: the server "MUST generate an Allow header field in a 405 response"."""
+    """RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response"."""
     answer = idp.send(method, path, {})
     assert error_of(answer) == (405, None)
     assert set(answer["Allow"].split(", ")) - {"HEAD"} == allowed
@@ -128,7 +128,7 @@ def test_a_method_that_is_not_answered_says_which_are(
 
 @pytest.mark.parametrize("path", ["/Bulk", "/.search", "/Users/.search", "/Groups/.search"])
 def test_what_is_not_built_says_so(idp: Idp, path: str) -> None:
-    """RFC 7644 3.2: 501 where "the service provider does not support" it."""
+    """RFC 7644 3.12, 501: "Service provider does not support the request operation"."""
     assert error_of(idp.send("POST", path, {})) == (501, None)
 
 
@@ -164,7 +164,7 @@ def test_a_large_group_patch_of_broken_members_is_one_refusal(idp: Idp) -> None:
     ],
 )
 def test_without_a_valid_token_nothing_is_shown(idp: Idp, authorization: str | None) -> None:
-    """RFC 7644 2: "WWW-Authenticate" says which scheme; the answer never says what was wrong with a token."""
+    """RFC 6750 3: a 401 names the scheme. It never says what was wrong with a token."""
     headers = {} if authorization is None else {"Authorization": authorization}
     for method, path in (("GET", "/Users"), ("POST", "/Groups"), ("GET", "/Schemas"), ("POST", "/Bulk")):
         answer = Client().generic(method, f"/scim/v2{path}", headers=headers)

@@ -30,7 +30,8 @@ NORMALISED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         ADA,
     ),
     "the core URN may qualify attributes": ({USER_URN: {"userName": "ada"}}, ADA),
-    # RFC 7643 2.5: unassigned, "null", and an empty array "are equivalent in state"
+    # RFC 7643 2.5: "Unassigned attributes, the null value, or an empty array ... SHALL be considered to be
+    # equivalent in "state"."
     "null, empty text and empty lists are nothing": (
         ADA | {"title": None, "nickName": "", "roles": [], "name": {"givenName": None}, "emails": [{}]},
         ADA,
@@ -75,7 +76,7 @@ NORMALISED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         ADA | {"emails": [{"value": "a@x.org", "type": "work"}, {"value": "a@x.org", "type": "home"}]},
         ADA | {"emails": [{"value": "a@x.org", "type": "work"}, {"value": "a@x.org", "type": "home"}]},
     ),
-    # RFC 7643 2.4: the primary value "true" "MUST appear no more than once"
+    # RFC 7643 2.4: "The primary attribute value "true" MUST appear no more than once."
     "of two primaries the newest wins": (
         ADA | {"emails": [{"value": "a@x.org", "primary": True}, {"value": "b@x.org", "primary": "true"}]},
         ADA | {"emails": [{"value": "a@x.org", "primary": False}, {"value": "b@x.org", "primary": True}]},
@@ -143,6 +144,6 @@ def test_a_group_needs_a_display_name() -> None:
 
 
 def test_schemas_name_the_extensions_that_are_carried() -> None:
-    # RFC 7643 3: "schemas" lists "only ... the schemas of the attributes present in the ... structure"
+    # RFC 7643 3: "schemas" names those "that define the attributes present in the current JSON structure"
     assert schemas_of(USER, ADA) == [USER_URN]
     assert schemas_of(USER, ADA | {ENTERPRISE_URN: {"division": "A"}}) == [USER_URN, ENTERPRISE_URN]

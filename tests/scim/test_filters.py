@@ -56,7 +56,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("condition", REFUSED)
 def test_a_filter_that_cannot_be_is_refused_on_an_empty_table(idp: Idp, condition: str) -> None:
-    """RFC 7644 3.4.2.2: "Providers MAY support additional filter operations"; 3.12: invalidFilter for the rest."""
+    """RFC 7644 3.12, invalidFilter: "the specified attribute and filter comparison combination is not supported"."""
     assert error_of(idp.get("/Users", filter=condition)) == (400, "invalidFilter")
 
 
@@ -126,7 +126,7 @@ MISSED = [
 
 @pytest.mark.parametrize("condition", MISSED)
 def test_a_filter_without_a_hit_is_an_empty_list(idp: Idp, condition: str) -> None:
-    """RFC 7644 3.4.2: "If the query does not return any results, ... "totalResults" set to a value of 0"."""
+    """RFC 7644 3.4.2: "SHALL return success (HTTP status code 200) with "totalResults" set to a value of 0"."""
     idp.person(
         "ada", externalId="Ext-7", displayName="Ada", emails=[{"value": "ada@work.example", "type": "work"}]
     )

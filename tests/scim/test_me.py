@@ -39,7 +39,7 @@ def test_a_person_reads_her_own_resource(idp: Idp, other: Idp) -> None:
     browser = signed_in(idp, ada["id"])
     answer = browser.get("/scim/v2/Me")
     assert answer.status_code == 200
-    # RFC 7644 3.11: the response "Location" is "the permanent location of the aliased resource"
+    # RFC 7644 3.11: "the HTTP "Location" header MUST be the permanent location of the aliased resource"
     assert answer["Location"] == ada["meta"]["location"]
     assert answer.json() == ada
     assert browser.get("/scim/v2/Me?attributes=title").json() == {

@@ -133,7 +133,8 @@ CHANGES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         [{"op": "add", "path": "emails", "value": [{"value": "ADA@home.example", "type": "home"}]}],
         ada(emails=[WORK, {"value": "ADA@home.example", "type": "home"}]),
     ),
-    # RFC 7643 2.4 with 3.5.2: "the value of "primary" ... set to "true" ... for previous values SHALL be "false""
+    # RFC 7644 3.5.2: "a PATCH operation that sets a value's "primary" sub-attribute to "true" SHALL cause the
+    # server to automatically set "primary" to "false" for any other values in the array."
     "a new primary takes it from the old one": (
         [{"op": "add", "path": "emails", "value": {"value": "c@x.example", "primary": True}}],
         ada(emails=[WORK | {"primary": False}, HOME, {"value": "c@x.example", "primary": True}]),
@@ -227,7 +228,8 @@ def test_operations_change_what_they_name(operations: list[dict[str, Any]], expe
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    # RFC 7644 3.5.2.2: "If "path" is unspecified, the operation fails with ... "noTarget"."
+    # RFC 7644 3.5.2.2: "If "path" is unspecified, the operation fails with HTTP status code 400 and a "scimType"
+    # error code of "noTarget"."
     "remove without a path": ({"op": "remove"}, "noTarget"),
     "an op that is none": ({"op": "frobnicate", "path": "title", "value": "x"}, "invalidSyntax"),
     "no op": ({"path": "title", "value": "x"}, "invalidSyntax"),
@@ -252,7 +254,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         {"op": "replace", "path": 'ims[type eq "aim" or type eq "icq"].value', "value": "x"},
         "noTarget",
     ),
-    # RFC 7644 3.5.2: "... "mutability" ... attempt to modify an attribute ... "readOnly"
+    # RFC 7644 3.12, mutability: "The attempted modification is not compatible with the target attribute's
+    # mutability"
     "id": ({"op": "replace", "path": "id", "value": "x"}, "mutability"),
     "meta": ({"op": "replace", "path": "meta.created", "value": "x"}, "mutability"),
     "groups": ({"op": "add", "path": "groups", "value": [{"value": "x"}]}, "mutability"),
@@ -268,7 +271,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_cannot_be_applied_is_refused(operation: dict[str, Any], scim_type: str) -> None:
     before = copy.deepcopy(ADA)
     with pytest.raises(SCIMException) as refused:
-        # RFC 7644 3.5.2: "... the entire set of PATCH operations MUST be treated as an atomic set"
+        # RFC 7644 3.5.2: "A PATCH request, regardless of the number of operations, SHALL be treated as atomic."
         applied({"op": "replace", "path": "displayName", "value": "Half applied"}, operation)
     assert (refused.value.status, refused.value.scim_type) == (400, scim_type)
     assert before == ADA

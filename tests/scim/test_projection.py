@@ -17,7 +17,7 @@ ADA: dict[str, Any] = {
     ENTERPRISE_URN: {"department": "Mathematics", "division": "A"},
     "meta": {"version": 'W/"1"', "resourceType": "User"},
 }
-# RFC 7644 3.9: "minimum set of resource attributes ... returned "always"
+# RFC 7644 3.9: "each resource returned MUST contain the minimum set of resource attributes"
 MINIMUM = {"schemas": ADA["schemas"], "id": "1"}
 
 ASKED = {
@@ -47,7 +47,7 @@ EXCLUDED = {
     "name.givenName,name.familyName": {"name": None},
     f"{ENTERPRISE_URN}:division": {ENTERPRISE_URN: {"department": "Mathematics"}},
     ENTERPRISE_URN: {ENTERPRISE_URN: None},
-    # RFC 7644 3.9: excludedAttributes "SHALL have no effect on attributes whose "returned" setting is "always""
+    # RFC 7644 3.9: excludedAttributes "SHALL have no effect on attributes whose schema "returned" setting is "always""
     "id,schemas": {},
     "colour": {},
 }

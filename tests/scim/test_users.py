@@ -27,7 +27,7 @@ def test_a_created_user_reads_back_as_it_was_sent(idp: Idp, settings: Any) -> No
     location = f"{settings.HUB_PUBLIC_URL}/scim/v2/Users/{body['id']}"
     assert answer.status_code == 201
     assert answer["Content-Type"] == "application/scim+json"
-    # RFC 7644 3.3: "the URI of the created resource ... "Location" header and ... "meta.location""
+    # RFC 7644 3.3: the URI of the created resource is in the "Location" header and in "meta.location"
     assert answer["Location"] == body["meta"]["location"] == location
     # RFC 7644 3.14: the "ETag" header and "meta.version"
     assert answer["ETag"] == body["meta"]["version"] == 'W/"1"'
@@ -53,8 +53,8 @@ def test_a_password_is_kept_nowhere(idp: Idp) -> None:
     assert "Hg8" not in str(list(AuditRecord.objects.values()))
 
 
-# RFC 7644 3.3: "If the service provider determines that the creation ... conflicts with existing resources ...
-# HTTP status code 409 (Conflict) with a "scimType" error code of "uniqueness""
+# RFC 7644 3.3: "... conflicts with existing resources (e.g., a "User" resource with a duplicate "userName"), the
+# service provider MUST return HTTP status code 409 (Conflict) with a "scimType" error code of "uniqueness""
 @pytest.mark.parametrize(
     "again",
     [{"userName": "ADA"}, {"userName": "ada", "externalId": "8"}, {"userName": "ada", "externalId": "7"}],
@@ -76,7 +76,7 @@ def test_a_key_that_is_taken_is_a_conflict_by_any_method(idp: Idp) -> None:
 
 
 def test_a_put_clears_what_it_leaves_out_but_not_the_key_nor_the_activity(idp: Idp) -> None:
-    """RFC 7644 3.5.1: attributes "not provided ... MAY" be cleared; a PUT never revives by omission."""
+    """RFC 7644 3.5.1 lets a server clear what a PUT leaves out; an omission revives nobody and loses no key."""
     ada = idp.person("ada", externalId="7", title="C", emails=[{"value": "a@x"}], active=False)
     answer = idp.put(f"/Users/{ada['id']}", {"userName": "Ada", "id": "another", "displayName": "A"})
     body = answer.json()
@@ -122,7 +122,8 @@ def test_a_deleted_user_is_gone(idp: Idp) -> None:
     path = f"/Users/{idp.person('ada')['id']}"
     answer = idp.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
-    # RFC 7644 3.6: "the service provider MUST return a 404 ... for all operations"
+    # RFC 7644 3.6: "MUST return a 404 (Not Found) error code for all operations associated with the previously
+    # deleted resource"
     for again in (
         idp.get(path),
         idp.delete(path),
