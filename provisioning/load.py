@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection as database
-from django.db.models import F
+from django.db.models import F, Q
 
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.keys import fold
@@ -117,12 +117,19 @@ class Loaded:
                 if persistent
                 else None,
             }
-        tombstones = self._tombstones(observation)
         candidates = self._candidates(observation, addressed)
+        tombstones = self._tombstones(observation, {candidate.identity.id for candidate in candidates})
         concerned = {facts.identity_id for facts in (addressed, *found.values()) if facts is not None}
         concerned |= {grave.identity_id for grave in tombstones}
         concerned |= {candidate.identity.id for candidate in candidates}
         concerned.add(observation.target_identity_id)
+        sources = {facts.id for facts in (addressed, *found.values()) if facts is not None}
+        sources |= {grave.account_id for grave in tombstones}
+        concerned |= {
+            identity.id
+            for identity in self.identities.values()
+            if any(hold.source_account_id in sources for hold in identity.holds)
+        }
         return Known(
             addressed=addressed,
             **found,
@@ -133,7 +140,7 @@ class Loaded:
             remembered=frozenset(self.rejected.get(addressed.id, ()) if addressed else ()),
         )
 
-    def _tombstones(self, observation: Observation) -> tuple[TombstoneFacts, ...]:
+    def _tombstones(self, observation: Observation, asked_about: set[UUID]) -> tuple[TombstoneFacts, ...]:
         wanted = _tombstone_digests(observation, self.rules.digest_key)
         graves = []
         for row in self.tombstones:
@@ -144,7 +151,7 @@ class Loaded:
                 for name in ("external_id", "subject", "user_name")
                 if (value := getattr(row, f"{name}_digest")) is not None and bytes(value) in wanted[name]
             }
-            if matched:
+            if matched or row.identity_id in asked_about:
                 graves.append(
                     TombstoneFacts(
                         account_id=row.pk,
@@ -402,6 +409,23 @@ def _identities(
     }
 
 
+def _tombstones(
+    tenant_id: UUID, observations: Sequence[Observation], digest_key: bytes, candidates: set[UUID]
+) -> list[Tombstone]:
+    """Those that answer to a key, and those of the identities in question: another key there is a veto."""
+    digests: dict[str, set[bytes]] = {"external_id": set(), "subject": set(), "user_name": set()}
+    for observation in observations:
+        for name, values in _tombstone_digests(observation, digest_key).items():
+            digests[name] |= values
+    if not any(digests.values()):
+        return []
+    answering = Q(identity_id__in=candidates)
+    for name, values in digests.items():
+        answering |= Q(**{f"{name}_digest__in": values})
+    where = {o.connection_id for o in observations if o.connection_id is not None}
+    return list(Tombstone.objects.filter(answering, tenant_id=tenant_id, connection_id__in=where))
+
+
 def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = True) -> Loaded:
     """What is known about a batch of one tenant. With `lock`, to be called inside a transaction."""
     rules = connections.rules(
@@ -411,22 +435,6 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
     account_ids = {account_id for account_id, _ in matches}
     identity_ids = {identity_id for _, identity_id in matches if identity_id is not None}
     identity_ids |= {o.target_identity_id for o in observations if o.target_identity_id is not None}
-
-    digests: dict[str, set[bytes]] = {"external_id": set(), "subject": set(), "user_name": set()}
-    for o in observations:
-        for name, values in _tombstone_digests(o, rules.digest_key).items():
-            digests[name] |= values
-    tombstones: list[Tombstone] = []
-    if any(digests.values()):
-        where = Tombstone.objects.filter(
-            tenant_id=tenant_id, connection_id__in={o.connection_id for o in observations}
-        )
-        tombstones = list(
-            where.filter(external_id_digest__in=digests["external_id"])
-            | where.filter(subject_digest__in=digests["subject"])
-            | where.filter(user_name_digest__in=digests["user_name"])
-        )
-    identity_ids |= {row.identity_id for row in tombstones if row.identity_id is not None}
 
     candidates: dict[tuple[str, str], set[UUID]] = defaultdict(set)
     undecided = [
@@ -451,10 +459,17 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
             candidates[kind, value].add(identity_id)
             identity_ids.add(identity_id)
 
+    tombstones = _tombstones(tenant_id, observations, rules.digest_key, identity_ids)
+    identity_ids |= {row.identity_id for row in tombstones if row.identity_id is not None}
+    sources = account_ids | {row.pk for row in tombstones}
     rows: list[Identity] = []
-    if identity_ids:
-        query = Identity.objects.filter(tenant_id=tenant_id, pk__in=identity_ids).order_by("id")
+    if identity_ids or sources:
+        # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
+        held_by_them = Hold.objects.filter(tenant_id=tenant_id, source_account_id__in=sources)
+        query = Identity.objects.filter(tenant_id=tenant_id).order_by("id")
+        query = query.filter(Q(pk__in=identity_ids) | Q(pk__in=held_by_them.values("identity_id")))
         rows = list(query.select_for_update(no_key=True) if lock else query)
+        identity_ids |= {row.pk for row in rows}
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.

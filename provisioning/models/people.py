@@ -265,6 +265,7 @@ class Hold(TenantRow):
                 fields=["identity", "kind", "source_account_id"], name="hold_once", nulls_distinct=False
             ),
         ]
+        indexes = [models.Index(fields=["source_account_id"], name="hold_source")]
 
     def __str__(self) -> str:
         return self.kind

@@ -223,3 +223,27 @@ def test_a_persistent_subject_is_known_again_whatever_its_email(acme: House) -> 
     again = submit(asserted(acme, "p-1", email="ada.new@acme.example"))
     assert again.account_id == first.account_id
     assert Identity.objects.get(pk=first.identity_id).email == "ada.new@acme.example"
+
+
+def test_a_hold_on_a_candidate_is_lifted_by_the_account_that_placed_it(acme: House) -> None:
+    """Row 13b: an unlinked account that is disabled holds whom it may be, until it says otherwise."""
+    login = sign_in(acme, "p-1", email="ada@acme.example")
+    waiting = push(acme, user("ada@acme.example", "e-ada"))
+    assert waiting.identity_id is None
+    off = user("ada@acme.example", "e-ada", active=False)
+    submit(pushed(acme, Intent.UPDATE, off, waiting.account_id))
+    assert not enabled(login.identity_id)
+    submit(pushed(acme, Intent.UPDATE, user("ada@acme.example", "e-ada"), waiting.account_id))
+    assert enabled(login.identity_id)
+
+
+def test_a_candidate_that_left_under_another_key_is_not_linked_without_asking(acme: House) -> None:
+    """Section 6, vetoes: a tombstone with another key."""
+    trusting = extend(acme.tenant, "Second", trusted_email=True)
+    ada = push(acme, user("ada@acme.example", "e1"))
+    former = push(trusting, user("old.name@acme.example", "k1", emails=[{"value": "ada@acme.example"}]))
+    assert former.identity_id == ada.identity_id
+    submit(pushed(trusting, Intent.DELETE, account_id=former.account_id))
+    newcomer = push(trusting, user("new.name@acme.example", "k2", emails=[{"value": "ada@acme.example"}]))
+    assert newcomer.reason == "account:link-pending"
+    assert newcomer.identity_id is None
