@@ -45,6 +45,7 @@ _STATUS_OF_VERDICT = {
     Verdict.APPLIED: ItemStatus.APPLIED,
     Verdict.UNCHANGED: ItemStatus.UNCHANGED,
     Verdict.STALE: ItemStatus.UNCHANGED,
+    Verdict.PENDING: ItemStatus.APPLIED,
     Verdict.REFUSED: ItemStatus.REFUSED,
 }
 
@@ -86,6 +87,13 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
             _execute(run, connection, on_progress)
     run.refresh_from_db()
     return run
+
+
+def order(run: ReconciliationRun, actor: Actor) -> None:
+    """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it."""
+    with transaction.atomic():
+        _record(run, actor, "execute", "run:ordered")
+        outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
 
 
 def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
@@ -300,7 +308,7 @@ def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
         policy=rules.policies[connection.pk],
         at=now(),
         actor=_requester(run),
-        request_id=current_request_id() or str(run.pk),
+        request_id=str(run.pk),
     )
 
 

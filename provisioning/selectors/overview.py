@@ -93,8 +93,8 @@ def _people(tenant_id: UUID | None) -> People:
         _of(Identity.objects.filter(tenant__isnull=False), tenant_id)
         .with_state()
         .aggregate(
-            enabled=Count("pk", filter=Q(enabled=True)),
-            held=Count("pk", filter=Q(held=True)),
+            who_may=Count("pk", filter=Q(enabled=True)),
+            who_may_not=Count("pk", filter=Q(held=True)),
             total=Count("pk"),
         )
     )
@@ -103,9 +103,9 @@ def _people(tenant_id: UUID | None) -> People:
         Account.objects.filter(confirmed_at__isnull=True, deleted_at__isnull=True), tenant_id
     ).count()
     return People(
-        enabled=states["enabled"],
-        held=states["held"],
-        without_account=states["total"] - states["enabled"] - states["held"],
+        enabled=states["who_may"],
+        held=states["who_may_not"],
+        without_account=states["total"] - states["who_may"] - states["who_may_not"],
         unconfirmed=unconfirmed,
         holds=dict(holds.order_by("kind")),
     )
@@ -145,7 +145,7 @@ def _logins(tenant_id: UUID | None, since: datetime) -> Logins:
     for verdict, reason, count in (
         today.order_by().values_list("verdict", "reason").annotate(count=Count("id")).order_by("-count")
     ):
-        if verdict == Verdict.REFUSED:
+        if verdict in (Verdict.REFUSED, Verdict.PENDING):
             refused += count
             refusals[reason] = count
         elif verdict in (Verdict.APPLIED, Verdict.UNCHANGED):

@@ -67,7 +67,7 @@ class Event:
 
     @property
     def refused(self) -> bool:
-        return self.verdict == Verdict.REFUSED
+        return self.verdict in (Verdict.REFUSED, Verdict.PENDING)
 
     @property
     def lines(self) -> list[tuple[str, str, str]]:
