@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.apps import AdminConfig
 
 _PAGES = (
     "tenants",
@@ -17,7 +17,7 @@ _PAGES = (
 )
 
 
-class HubAdminConfig(SimpleAdminConfig):
+class HubAdminConfig(AdminConfig):
     default = False
     default_site = "provisioning.admin.site.HubSite"
 

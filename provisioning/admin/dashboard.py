@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.admin import site
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
@@ -24,6 +25,12 @@ def numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ],
         "refusals": [
             (code, meaning(code), number) for code, number in list(shown.logins.refusals.items())[:5]
+        ],
+        "more_numbers": [
+            number
+            for page in site.pages()
+            if hasattr(page, "numbers") and page.has_view_permission(request)
+            for number in page.numbers(request, at.replace(hour=0, minute=0, second=0, microsecond=0))
         ],
         "ages": list(shown.findings.by_age.items()),
     }

@@ -3,14 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from provisioning import outbox, reconciliation
+from provisioning import reconciliation
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
 from provisioning.reconciliation.checks import CHECKS
 from provisioning.selectors.timeline import meaning
@@ -127,8 +126,7 @@ class ReconciliationRunPage(TenantAdmin):
 
         def act(data: dict[str, Any]) -> str:
             # A run takes minutes, and a request should not: a worker takes it from the outbox.
-            with transaction.atomic():
-                outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
+            reconciliation.order(run, actor_of(request))
             return "A worker executes the run. Reload this page to see how far it is."
 
         return self.ask(

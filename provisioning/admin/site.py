@@ -63,12 +63,12 @@ class HubSite(UnfoldAdminSite):
         if not key:
             return []
         found: list[Found] = []
-        for page in self._pages():
+        for page in self.pages():
             if (ask := getattr(page, "find", None)) is not None and page.has_view_permission(request):
                 found += ask(request, key)
         return found
 
-    def _pages(self) -> list[ModelAdmin]:
+    def pages(self) -> list[ModelAdmin]:
         return list(self._registry.values())
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
