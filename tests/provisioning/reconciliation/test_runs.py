@@ -91,6 +91,16 @@ def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirme
     assert reasons == ["run:started", "run:simulated", "run:executed"]
 
 
+def test_who_ordered_an_execution_is_on_record(acme: House, unconfirmed: Unconfirmed) -> None:
+    unconfirmed(acme)
+    run = reconciliation.simulate(acme.connection, OPERATOR)
+    reconciliation.order(run, Actor(kind="identity", id="somebody"))
+    record = AuditRecord.objects.get(reason="run:ordered")
+    assert (record.actor_id, record.object_id) == ("somebody", run.pk)
+    assert OutboxMessage.objects.get(topic="run.execute").payload == {"run": str(run.pk)}
+    assert not Hold.objects.exists()
+
+
 def test_whom_a_person_lets_back_in_is_not_held_again(acme: House, unconfirmed: Unconfirmed) -> None:
     (identity,) = unconfirmed(acme)
     reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
