@@ -66,7 +66,8 @@ def test_a_disabled_person_is_out_at_the_next_click_and_the_administrator_finds_
     desk = administrators.new_page()
     _sign_in_to_admin(desk, hub)
     desk.goto(f"{hub.hub.url}/admin/find/?q={reference[0]}")
-    expect(desk.get_by_role("main").first).to_contain_text("login:identity-held")
+    expect(desk.get_by_role("heading", level=1)).to_contain_text(reference[0])
+    expect(desk.locator("body")).to_contain_text("login:identity-held")
     administrators.close()
 
 
