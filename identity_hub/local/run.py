@@ -134,13 +134,15 @@ def _listens(port: int) -> bool:
 
 
 def _administrator(made: dict[str, Any]) -> str:
-    """Name, and the password when it was generated: this once, for it is stored nowhere."""
+    """The administrator's row of the table; a generated password is printed here, and is stored nowhere."""
     name = env.get("HUB_ADMIN_USER") or "admin"
     if env.get("HUB_ADMIN_PASSWORD"):
         return f"{name}, password from HUB_ADMIN_PASSWORD"
-    if made["created"]:
-        return f"{name}, password {made['password']}   (shown this once)"
-    return f"{name}, password as printed at the first start"
+    if not made["created"]:
+        return f"{name}, password as printed at the first start"
+    # At once: should anything fail after this, nobody would ever learn it.
+    print(f"\nThe first administrator is {name}, password {made['password']} (shown this once).", flush=True)
+    return f"{name}, password as above"
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from identity_hub.local.places import wait_until
+from identity_hub.local import run as runner
+from identity_hub.local.places import LocalServiceError, wait_until
 from identity_hub.settings import BASE_DIR
 
 pytestmark = pytest.mark.slow
@@ -67,11 +69,26 @@ class Run:
         return code
 
 
+def test_one_program_that_ends_by_itself_ends_the_hub_and_is_named(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "HUB_VAR", var)
+    hub = runner.Hub(dict(os.environ), threading.Event())
+    lasting = "import signal; signal.pause()"
+    hub.start(runner.Program(name="beat", arguments=["-c", lasting]))
+    hub.start(runner.Program(name="worker", arguments=["-c", "print('no broker'); raise SystemExit(3)"]))
+    hub.running[1][1].wait(20)
+    with pytest.raises(LocalServiceError, match="worker ended with code 3:\nno broker"):
+        hub.check()
+    hub.stop()
+    assert [process.poll() for _, process in hub.running] == [-signal.SIGTERM, 3]
+
+
 def test_it_starts_keeps_its_data_and_leaves_no_process_behind(var: Path) -> None:
     port = _free_port()
     run = Run(var, port)
     try:
-        shown = re.search(r"admin, password (\S{12,})   \(shown this once\)", run.text())
+        shown = re.search(r"administrator is admin, password \S{12,} \(shown this once\)", run.text())
         assert shown is not None
         link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         link.request("GET", "/readyz")
@@ -83,12 +100,6 @@ def test_it_starts_keeps_its_data_and_leaves_no_process_behind(var: Path) -> Non
 
         run = Run(var, port)
         assert "password as printed at the first start" in run.text()
-        worker = next(child for child in run.children if "worker" in child.cmdline())
-        worker.kill()
-        assert run.ended() == 1
-        assert "worker ended with code -9" in run.text()
-
-        run = Run(var, port)
         run.process.send_signal(signal.SIGINT)
         assert run.ended() == 0
         assert not (var / "services.json").exists()
