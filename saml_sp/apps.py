@@ -2,10 +2,12 @@
 
 from django.apps import AppConfig
 
+from .startup import require_one_libxml2
+
 
 class SamlConfig(AppConfig):
     name = "saml_sp"
     verbose_name = "SAML"
 
     def ready(self) -> None:
-        from . import startup  # noqa: F401, PLC0415 - registers its check; checks need the loaded app registry
+        require_one_libxml2()

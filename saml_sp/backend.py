@@ -94,6 +94,28 @@ def _verification_key(pem: bytes) -> xmlsec.Key:
     return xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatCertPem)
 
 
+@dataclass(frozen=True, slots=True)
+class _Certificate:
+    name: str
+    """pysaml2 takes this for a file's name and hands it to `validate_signature`."""
+
+
+class IdpKeys:
+    """The signing certificates of one IdP, in the place of pysaml2's metadata store in its security context.
+
+    The store would give every key of every entity in the file, and pysaml2 would write each to a temporary file.
+    """
+
+    def __init__(self, entity_id: str, certificates: tuple[str, ...]) -> None:
+        self.entity_id = entity_id
+        self.certificates = certificates
+
+    def certs(self, entity_id: str, descriptor: str, use: str) -> list[tuple[str, _Certificate]]:
+        if entity_id != self.entity_id:
+            raise KeyError(entity_id)
+        return [("", _Certificate(certificate)) for certificate in self.certificates]
+
+
 class XmlSecBackend(CryptoBackend):
     """pysaml2's crypto interface over the xmlsec binding. `decryption_keys` are PEM texts, tried in order."""
 
@@ -110,12 +132,14 @@ class XmlSecBackend(CryptoBackend):
     def validate_signature(
         self, signedtext: str | bytes, cert_file: str, cert_type: str, node_name: str, node_id: str
     ) -> bool:
-        """Whether this certificate signed the element of this name and ID. Raises Refused for a forbidden shape."""
+        """Whether this certificate signed the element of this name and ID. Raises Refused for a forbidden shape.
+
+        `cert_file` is the certificate itself, as PEM: `IdpKeys` gives pysaml2 no file to name.
+        """
         text = signedtext.decode() if isinstance(signedtext, bytes) else signedtext
         collected = _collected.get()
         element = _the_element(collected.tree(text), node_name, node_id)
-        # By content: pysaml2 writes certificates to temporary files, whose names are used again.
-        if not signed_by(element, Path(cert_file).read_bytes()):
+        if not signed_by(element, cert_file.encode()):
             return False
         collected.verified.append(element)
         return True
@@ -212,11 +236,11 @@ def signed_by(element: etree._Element, certificate: bytes) -> bool:
     """Whether the key of this PEM certificate signed exactly this element. Raises Refused for a forbidden shape."""
     signature = _the_signature(element, element.get("ID", ""))
     context = xmlsec.SignatureContext()
-    # The key is given, so xmlsec never opens KeyInfo (attack: a certificate of the attacker's inside the message).
-    context.key = _verification_key(certificate)
     # Only this ID: registering every ID of the tree re-opens signature wrapping.
     context.register_id(element, "ID")
     try:
+        # The key is given, so xmlsec never opens KeyInfo (attack: a certificate of the attacker's in the message).
+        context.key = _verification_key(certificate)
         context.verify(signature)
     except xmlsec.Error:
         return False

@@ -16,12 +16,13 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import load_pem_x509_certificate
 from django.conf import settings
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
 from saml2.client import Saml2Client
 from saml2.config import SPConfig
+from saml2.mdstore import MetadataStore
 from saml2.metadata import entity_descriptor
 from saml2.response import AuthnResponse
 from saml2.s_utils import SamlException, success_status_factory
@@ -33,7 +34,15 @@ from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 from identity_hub.core.clock import now
 from provisioning.models import Connection
 
-from .backend import SIGNATURES, XmlSecBackend, check_shapes, collecting, install_schema_check, signed_by
+from .backend import (
+    SIGNATURES,
+    IdpKeys,
+    XmlSecBackend,
+    check_shapes,
+    collecting,
+    install_schema_check,
+    signed_by,
+)
 from .message import assertion_of, decode, ds, inflate, parse, saml, screen
 from .refusal import Refusal, Refused, refuse
 
@@ -159,9 +168,33 @@ def _build(connection: Connection) -> Saml2Client:
     if connection.idp_entity_id not in known:
         raise NotConfigured
     client.sec.crypto = _backend(settings.SAML_SP_KEY_FILE)
+    client.sec.metadata = IdpKeys(
+        connection.idp_entity_id, _certificates(client.metadata, connection.idp_entity_id)
+    )
     # Without it redirect signing breaks: the placeholder backend brings none.
     client.sec.sec_backend = RSACrypto(import_rsa_key_from_file(settings.SAML_SP_KEY_FILE))
     return client
+
+
+def _certificates(store: MetadataStore, idp: str) -> tuple[str, ...]:
+    """The IdP's signing certificates as PEM, each once. Raises NotConfigured where it has none."""
+    try:
+        found = store.certs(idp, "idpsso", "signing")
+    except KeyError as error:
+        raise NotConfigured from error
+    certificates = dict.fromkeys(pem_format(certificate) for _, certificate in found)
+    usable = tuple(certificate.decode() for certificate in certificates if _readable(certificate))
+    if not usable:
+        raise NotConfigured
+    return usable
+
+
+def _readable(certificate: bytes) -> bool:
+    try:
+        load_pem_x509_certificate(certificate)
+    except ValueError:
+        return False
+    return True
 
 
 _clients: OrderedDict[UUID, tuple[int, Saml2Client]] = OrderedDict()
@@ -328,23 +361,21 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
         root = parse(xml)
         if refusal := screen(root, kind=kind):
             return refusal
-        certificates = _certificates(client_of(connection), connection.idp_entity_id)
+        certificates = client_of(connection).sec.metadata.certificates
         if incoming.binding == "redirect":
             valid = _query_signed_by(incoming, certificates)
         elif root.find(ds("Signature")) is None:
             return refuse("saml:unsigned")
         else:
-            valid = any(signed_by(root, pem_format(certificate)) for certificate in certificates)
+            valid = any(signed_by(root, certificate.encode()) for certificate in certificates)
+        if valid:
+            return _with_parts_decrypted(_backend(settings.SAML_SP_KEY_FILE), root)
     except Refused as refused:
         return refused.refusal
-    return root if valid else refuse("saml:signature-invalid")
+    return refuse("saml:signature-invalid")
 
 
-def _certificates(client: Saml2Client, idp: str) -> list[str]:
-    return [certificate for _, certificate in client.metadata.certs(idp, "idpsso", "signing")]
-
-
-def _query_signed_by(incoming: Incoming, certificates: list[str]) -> bool:
+def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
     """SAML bindings 3.4.4.1: the signature is over the query string as it was sent, not as we would encode it."""
     parts: dict[str, str] = {}
     for pair in incoming.query.split("&"):
@@ -367,7 +398,7 @@ def _query_signed_by(incoming: Incoming, certificates: list[str]) -> bool:
         raise Refused(refuse("saml:malformed", what="signature")) from None
     digest = _HASHES[algorithm.rpartition("-")[2]]
     for certificate in certificates:
-        key = load_der_x509_certificate(base64.b64decode("".join(certificate.split()))).public_key()
+        key = load_pem_x509_certificate(certificate.encode()).public_key()
         try:
             if isinstance(key, rsa.RSAPublicKey) and "#rsa-" in algorithm:
                 key.verify(signature, content, padding.PKCS1v15(), digest)

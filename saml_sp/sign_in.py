@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from ipaddress import ip_address, ip_network
 
+import structlog
 from django.http import HttpRequest
 from lxml import etree
 
@@ -26,6 +27,8 @@ from .models import ConsumedAssertion, LoginAttempt, PendingRequest
 from .refusal import Refusal, Refused, refuse
 
 PENDING_LIFE = timedelta(minutes=10)
+_log = structlog.get_logger("saml_sp.sign_in")
+
 DOUBLE_CLICK = timedelta(seconds=30)
 """How long the same message of the same browser is the echo of one click."""
 
@@ -82,7 +85,7 @@ def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) 
     """Writes a refusal into the login log."""
     attempt = _attempt(request, connection, refusal.reason, admitted=False)
     attempt.detail = dict(refusal.detail)
-    attempt.save(force_insert=True)
+    _keep(attempt)
     return Ending(reason=refusal.reason, reference=attempt.reference)
 
 
@@ -266,7 +269,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
     attempt = _attempt(request, connection, reason, admitted=admitted)
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
-    attempt.save(force_insert=True)
+    _keep(attempt)
     return Ending(
         reason=reason, reference=attempt.reference, path=believed.pending.next_path if admitted else ""
     )
@@ -282,6 +285,17 @@ def _attempt(
         reason=reason,
         network=_network(request),
         request_id=current_request_id(),
+    )
+
+
+def _keep(attempt: LoginAttempt) -> None:
+    attempt.save(force_insert=True)
+    _log.info(
+        f"login:{attempt.outcome}",
+        reason=attempt.reason,
+        reference=attempt.reference,
+        connection=str(attempt.connection_id or ""),
+        identity=str(attempt.identity_id or ""),
     )
 
 

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from identity_hub.core.clock import now
 from provisioning.decision.keys import domain_of
@@ -71,7 +71,7 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 @never_cache
-@require_GET
+@require_safe
 def me(request: HttpRequest) -> HttpResponse:
     person = request.user
     if not isinstance(person, Identity) or not person.is_authenticated:
@@ -182,6 +182,6 @@ def end_session(request: HttpRequest, handle: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("saml:me"))
 
 
-@require_GET
+@require_safe
 def start(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("saml:me" if request.user.is_authenticated else "saml:sign-in"))
