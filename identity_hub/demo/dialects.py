@@ -176,8 +176,8 @@ class Okta(Client):
             body = {"schemas": [GROUP], "displayName": name, "members": []}
             group = self.expect([201], "POST", "/Groups", body)
         operation = {"op": "add", "path": "members", "value": [{"value": member} for member in members]}
-        body = {"schemas": [PATCH], "Operations": [operation]}
-        self.expect([200, 204], "PATCH", f"/Groups/{group['id']}", body)
+        patch = {"schemas": [PATCH], "Operations": [operation]}
+        self.expect([200, 204], "PATCH", f"/Groups/{group['id']}", patch)
         return group
 
     @staticmethod

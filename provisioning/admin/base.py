@@ -211,7 +211,8 @@ class TenantAdmin(_Scoped, ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change=change, **options)
-        if (refusal := getattr(request, "refusal", None)) is None:
+        refusal: Any = getattr(request, "refusal", None)
+        if refusal is None:
             return form
 
         class Refused(form):  # type: ignore[misc, valid-type]
