@@ -173,8 +173,8 @@ class Okta(Client):
     def push_group(self, name: str, members: Iterable[str]) -> Document:
         group = self.find("Groups", "displayName", name, "&startIndex=1&count=100")
         if group is None:
-            body = {"schemas": [GROUP], "displayName": name, "members": []}
-            group = self.expect([201], "POST", "/Groups", body)
+            empty: Document = {"schemas": [GROUP], "displayName": name, "members": []}
+            group = self.expect([201], "POST", "/Groups", empty)
         operation = {"op": "add", "path": "members", "value": [{"value": member} for member in members]}
         patch = {"schemas": [PATCH], "Operations": [operation]}
         self.expect([200, 204], "PATCH", f"/Groups/{group['id']}", patch)

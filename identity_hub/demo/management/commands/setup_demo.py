@@ -64,7 +64,6 @@ def _idp_connection(tenant: Tenant, idp_url: str) -> Connection:
             name=files.IDP_CONNECTION,
             actor=_ACTOR,
             idp_metadata=metadata,
-            idp_entity_id=saml.ENTITY_ID,
             preset="entra",
             jit="create",
             status="active",
