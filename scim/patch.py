@@ -186,6 +186,11 @@ def _apply(kind: ResourceKind, document: JSON, operation: Operation, target: Tar
         del document[target.urn]
 
 
+def _is_nothing(value: Any) -> bool:
+    """RFC 7643 2.5: what says that an attribute is unassigned. Some clients empty one by sending no text."""
+    return value is None or value in ("", [])
+
+
 def _unwrapped(value: Any) -> Any:
     """Entra's older form of a simple value: [{"value": "False"}]."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and "value" in value[0]:
@@ -195,7 +200,7 @@ def _unwrapped(value: Any) -> Any:
 
 def _apply_to_extension(kind: ResourceKind, document: JSON, op: str, target: Target, value: Any) -> None:
     urn = target.urn or ""
-    if op == "remove" or value is None:
+    if op == "remove" or _is_nothing(value):
         document.pop(urn, None)
         return
     if not isinstance(value, dict):
@@ -217,7 +222,7 @@ def _apply_to_complex(holder: JSON, attribute: Attribute, op: str, target: Targe
     if target.sub is not None:
         _require_sub_writable(target)
         put(held, target.sub, None if op == "remove" else accepted(target.sub, value, target.label))
-    elif op == "remove" or value in (None, "", []):
+    elif op == "remove" or _is_nothing(value):
         held = {}
     else:
         # RFC 7644 3.5.2.3: of a complex attribute, the sub-attributes that the value names are replaced.
@@ -233,7 +238,7 @@ def _nulled(attribute: Attribute, value: Any) -> list[str]:
     if not isinstance(value, dict):
         return []
     subs = ((attribute.sub(key), inner) for key, inner in value.items())
-    return [sub.name for sub, inner in subs if sub is not None and inner in (None, "", [])]
+    return [sub.name for sub, inner in subs if sub is not None and _is_nothing(inner)]
 
 
 def _require_sub_writable(target: Target) -> None:
@@ -308,7 +313,7 @@ def _selected(
     chosen = [item for item in held if matches(attribute, condition, item)]
     # The filter is checked even where there is nothing to match it against.
     matches(attribute, condition, {})
-    if operation.op == "remove" or (value is None and target.sub is not None):
+    if operation.op == "remove" or _is_nothing(value):
         return _removed(held, chosen, target)
     if not chosen:
         seed = described(attribute, condition)
@@ -359,7 +364,7 @@ def _in_each(
     held: list[JSON], attribute: Attribute, operation: Operation, target: Target, value: Any
 ) -> list[JSON]:
     """A sub-attribute without a filter ("emails.value") means that of every element."""
-    if operation.op == "remove" or value is None:
+    if operation.op == "remove" or _is_nothing(value):
         return _removed(held, held, target)
     written = _written(attribute, target, value)
     if not written:

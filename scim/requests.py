@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import RequestDataTooBig, UnreadablePostError
 from scim2_models.exceptions import InvalidSyntaxException, InvalidValueException, PayloadTooLargeException
@@ -21,7 +20,7 @@ _MEDIA_TYPES = ("application/scim+json", "application/json", "")
 
 def body_of(request: HttpRequest) -> Any:
     """The JSON of the body. 413, 415 or 400 invalidSyntax where it is none."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > min(MAX_BODY, settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
         raise PayloadTooLargeException(detail=f"The body is larger than {MAX_BODY} bytes.")
     # Nothing was sent with a media type of its own accord by clients that send no body.
     if request.content_type not in _MEDIA_TYPES:

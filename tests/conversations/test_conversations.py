@@ -16,7 +16,7 @@ import pytest
 import requests
 from pytest_django.live_server_helper import LiveServer
 
-from tests.scim.conftest import an_idp
+from tests.scim.clients import an_idp
 
 SCENARIOS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "dialects.json").read_text())
 

@@ -17,7 +17,7 @@ from provisioning.decision.types import (
 )
 from provisioning.models import Account, Identity
 from provisioning.services import configuration, submit
-from tests.scim.conftest import COMMAND, Idp, an_idp
+from tests.scim.clients import COMMAND, Idp, an_idp
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from identity_hub.core.clock import now
 from provisioning.models import Account, Connection, DirectoryGroup, ScimToken
-from tests.scim.conftest import Idp, error_of
+from tests.scim.clients import Idp, error_of
 
 pytestmark = pytest.mark.django_db
 

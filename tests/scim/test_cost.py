@@ -12,7 +12,7 @@ from provisioning.decision.types import Intent
 from provisioning.selectors.tokens import Caller
 from provisioning.services import submit_many
 from scim.mapping import observation
-from tests.scim.conftest import Idp
+from tests.scim.clients import Idp
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from scim2_models import Context, ResourceType, Schema, ServiceProviderConfig
 
-from tests.scim.conftest import ENTERPRISE_URN, GROUP_URN, USER_URN, Idp, error_of
+from tests.scim.clients import ENTERPRISE_URN, GROUP_URN, USER_URN, Idp, error_of
 
 pytestmark = pytest.mark.django_db
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"

@@ -7,7 +7,7 @@ from scim2_models.exceptions import InvalidSyntaxException, InvalidValueExceptio
 
 from scim.documents import canonical, schemas_of
 from scim.schemas import GROUP, USER
-from tests.scim.conftest import ENTERPRISE_URN, GROUP_URN, USER_URN
+from tests.scim.clients import ENTERPRISE_URN, GROUP_URN, USER_URN
 
 ADA = {"userName": "ada"}
 

@@ -12,7 +12,7 @@ from provisioning.models import Account
 from provisioning.selectors import accounts
 from scim.filters import compiled, parsed
 from scim.schemas import GROUP, USER
-from tests.scim.conftest import Idp, an_idp, error_of
+from tests.scim.clients import Idp, an_idp, error_of
 
 pytestmark = pytest.mark.django_db
 

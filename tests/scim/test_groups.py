@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from provisioning.models import Account, Connection, Membership
-from tests.scim.conftest import GROUP_URN, Idp, error_of
+from tests.scim.clients import GROUP_URN, Idp, error_of
 
 pytestmark = pytest.mark.django_db
 

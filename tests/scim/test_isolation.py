@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from provisioning.models import Account, DirectoryGroup
-from tests.scim.conftest import Idp, error_of
+from tests.scim.clients import Idp, error_of
 
 pytestmark = pytest.mark.django_db
 

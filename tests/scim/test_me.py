@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from provisioning.decision.types import Actor
 from provisioning.models import Account
 from provisioning.services import configuration, sessions
-from tests.scim.conftest import Idp, error_of
+from tests.scim.clients import Idp, error_of
 
 pytestmark = pytest.mark.django_db
 

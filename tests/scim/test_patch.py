@@ -11,7 +11,7 @@ from scim2_models.exceptions import SCIMException
 from scim.documents import canonical
 from scim.patch import operations_of, patched
 from scim.schemas import USER
-from tests.scim.conftest import ENTERPRISE_URN, USER_URN
+from tests.scim.clients import ENTERPRISE_URN, USER_URN
 
 ADA: dict[str, Any] = {
     "userName": "ada",
@@ -97,6 +97,13 @@ CHANGES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
     "a manager arrives as a bare string": (
         [{"op": "Add", "path": f"{ENTERPRISE_URN}:manager", "value": "9"}],
         ada(**{ENTERPRISE_URN: ADA[ENTERPRISE_URN] | {"manager": {"value": "9"}}}),
+    ),
+    "a value in an element is emptied with nothing": (
+        [
+            {"op": "replace", "path": 'emails[type eq "home"].value', "value": ""},
+            {"op": "add", "path": 'ims[type eq "aim"].value', "value": ""},
+        ],
+        ada(emails=[WORK]),
     ),
     "a complex value is emptied with nothing": (
         [{"op": "replace", "path": "name", "value": ""}],

@@ -6,7 +6,7 @@ import pytest
 
 from scim.projection import projection
 from scim.schemas import USER
-from tests.scim.conftest import ENTERPRISE_URN, USER_URN, Idp
+from tests.scim.clients import ENTERPRISE_URN, USER_URN, Idp
 
 ADA: dict[str, Any] = {
     "schemas": [USER_URN, ENTERPRISE_URN],

@@ -11,7 +11,7 @@ from django.db import connections
 from django.http import HttpResponse
 
 from provisioning.models import Account, Identity
-from tests.scim.conftest import Idp, an_idp
+from tests.scim.clients import Idp, an_idp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from provisioning.models import Account, AuditRecord
-from tests.scim.conftest import ENTERPRISE_URN, USER_URN, Idp, error_of
+from tests.scim.clients import ENTERPRISE_URN, USER_URN, Idp, error_of
 
 pytestmark = pytest.mark.django_db
 
