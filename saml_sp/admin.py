@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
 
 from provisioning.admin.base import TenantAdmin, within_tenant
 from provisioning.admin.export import Exported
@@ -46,6 +47,8 @@ def _told(reason: str) -> str:
 class LoginAttemptPage(Exported, TenantAdmin):
     list_display = ["at", "reference", "state", "why", "connection", "network"]
     list_display_links = ["at", "reference"]
+    paginator = InfinitePaginator
+    show_full_result_count = False
     list_filter = ["outcome", "connection"]
     list_select_related = ("connection",)
     more_lookups = frozenset({"reason", "identity_id"})

@@ -134,12 +134,13 @@ class XmlSecBackend(CryptoBackend):
     ) -> bool:
         """Whether this certificate signed the element of this name and ID. Raises Refused for a forbidden shape.
 
-        `cert_file` is the certificate itself, as PEM: `IdpKeys` gives pysaml2 no file to name.
+        `cert_file` is the certificate itself, as PEM, where `IdpKeys` gave it; pysaml2's own store names a file.
         """
         text = signedtext.decode() if isinstance(signedtext, bytes) else signedtext
         collected = _collected.get()
         element = _the_element(collected.tree(text), node_name, node_id)
-        if not signed_by(element, cert_file.encode()):
+        given = cert_file.startswith("-----BEGIN")
+        if not signed_by(element, cert_file.encode() if given else Path(cert_file).read_bytes()):
             return False
         collected.verified.append(element)
         return True

@@ -408,3 +408,9 @@ def test_every_reason_has_its_sentence() -> None:
 def test_what_is_wrong_with_a_signature_or_a_cipher_reads_the_same() -> None:
     reasons = ("saml:unsigned", "saml:signature-invalid", "saml:decryption-failed", "saml:algorithm")
     assert len({errors.message_for(reason) for reason in reasons}) == 1
+
+
+def test_the_documentation_lists_every_reason() -> None:
+    page = Path(settings.BASE_DIR, "docs", "saml.md").read_text()
+    listed = set(re.findall(r"`((?:saml|connection):[a-z-]+)`", page))
+    assert listed == {reason for reason in errors.MESSAGES if not reason.startswith("login:")}
