@@ -124,6 +124,46 @@ class FindingKind(_Code):
     EMAIL_DOMAIN_CHANGED = "account:email-domain-changed", "The e-mail moved to another domain."
     EXTERNAL_ID_CHANGED = "account:external-id-changed", "The key of an account with a bound subject changed."
     UNCONFIRMED = "account:unconfirmed", "A login's account was never confirmed by SCIM."
+    MEMBER_UNKNOWN = (
+        "group:member-unknown",
+        "A group push named a member that does not exist; it was skipped.",
+    )
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
     NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."
+
+
+class Act(_Code):
+    """What was done without a decision about a person: configuration, sessions, runs, retention."""
+
+    TENANT_CREATED = "tenant:created", "A tenant was set up."
+    TENANT_CHANGED = "tenant:changed", "A tenant's name changed."
+    TENANT_DOMAIN_VERIFIED = "tenant:domain-verified", "A domain counts as the tenant's from now on."
+    CONNECTION_CREATED = "connection:created", "An identity provider was registered."
+    CONNECTION_CHANGED = "connection:changed", "A connection's settings changed."
+    TOKEN_ISSUED = "token:issued", "A SCIM token was made; its secret was shown once."
+    TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."
+    ENTITLEMENT_CREATED = "entitlement:created", "A role or group of the hub was made."
+    ENTITLEMENT_MAPPED = "entitlement:mapped", "A directory group gives an entitlement to its members."
+    ENTITLEMENT_UNMAPPED = "entitlement:unmapped", "A directory group gives an entitlement no longer."
+    LOCAL_CREATED = "identity:local-created", "An identity with a password of the hub's own was made."
+    PASSWORD_SET = "identity:password-set", "A local identity has a new password; its sessions ended."
+    SESSIONS_ENDED = "identity:sessions-ended", "All sessions of an identity were ended, without a hold."
+    SESSION_ENDED = "identity:session-ended", "One session was ended."
+    ACCOUNT_PURGED = "account:purged", "A deleted account's data is gone; keyed digests stay."
+    RUN_STARTED = "run:started", "A reconciliation run looks at what is stored."
+    RUN_SIMULATED = "run:simulated", "The run's plan is complete; nothing was changed."
+    RUN_QUARANTINED = "run:quarantined", "The run would destroy too much: it waits for a person."
+    RUN_RELEASED = "run:released", "A person let a quarantined run go on."
+    RUN_REJECTED = "run:rejected", "A person stopped a quarantined run."
+    RUN_ORDERED = "run:ordered", "A person asked for a simulated run to be executed."
+    RUN_EXECUTED = "run:executed", "The run's plan was carried out, each item decided again."
+    RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
+
+
+class Report(_Code):
+    """What a run reports and does not change."""
+
+    NEVER_SIGNED_IN = "account:never-signed-in", "SCIM delivered a person who never signed in."
+    UNASKED = "account:unasked", "An account waits for its link and no finding asks about it."
+    SHARES_KEY = "identity:shares-key", "Two identities share an e-mail, an HR number or a name."

@@ -478,6 +478,7 @@ class GroupObservation:
     `resource` holds further attributes of the canonical document (None leaves them; never members).
     """
 
+    channel: Channel = Channel.SCIM
     intent: Intent
     tenant_id: UUID
     connection_id: UUID

@@ -6,25 +6,17 @@ A roster is one more source of observations: its check will look at staged rows 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.policy import Policy
+from provisioning.decision.reasons import Report
 from provisioning.decision.types import Actor, Channel, Document, GroupObservation, Intent, Observation
 from provisioning.load import plain_emails
 from provisioning.models import Connection
 from provisioning.selectors import reconciliation as stored
 
 Among = Collection[UUID] | None
-
-
-class Report(StrEnum):
-    """What a run says of a hit that nothing follows from."""
-
-    NEVER_SIGNED_IN = "account:never-signed-in"
-    UNASKED = "account:unasked"
-    DUPLICATE = "identity:shares-key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +101,7 @@ def held_with_sessions(scope: Scope, among: Among) -> Iterator[Hit]:
 def ghost_memberships(scope: Scope, among: Among) -> Iterator[Hit]:
     for account_id, group_id in stored.ghost_memberships(scope.connection, among):
         observation = GroupObservation(
+            channel=Channel.ROSTER,
             intent=Intent.UPDATE,
             tenant_id=scope.connection.tenant_id,
             connection_id=scope.connection.pk,
@@ -128,7 +121,7 @@ def duplicates(scope: Scope, among: Among) -> Iterator[Hit]:
             "count": shared.count,
             "identities": [str(identity_id) for identity_id in shared.identities],
         }
-        yield Hit(identity_id=shared.identity_id, report=Report.DUPLICATE, evidence=evidence)
+        yield Hit(identity_id=shared.identity_id, report=Report.SHARES_KEY, evidence=evidence)
 
 
 def never_came(scope: Scope, among: Among) -> Iterator[Hit]:

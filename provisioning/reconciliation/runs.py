@@ -18,6 +18,7 @@ from django.db import connection as database
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox, services
+from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel, GroupObservation, Observation, Outcome, Verdict
 from provisioning.digests import lock_number
 from provisioning.models import AuditRecord, Connection, ReconciliationItem, ReconciliationRun
@@ -92,7 +93,7 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
 def order(run: ReconciliationRun, actor: Actor) -> None:
     """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it."""
     with transaction.atomic():
-        _record(run, actor, "execute", "run:ordered")
+        _record(run, actor, "execute", Act.RUN_ORDERED)
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
 
 
@@ -100,7 +101,7 @@ def release(run: ReconciliationRun, actor: Actor, reason: str) -> Reconciliation
     """Lets a run out of quarantine; a worker executes it."""
     with transaction.atomic():
         if _move(run, [Status.QUARANTINED], Status.SIMULATED):
-            _record(run, actor, "release", "run:released", why=reason)
+            _record(run, actor, "release", Act.RUN_RELEASED, why=reason)
             outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
     run.refresh_from_db()
     return run
@@ -110,7 +111,7 @@ def reject(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationR
     """Nothing of this run will be done; the connection's next run may start."""
     with transaction.atomic():
         if _move(run, [Status.QUARANTINED, Status.SIMULATED], Status.REJECTED, finished_at=now()):
-            _record(run, actor, "reject", "run:rejected", why=reason)
+            _record(run, actor, "reject", Act.RUN_REJECTED, why=reason)
     run.refresh_from_db()
     return run
 
@@ -139,7 +140,7 @@ def _bury_abandoned(connection: Connection) -> None:
             if _move(
                 run, [Status.SIMULATING], Status.FAILED, finished_at=now(), note="Its worker went away."
             ):
-                _record(run, Actor(kind="schedule"), "simulate", "run:failed")
+                _record(run, Actor(kind="schedule"), "simulate", Act.RUN_FAILED)
 
 
 def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
@@ -150,7 +151,7 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
             requested_by=f"{requested_by.kind}:{requested_by.id}"[:100],
             population=stored.population(connection),
         )
-        _record(run, requested_by, "simulate", "run:started")
+        _record(run, requested_by, "simulate", Act.RUN_STARTED)
     scope = _scope(run, connection)
     counts: Counter[str] = Counter()
     destructive = 0
@@ -177,7 +178,9 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
             destructive=destructive,
             note=doubt or "",
         )
-        _record(run, requested_by, "simulate", "run:quarantined" if doubt else "run:simulated", counts=counts)
+        _record(
+            run, requested_by, "simulate", Act.RUN_QUARANTINED if doubt else Act.RUN_SIMULATED, counts=counts
+        )
     run.refresh_from_db()
     return run
 
@@ -229,7 +232,7 @@ def _begin(run: ReconciliationRun) -> bool:
     with transaction.atomic():
         for other in others:
             _move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
-            _record(other, _requester(other), "execute", "run:failed")
+            _record(other, _requester(other), "execute", Act.RUN_FAILED)
         return _move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
 
 
@@ -250,7 +253,7 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
     }
     with transaction.atomic():
         _move(run, [Status.EXECUTING], Status.DONE, finished_at=now())
-        _record(run, _requester(run), "execute", "run:executed", counts=told)
+        _record(run, _requester(run), "execute", Act.RUN_EXECUTED, counts=told)
 
 
 def _carry_out(run: ReconciliationRun, connection: Connection, batch: Sequence[ReconciliationItem]) -> None:

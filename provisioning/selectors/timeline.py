@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from provisioning.decision.reasons import FindingKind, Reason
+from provisioning.decision.reasons import Act, FindingKind, Reason, Report
 from provisioning.decision.types import Verdict
 from provisioning.models import Account, AuditRecord, AuditValue, Connection, Hold, Identity, Tombstone
 
-_MEANINGS: dict[str, str] = {code.value: code.meaning for code in (*FindingKind, *Reason)}
+_MEANINGS: dict[str, str] = {code.value: code.meaning for code in (*FindingKind, *Reason, *Act, *Report)}
 
 HOLD_KINDS = {
     "scim": "The directory switched the account off or deleted it.",
@@ -45,7 +45,7 @@ def _plain(value: Any) -> str:
 
 def meaning(code: str) -> str:
     """A reason code or a finding's kind in one sentence; a code this version does not know reads as itself."""
-    return _MEANINGS.get(code) or code.replace(":", ": ", 1).replace("-", " ").capitalize()
+    return _MEANINGS.get(code) or code.replace(":", " ", 1).replace("-", " ").capitalize()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.keys import fold
+from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
+from provisioning.idp_metadata import Unusable, entity_id
 from provisioning.models import (
     Connection,
     ConnectionDomain,
@@ -39,7 +41,6 @@ CHANGEABLE = frozenset(
         "status",
         "preset",
         "idp_metadata",
-        "idp_entity_id",
         "attribute_map",
         "user_name_attribute",
         "external_id_attribute",
@@ -71,7 +72,7 @@ def create_tenant(*, slug: str, name: str, actor: Actor, domains: Iterable[str] 
     with transaction.atomic():
         tenant = Tenant(slug=slug, name=name)
         _save_new(tenant, "slug", "This short name is taken.")
-        _record(tenant.pk, actor, "tenant:created", object_id=tenant.pk)
+        _record(tenant.pk, actor, Act.TENANT_CREATED, object_id=tenant.pk)
         for domain in domains:
             add_domain(tenant=tenant, domain=domain, how="operator", actor=actor)
     return tenant
@@ -82,7 +83,7 @@ def change_tenant(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
         tenant.name = name
         _checked(tenant)
         tenant.save(update_fields=["name"])
-        _record(tenant.pk, actor, "tenant:changed", object_id=tenant.pk, fields=["name"])
+        _record(tenant.pk, actor, Act.TENANT_CHANGED, object_id=tenant.pk, fields=["name"])
     return tenant
 
 
@@ -98,7 +99,7 @@ def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor) -> Tenant
         row = known or TenantDomain(tenant=tenant, domain=domain)
         row.verified_at, row.verified_how = now(), how
         _save_new(row, "domain", "Another tenant has verified this domain.")
-        _record(tenant.pk, actor, "tenant:domain-verified", object_id=row.pk)
+        _record(tenant.pk, actor, Act.TENANT_DOMAIN_VERIFIED, object_id=row.pk)
     return row
 
 
@@ -115,12 +116,12 @@ def create_connection(
 ) -> Connection:
     """A connection that may speak for `domains` (verified ones of the tenant; None means all of them)."""
     with transaction.atomic():
-        row = Connection(tenant=tenant, name=name, idp_metadata=idp_metadata, jit=jit, status=status)
-        for field, value in _allowed(fields).items():
+        row = Connection(tenant=tenant, name=name, jit=jit, status=status)
+        for field, value in _allowed({"idp_metadata": idp_metadata, **fields}).items():
             setattr(row, field, value)
         _save_new(row, "name", "The tenant has a connection of this name.")
         _grant(row, domains)
-        _record(tenant.pk, actor, "connection:created", connection_id=row.pk, object_id=row.pk)
+        _record(tenant.pk, actor, Act.CONNECTION_CREATED, connection_id=row.pk, object_id=row.pk)
     return row
 
 
@@ -135,9 +136,10 @@ def change_connection(
     """Changes some fields, and with `domains` the whole list of granted domains."""
     with transaction.atomic():
         row = Connection.objects.select_for_update().get(pk=connection.pk, tenant_id=connection.tenant_id)
-        changed = sorted(field for field, value in _allowed(changes).items() if getattr(row, field) != value)
+        wanted = _allowed(changes)
+        changed = sorted(field for field, value in wanted.items() if getattr(row, field) != value)
         for field in changed:
-            setattr(row, field, changes[field])
+            setattr(row, field, wanted[field])
         _checked(row)
         row.config_version = F("config_version") + 1
         _saved(row, "name", "The tenant has a connection of this name.")
@@ -148,7 +150,7 @@ def change_connection(
         _record(
             row.tenant_id,
             actor,
-            "connection:changed",
+            Act.CONNECTION_CHANGED,
             connection_id=row.pk,
             object_id=row.pk,
             fields=changed,
@@ -160,6 +162,13 @@ def change_connection(
 def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     if strange := sorted(set(fields) - CHANGEABLE):
         raise Invalid(strange[0], f"A connection has no changeable field {strange[0]!r}.")
+    if "idp_metadata" in fields:
+        # The IdP's name is read from its document, so that the two can never disagree.
+        metadata = fields["idp_metadata"]
+        try:
+            return {**fields, "idp_entity_id": entity_id(metadata) if metadata else ""}
+        except Unusable as error:
+            raise Invalid("idp_metadata", str(error)) from None
     return fields
 
 
@@ -199,7 +208,9 @@ def issue_token(
             digest=digest(secret),
             expires_at=expires_at,
         )
-        _record(connection.tenant_id, actor, "token:issued", connection_id=connection.pk, object_id=token.pk)
+        _record(
+            connection.tenant_id, actor, Act.TOKEN_ISSUED, connection_id=connection.pk, object_id=token.pk
+        )
     return token, secret
 
 
@@ -213,7 +224,7 @@ def revoke_token(*, token: ScimToken, actor: Actor, reason: str = "") -> None:
             _record(
                 token.tenant_id,
                 actor,
-                "token:revoked",
+                Act.TOKEN_REVOKED,
                 connection_id=token.connection_id,
                 object_id=token.pk,
                 reason=reason,
@@ -251,7 +262,7 @@ def create_local_identity(
         )
         row.set_password(password)
         _save_new(row, "login_name", "This name is taken.")
-        _record(row.tenant_id, actor, "identity:local-created", identity_id=row.pk)
+        _record(row.tenant_id, actor, Act.LOCAL_CREATED, identity_id=row.pk)
     return row
 
 
@@ -264,7 +275,7 @@ def set_password(*, identity: Identity, password: str, actor: Actor) -> None:
     with transaction.atomic():
         identity.set_password(password)
         identity.save(update_fields=["password"])
-        _record(identity.tenant_id, actor, "identity:password-set", identity_id=identity.pk)
+        _record(identity.tenant_id, actor, Act.PASSWORD_SET, identity_id=identity.pk)
 
 
 def create_entitlement(
@@ -284,7 +295,7 @@ def create_entitlement(
             tenant=tenant, name=name, kind=kind, description=description, grants_staff=grants_staff
         )
         _save_new(row, "name", "The tenant has an entitlement of this name.")
-        _record(tenant.pk, actor, "entitlement:created", object_id=row.pk)
+        _record(tenant.pk, actor, Act.ENTITLEMENT_CREATED, object_id=row.pk)
     return row
 
 
@@ -302,7 +313,7 @@ def map_entitlement(*, entitlement: Entitlement, group: DirectoryGroup, actor: A
             _record(
                 entitlement.tenant_id,
                 actor,
-                "entitlement:mapped",
+                Act.ENTITLEMENT_MAPPED,
                 connection_id=group.connection_id,
                 object_id=row.pk,
             )
@@ -314,7 +325,7 @@ def unmap_entitlement(*, mapping: EntitlementMapping, actor: Actor) -> None:
     with transaction.atomic():
         key, tenant_id = mapping.pk, mapping.tenant_id
         mapping.delete()
-        _record(tenant_id, actor, "entitlement:unmapped", object_id=key)
+        _record(tenant_id, actor, Act.ENTITLEMENT_UNMAPPED, object_id=key)
 
 
 def _is_superuser(actor: Actor) -> bool:
@@ -351,7 +362,7 @@ def _saved(row: models.Model, field: str, taken: str) -> None:
 def _record(
     tenant_id: UUID | None,
     actor: Actor,
-    code: str,
+    code: Act,
     *,
     connection_id: UUID | None = None,
     identity_id: UUID | None = None,

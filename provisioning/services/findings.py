@@ -7,6 +7,7 @@ from django.db import transaction
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit
+from provisioning.decision.reasons import Reason
 from provisioning.decision.types import Actor, Channel, Intent, Outcome, Situation, Verdict
 from provisioning.models import Finding
 
@@ -60,7 +61,7 @@ def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Out
                 actor=actor,
                 channel=Channel.ADMIN,
                 intent="approve" if approve else "reject",
-                reason="finding:closed",
+                reason=Reason.FINDING_CLOSED,
                 request_id=current_request_id(),
                 connection_id=finding.connection_id,
                 account_id=finding.account_id,
@@ -71,7 +72,7 @@ def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Out
     return Outcome(
         verdict=Verdict.APPLIED if closed else Verdict.UNCHANGED,
         situation=Situation.LINKED,
-        reason="finding:closed",
+        reason=Reason.FINDING_CLOSED,
         account_id=finding.account_id,
         identity_id=finding.identity_id,
         audit_id=audit_id,

@@ -9,9 +9,8 @@ from identity_hub.core.ids import new_id
 from provisioning import audit
 from provisioning.apply import insert_or_lose
 from provisioning.decision.keys import fold
-from provisioning.decision.reasons import Reason
+from provisioning.decision.reasons import FindingKind, Reason
 from provisioning.decision.types import (
-    Channel,
     GroupObservation,
     Intent,
     Outcome,
@@ -186,7 +185,7 @@ def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list
                 Finding(
                     tenant_id=observation.tenant_id,
                     connection_id=observation.connection_id,
-                    kind="group:member-unknown",
+                    kind=FindingKind.MEMBER_UNKNOWN,
                     severity=Severity.LOW.value,
                     evidence={"group": str(group_id), "account": str(account_id)},
                     fingerprint=f"{group_id.hex}{account_id.hex}",
@@ -249,7 +248,7 @@ def _record(
         tenant_id=observation.tenant_id,
         at=observation.at,
         actor=observation.actor,
-        channel=Channel.SCIM,
+        channel=observation.channel,
         intent=observation.intent,
         verdict=verdict,
         reason=reason,

@@ -9,6 +9,7 @@ from django.db.models import F
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox
+from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
 from provisioning.models import Identity, Session
 
@@ -79,7 +80,7 @@ def end_sessions(*, identity: Identity, reason: str, actor: Actor) -> None:
         Identity.objects.filter(pk=identity.pk, tenant_id=identity.tenant_id).update(
             session_epoch=F("session_epoch") + 1
         )
-        _record(identity, "identity:sessions-ended", actor, reason)
+        _record(identity, Act.SESSIONS_ENDED, actor, reason)
         outbox.enqueue([("sessions.purge", {"identity": str(identity.pk)}, identity.tenant_id)])
 
 
@@ -88,7 +89,7 @@ def end_session(*, session: Session, actor: Actor) -> None:
         identity = session.identity
         session.delete()
         if identity is not None:
-            _record(identity, "identity:session-ended", actor, "")
+            _record(identity, Act.SESSION_ENDED, actor, "")
 
 
 def _record(identity: Identity, code: str, actor: Actor, reason: str) -> None:

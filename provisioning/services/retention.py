@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from provisioning import audit
+from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel, Intent
 from provisioning.models import (
     Account,
@@ -101,7 +102,7 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
             actor=actor,
             channel=Channel.ADMIN,
             intent=Intent.DELETE,
-            reason="account:purged",
+            reason=Act.ACCOUNT_PURGED,
             connection_id=grave.connection_id,
             account_id=grave.pk,
             identity_id=grave.identity_id,

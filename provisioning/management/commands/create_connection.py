@@ -8,7 +8,6 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from identity_hub.core import outbound
-from provisioning import idp_metadata
 from provisioning.decision.policy import Jit
 from provisioning.management.base import HubCommand, addresses, operator, pairs, tenant_named
 from provisioning.models import Connection
@@ -40,13 +39,7 @@ class Command(HubCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant, actor = tenant_named(options["tenant"]), operator()
-        fields = {}
-        if options["idp_metadata"]:
-            document = _read(options["idp_metadata"])
-            try:
-                fields = {"idp_metadata": document, "idp_entity_id": idp_metadata.entity_id(document)}
-            except idp_metadata.Unusable as error:
-                raise CommandError(str(error)) from None
+        metadata = _read(options["idp_metadata"]) if options["idp_metadata"] else ""
         domains = options["domain"]
         with transaction.atomic():
             for domain in domains or ():
@@ -58,7 +51,7 @@ class Command(HubCommand):
                 domains=domains,
                 status=Connection.Status.ACTIVE,
                 actor=actor,
-                **fields,
+                idp_metadata=metadata,
             )
         return {
             "id": str(connection.pk),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.decision.reasons import FindingKind, Reason
+from provisioning.decision.reasons import Act, FindingKind, Reason, Report
 
 PAGE = Path(__file__).parents[3] / "docs" / "reasons.md"
 ROW = re.compile(
@@ -13,7 +13,10 @@ ROW = re.compile(
 )
 
 
-@pytest.mark.parametrize(("section", "codes"), [("Outcomes", Reason), ("Findings", FindingKind)])
+SECTIONS = [("Outcomes", Reason), ("Findings", FindingKind), ("Acts", Act), ("Reports", Report)]
+
+
+@pytest.mark.parametrize(("section", "codes"), SECTIONS)
 def test_the_page_lists_every_code_with_its_meaning(section, codes):
     text = PAGE.read_text(encoding="utf-8")
     part = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
@@ -22,6 +25,6 @@ def test_the_page_lists_every_code_with_its_meaning(section, codes):
     ]
 
 
-@pytest.mark.parametrize("code", [*Reason, *FindingKind])
+@pytest.mark.parametrize("code", [*Reason, *FindingKind, *Act, *Report])
 def test_a_code_reads_subject_and_what_happened(code):
     assert re.fullmatch(r"[a-z]+:[a-z-]+", code)
