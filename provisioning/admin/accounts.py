@@ -8,10 +8,11 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from provisioning.models import Account
+from provisioning.models import Account, Finding
 from provisioning.selectors import people_search
 
 from .base import TenantAdmin, link_to, pretty
+from .site import FOUND_AT_MOST, Found
 
 
 class LifeFilter(admin.SimpleListFilter):
@@ -67,6 +68,9 @@ class AccountPage(TenantAdmin):
     ]
     readonly_fields = ["person", "state", "evidence", "scim_said", "login_said"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return super().get_queryset(request).prefetch_related("findings")
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
     ) -> tuple[QuerySet[Account], bool]:
@@ -84,9 +88,29 @@ class AccountPage(TenantAdmin):
             meant |= Q(pk=as_id)
         return queryset.filter(meant), False
 
+    def find(self, request: HttpRequest, key: str) -> list[Found]:
+        """For the search over all pages: accounts that belong to nobody yet; the others are found as their person."""
+        waiting = self.get_queryset(request).filter(identity__isnull=True, deleted_at__isnull=True)
+        rows, _ = self.get_search_results(request, waiting, key)
+        return [
+            Found(
+                title=account.user_name,
+                kind=f"Account of {account.connection}",
+                link=self.address_of(account),
+                icon="id_card",
+                state="Waits for its link",
+                good=False,
+                answer="Waits for a person to say whose it is",
+            )
+            for account in rows.select_related("connection")[:FOUND_AT_MOST]
+        ]
+
     @display(description="Identity")
     def person(self, account: Account) -> str:
-        return link_to(account.identity) if account.identity else "Nobody yet"
+        if account.identity:
+            return link_to(account.identity)
+        waiting = next((row for row in account.findings.all() if row.status == Finding.Status.OPEN), None)
+        return format_html("Nobody yet: {}", link_to(waiting)) if waiting else "Nobody yet"
 
     @display(
         description="State",

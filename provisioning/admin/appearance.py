@@ -21,6 +21,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Identity Hub",
     "SITE_SUBHEADER": f"{_PAGES}subheader",
     "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{_PAGES}icon"}],
     "SITE_URL": "/me/",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

@@ -105,7 +105,6 @@ class TenantInline(_Scoped, TabularInline):
 class TenantAdmin(_Scoped, ModelAdmin):
     """A page about one model. `HubSite` registers nothing else."""
 
-    show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 0
     list_filter_submit = False

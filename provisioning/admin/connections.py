@@ -11,7 +11,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from identity_hub.core.clock import now
 from provisioning.decision.types import Profile
@@ -49,7 +53,24 @@ class ConnectionForm(forms.ModelForm):
     class Meta:
         model = Connection
         fields = "__all__"  # noqa: DJ007 - the page's fieldsets name them
+        labels = {
+            "unknown_member": "Unknown group member",
+            "retention_days": "Keep deleted accounts (days)",
+            "jit_grace_days": "JIT grace (days)",
+            "jit_idle_grace_days": "JIT grace without SCIM (days)",
+            "trusted_email": "Trust its e-mails",
+            "trusted_hr_number": "Trust its HR numbers",
+            "user_name_attribute": "userName attribute",
+            "external_id_attribute": "externalId attribute",
+            "scim_enabled": "Takes SCIM pushes",
+        }
+        widgets = {
+            "idp_metadata": UnfoldAdminTextareaWidget(attrs={"rows": 6}),
+            "attribute_map": UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        }
         help_texts = {
+            "jit_grace_days": "How long an account that only a login made may wait for SCIM to confirm it.",
+            "jit_idle_grace_days": "Where nothing can confirm it: how long it may stay without a login.",
             "status": "A draft admits nobody. Frozen: no login and no push until an administrator confirms.",
             "jit": "What a login may do when SCIM has not delivered the person yet.",
             "precedence": "Where a person has accounts on several connections, the lower number is shown.",
@@ -114,29 +135,34 @@ class ConnectionPage(TenantAdmin):
         (None, {"fields": [("name", "status"), "domains"]}),
         (
             "Policy",
-            {"fields": ["jit", "required_attributes", "trusted_email", "trusted_hr_number", "precedence"]},
+            {
+                "classes": ["tab"],
+                "fields": ["jit", "required_attributes", "trusted_email", "trusted_hr_number", "precedence"],
+            },
         ),
         (
             "SCIM",
             {
+                "classes": ["tab"],
                 "fields": [
                     "scim_enabled",
                     "unknown_member",
                     "retention_days",
                     ("jit_grace_days", "jit_idle_grace_days"),
-                ]
+                ],
             },
         ),
         (
             "SAML",
             {
+                "classes": ["tab"],
                 "fields": [
                     "idp_metadata",
                     "idp_entity_id",
                     "user_name_attribute",
                     "external_id_attribute",
                     "attribute_map",
-                ]
+                ],
             },
         ),
         ("This change", {"fields": ["reason", ("config_version", "last_push_at", "created_at")]}),

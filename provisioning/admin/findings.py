@@ -135,6 +135,21 @@ def compare(account: Account | None, candidates: list[Identity]) -> list[Row]:
     return rows
 
 
+def _weighed(finding: Finding, candidates: list[Identity]) -> list[tuple[str, list[list[str]]]]:
+    """What the rules said for and against each candidate, where the evidence tells."""
+    told = {
+        said.get("identity"): said
+        for said in finding.evidence.get("candidates", ())
+        if isinstance(said, dict)
+    }
+    rows = []
+    for label, name in (("Speaks for it", "rules"), ("Speaks against it", "vetoes")):
+        cells = [list(told.get(str(candidate.pk), {}).get(name, ())) for candidate in candidates]
+        if any(cells):
+            rows.append((label, [[str(word).replace("-", " ") for word in cell] for cell in cells]))
+    return rows
+
+
 @admin.register(Finding)
 class FindingPage(TenantAdmin):
     list_display = ["what", "weight", "about", "connection", "age", "state"]
@@ -198,6 +213,7 @@ class FindingPage(TenantAdmin):
             "sentence": meaning(finding.kind),
             "candidates": [(candidate, *state_of(candidate)) for candidate in candidates],
             "comparison": compare(account, candidates),
+            "weighed": _weighed(finding, candidates),
             "evidence": pretty(finding.evidence) if finding.evidence else "",
             "waiting": waiting,
             "open": finding.status == Finding.Status.OPEN,

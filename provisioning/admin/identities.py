@@ -205,6 +205,13 @@ class IdentityPage(TenantAdmin):
             )
             .order_by("display_name")
         )
+        findings = list(
+            Finding.objects.filter(
+                tenant_id=tenant_id, identity=identity, status=Finding.Status.OPEN
+            ).order_by("-opened_at")[:20]
+        )
+        for finding in findings:
+            finding.sentence = timeline.meaning(finding.kind)
         badge, words = state_of(identity)
         return {
             "badge": badge,
@@ -222,11 +229,7 @@ class IdentityPage(TenantAdmin):
                 ).order_by("-created_at")[:50]
             ],
             "aliases": list(identity.aliases.order_by("-since")[:50]),
-            "findings": list(
-                Finding.objects.filter(
-                    tenant_id=tenant_id, identity=identity, status=Finding.Status.OPEN
-                ).order_by("-opened_at")[:20]
-            ),
+            "findings": findings,
             "facts": [
                 (label, value)
                 for label, value in (

@@ -42,6 +42,7 @@ class HubSite(UnfoldAdminSite):
     site_title = site_header = "Identity Hub"
     index_title = "Start"
     index_template = "provisioning/admin/start.html"
+    login_template = "provisioning/admin/login.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         # A library's own admin page knows no tenant and writes past the services: it does not come in.
@@ -56,6 +57,13 @@ class HubSite(UnfoldAdminSite):
             path("find/", self.admin_view(self.find_view), name="find"),
             *(url for url in urls if getattr(url, "name", None) != "view_on_site"),
         ]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        user = request.user
+        if user.is_authenticated and not user.login_name:
+            # The theme's avatar takes a letter of the sign-in name, and only local identities have one.
+            user.get_username = user.get_full_name  # type: ignore[method-assign]
+        return super().each_context(request)
 
     def find(self, request: HttpRequest, key: str) -> list[Found]:
         """Asks every page that can find something by a key that an administrator typed."""
@@ -171,6 +179,10 @@ def open_findings(request: HttpRequest) -> str:
 
 def style_sheet(request: HttpRequest) -> str:
     return static("provisioning/admin.css")
+
+
+def icon(request: HttpRequest) -> str:
+    return static("provisioning/icon.svg")
 
 
 def script(request: HttpRequest) -> str:

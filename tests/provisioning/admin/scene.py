@@ -154,12 +154,13 @@ def scene(where: House) -> Scene:
         group=group,
         entitlement=entitlement,
         staff_entitlement=staff_entitlement,
-        finding=Finding.objects.filter(tenant=tenant, status=Finding.Status.OPEN, account__identity=None).get(),
+        finding=Finding.objects.filter(
+            tenant=tenant, status=Finding.Status.OPEN, account__identity=None
+        ).get(),
         run=run,
         token=ScimToken.objects.filter(connection=where.connection).get(),
         session=session,
         attempt=attempt,
-        outbox=OutboxMessage.objects.filter(tenant_id=tenant.pk).first() or OutboxMessage.objects.create(
-            tenant_id=tenant.pk, topic=f"topic-{slug}"
-        ),
+        outbox=OutboxMessage.objects.filter(tenant_id=tenant.pk).first()
+        or OutboxMessage.objects.create(tenant_id=tenant.pk, topic=f"topic-{slug}"),
     )
