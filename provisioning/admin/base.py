@@ -13,11 +13,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
 from provisioning.decision.types import Actor, Outcome
 from provisioning.selectors.timeline import meaning
@@ -58,7 +58,7 @@ def _parameter(list_filter: Any) -> str:
 
 
 class _Scoped:
-    """Shared by pages and inlines: seen inside the tenant only, and read-only."""
+    """Seen inside the tenant only, and read-only until a page says otherwise."""
 
     tenant_path = "tenant"
     """How a row names its tenant."""
@@ -94,12 +94,6 @@ class _Scoped:
         page = self.admin_site.get_model_admin(db_field.related_model)  # type: ignore[attr-defined]
         options["queryset"] = page.get_queryset(request)
         return super().formfield_for_foreignkey(db_field, request, **options)  # type: ignore[misc]
-
-
-class TenantInline(_Scoped, TabularInline):
-    extra = 0
-    can_delete = False
-    show_change_link = False
 
 
 class TenantAdmin(_Scoped, ModelAdmin):
@@ -284,6 +278,11 @@ def link_to(row: Model) -> str:
 
 def pretty(document: Any) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def said(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: a POST, be it empty, is an answer; a GET is the question."""
+    return request.POST if request.method == "POST" else None
 
 
 def say_refusal(form: forms.BaseForm, refusal: Invalid) -> None:

@@ -23,7 +23,7 @@ from provisioning.models import Account, Connection, ScimToken, TenantDomain
 from provisioning.selectors.connections import granted_domains
 from provisioning.services import configuration
 
-from .base import TenantAdmin, actor_of, tenant_of
+from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import ReasonForm, TokenForm
 from .runs import start_simulation
 
@@ -130,7 +130,7 @@ class ConnectionPage(TenantAdmin):
     audit_column = "connection_id"
     change_form_template = "provisioning/admin/connection.html"
     actions_detail = ["issue_token", "simulate"]
-    readonly_fields = ["config_version", "last_push_at", "created_at"]
+    readonly_fields = ["idp_entity_id", "config_version", "last_push_at", "created_at"]
     fieldsets = [
         (None, {"fields": [("name", "status"), "domains"]}),
         (
@@ -322,7 +322,7 @@ class ConnectionPage(TenantAdmin):
         return self.ask(
             request,
             connection,
-            TokenForm(request.POST or None),
+            TokenForm(said(request)),
             title=f"Issue a SCIM token for {connection}",
             lead="Whoever has it may push people and groups of this connection. It is shown once, on the next page.",
             submit="Issue the token",
@@ -344,7 +344,7 @@ class ConnectionPage(TenantAdmin):
         return self.ask(
             request,
             connection,
-            ReasonForm(request.POST or None),
+            ReasonForm(said(request)),
             title=f"Revoke the token {token.prefix}…",
             lead="From the next request on it is unknown. A client that still uses it stops pushing.",
             submit="Revoke it",

@@ -20,7 +20,7 @@ from provisioning.selectors.people_search import as_uuid
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
 
-from .base import TenantAdmin, actor_of, pretty, say
+from .base import TenantAdmin, actor_of, pretty, said, say
 from .identities import state_of
 
 
@@ -230,7 +230,7 @@ class FindingPage(TenantAdmin):
     def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         finding = self.get_object(request, object_id)
         back = HttpResponseRedirect(self.address_of(finding))
-        form = DecisionForm(request.POST or None)
+        form = DecisionForm(said(request))
         if not form.is_valid():
             messages.error(request, "Nothing was decided: please say why.")
             return back

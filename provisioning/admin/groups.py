@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from provisioning.models import DirectoryGroup, Entitlement, EntitlementMapping, Membership
 from provisioning.services import configuration
 
-from .base import TenantAdmin, actor_of, tenant_of
+from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import ConfirmForm
 
 MEMBERS_A_PAGE = 50
@@ -59,7 +59,7 @@ class _Mapped(TenantAdmin):
         return self.ask(
             request,
             row,
-            ConfirmForm(request.POST or None),
+            ConfirmForm(said(request)),
             title=f"{mapping.group} gives {mapping.entitlement}",
             lead="Take this mapping away? The members lose the entitlement with their next request, unless another "
             "group gives it too.",
@@ -138,7 +138,7 @@ class DirectoryGroupPage(_Mapped):
         return self.ask(
             request,
             group,
-            _MapForm(request.POST or None, name="entitlement", rows=offered),
+            _MapForm(said(request), name="entitlement", rows=offered),
             title=f"What does {group} give?",
             lead="Every live member of the group, now and later, holds the entitlement.",
             submit="Map it",
@@ -221,7 +221,7 @@ class EntitlementPage(_Mapped):
         return self.ask(
             request,
             entitlement,
-            _MapForm(request.POST or None, name="group", rows=rows),
+            _MapForm(said(request), name="group", rows=rows),
             title=f"Which group gives {entitlement}?",
             lead="Every live member of the group, now and later, holds the entitlement."
             + (" Its holders administer the whole tenant." if entitlement.grants_staff else ""),

@@ -26,7 +26,7 @@ from provisioning.selectors import people_search, timeline
 from provisioning.selectors.tokens import digest
 from provisioning.services import people
 
-from .base import TenantAdmin, actor_of, tenant_of
+from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import ConfirmForm, HoldForm, LiftForm, ReasonForm
 from .site import FOUND_AT_MOST, Found
 
@@ -281,7 +281,7 @@ class IdentityPage(TenantAdmin):
         return self.ask(
             request,
             identity,
-            HoldForm(request.POST or None),
+            HoldForm(said(request)),
             title=f"Place a hold on {identity}",
             lead="Every session ends at its next request, and no sign-in is admitted until an administrator lifts "
             "the hold. Accounts, links and groups stay as they are.",
@@ -303,7 +303,7 @@ class IdentityPage(TenantAdmin):
         return self.ask(
             request,
             identity,
-            LiftForm(request.POST or None, kinds=kinds, initial={"kind": chosen}),
+            LiftForm(said(request), kinds=kinds, initial={"kind": chosen}),
             title=f"Lift a hold of {identity}",
             lead="The person may sign in again when no other hold is left and a live account exists. If the "
             "directory still says that the account is off, consider switching it on there instead.",
@@ -324,7 +324,7 @@ class IdentityPage(TenantAdmin):
         return self.ask(
             request,
             identity,
-            ReasonForm(request.POST or None),
+            ReasonForm(said(request)),
             title=f"End all sessions of {identity}",
             lead="The next request of each session asks to sign in again. Nothing stops the person from doing so.",
             submit="End them",
@@ -362,7 +362,7 @@ class IdentityPage(TenantAdmin):
         return self.ask(
             request,
             identity,
-            ConfirmForm(request.POST or None),
+            ConfirmForm(said(request)),
             title=f"End one session of {identity}",
             lead="Its next request asks to sign in again.",
             submit="End it",

@@ -15,7 +15,7 @@ from provisioning.reconciliation.checks import CHECKS
 from provisioning.selectors.timeline import meaning
 from provisioning.services.configuration import Invalid
 
-from .base import TenantAdmin, actor_of, pretty
+from .base import TenantAdmin, actor_of, pretty, said
 from .export import Exported
 from .forms import ConfirmForm, ReasonForm
 
@@ -46,7 +46,7 @@ def start_simulation(page: TenantAdmin, request: HttpRequest, connection: Connec
     return page.ask(
         request,
         connection,
-        ConfirmForm(request.POST or None),
+        ConfirmForm(said(request)),
         title=f"Simulate a reconciliation of {connection}",
         lead="Looks for accounts that nobody confirmed, late matches, duplicates, live sessions of held people and "
         "memberships of deleted accounts. It changes nothing: you see every item before anything is done.",
@@ -132,7 +132,7 @@ class ReconciliationRunPage(TenantAdmin):
         return self.ask(
             request,
             run,
-            ConfirmForm(request.POST or None),
+            ConfirmForm(said(request)),
             title=f"Execute the run of {run.connection}",
             lead="Each item is decided again under lock: what is no longer so is left alone.",
             submit="Execute",
@@ -158,7 +158,7 @@ class ReconciliationRunPage(TenantAdmin):
         return self.ask(
             request,
             run,
-            ReasonForm(request.POST or None),
+            ReasonForm(said(request)),
             title="Release the run from quarantine",
             lead=f"The guard stopped it: {run.note} A worker executes it as soon as you release it.",
             submit="Release and execute",
@@ -178,7 +178,7 @@ class ReconciliationRunPage(TenantAdmin):
         return self.ask(
             request,
             run,
-            ReasonForm(request.POST or None),
+            ReasonForm(said(request)),
             title="Reject the run",
             lead="Nothing of it will be done, and the connection's next run may start.",
             submit="Reject it",

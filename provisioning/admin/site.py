@@ -20,7 +20,7 @@ from unfold.sites import UnfoldAdminSite
 from provisioning.models import Finding
 from provisioning.services import configuration
 
-from .base import TenantAdmin, actor_of, within_tenant
+from .base import TenantAdmin, actor_of, said, within_tenant
 
 FOUND_AT_MOST = 20
 
@@ -132,7 +132,7 @@ class HubSite(UnfoldAdminSite):
         back = reverse("admin:index")
         if not user.local:
             return HttpResponseRedirect(back)
-        form = AdminOwnPasswordChangeForm(user, request.POST or None)
+        form = AdminOwnPasswordChangeForm(user, said(request))
         if request.method == "POST" and form.is_valid():
             try:
                 configuration.set_password(

@@ -6,13 +6,15 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from provisioning.models import Connection, Identity, Tenant, TenantDomain
 from provisioning.services import configuration
 
-from .base import TenantAdmin, TenantInline, actor_of
+from .base import TenantAdmin, actor_of, said
 from .forms import DomainForm
 
 
@@ -28,12 +30,6 @@ class TenantForm(forms.ModelForm):
         fields = ["name", "slug"]
 
 
-class DomainInline(TenantInline):
-    model = TenantDomain
-    fields = readonly_fields = ["domain", "verified_at", "verified_how"]
-    verbose_name_plural = "domains"
-
-
 def _number(model: type[Any]) -> Subquery:
     rows = (
         model.objects.filter(tenant=OuterRef("pk")).order_by().values("tenant").annotate(number=Count("pk"))
@@ -47,7 +43,6 @@ class TenantPage(TenantAdmin):
     form = TenantForm
     list_display = ["name", "slug", "people", "connections", "created_at"]
     search_fields = ["name", "slug"]
-    inlines = [DomainInline]
     actions_detail = ["add_domain"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
@@ -63,6 +58,23 @@ class TenantPage(TenantAdmin):
     def connections(self, tenant: Tenant) -> int:
         return tenant.connections or 0  # type: ignore[attr-defined]
 
+    @display(description="Domains")
+    def verified(self, tenant: Tenant) -> str:
+        rows = TenantDomain.objects.filter(tenant=tenant)
+        return (
+            format_html_join(
+                mark_safe("<br>"),
+                "{}, {}",
+                (
+                    (row.domain, f"verified {row.verified_at:%Y-%m-%d} by {row.verified_how}")
+                    if row.verified_at
+                    else (row.domain, "not verified")
+                    for row in rows
+                ),
+            )
+            or "None yet"
+        )
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser and request.user.is_active)
 
@@ -70,13 +82,10 @@ class TenantPage(TenantAdmin):
     has_act_permission = has_add_permission
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["name", "slug", "domains"] if obj is None else ["name", "slug", "created_at"]
+        return ["name", "slug", "domains"] if obj is None else ["name", "slug", "verified", "created_at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [] if obj is None else ["slug", "created_at"]
-
-    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
-        return [] if obj is None else self.inlines
+        return [] if obj is None else ["slug", "verified", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
@@ -105,7 +114,7 @@ class TenantPage(TenantAdmin):
         return self.ask(
             request,
             tenant,
-            DomainForm(request.POST or None),
+            DomainForm(said(request)),
             title=f"Add a domain to {tenant}",
             lead="You vouch that this organisation owns the domain. A connection of the tenant may then be allowed "
             "to speak for people with such an e-mail.",

@@ -1,0 +1,51 @@
+"""A page costs the same number of statements whether there are few rows or many."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from ..cast import push, sign_in
+from .scene import Scene, person
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/admin/",
+        "/admin/find/?q=crowd",
+        "/admin/provisioning/identity/",
+        "/admin/provisioning/account/",
+        "/admin/provisioning/finding/",
+        "/admin/provisioning/connection/",
+        "/admin/provisioning/directorygroup/",
+        "/admin/provisioning/reconciliationrun/",
+        "/admin/provisioning/reconciliationitem/",
+        "/admin/provisioning/auditrecord/",
+        "/admin/saml_sp/loginattempt/",
+        "/admin/provisioning/identity/{active}/change/",
+    ],
+)
+def test_more_people_cost_no_more_statements(admin: Client, ours: Scene, address: str) -> None:
+    address = address.format(active=ours.active.pk)
+
+    def statements() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert admin.get(address).status_code == 200
+        return len(queries)
+
+    for number in range(2):
+        push(ours.where, person(ours.where, f"crowd{number}", "Crowd", "Person", 100 + number))
+    admin.get(address)
+    few = statements()
+    for number in range(12):
+        push(ours.where, person(ours.where, f"crowd{number + 2}", "Crowd", "Person", 200 + number))
+        sign_in(
+            ours.where,
+            f"crowd{number}@{ours.where.domain}",
+            email=f"crowd{number}@{ours.where.domain}",
+            format="unspecified",
+        )
+    assert statements() == few
