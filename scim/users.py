@@ -114,8 +114,9 @@ class UsersView(_Users):
     def post(self, request: HttpRequest) -> HttpResponse:
         document = {"active": True} | canonical(USER, body_of(request))
         outcome = self._submit(Intent.CREATE, document=document)
-        # Somebody whom a login had made, or who comes back, keeps the id that she had: that is no creation.
-        return self._shown(self._account(str(outcome.account_id)), 201 if outcome.created else 200)
+        # 201 also for somebody whom a login had made, or who comes back, under the id that she has already:
+        # provisioning clients take every other answer to a POST for a failure.
+        return self._shown(self._account(str(outcome.account_id)), 201)
 
 
 class UserView(_Users):

@@ -25,6 +25,7 @@ from .types import (
     EndSessions,
     HoldKind,
     IdentityFacts,
+    Intent,
     LiftHold,
     LinkAccount,
     Observation,
@@ -93,8 +94,13 @@ def jit_account(observation: Observation, policy: Policy, *, identity_id: UUID |
 
 
 def written(account: AccountFacts, observation: Observation, *, active: bool) -> AccountFacts:
-    """The account after a SCIM write. A key or an activity that the write does not mention stays (row 20)."""
-    external_id = observation.external_id or account.external_id
+    """The account after a SCIM write.
+
+    A write by id brings the whole document, so a key that is not in it was removed: the face carries over what
+    a PUT leaves out (row 20). A POST that meets the account never takes its key away.
+    """
+    whole = observation.intent is not Intent.CREATE and observation.resource is not None
+    external_id = observation.external_id or (None if whole else account.external_id)
     resource = account.resource if observation.resource is None else observation.resource
     emails = account.emails if observation.resource is None else observation.emails
     if set(emails) == set(account.emails):
@@ -300,10 +306,9 @@ def finding(
 
 def _stamped(resource: Document, active: bool, external_id: str | None) -> dict[str, Any]:
     """The document says what the columns say, so that a client reads back what a look-up finds."""
-    stamped = {**resource, "active": active}
-    if external_id:
-        stamped["externalId"] = external_id
-    return stamped
+    key = {"externalId": external_id} if external_id else {}
+    said = {name: value for name, value in resource.items() if name != "externalId"}
+    return {**said, "active": active, **key}
 
 
 def _shown_email(account: AccountFacts) -> str:

@@ -42,15 +42,19 @@ def document(*, tenant_id: UUID, connection_id: UUID, account_id: UUID) -> Accou
 def page(
     *, tenant_id: UUID, connection_id: UUID, conditions: Q, offset: int, limit: int
 ) -> tuple[int, list[AccountDocument]]:
-    """(how many match, those of the page), ordered by id, which never changes. Two statements at most."""
+    """(how many match, those of the page), ordered by id, which never changes.
+
+    One statement where the first page holds everything, as it does for a look-up; else a second one counts.
+    """
     matching = Account.objects.filter(
         conditions, tenant_id=tenant_id, connection_id=connection_id, deleted_at__isnull=True
     )
-    total = matching.count()
-    if limit <= 0 or offset >= total:
-        return total, []
+    if limit <= 0:
+        return matching.count(), []
     rows = matching.order_by("id").values_list(*_COLUMNS)[offset : offset + limit]
-    return total, [_document(row) for row in rows]
+    found = [_document(row) for row in rows]
+    whole = offset == 0 and len(found) < limit
+    return len(found) if whole else matching.count(), found
 
 
 def of_identity(*, tenant_id: UUID, identity_id: UUID, connection_id: UUID) -> AccountDocument | None:

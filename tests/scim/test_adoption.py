@@ -69,7 +69,7 @@ BODIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_post_adopts(idp: Idp, ada: str, body: dict[str, Any]) -> None:
     answer = idp.post("/Users", body)
-    assert answer.status_code == 200
+    assert answer.status_code == 201
     assert (answer.json()["id"], answer.json()["userName"]) == (ada, body["userName"])
     assert answer["Location"].endswith(f"/Users/{ada}")
     assert Account.objects.count() == Identity.objects.count() == 1

@@ -137,8 +137,21 @@ def test_a_deleted_user_is_gone(idp: Idp) -> None:
 def test_an_inactive_user_who_is_posted_again_wakes_with_her_id(idp: Idp) -> None:
     ada = idp.person("ada", externalId="7", active=False)
     answer = idp.post("/Users", {"userName": "ada", "externalId": "7"})
-    assert answer.status_code == 200
+    assert answer.status_code == 201
     assert (answer.json()["id"], answer.json()["active"]) == (ada["id"], True)
+
+
+def test_a_put_that_leaves_out_active_and_the_key_keeps_both(idp: Idp) -> None:
+    ada = idp.person("ada", externalId="7", active=False)
+    answer = idp.put(f"/Users/{ada['id']}", {"userName": "ada"})
+    assert (answer.json()["active"], answer.json()["externalId"]) == (False, "7")
+
+
+def test_a_patch_may_remove_the_key(idp: Idp) -> None:
+    ada = idp.person("ada", externalId="7")
+    answer = idp.patch(f"/Users/{ada['id']}", {"op": "remove", "path": "externalId"})
+    assert (answer.status_code, "externalId" in answer.json()) == (200, False)
+    assert idp.find("/Users", 'externalId eq "7"') == []
 
 
 def test_two_idps_may_push_the_same_person(idp: Idp, make_idp: Any) -> None:

@@ -311,14 +311,22 @@ def test_active_true_lifts_this_account_s_hold_only(world):
     )
 
 
-def test_a_put_without_active_or_key_keeps_both(world):
+def test_a_write_that_says_nothing_of_active_never_revives(world):
     first = world.post("ada", "key-1")
     world.put(first.account_id, "ada", "key-1", active=False)
-    world.put(first.account_id, "ada", None, given_name="Ada")
+    world.put(first.account_id, "ada", "key-1", given_name="Ada")
     account = world.accounts[first.account_id]
-    assert (account.active, account.external_id) == (False, "key-1")
-    assert (account.resource["active"], account.resource["externalId"]) == (False, "key-1")
+    assert (account.active, account.resource["active"]) == (False, False)
     assert world.held(first.identity_id) == {HoldKind.SCIM}
+
+
+def test_a_whole_document_without_the_key_removes_it(world):
+    """The face carries the key over where a PUT only leaves it out; a PATCH may remove it."""
+    first = world.post("ada", "key-1")
+    world.put(first.account_id, "ada", None)
+    account = world.accounts[first.account_id]
+    assert account.external_id is None
+    assert "externalId" not in account.resource
 
 
 def test_an_administrator_s_lift_is_not_undone_by_a_repeated_disable(world):
