@@ -46,15 +46,15 @@ def populate(idp: Idp, people: int) -> list[str]:
 REQUESTS: dict[str, tuple[Callable[[Idp, list[str], str], Any], int | None]] = {
     # token, document
     "GET a user": (lambda idp, people, group: idp.get(f"/Users/{people[0]}"), 2),
-    # token, count, page
+    # token, page, count
     "list users": (lambda idp, people, group: idp.get("/Users", count=2), 3),
-    "list many users": (lambda idp, people, group: idp.get("/Users", count=500), 3),
-    "look up a userName": (lambda idp, people, group: idp.get("/Users", filter='userName eq "p1"'), 3),
+    "list many users": (lambda idp, people, group: idp.get("/Users", startIndex=2, count=500), 3),
+    # token, page: a first page that is not full has the count in it
+    "look up a userName": (lambda idp, people, group: idp.get("/Users", filter='userName eq "p1"'), 2),
     "look up an e-mail": (
         lambda idp, people, group: idp.get("/Users", filter='emails[type eq "work"].value eq "p1@x.example"'),
-        3,
+        2,
     ),
-    # token, count
     "look up nobody": (lambda idp, people, group: idp.get("/Users", filter='userName eq "nobody"'), 2),
     # token, group, members
     "GET a group": (lambda idp, people, group: idp.get(f"/Groups/{group}"), 3),
