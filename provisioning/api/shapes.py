@@ -1,9 +1,11 @@
 """How rows read in JSON, and which questions a list answers. Knows no request."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
+from provisioning.decision.keys import fold
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -216,7 +218,7 @@ class AuditShape(serializers.ModelSerializer):
 
 
 class Question(serializers.Serializer):
-    """The query of a list. Each field says in its label which column answers it; an unknown one is refused."""
+    """The query of a list. `columns` says which column answers a filter whose name is not the column's."""
 
     tenant = serializers.CharField(
         required=False, help_text="Slug or id. An installation superuser reads every tenant without it."
@@ -227,7 +229,7 @@ class Question(serializers.Serializer):
     limit = serializers.IntegerField(
         required=False, min_value=1, max_value=200, help_text="Rows a page; 50 if unsaid."
     )
-    shape = ("tenant", "cursor", "limit")
+    columns: Mapping[str, str] = {}
 
     def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
         # A filter that is not understood must not answer with everybody.
@@ -238,55 +240,71 @@ class Question(serializers.Serializer):
     def conditions(self) -> dict[str, Any]:
         """Look-ups for `filter`, by column."""
         return {
-            self.fields[name].label or name: value
+            self.columns.get(name, name): value
             for name, value in self.validated_data.items()
-            if name not in Question.shape
+            if name not in Question._declared_fields and value is not None
         }
 
 
-def _text(column: str = "", **options: Any) -> serializers.CharField:
-    return serializers.CharField(required=False, label=column or None, max_length=512, **options)
+class NameField(serializers.CharField):
+    """A name as it is compared: as a whole, without case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return fold(super().to_internal_value(data))
 
 
-def _id(column: str) -> serializers.UUIDField:
-    return serializers.UUIDField(required=False, label=column)
+def _text(help_text: str = "") -> serializers.CharField:
+    return serializers.CharField(required=False, max_length=512, help_text=help_text)
+
+
+def _name(help_text: str) -> NameField:
+    return NameField(required=False, max_length=512, help_text=help_text)
+
+
+def _id() -> serializers.UUIDField:
+    return serializers.UUIDField(required=False)
+
+
+def _yes_or_no(help_text: str) -> serializers.BooleanField:
+    # Without a default of None an absent value would read as "no".
+    return serializers.BooleanField(required=False, allow_null=True, default=None, help_text=help_text)
 
 
 class IdentityQuestion(Question):
-    user_name = _text("user_name_key__iexact", help_text="The whole userName, without case.")
-    email = _text("email_key__iexact", help_text="The whole e-mail, without case.")
+    user_name = _name("The whole userName, without case.")
+    email = _name("The whole e-mail, without case.")
     kind = serializers.ChoiceField(required=False, choices=Identity.Kind.choices)
-    enabled = serializers.BooleanField(required=False, allow_null=True, default=None)
-
-    def conditions(self) -> dict[str, Any]:
-        return {name: value for name, value in super().conditions().items() if value is not None}
+    enabled = _yes_or_no("Whether the person may sign in.")
+    columns = {"user_name": "user_name_key", "email": "email_key"}
 
 
 class AccountQuestion(Question):
-    connection = _id("connection_id")
-    identity = _id("identity_id")
-    user_name = _text("user_name_key__iexact", help_text="The whole userName, without case.")
-    external_id = _text(help_text="The whole externalId.")
-    live = serializers.BooleanField(required=False, allow_null=True, default=None)
-
-    def conditions(self) -> dict[str, Any]:
-        conditions = super().conditions()
-        if (live := conditions.pop("live")) is not None:
-            conditions["deleted_at__isnull"] = live
-        return conditions
+    connection = _id()
+    identity = _id()
+    user_name = _name("The whole userName, without case.")
+    external_id = _text("The whole externalId.")
+    live = _yes_or_no("Whether the account is not deleted.")
+    columns = {
+        "connection": "connection_id",
+        "identity": "identity_id",
+        "user_name": "user_name_key",
+        "live": "deleted_at__isnull",
+    }
 
 
 class FindingQuestion(Question):
     status = serializers.ChoiceField(required=False, choices=Finding.Status.choices)
     severity = serializers.ChoiceField(required=False, choices=["low", "medium", "high"])
     kind = _text()
-    connection = _id("connection_id")
-    identity = _id("identity_id")
+    connection = _id()
+    identity = _id()
+    columns = {"connection": "connection_id", "identity": "identity_id"}
 
 
 class RunQuestion(Question):
     status = serializers.ChoiceField(required=False, choices=ReconciliationRun.Status.choices)
-    connection = _id("connection_id")
+    connection = _id()
+    columns = {"connection": "connection_id"}
 
 
 class ItemQuestion(Question):
@@ -296,11 +314,18 @@ class ItemQuestion(Question):
 
 
 class AuditQuestion(Question):
-    identity = _id("identity_id")
-    account = _id("account_id")
-    connection = _id("connection_id")
-    object = _id("object_id")
+    identity = _id()
+    account = _id()
+    connection = _id()
+    object = _id()
     reason = _text()
     verdict = _text()
     request_id = _text()
-    since = serializers.DateTimeField(required=False, label="at__gte")
+    since = serializers.DateTimeField(required=False)
+    columns = {
+        "identity": "identity_id",
+        "account": "account_id",
+        "connection": "connection_id",
+        "object": "object_id",
+        "since": "at__gte",
+    }
