@@ -42,12 +42,17 @@ def within_tenant(rows: QuerySet[Any], request: HttpRequest, path: str) -> Query
     return rows if tenant_id is None else rows.filter(**{path: tenant_id})
 
 
+CHOICES_AT_MOST = 500
+
+
 class TenantRelatedFilter(admin.RelatedFieldListFilter):
     """The choices of a list filter are rows too: they come from the related page's own scoped list."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         page = model_admin.admin_site.get_model_admin(field.related_model)
-        return [(row.pk, str(row)) for row in page.get_queryset(request)[:500]]
+        # Only names are shown: what names are made of comes along, what the page's list shows beside them does not.
+        rows = page.get_queryset(request).select_related(*page.get_list_select_related(request))
+        return [(row.pk, str(row)) for row in rows.prefetch_related(None)[:CHOICES_AT_MOST]]
 
 
 def _parameter(list_filter: Any) -> str:
@@ -107,8 +112,6 @@ class TenantAdmin(_Scoped, ModelAdmin):
     audit_column = "object_id"
     """The column by which audit records speak of this model's rows."""
 
-    # ------------------------------------------------------------------ reading
-
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
         if row is None:
@@ -166,8 +169,6 @@ class TenantAdmin(_Scoped, ModelAdmin):
         return HttpResponseRedirect(
             f"{reverse('admin:provisioning_auditrecord_changelist')}?{self.audit_column}={row.pk}"
         )
-
-    # ------------------------------------------------------------------ writing
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         raise PermissionDenied

@@ -249,8 +249,6 @@ class IdentityPage(TenantAdmin):
             ],
         }
 
-    # ------------------------------------------------------------------ acts
-
     def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.may_enter(request)
 

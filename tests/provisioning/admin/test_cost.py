@@ -5,7 +5,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from ..cast import push, sign_in
+from provisioning import reconciliation
+
+from ..cast import OPERATOR, push, sign_in
 from .scene import Scene, person
 
 
@@ -48,4 +50,6 @@ def test_more_people_cost_no_more_statements(admin: Client, ours: Scene, address
             email=f"crowd{number}@{ours.where.domain}",
             format="unspecified",
         )
+    for _ in range(3):
+        reconciliation.simulate(ours.where.connection, OPERATOR)
     assert statements() == few
