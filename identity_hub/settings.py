@@ -194,6 +194,7 @@ TEMPLATES = [
 APPEND_SLASH = False
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "identity_hub.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -18,7 +18,7 @@ from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
 from provisioning.models import Finding
-from provisioning.services import configuration
+from provisioning.services import configuration, sessions
 
 from .base import TenantAdmin, actor_of, said, within_tenant
 
@@ -58,12 +58,11 @@ class HubSite(UnfoldAdminSite):
             *(url for url in urls if getattr(url, "name", None) != "view_on_site"),
         ]
 
-    def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        user = request.user
-        if user.is_authenticated and not user.login_name:
-            # The theme's avatar takes a letter of the sign-in name, and only local identities have one.
-            user.get_username = user.get_full_name  # type: ignore[method-assign]
-        return super().each_context(request)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().login(request, extra_context)
+        if request.method == "POST" and request.user.is_authenticated:
+            sessions.note_local_sign_in(request)
+        return response
 
     def find(self, request: HttpRequest, key: str) -> list[Found]:
         """Asks every page that can find something by a key that an administrator typed."""
@@ -174,7 +173,7 @@ def subheader(request: HttpRequest) -> str:
 def open_findings(request: HttpRequest) -> str:
     rows = within_tenant(Finding.objects.filter(status=Finding.Status.OPEN), request, "tenant")
     number = rows.order_by().values("pk")[:100].count()
-    return "99+" if number > 99 else str(number or "")
+    return "99+" if number > 99 else str(number)
 
 
 def style_sheet(request: HttpRequest) -> str:

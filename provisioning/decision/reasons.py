@@ -148,6 +148,7 @@ class Act(_Code):
     ENTITLEMENT_UNMAPPED = "entitlement:unmapped", "A directory group gives an entitlement no longer."
     LOCAL_CREATED = "identity:local-created", "An identity with a password of the hub's own was made."
     PASSWORD_SET = "identity:password-set", "A local identity has a new password; its sessions ended."
+    LOCAL_SIGNED_IN = "identity:local-signed-in", "Somebody signed in with a password of the hub's own."
     SESSIONS_ENDED = "identity:sessions-ended", "All sessions of an identity were ended, without a hold."
     SESSION_ENDED = "identity:session-ended", "One session was ended."
     ACCOUNT_PURGED = "account:purged", "A deleted account's data is gone; keyed digests stay."

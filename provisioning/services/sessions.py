@@ -8,6 +8,10 @@ from django.contrib.auth import login
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning import audit
+from provisioning.decision.reasons import Act
+from provisioning.decision.types import Actor, Channel, Intent
 from provisioning.models import Identity
 from provisioning.sessions import FACTS
 
@@ -31,13 +35,10 @@ def open(
         return False
     at = now()
     request.session.flush()
-    request.session[FACTS] = {
-        "tenant_id": str(tenant_id),
+    request.session[FACTS] = _facts(request, tenant_id) | {
         "connection_id": str(connection_id),
         "account_id": str(account_id),
         "session_index": session_index,
-        "user_agent": request.headers.get("User-Agent", "")[:256],
-        "created_at": at.isoformat(),
     }
     login(request, identity, backend="provisioning.backends.HubBackend")
     longest = settings.SESSION_COOKIE_AGE
@@ -46,3 +47,27 @@ def open(
     request.session.set_expiry(longest)
     request.session.save()
     return True
+
+
+def note_local_sign_in(request: HttpRequest) -> None:
+    """Puts on record who just signed in with a password of the hub's own, and says so on the session's row."""
+    identity = request.user
+    request.session[FACTS] = _facts(request, identity.tenant_id)
+    audit.record(
+        tenant_id=identity.tenant_id,
+        at=now(),
+        actor=Actor(kind="identity", id=str(identity.pk)),
+        channel=Channel.ADMIN,
+        intent=Intent.AUTHENTICATE,
+        reason=Act.LOCAL_SIGNED_IN,
+        request_id=current_request_id(),
+        identity_id=identity.pk,
+    )
+
+
+def _facts(request: HttpRequest, tenant_id: UUID | None) -> dict[str, str | None]:
+    return {
+        "tenant_id": str(tenant_id) if tenant_id else None,
+        "user_agent": request.headers.get("User-Agent", "")[:256],
+        "created_at": now().isoformat(),
+    }

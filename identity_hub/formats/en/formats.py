@@ -1,0 +1,7 @@
+"""ISO 8601, as in the audit and on the command line. Read by Django (FORMAT_MODULE_PATH)."""
+
+DATE_FORMAT = "Y-m-d"
+TIME_FORMAT = "H:i"
+DATETIME_FORMAT = "Y-m-d H:i"
+SHORT_DATE_FORMAT = DATE_FORMAT
+SHORT_DATETIME_FORMAT = DATETIME_FORMAT

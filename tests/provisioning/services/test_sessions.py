@@ -1,0 +1,98 @@
+"""Sessions: whose they are, how they begin, and how every way of being out ends them at the next request."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.base import SessionBase
+from django.test import Client, RequestFactory
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import HoldKind, Intent
+from provisioning.models import AuditRecord, Identity, Session
+from provisioning.services import configuration, people, sessions, submit
+from provisioning.sessions import SessionStore
+
+from ..cast import OPERATOR, House, asserted, push, pushed, sign_in, user
+
+pytestmark = pytest.mark.django_db
+
+
+def begin(where: House, name_id: str = "p-1", **options: object) -> SessionBase:
+    outcome = submit(asserted(where, name_id, email=f"{name_id}@{where.domain}"))
+    request = RequestFactory(headers={"User-Agent": "Test"}).get("/")
+    request.session = SessionStore()
+    assert sessions.open(
+        request,
+        tenant_id=where.tenant.pk,
+        identity_id=outcome.identity_id,
+        connection_id=where.connection.pk,
+        account_id=outcome.account_id,
+        **options,
+    )
+    return request.session
+
+
+def whose(session: SessionBase) -> object:
+    request = RequestFactory().get("/")
+    request.session = SessionStore(session.session_key)
+    return get_user(request)
+
+
+def test_a_session_knows_its_identity_connection_and_device(acme: House) -> None:
+    session = begin(acme)
+    row = Session.objects.get(pk=session.session_key)
+    assert (row.tenant_id, row.connection_id, row.user_agent) == (acme.tenant.pk, acme.connection.pk, "Test")
+    assert row.identity == whose(session)
+
+
+def test_a_session_lasts_no_longer_than_the_idp_says(acme: House) -> None:
+    session = begin(acme, not_on_or_after=now() + timedelta(minutes=10))
+    assert Session.objects.get(pk=session.session_key).expire_date <= now() + timedelta(minutes=10)
+
+
+def test_a_hold_ends_every_session_and_lifting_it_brings_none_back(acme: House) -> None:
+    session = begin(acme)
+    identity = Identity.objects.get()
+    people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="gone", actor=OPERATOR)
+    assert not whose(session).is_authenticated
+    people.lift_hold(identity=identity, kind=HoldKind.ADMIN, reason="back", actor=OPERATOR)
+    assert not whose(session).is_authenticated
+
+
+def test_ending_sessions_leaves_the_person_enabled(acme: House) -> None:
+    session = begin(acme)
+    people.end_sessions(identity=Identity.objects.get(), reason="lost phone", actor=OPERATOR)
+    assert not whose(session).is_authenticated
+    assert sign_in(acme, "p-1", email="p-1@acme.example").accepted
+
+
+def test_no_session_begins_for_somebody_who_was_disabled_meanwhile(acme: House) -> None:
+    created = push(acme, user("ada@acme.example", "e1"))
+    submit(pushed(acme, Intent.UPDATE, user("ada@acme.example", "e1", active=False), created.account_id))
+    request = RequestFactory().get("/")
+    request.session = SessionStore()
+    assert not sessions.open(
+        request,
+        tenant_id=acme.tenant.pk,
+        identity_id=created.identity_id,
+        connection_id=acme.connection.pk,
+        account_id=created.account_id,
+    )
+    assert not Session.objects.exists()
+
+
+def test_a_local_sign_in_is_on_record(acme: House, client: Client) -> None:
+    configuration.create_local_identity(
+        login_name="root", password="a long enough password", superuser=True, actor=OPERATOR
+    )
+    client.post("/admin/login/", {"username": "root", "password": "wrong"})
+    assert not AuditRecord.objects.filter(reason="identity:local-signed-in").exists()
+    client.post(
+        "/admin/login/",
+        {"username": "root", "password": "a long enough password"},
+        headers={"User-Agent": "Browser"},
+    )
+    record = AuditRecord.objects.get(reason="identity:local-signed-in")
+    assert record.actor_id == str(Identity.objects.get(login_name="root").pk)
+    assert Session.objects.get().user_agent == "Browser"
