@@ -11,7 +11,7 @@ from unfold.decorators import display
 from provisioning.models import Account, Finding
 from provisioning.selectors import people_search
 
-from .base import TenantAdmin, link_to, pretty
+from .base import TenantAdmin, link_to, shown_as_json
 from .site import FOUND_AT_MOST, Found
 
 
@@ -125,12 +125,12 @@ class AccountPage(TenantAdmin):
 
     @display(description="Evidence")
     def evidence(self, account: Account) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(account.link_evidence))
+        return shown_as_json(account.link_evidence)
 
     @display(description="Resource")
     def scim_said(self, account: Account) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(account.resource))
+        return shown_as_json(account.resource)
 
     @display(description="Attributes")
     def login_said(self, account: Account) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(account.assertion))
+        return shown_as_json(account.assertion)

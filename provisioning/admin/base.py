@@ -163,6 +163,10 @@ class TenantAdmin(_Scoped, ModelAdmin):
             raise SuspiciousOperation  # PostgreSQL knows no NUL: a 400, not a 500
         return super().changelist_view(request, extra_context)
 
+    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Who may use the page's own actions."""
+        return self.may_enter(request)
+
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """What happened to this row is in the audit, not in a log of the admin's own."""
         row = self.get_object(request, object_id)
@@ -196,12 +200,19 @@ class TenantAdmin(_Scoped, ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
+        context = dict(extra_context or {})
+        if object_id is not None:
+            context |= self.beside(request, object_id)
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, object_id, form_url, context)
         except Invalid as refusal:
             # The transaction is undone; the same form comes back and says what the service said.
             request.refusal = refusal  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, object_id, form_url, context)
+
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        """What the page of one row shows beside the row's fields, for its template."""
+        return {}
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change=change, **options)
@@ -279,6 +290,10 @@ def link_to(row: Model) -> str:
 
 def pretty(document: Any) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def shown_as_json(document: Any) -> str:
+    return format_html('<pre class="hub-json">{}</pre>', pretty(document))
 
 
 def said(request: HttpRequest) -> QueryDict | None:

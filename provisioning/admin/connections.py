@@ -214,9 +214,6 @@ class ConnectionPage(TenantAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.may_enter(request)
 
-    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.may_enter(request)
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None and tenant_of(request) is not None:
@@ -256,27 +253,15 @@ class ConnectionPage(TenantAdmin):
         request.POST["_continue"] = "1"
         return super().response_add(request, obj, post_url_continue)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
-        context = dict(extra_context or {})
-        if object_id is not None:
-            connection = self.get_object(request, object_id)
-            context |= {
-                "addresses": addresses(connection),
-                "tokens": list(
-                    ScimToken.objects.filter(tenant_id=connection.tenant_id, connection=connection).order_by(
-                        "-created_at"
-                    )[:50]
-                ),
-                "at": now(),
-                "live_accounts": connection.live_accounts or 0,
-            }
-        return super().changeform_view(request, object_id, form_url, context)
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        connection = self.get_object(request, object_id)
+        tokens = ScimToken.objects.filter(tenant_id=connection.tenant_id, connection=connection)
+        return {
+            "addresses": addresses(connection),
+            "tokens": list(tokens.order_by("-created_at")[:50]),
+            "at": now(),
+            "live_accounts": connection.live_accounts or 0,
+        }
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.revoke_view)

@@ -186,19 +186,8 @@ class FindingPage(TenantAdmin):
     def state(self, finding: Finding) -> tuple[str, str]:
         return finding.status, finding.get_status_display()
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
-        context = dict(extra_context or {})
-        if object_id is not None:
-            context |= self._shown(self.get_object(request, object_id), DecisionForm())
-        return super().changeform_view(request, object_id, form_url, context)
-
-    def _shown(self, finding: Finding, form: forms.Form) -> dict[str, Any]:
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        finding: Finding = self.get_object(request, object_id)
         ids = [key for name in finding.candidates if (key := as_uuid(name)) is not None]
         found = {
             row.pk: row
@@ -217,7 +206,7 @@ class FindingPage(TenantAdmin):
             "evidence": pretty(finding.evidence) if finding.evidence else "",
             "waiting": waiting,
             "open": finding.status == Finding.Status.OPEN,
-            "decision": form,
+            "decision": DecisionForm(),
         }
 
     def get_urls(self) -> list[URLPattern]:

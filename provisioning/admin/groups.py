@@ -35,9 +35,6 @@ def _mappings(row: DirectoryGroup | Entitlement) -> list[EntitlementMapping]:
 class _Mapped(TenantAdmin):
     """Shared by the two ends of a mapping."""
 
-    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.may_enter(request)
-
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.unmap_view)
         name = f"provisioning_{self.opts.model_name}_unmap"
@@ -101,24 +98,15 @@ class DirectoryGroupPage(_Mapped):
     def gives(self, group: DirectoryGroup) -> str:
         return ", ".join(str(mapping.entitlement) for mapping in group.mappings.all()) or "—"
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
-        context = dict(extra_context or {})
-        if object_id is not None:
-            group = self.get_object(request, object_id)
-            members = (
-                Membership.objects.filter(tenant_id=group.tenant_id, group=group)
-                .select_related("account__identity")
-                .order_by("id")
-            )
-            page = Paginator(members, MEMBERS_A_PAGE).get_page(request.GET.get("p"))
-            context |= {"members": page, "mappings": _mappings(group)}
-        return super().changeform_view(request, object_id, form_url, context)
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        group = self.get_object(request, object_id)
+        members = (
+            Membership.objects.filter(tenant_id=group.tenant_id, group=group)
+            .select_related("account__identity")
+            .order_by("id")
+        )
+        page = Paginator(members, MEMBERS_A_PAGE).get_page(request.GET.get("p"))
+        return {"members": page, "mappings": _mappings(group)}
 
     @action(
         description="Map to an entitlement", url_path="map-entitlement", icon="add_link", permissions=["act"]
@@ -193,17 +181,8 @@ class EntitlementPage(_Mapped):
         obj.pk = made.pk
         return None
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
-        context = dict(extra_context or {})
-        if object_id is not None:
-            context["mappings"] = _mappings(self.get_object(request, object_id))
-        return super().changeform_view(request, object_id, form_url, context)
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        return {"mappings": _mappings(self.get_object(request, object_id))}
 
     @action(description="Map a group to it", url_path="map-group", icon="add_link", permissions=["act"])
     def map_group(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -165,20 +165,8 @@ class IdentityPage(TenantAdmin):
             )
         return found
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
-        context = dict(extra_context or {})
-        if object_id is not None:
-            identity = self.get_object(request, object_id)
-            context |= self._shown(identity)
-        return super().changeform_view(request, object_id, form_url, context)
-
-    def _shown(self, identity: Identity) -> dict[str, Any]:
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        identity: Identity = self.get_object(request, object_id)
         events = timeline.of_identity(identity, limit=EVENTS_SHOWN)
         tenant_id = identity.tenant_id
         accounts = list(
@@ -248,9 +236,6 @@ class IdentityPage(TenantAdmin):
                 if value
             ],
         }
-
-    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.may_enter(request)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only what can be done now: nobody is offered to lift a hold that is not there."""

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
@@ -14,7 +13,7 @@ from provisioning.models import AuditRecord, AuditValue, Connection, OutboxMessa
 from provisioning.selectors.people_search import as_uuid
 from provisioning.selectors.timeline import meaning
 
-from .base import TenantAdmin, pretty, within_tenant
+from .base import TenantAdmin, shown_as_json, within_tenant
 from .export import Exported
 
 
@@ -139,12 +138,12 @@ class AuditRecordPage(Exported, TenantAdmin):
 
     @display(description="Changes")
     def changed(self, record: AuditRecord) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(record.changes))
+        return shown_as_json(record.changes)
 
     @display(description="Values")
     def values(self, record: AuditRecord) -> str:
         row = AuditValue.objects.filter(tenant_id=record.tenant_id, pk=record.pk).first()
-        return format_html('<pre class="hub-json">{}</pre>', pretty(row.values) if row else "none, or purged")
+        return shown_as_json(row.values) if row else "none, or purged"
 
 
 @admin.register(OutboxMessage)

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
@@ -15,7 +14,7 @@ from provisioning.reconciliation.checks import CHECKS
 from provisioning.selectors.timeline import meaning
 from provisioning.services.configuration import Invalid
 
-from .base import TenantAdmin, actor_of, pretty, said
+from .base import TenantAdmin, actor_of, said, shown_as_json
 from .export import Exported
 from .forms import ConfirmForm, ReasonForm
 
@@ -72,9 +71,6 @@ class ReconciliationRunPage(TenantAdmin):
     def state(self, run: ReconciliationRun) -> tuple[str, str]:
         return run.status, run.get_status_display()
 
-    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.may_enter(request)
-
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """A run offers what its status allows."""
         run = self.get_object(request, str(object_id))
@@ -85,34 +81,23 @@ class ReconciliationRunPage(TenantAdmin):
         }.get(run.status, set())
         return [act for act in super().get_actions_detail(request, object_id) if act.path in allowed]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
-        context = dict(extra_context or {})
-        if object_id is not None:
-            run = self.get_object(request, object_id)
-            items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
-            context |= {
-                "counts": [
-                    (code, meaning(code), number)
-                    for code, number in sorted(run.counts.items(), key=lambda pair: -pair[1])
-                ],
-                # What takes access away stands first: that is what one looks for.
-                "items": list(
-                    items.select_related("account", "identity").order_by("-destructive", "id")[:ITEMS_SHOWN]
-                ),
-                "items_shown": ITEMS_SHOWN,
-                "sign": _SIGNS[run.status],
-                "meaning": meaning,
-            }
-            for item in context["items"]:
-                item.sentence = meaning(item.reason)
-                item.question = _question(item)
-        return super().changeform_view(request, object_id, form_url, context)
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        run = self.get_object(request, object_id)
+        rows = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
+        # What takes access away stands first: that is what one looks for.
+        items = list(rows.select_related("account", "identity").order_by("-destructive", "id")[:ITEMS_SHOWN])
+        for item in items:
+            item.sentence = meaning(item.reason)
+            item.question = _question(item)
+        return {
+            "counts": [
+                (code, meaning(code), number)
+                for code, number in sorted(run.counts.items(), key=lambda pair: -pair[1])
+            ],
+            "items": items,
+            "items_shown": ITEMS_SHOWN,
+            "sign": _SIGNS[run.status],
+        }
 
     @action(
         description="Execute",
@@ -238,12 +223,12 @@ class ReconciliationItemPage(Exported, TenantAdmin):
 
     @display(description="Changes")
     def planned(self, item: ReconciliationItem) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(item.plan))
+        return shown_as_json(item.plan)
 
     @display(description="Facts")
     def shown_evidence(self, item: ReconciliationItem) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(item.evidence))
+        return shown_as_json(item.evidence)
 
     @display(description="Changes")
     def taken_back(self, item: ReconciliationItem) -> str:
-        return format_html('<pre class="hub-json">{}</pre>', pretty(item.inverse))
+        return shown_as_json(item.inverse)

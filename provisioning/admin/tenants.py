@@ -79,7 +79,9 @@ class TenantPage(TenantAdmin):
         return bool(request.user.is_superuser and request.user.is_active)
 
     has_change_permission = has_add_permission
-    has_act_permission = has_add_permission
+
+    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.has_add_permission(request)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["name", "slug", "domains"] if obj is None else ["name", "slug", "verified", "created_at"]
