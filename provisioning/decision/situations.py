@@ -116,6 +116,15 @@ def scim_write(known: Known, observation: Observation, policy: Policy) -> Case:
         )
     if _is_protected(known, account):
         return case(situation=Situation.PROTECTED)
+    first_key = not account.external_id and observation.intent is not Intent.DISABLE
+    if first_key and _contradicts(account, observation.external_id):
+        # Attack: a login takes the name of somebody who will be hired; her IdP's look-up finds it, and its PATCH
+        # would give her account to him. A deactivation is obeyed whomever it means.
+        return case(
+            situation=Situation.COLLISION,
+            reason=Reason.ACCOUNT_USER_NAME_TAKEN,
+            finding=FindingKind.KEY_CONTRADICTS,
+        )
     if not account.confirmed:
         return case(situation=Situation.ADOPTABLE)
     return case(situation=Situation.LINKED if account.identity_id else Situation.WAITING)

@@ -126,6 +126,25 @@ def test_a_recycled_name_with_another_asserted_key_is_not_adopted(world):
     assert world.asked() == ["account:key-contradicts"]
 
 
+@pytest.mark.parametrize("steps", [[None, "key-2"], ["key-2"]], ids=["after a PATCH without a key", "at once"])
+def test_a_look_up_by_name_and_a_patch_with_another_key_do_not_adopt(world, steps):
+    """Pre-hijack: the account of whoever named himself after a new hire never becomes hers."""
+    first = world.login("ada", "p-1", key="key-1")
+    *before, contradicting = [world.put(first.account_id, "ada", step) for step in steps]
+    assert all(decision.verdict is Verdict.APPLIED for decision in before)
+    assert answer(contradicting) == (Verdict.REFUSED, "account:user-name-taken")
+    assert world.asked() == ["account:key-contradicts"]
+    assert world.accounts[first.account_id].external_id is None
+
+
+def test_a_deactivation_with_another_key_is_obeyed(world):
+    first = world.login("ada", "p-1", key="key-1")
+    world.put(first.account_id, "ada", "key-2", active=False)
+    assert world.held(first.identity_id) == {HoldKind.SCIM}
+    world.put(first.account_id, "ada", "key-2", active=True)
+    assert answer(world.login("ada", "p-1", key="key-1")) == (Verdict.REFUSED, "login:name-id-recycled")
+
+
 @pytest.mark.parametrize(
     ("user", "key", "reason"),
     [
