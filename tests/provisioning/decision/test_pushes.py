@@ -126,7 +126,9 @@ def test_a_recycled_name_with_another_asserted_key_is_not_adopted(world):
     assert world.asked() == ["account:key-contradicts"]
 
 
-@pytest.mark.parametrize("steps", [[None, "key-2"], ["key-2"]], ids=["after a PATCH without a key", "at once"])
+@pytest.mark.parametrize(
+    "steps", [[None, "key-2"], ["key-2"]], ids=["after a PATCH without a key", "at once"]
+)
 def test_a_look_up_by_name_and_a_patch_with_another_key_do_not_adopt(world, steps):
     """Pre-hijack: the account of whoever named himself after a new hire never becomes hers."""
     first = world.login("ada", "p-1", key="key-1")
