@@ -18,6 +18,7 @@ from django.db.models import F, Q
 
 from provisioning.decision.keys import fold
 from provisioning.decision.types import (
+    PROFILE_FIELDS,
     AccountFacts,
     AddAlias,
     CloseFinding,
@@ -39,7 +40,7 @@ from provisioning.decision.types import (
     UpdateIdentity,
 )
 from provisioning.digests import keyed
-from provisioning.load import PROFILE_FIELDS, Loaded, email_keys
+from provisioning.load import Loaded, email_keys
 from provisioning.models import Account, Alias, Finding, Hold, Identity, Membership, Tombstone
 
 Row = TypeVar("Row", bound=models.Model)
@@ -236,7 +237,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                     kind=change.kind.value,
                     source_account_id=change.source_account_id,
                     reason=change.reason[:500],
-                    placed_by=_by(observation),
+                    placed_by=observation.actor.signature,
                     placed_at=at,
                 )
             )
@@ -269,17 +270,13 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                     {
                         "status": status,
                         "decided_at": at,
-                        "decided_by": _by(observation),
+                        "decided_by": observation.actor.signature,
                         "decision_reason": observation.reason[:500],
                     },
                 )
             )
         case _:
             raise TypeError(f"no way to apply {type(change).__name__}")
-
-
-def _by(observation: Observation) -> str:
-    return f"{observation.actor.kind}:{observation.actor.id}"[:100]
 
 
 def _account_columns(change: UpdateAccount, facts: AccountFacts, at: datetime) -> dict[str, Any]:
@@ -304,12 +301,14 @@ def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) 
     facts = loaded.accounts[change.account_id]
     key, where = loaded.rules.digest_key, facts.connection_id
     subject = facts.subject if facts.subject is not None and facts.subject.is_key else None
+    # A login's account may end before SCIM named its key; the key that was asserted still tells whose it was.
+    external_id = facts.external_id or facts.asserted_key
     return Tombstone(
         id=facts.id,
         tenant_id=observation.tenant_id,
         connection_id=where,
         identity_id=facts.identity_id,
-        external_id_digest=keyed(key, "external_id", where, facts.external_id) if facts.external_id else None,
+        external_id_digest=keyed(key, "external_id", where, external_id) if external_id else None,
         user_name_digest=keyed(key, "user_name", where, fold(facts.user_name)),
         subject_digest=keyed(key, "subject", where, f"{subject.issuer}\x00{subject.value}")
         if subject

@@ -18,6 +18,7 @@ from provisioning.decision.authority import profile_of_assertion, profile_of_res
 from provisioning.decision.keys import fold
 from provisioning.decision.policy import Policy
 from provisioning.decision.types import (
+    PROFILE_FIELDS,
     AccountFacts,
     Candidate,
     Channel,
@@ -39,8 +40,6 @@ from provisioning.selectors import connections
 
 NO_POLICY = Policy()
 """For acts of an administrator that concern no connection."""
-
-PROFILE_FIELDS = tuple(Profile.__dataclass_fields__)
 
 
 def email_keys(resource: Any, emails: Iterable[str]) -> list[str]:
@@ -166,7 +165,6 @@ class Loaded:
     def _candidates(self, observation: Observation, addressed: AccountFacts | None) -> tuple[Candidate, ...]:
         if not _asks_for_candidates(observation, addressed):
             return ()
-        owned = self.policy(observation).domains
         emails = observation.emails or (addressed.emails if addressed else ())
         hr_number = observation.profile.hr_number
         if not hr_number and addressed is not None:
@@ -175,9 +173,9 @@ class Loaded:
         for identity_id in self.candidates.get(("hr", hr_number), ()) if hr_number else ():
             rules[identity_id].add(Rule.HR_NUMBER)
         for email in emails:
-            rule = Rule.OWNED_EMAIL if email.rpartition("@")[2] in owned else Rule.OTHER_EMAIL
             for identity_id in self.candidates.get(("email", fold(email)), ()):
-                rules[identity_id].add(rule)
+                # What an e-mail is worth depends on the connection's domains, which the decision looks at.
+                rules[identity_id].add(Rule.OTHER_EMAIL)
         found = [
             Candidate(identity=self.identities[identity_id], rules=tuple(sorted(which)))
             for identity_id, which in rules.items()
@@ -226,25 +224,25 @@ def _tombstone_digests(observation: Observation, digest_key: bytes) -> dict[str,
 
 
 _MATCHES = """
-SELECT id, identity_id FROM provisioning_account
+SELECT id, identity_id, version FROM provisioning_account
  WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND id = ANY(%(ids)s)
 UNION
-SELECT a.id, a.identity_id FROM provisioning_account a
+SELECT a.id, a.identity_id, a.version FROM provisioning_account a
   JOIN unnest(%(external_connections)s::uuid[], %(external_ids)s::text[]) AS k (connection_id, value)
     ON a.connection_id = k.connection_id AND a.external_id = k.value
  WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
 UNION
-SELECT a.id, a.identity_id FROM provisioning_account a
+SELECT a.id, a.identity_id, a.version FROM provisioning_account a
   JOIN unnest(%(external_connections)s::uuid[], %(external_ids)s::text[]) AS k (connection_id, value)
     ON a.connection_id = k.connection_id AND a.asserted_key = k.value
- WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.asserted_key IS NOT NULL
+ WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.asserted_key IS NOT NULL AND a.confirmed_at IS NULL
 UNION
-SELECT a.id, a.identity_id FROM provisioning_account a
+SELECT a.id, a.identity_id, a.version FROM provisioning_account a
   JOIN unnest(%(name_connections)s::uuid[], %(names)s::text[]) AS k (connection_id, value)
     ON a.connection_id = k.connection_id AND a.user_name_key = k.value
  WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
 UNION
-SELECT a.id, a.identity_id FROM provisioning_account a
+SELECT a.id, a.identity_id, a.version FROM provisioning_account a
   JOIN unnest(%(subject_connections)s::uuid[], %(issuers)s::text[], %(subjects)s::text[])
     AS k (connection_id, issuer, value)
     ON a.connection_id = k.connection_id AND a.subject_issuer = k.issuer AND a.subject_value = k.value
@@ -271,7 +269,8 @@ def _rows(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple[UUID, UUID | None]]:
+def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple[UUID, UUID | None, int]]:
+    """(account, identity, version) of the live accounts that answer to a key."""
     external: set[tuple[UUID, str]] = set()
     names: set[tuple[UUID, str]] = set()
     subjects: set[tuple[UUID, str, str]] = set()
@@ -432,8 +431,8 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         tenant_id, {o.connection_id for o in observations if o.connection_id is not None}
     )
     matches = _matches(tenant_id, observations)
-    account_ids = {account_id for account_id, _ in matches}
-    identity_ids = {identity_id for _, identity_id in matches if identity_id is not None}
+    account_ids = {account_id for account_id, _, _ in matches}
+    identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
     identity_ids |= {o.target_identity_id for o in observations if o.target_identity_id is not None}
 
     candidates: dict[tuple[str, str], set[UUID]] = defaultdict(set)
@@ -444,7 +443,7 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         and o.channel is not Channel.ADMIN
         and not (account_ids and len(observations) == 1 and _is_login(o))
     ]
-    waiting = {account_id for account_id, identity_id in matches if identity_id is None}
+    waiting = {account_id for account_id, identity_id, _ in matches if identity_id is None}
     emails = {fold(email) for o in undecided for email in o.emails}
     hr_numbers = {o.profile.hr_number for o in undecided if o.profile.hr_number}
     if waiting:
@@ -473,6 +472,9 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
+        return load(tenant_id, observations, lock=lock)
+    if any(key not in accounts or accounts[key].version != version for key, _, version in matches):
+        # Deleted or renamed meanwhile: taken for nobody, a leaver would sign in as somebody new.
         return load(tenant_id, observations, lock=lock)
     identities = _identities(
         tenant_id,

@@ -18,7 +18,7 @@ from unfold.widgets import (
 )
 
 from identity_hub.core.clock import now
-from provisioning.decision.types import Profile
+from provisioning.decision.types import PROFILE_FIELDS
 from provisioning.models import Account, Connection, ScimToken, TenantDomain
 from provisioning.selectors.connections import granted_domains
 from provisioning.services import configuration
@@ -27,13 +27,11 @@ from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import ReasonForm, TokenForm
 from .runs import start_simulation
 
-_PROFILE = tuple(Profile.__dataclass_fields__)
-
 
 class ConnectionForm(forms.ModelForm):
     required_attributes = forms.MultipleChoiceField(
         required=False,
-        choices=[(name, name.replace("_", " ")) for name in _PROFILE],
+        choices=[(name, name.replace("_", " ")) for name in PROFILE_FIELDS],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What a login must bring before it may create an account.",
     )
@@ -98,9 +96,9 @@ class ConnectionForm(forms.ModelForm):
         if not isinstance(value, dict):
             raise forms.ValidationError('Please write an object, for instance {"email": ["mail"]}.')
         for name, sources in value.items():
-            if name not in _PROFILE:
+            if name not in PROFILE_FIELDS:
                 raise forms.ValidationError(
-                    f"The hub has no attribute {name!r}; it knows {', '.join(_PROFILE)}."
+                    f"The hub has no attribute {name!r}; it knows {', '.join(PROFILE_FIELDS)}."
                 )
             if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
                 raise forms.ValidationError(f"{name!r} needs a list of attribute names.")

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from .answers import accepted, leave_identity, needed, refused
+from .answers import accepted, leave_identity, refused
 from .authority import shown_profile
 from .effects import (
     hold_of_inactive,
     link,
+    needed,
     release,
     suspend,
 )

@@ -1,14 +1,10 @@
 """The forms that decisions take, and the questions they put to a person. Knows no situation's rule."""
 
-from typing import TypeVar
-
 from .correlate import Match
-from .effects import finding
+from .effects import finding, needed
 from .reasons import FindingKind, Reason
 from .situations import Case
 from .types import AccountFacts, Change, Decision, IdentityFacts, Severity, Verdict
-
-T = TypeVar("T")
 
 
 def accepted(
@@ -94,10 +90,3 @@ def identity_of(case: Case, account: AccountFacts) -> IdentityFacts | None:
 
 def leave_identity(case: Case) -> Decision:
     return accepted(case, Reason.IDENTITY_UNCHANGED, [], None, needed(case.identity, "identity"))
-
-
-def needed(value: T | None, name: str) -> T:
-    """What the caller promised to give; its absence is no outcome but a broken promise."""
-    if value is None:
-        raise ValueError(f"no {name} to decide with")
-    return value

@@ -1,15 +1,14 @@
 """Which source an identity shows. Knows documents of accounts, and neither who asks nor when."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from .types import AccountFacts, Document, Profile
+from .types import PROFILE_FIELDS, AccountFacts, Document, Profile
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-_FIELDS = tuple(field.name for field in fields(Profile))
 _PERSONAL = ("locale", "time_zone")
 
 
@@ -52,7 +51,7 @@ def profile_of_resource(resource: Document) -> Profile:
 
 def profile_of_assertion(assertion: Document) -> Profile:
     """What mapped assertion attributes say; their canonical keys are the names of the profile's fields."""
-    return Profile(**{name: _text(assertion.get(name)) for name in _FIELDS})
+    return Profile(**{name: _text(assertion.get(name)) for name in PROFILE_FIELDS})
 
 
 def assertion_of_profile(profile: Profile) -> dict[str, str]:
@@ -90,7 +89,7 @@ def first_said(profiles: Iterable[Profile]) -> Profile:
     """Field by field, the first profile that says anything."""
     said: dict[str, str] = {}
     for profile in profiles:
-        for name in _FIELDS:
+        for name in PROFILE_FIELDS:
             if value := getattr(profile, name):
                 said.setdefault(name, value)
     return Profile(**said)

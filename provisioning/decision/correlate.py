@@ -154,11 +154,11 @@ def assess(candidate: Candidate, known: Known, observation: Observation, policy:
 
 def _rules(candidate: Candidate, spoken: frozenset[str], policy: Policy) -> tuple[Rule, ...]:
     """The rules that answer, strongest first; the connection's domains say what an e-mail is worth."""
-    rules: list[Rule] = [rule for rule in candidate.rules if rule not in (Rule.OWNED_EMAIL, Rule.OTHER_EMAIL)]
+    rules: list[Rule] = [rule for rule in candidate.rules if rule is not Rule.OTHER_EMAIL]
     shared = spoken & _emails_of(candidate.identity)
     if any(domain_of(email) in policy.domains for email in shared):
         rules.append(Rule.OWNED_EMAIL)
-    elif shared or Rule.OWNED_EMAIL in candidate.rules or Rule.OTHER_EMAIL in candidate.rules:
+    elif shared or Rule.OTHER_EMAIL in candidate.rules:
         rules.append(Rule.OTHER_EMAIL)
     return tuple(rules)
 

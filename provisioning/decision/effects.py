@@ -48,8 +48,8 @@ def scim_account(observation: Observation, policy: Policy, *, identity_id: UUID 
     """The account that a POST makes."""
     active = observation.active is not False
     return AccountFacts(
-        id=_needed(observation.new_account_id, "new_account_id"),
-        connection_id=_needed(observation.connection_id, "connection_id"),
+        id=needed(observation.new_account_id, "new_account_id"),
+        connection_id=needed(observation.connection_id, "connection_id"),
         identity_id=identity_id,
         origin=Origin.SCIM,
         confirmed=True,
@@ -73,8 +73,8 @@ def jit_account(observation: Observation, policy: Policy, *, identity_id: UUID |
     subject = bindable(observation.subject)
     profile = replace(observation.profile, user_name=observation.user_name)
     return AccountFacts(
-        id=_needed(observation.new_account_id, "new_account_id"),
-        connection_id=_needed(observation.connection_id, "connection_id"),
+        id=needed(observation.new_account_id, "new_account_id"),
+        connection_id=needed(observation.connection_id, "connection_id"),
         identity_id=identity_id,
         origin=Origin.JIT,
         confirmed=False,
@@ -315,7 +315,8 @@ def _shown_email(account: AccountFacts) -> str:
     return profile_of_resource(account.resource).email
 
 
-def _needed(value: T | None, name: str) -> T:
+def needed(value: T | None, name: str) -> T:
+    """What the caller promised to give; its absence is no outcome but a broken promise."""
     if value is None:
-        raise ValueError(f"the observation carries no {name}")
+        raise ValueError(f"no {name} to decide with")
     return value

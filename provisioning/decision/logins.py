@@ -1,12 +1,13 @@
 """What follows when somebody signs in. Knows no SCIM request; it creates and refreshes, it never revives."""
 
-from .answers import accepted, identity_of, needed, protected_match, question, refuse, refused
+from .answers import accepted, identity_of, protected_match, question, refuse, refused
 from .authority import profile_of_resource, shown_profile
 from .effects import (
     accounts_with,
     creation,
     finding,
     jit_account,
+    needed,
     show,
     signed_in,
     update,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from .answers import accepted, identity_of, needed, protected_match, question, refused
+from .answers import accepted, identity_of, protected_match, question, refused
 from .authority import shown_profile
 from .correlate import correlate
 from .effects import (
@@ -12,6 +12,7 @@ from .effects import (
     doubts,
     finding,
     hold_of_inactive,
+    needed,
     release,
     renames,
     scim_account,

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from .answers import accepted, identity_of, leave_identity, needed
+from .answers import accepted, identity_of, leave_identity
 from .correlate import Match, correlate
 from .effects import (
     finding,
     link,
+    needed,
     suspend,
 )
 from .reasons import FindingKind, Reason

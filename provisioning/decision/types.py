@@ -1,7 +1,7 @@
 """What a decision is made of: observations, what is known, what should change. Knows no Django, no clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -125,6 +125,16 @@ class Actor:
     kind: str
     id: str = ""
 
+    @property
+    def signature(self) -> str:
+        """`kind:id`, as rows keep it."""
+        return f"{self.kind}:{self.id}"[:100]
+
+    @classmethod
+    def who_signed(cls, signature: str) -> "Actor":
+        kind, _, name = signature.partition(":")
+        return cls(kind=kind, id=name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -157,6 +167,9 @@ class Profile:
     hr_number: str = ""
     department: str = ""
     title: str = ""
+
+
+PROFILE_FIELDS = tuple(one.name for one in fields(Profile))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from django.db import connection as database
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox, services
-from provisioning.decision.reasons import Act
+from provisioning.decision.reasons import Act, Reason
 from provisioning.decision.types import Actor, Channel, GroupObservation, Observation, Outcome, Verdict
 from provisioning.digests import lock_number
 from provisioning.models import AuditRecord, Connection, ReconciliationItem, ReconciliationRun
@@ -148,7 +148,7 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
         run = ReconciliationRun.objects.create(
             tenant_id=connection.tenant_id,
             connection=connection,
-            requested_by=f"{requested_by.kind}:{requested_by.id}"[:100],
+            requested_by=requested_by.signature,
             population=stored.population(connection),
         )
         _record(run, requested_by, "simulate", Act.RUN_STARTED)
@@ -203,7 +203,7 @@ def _foresee(
         )
         if isinstance(hit.observation, GroupObservation):
             item.plan = plan.foreseen_of_group(hit.observation)
-            item.reason = "group:updated"
+            item.reason = Reason.GROUP_UPDATED
         elif hit.observation is not None:
             decision, loaded = next(decided)
             item.plan = plan.foreseen(decision, loaded)
@@ -232,7 +232,7 @@ def _begin(run: ReconciliationRun) -> bool:
     with transaction.atomic():
         for other in others:
             _move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
-            _record(other, _requester(other), "execute", Act.RUN_FAILED)
+            _record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
         return _move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
 
 
@@ -253,7 +253,7 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
     }
     with transaction.atomic():
         _move(run, [Status.EXECUTING], Status.DONE, finished_at=now())
-        _record(run, _requester(run), "execute", Act.RUN_EXECUTED, counts=told)
+        _record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_EXECUTED, counts=told)
 
 
 def _carry_out(run: ReconciliationRun, connection: Connection, batch: Sequence[ReconciliationItem]) -> None:
@@ -310,14 +310,9 @@ def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
         connection=connection,
         policy=rules.policies[connection.pk],
         at=now(),
-        actor=_requester(run),
+        actor=Actor.who_signed(run.requested_by),
         request_id=str(run.pk),
     )
-
-
-def _requester(run: ReconciliationRun) -> Actor:
-    kind, _, name = run.requested_by.partition(":")
-    return Actor(kind=kind, id=name)
 
 
 def _move(run: ReconciliationRun, from_: Sequence[str], to: str, **fields: Any) -> bool:

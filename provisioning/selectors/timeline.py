@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from provisioning.decision.reasons import Act, FindingKind, Reason, Report
-from provisioning.decision.types import Verdict
+from provisioning.decision.types import Actor, Verdict
 from provisioning.models import Account, AuditRecord, AuditValue, Connection, Hold, Identity, Tombstone
 
 _MEANINGS: dict[str, str] = {code.value: code.meaning for code in (*FindingKind, *Reason, *Act, *Report)}
@@ -109,8 +109,8 @@ class Answer:
     last_refusal: Event | None
 
 
-def _actor_names(pairs: set[tuple[str, str]], tenant_id: UUID | None) -> dict[tuple[str, str], str]:
-    ids = {actor_id for kind, actor_id in pairs if kind == "identity" and actor_id}
+def _actor_names(actors: set[Actor], tenant_id: UUID | None) -> dict[Actor, str]:
+    ids = {actor.id for actor in actors if actor.kind == "identity" and actor.id}
     # A superuser is of no tenant: a tenant's people read what he is, not who.
     people = {
         str(row.pk): str(row) if row.tenant_id else "Installation administrator"
@@ -118,12 +118,12 @@ def _actor_names(pairs: set[tuple[str, str]], tenant_id: UUID | None) -> dict[tu
     }
     plain = {"token": "SCIM", "connection": "Sign-in", "schedule": "Schedule", "command": "Command line"}
     return {
-        (kind, actor_id): people.get(actor_id, "An administrator")
-        if kind == "identity"
-        else f"Command line ({actor_id})"
-        if kind == "command" and actor_id
-        else plain.get(kind, kind)
-        for kind, actor_id in pairs
+        actor: people.get(actor.id, "An administrator")
+        if actor.kind == "identity"
+        else f"Command line ({actor.id})"
+        if actor.kind == "command" and actor.id
+        else plain.get(actor.kind, actor.kind)
+        for actor in actors
     }
 
 
@@ -137,7 +137,8 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
             "record_id", "values"
         )
     )
-    actors = _actor_names({(record.actor_kind, record.actor_id) for record in records}, tenant_id)
+    actors = {record.pk: Actor(kind=record.actor_kind, id=record.actor_id) for record in records}
+    actor_names = _actor_names(set(actors.values()), tenant_id)
     return [
         Event(
             id=record.pk,
@@ -147,7 +148,7 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
             verdict=record.verdict,
             channel=record.channel,
             intent=record.intent,
-            actor=actors[record.actor_kind, record.actor_id],
+            actor=actor_names[actors[record.pk]],
             connection=names.get(record.connection_id, ""),
             request_id=record.request_id,
             changes=record.changes,
@@ -177,14 +178,14 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
     sources = _sources(
         identity.tenant_id, {hold.source_account_id for hold in holds if hold.source_account_id}
     )
-    actors = _actor_names({_placed_by(hold.placed_by) for hold in holds}, identity.tenant_id)
+    actors = _actor_names({Actor.who_signed(hold.placed_by) for hold in holds}, identity.tenant_id)
     causes = [
         Cause(
             kind=hold.kind,
             sentence=HOLD_KINDS.get(hold.kind, hold.kind),
             source=sources.get(hold.source_account_id, ""),
             reason=meaning(hold.reason) if ":" in hold.reason and " " not in hold.reason else hold.reason,
-            placed_by=actors[_placed_by(hold.placed_by)],
+            placed_by=actors[Actor.who_signed(hold.placed_by)],
             placed_at=hold.placed_at,
         )
         for hold in holds
@@ -203,12 +204,6 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
         )
     refusals = (event for event in events if event.refused and event.reason.startswith("login:"))
     return Answer(enabled=enabled, causes=causes, last_refusal=next(refusals, None))
-
-
-def _placed_by(text: str) -> tuple[str, str]:
-    """`kind:id`, as services write who placed a hold."""
-    kind, _, actor_id = text.partition(":")
-    return kind, actor_id
 
 
 def _sources(tenant_id: UUID | None, account_ids: set[UUID]) -> dict[UUID, str]:

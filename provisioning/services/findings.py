@@ -50,7 +50,7 @@ def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Out
         ).update(
             status=status,
             decided_at=at,
-            decided_by=f"{actor.kind}:{actor.id}"[:100],
+            decided_by=actor.signature,
             decision_reason=reason[:500],
         )
         audit_id = None

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from provisioning import audit
 from provisioning.decision.reasons import Act
-from provisioning.decision.types import Actor, Channel, Intent
+from provisioning.decision.types import PROFILE_FIELDS, Actor, Channel, Intent
 from provisioning.models import (
     Account,
     Alias,
@@ -39,23 +39,7 @@ _NO_ACCOUNT_DATA: dict[str, Any] = {
     "assertion": {},
     "link_evidence": {},
 }
-_NO_PROFILE = dict.fromkeys(
-    (
-        "user_name",
-        "user_name_key",
-        "email",
-        "email_key",
-        "given_name",
-        "family_name",
-        "display_name",
-        "locale",
-        "time_zone",
-        "hr_number",
-        "department",
-        "title",
-    ),
-    "",
-)
+_NO_PROFILE = dict.fromkeys((*PROFILE_FIELDS, "user_name_key", "email_key"), "")
 
 
 def purge_deleted(*, at: datetime, actor: Actor) -> int:
