@@ -226,7 +226,8 @@ class World:
         answering = []
         for account, deleted_at in self.graves:
             matched = set()
-            if account.external_id and account.external_id in {o.external_id, persistent}:
+            key = account.external_id or account.asserted_key
+            if key and key in {o.external_id, persistent}:
                 matched.add("external_id")
             if account.subject and account.subject == o.subject:
                 matched.add("subject")

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from provisioning.decision.types import Intent, Outcome, Verdict
 from provisioning.models import Account, AuditRecord, Finding, Identity, Membership
@@ -32,6 +33,21 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return [future.result(timeout=60) for future in [pool.submit(run, act) for act in acts]]
+
+
+def until_somebody_waits(seconds: float = 30) -> None:
+    """Returns when another backend of this database waits for a lock."""
+    deadline = monotonic() + seconds
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while monotonic() < deadline:
+        with connection.cursor() as cursor:
+            # What other backends do is looked at once in a transaction, and remembered.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(statement)
+            if cursor.fetchone()[0]:
+                return
+        sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 def verdicts(outcomes: list[Outcome]) -> list[str]:
@@ -116,3 +132,24 @@ def test_members_added_at_once_are_all_in_the_group(acme: House) -> None:
         ]
     )
     assert Membership.objects.filter(group_id=made.account_id).count() == 8
+
+
+def test_a_login_that_waits_for_a_delete_makes_no_ghost_of_the_leaver(acme: House) -> None:
+    """A DELETE names no key that a login could lock: it has read who she was, and must learn that she left."""
+    key = "ada@acme.example"
+    ada = submit(pushed(acme, Intent.CREATE, user(key, "e1")))
+
+    def login() -> Outcome:
+        try:
+            return submit(asserted(acme, key, format="unspecified"))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
+            waiting = pool.submit(login)
+            until_somebody_waits()
+        outcome = waiting.result(timeout=60)
+    assert (outcome.verdict, outcome.reason) == (Verdict.REFUSED, "login:account-deleted")
+    assert Identity.objects.count() == Account.objects.count() == 1

@@ -129,6 +129,29 @@ def test_delete_leaves_a_tombstone_and_the_return_meets_the_same_identity(acme: 
     assert enabled(created.identity_id)
 
 
+def test_a_deleted_account_of_a_login_does_not_come_back_under_another_name(acme: House) -> None:
+    """SCIM never named its key, but the login did."""
+    first = sign_in(
+        acme, "ada@acme.example", format="unspecified", external_id="e1", email="ada@acme.example"
+    )
+    submit(pushed(acme, Intent.DELETE, account_id=first.account_id))
+    again = sign_in(acme, "countess@acme.example", format="unspecified", external_id="e1")
+    assert (again.verdict, again.reason) == (Verdict.REFUSED, "login:account-deleted")
+    assert Identity.objects.count() == 1
+    assert push(acme, user("countess@acme.example", "e1")).identity_id == first.identity_id
+
+
+def test_a_key_that_scim_replaced_leads_to_no_second_identity(acme: House) -> None:
+    first = sign_in(
+        acme, "ada@acme.example", format="unspecified", external_id="e1", email="ada@acme.example"
+    )
+    for key in ("e1", "e2"):
+        submit(pushed(acme, Intent.UPDATE, user("ada@acme.example", key), first.account_id))
+    late = sign_in(acme, "ada.l", format="unspecified", external_id="e1", email="ada@acme.example")
+    assert late.reason == "login:link-pending"
+    assert Identity.objects.count() == 1
+
+
 def test_a_version_that_moved_on_is_stale_and_writes_nothing(acme: House) -> None:
     created = push(acme, user("ada@acme.example", "e1"))
     audited = AuditRecord.objects.count()
