@@ -32,6 +32,7 @@ from saml2.sigver import RSACrypto, import_rsa_key_from_file, pem_format
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
 from identity_hub.core.clock import now
+from provisioning import addresses
 from provisioning.models import Connection
 
 from .backend import (
@@ -43,10 +44,10 @@ from .backend import (
     install_schema_check,
     signed_by,
 )
+from .checks import SKEW
 from .message import assertion_of, decode, ds, inflate, parse, saml, screen
 from .refusal import Refusal, Refused, refuse
 
-SKEW_SECONDS = 60
 MAX_CLIENTS = 256
 MAX_ENCRYPTED_PARTS = 10
 
@@ -94,21 +95,9 @@ class _Client(Saml2Client):
         return txt
 
 
-def entity_id(connection_id: UUID) -> str:
-    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/metadata"
-
-
-def acs_url(connection_id: UUID) -> str:
-    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/acs"
-
-
-def logout_url(connection_id: UUID) -> str:
-    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/logout"
-
-
 def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
     options: dict[str, Any] = {
-        "entityid": entity_id(connection.id),
+        "entityid": addresses.saml_metadata(connection.id),
         "name": "Identity Hub",
         # A placeholder that looks for no program; `_build` puts the real backend in its place.
         "crypto_backend": "XMLSecurity",
@@ -120,7 +109,7 @@ def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
         # Inside service.sp this is silently ignored, and Okta's, Google's and Entra's attributes vanish.
         "allow_unknown_attributes": True,
         "only_use_keys_in_metadata": True,
-        "accepted_time_diff": SKEW_SECONDS,
+        "accepted_time_diff": int(SKEW.total_seconds()),
         # pysaml2's own default is RSA with SHA-1.
         "signing_algorithm": SIG_RSA_SHA256,
         "digest_algorithm": DIGEST_SHA256,
@@ -128,10 +117,10 @@ def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
         "service": {
             "sp": {
                 "endpoints": {
-                    "assertion_consumer_service": [(acs_url(connection.id), BINDING_HTTP_POST)],
+                    "assertion_consumer_service": [(addresses.saml_acs(connection.id), BINDING_HTTP_POST)],
                     "single_logout_service": [
-                        (logout_url(connection.id), BINDING_HTTP_REDIRECT),
-                        (logout_url(connection.id), BINDING_HTTP_POST),
+                        (addresses.saml_logout(connection.id), BINDING_HTTP_REDIRECT),
+                        (addresses.saml_logout(connection.id), BINDING_HTTP_POST),
                     ],
                 },
                 "authn_requests_signed": True,
@@ -288,12 +277,12 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
                 want_assertions_signed=False,
                 want_assertions_or_response_signed=True,
                 want_response_signed=False,
-                return_addrs=[acs_url(connection.id)],
-                entity_id=entity_id(connection.id),
+                return_addrs=[addresses.saml_acs(connection.id)],
+                entity_id=addresses.saml_metadata(connection.id),
                 attribute_converters=[],
                 allow_unknown_attributes=True,
                 # Without it any Recipient passes.
-                conv_info={"entity_id": entity_id(connection.id)},
+                conv_info={"entity_id": addresses.saml_metadata(connection.id)},
             )
         except Refused as refused:
             return refused.refusal
@@ -424,7 +413,7 @@ def logout_answer(connection: Connection, request_id: str, relay_state: str) -> 
         issue_instant=now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         destination=url,
         in_response_to=request_id,
-        issuer=Issuer(text=entity_id(connection.id), format=NAMEID_FORMAT_ENTITY),
+        issuer=Issuer(text=addresses.saml_metadata(connection.id), format=NAMEID_FORMAT_ENTITY),
         status=success_status_factory(),
     )
     sent = client.apply_binding(

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
+from provisioning import addresses
 from provisioning.decision.keys import fold
 from provisioning.decision.types import PERSISTENT, Actor
 from provisioning.models import Account, Connection, Session
@@ -53,7 +54,7 @@ def _believed(connection: Connection, incoming: Incoming, at: datetime) -> Logou
         asked = read_logout_request(root)
     except Refused as refused:
         return refused.refusal
-    here = client.logout_url(connection.id)
+    here = addresses.saml_logout(connection.id)
     if asked.issuer != connection.idp_entity_id:
         return refuse("saml:issuer-foreign", expected=connection.idp_entity_id, found=asked.issuer)
     # Bindings 3.4.5.2: a signed message names where it goes, else it can be carried to another provider.

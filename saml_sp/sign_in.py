@@ -12,6 +12,8 @@ from lxml import etree
 
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
+from provisioning import addresses
+from provisioning.decision.reasons import Reason
 from provisioning.decision.types import Actor, Channel, Intent, Observation, Outcome
 from provisioning.models import Connection
 from provisioning.services import sessions, submit
@@ -97,8 +99,8 @@ def _believe(request: HttpRequest, connection: Connection, encoded: str, at: dat
             return refusal
         response = read_response(root)
         expected = Expected(
-            sp=client.entity_id(connection.id),
-            acs=client.acs_url(connection.id),
+            sp=addresses.saml_metadata(connection.id),
+            acs=addresses.saml_acs(connection.id),
             idp=connection.idp_entity_id,
             request_id=response.in_response_to or "",
             at=at,
@@ -265,7 +267,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
             session_index=believed.assertion.session_index,
             not_on_or_after=believed.assertion.session_not_on_or_after,
         )
-        reason = outcome.reason if admitted else "login:identity-held"
+        reason = outcome.reason if admitted else Reason.LOGIN_IDENTITY_HELD.value
     attempt = _attempt(request, connection, reason, admitted=admitted)
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id

@@ -1,11 +1,11 @@
 """The pages about identity providers: addresses to copy, policy to choose, tokens to issue and revoke."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -18,9 +18,10 @@ from unfold.widgets import (
 )
 
 from identity_hub.core.clock import now
+from provisioning import addresses
 from provisioning.decision.types import PROFILE_FIELDS
-from provisioning.models import Account, Connection, ScimToken, TenantDomain
-from provisioning.selectors.connections import granted_domains
+from provisioning.models import Connection, ScimToken, TenantDomain
+from provisioning.selectors.connections import granted_domains, live_accounts
 from provisioning.services import configuration
 
 from .base import TenantAdmin, actor_of, said, tenant_of
@@ -105,17 +106,20 @@ class ConnectionForm(forms.ModelForm):
         return value
 
 
-def addresses(connection: Connection) -> list[tuple[str, str, str]]:
+def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:
     """(what, address, where the identity provider asks for it)."""
-    hub = settings.HUB_PUBLIC_URL
-    saml = f"{hub}/saml/{connection.pk}"
+    metadata = addresses.saml_metadata(connection_id)
     return [
-        ("SCIM base URL", f"{hub}/scim/v2", "Entra ID: Tenant URL. Okta: SCIM connector base URL."),
-        ("SP entity ID", f"{saml}/metadata", "Entra ID: Identifier. Okta: Audience URI."),
-        ("ACS URL", f"{saml}/acs", "Entra ID: Reply URL. Okta: Single sign-on URL."),
-        ("Metadata URL", f"{saml}/metadata", "For providers that read metadata by themselves."),
-        ("Sign-in URL", f"{saml}/login", "Starts a login here; for a tile or a bookmark."),
-        ("Sign-out URL", f"{saml}/logout", "Entra ID: Logout URL."),
+        ("SCIM base URL", addresses.scim_base(), "Entra ID: Tenant URL. Okta: SCIM connector base URL."),
+        ("SP entity ID", metadata, "Entra ID: Identifier. Okta: Audience URI."),
+        ("ACS URL", addresses.saml_acs(connection_id), "Entra ID: Reply URL. Okta: Single sign-on URL."),
+        ("Metadata URL", metadata, "For providers that read metadata by themselves."),
+        (
+            "Sign-in URL",
+            addresses.saml_login(connection_id),
+            "Starts a login here; for a tile or a bookmark.",
+        ),
+        ("Sign-out URL", addresses.saml_logout(connection_id), "Entra ID: Logout URL."),
     ]
 
 
@@ -171,20 +175,8 @@ class ConnectionPage(TenantAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        accounts = (
-            Account.objects.filter(
-                tenant=OuterRef("tenant"), connection=OuterRef("pk"), deleted_at__isnull=True
-            )
-            .order_by()
-            .values("connection")
-            .annotate(number=Count("pk"))
-        )
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(live_accounts=Subquery(accounts.values("number")))
-            .prefetch_related("granted_domains__domain")
-        )
+        rows = super().get_queryset(request).annotate(live_accounts=live_accounts())
+        return rows.prefetch_related("granted_domains__domain")
 
     @display(
         description="Status",
@@ -255,7 +247,7 @@ class ConnectionPage(TenantAdmin):
         connection = self.get_object(request, object_id)
         tokens = ScimToken.objects.filter(tenant_id=connection.tenant_id, connection=connection)
         return {
-            "addresses": addresses(connection),
+            "addresses": _addresses(connection.pk),
             "tokens": list(tokens.order_by("-created_at")[:50]),
             "at": now(),
             "live_accounts": connection.live_accounts or 0,
@@ -295,7 +287,7 @@ class ConnectionPage(TenantAdmin):
                     "connection": connection,
                     "token": token,
                     "secret": secret,
-                    "scim_base": f"{settings.HUB_PUBLIC_URL}/scim/v2",
+                    "scim_base": addresses.scim_base(),
                     "back": self.address_of(connection),
                 },
             )

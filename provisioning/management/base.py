@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
@@ -126,17 +125,6 @@ def uuid_of(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def addresses(connection: Connection) -> dict[str, str]:
-    """What an administrator of the IdP has to enter there."""
-    saml = f"{settings.HUB_PUBLIC_URL}/saml/{connection.pk}"
-    return {
-        "scim_base_url": f"{settings.HUB_PUBLIC_URL}/scim/v2",
-        "sp_entity_id": f"{saml}/metadata",
-        "acs_url": f"{saml}/acs",
-        "metadata_url": f"{saml}/metadata",
-    }
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> Iterator[str]:

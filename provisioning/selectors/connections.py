@@ -1,6 +1,6 @@
 """Connections: by their opaque address, by a verified domain, and the policy that decisions go by.
 
-The first two are look-ups that find a tenant instead of taking one; the third is the token's (`tokens`).
+The first two are look-ups that find a tenant instead of taking one; docs/decisions/0008 names the others.
 """
 
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Subquery
 
 from provisioning.decision.policy import Jit, Policy
-from provisioning.models import Connection, ConnectionDomain, ScimToken, Tenant
+from provisioning.models import Account, Connection, ConnectionDomain, ScimToken, Tenant
 
 
 def by_address(connection_id: UUID) -> Connection | None:
@@ -33,6 +33,14 @@ def by_domain(domain: str) -> list[Connection]:
     )
 
 
+def live_accounts() -> Subquery:
+    """To annotate connections with: how many live accounts each has; null for none."""
+    accounts = Account.objects.filter(
+        tenant=OuterRef("tenant"), connection=OuterRef("pk"), deleted_at__isnull=True
+    )
+    return Subquery(accounts.order_by().values("connection").annotate(number=Count("pk")).values("number"))
+
+
 def granted_domains(connection: Connection) -> frozenset[str]:
     return frozenset(
         ConnectionDomain.objects.filter(
@@ -43,11 +51,10 @@ def granted_domains(connection: Connection) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What one tenant's decisions go by: each connection's policy and precedence, and the tenant's digest key."""
+    """What one tenant's decisions go by: each connection's policy, and the tenant's digest key."""
 
     digest_key: bytes
     policies: dict[UUID, Policy]
-    precedence: dict[UUID, int]
     last_push: dict[UUID, datetime | None]
 
 
@@ -94,6 +101,5 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
             )
             for row in rows
         },
-        precedence={row.pk: row.precedence for row in rows},
         last_push={row.pk: row.last_push_at for row in rows},
     )

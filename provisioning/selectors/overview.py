@@ -10,6 +10,8 @@ from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Subqu
 from provisioning.decision.types import Verdict
 from provisioning.models import Account, AuditRecord, Connection, Finding, Hold, Identity, ReconciliationRun
 
+from .connections import live_accounts
+
 CONNECTIONS_SHOWN = 12
 
 AGES = (
@@ -157,16 +159,10 @@ def _shown(connections: QuerySet[Connection]) -> list[Connection]:
     last_run = ReconciliationRun.objects.filter(
         tenant=OuterRef("tenant"), connection=OuterRef("pk")
     ).order_by("-started_at")
-    accounts = (
-        Account.objects.filter(tenant=OuterRef("tenant"), connection=OuterRef("pk"), deleted_at__isnull=True)
-        .order_by()
-        .values("connection")
-        .annotate(number=Count("pk"))
-    )
     return list(
         connections.select_related("tenant")
         .annotate(
-            live_accounts=Subquery(accounts.values("number")),
+            live_accounts=live_accounts(),
             last_run_at=Subquery(last_run.values("started_at")[:1]),
             last_run_status=Subquery(last_run.values("status")[:1]),
         )

@@ -8,8 +8,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from identity_hub.core import outbound
+from provisioning import addresses
 from provisioning.decision.policy import Jit
-from provisioning.management.base import HubCommand, addresses, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, operator, pairs, tenant_named
 from provisioning.models import Connection
 from provisioning.selectors import connections
 from provisioning.services import configuration
@@ -61,7 +62,10 @@ class Command(HubCommand):
             "jit": connection.jit,
             "domains": sorted(connections.granted_domains(connection)),
             "idp_entity_id": connection.idp_entity_id,
-            **addresses(connection),
+            "scim_base_url": addresses.scim_base(),
+            "sp_entity_id": addresses.saml_metadata(connection.pk),
+            "acs_url": addresses.saml_acs(connection.pk),
+            "metadata_url": addresses.saml_metadata(connection.pk),
         }
 
     def show(self, answer: dict[str, Any]) -> Iterator[str]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from provisioning import addresses
 from provisioning.management.base import (
     HubCommand,
-    addresses,
     connection_named,
     operator,
     pairs,
@@ -39,7 +39,7 @@ class Command(HubCommand):
             "prefix": token.prefix,
             "connection": str(connection.pk),
             "expires_at": token.expires_at.isoformat() if token.expires_at else None,
-            "scim_base_url": addresses(connection)["scim_base_url"],
+            "scim_base_url": addresses.scim_base(),
         }
 
     def show(self, answer: dict[str, Any]) -> Iterator[str]:

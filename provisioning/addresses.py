@@ -1,0 +1,27 @@
+"""Where a connection answers, as its IdP's administrator enters it there. Knows no protocol and no page."""
+
+from uuid import UUID
+
+from django.conf import settings
+
+
+def scim_base() -> str:
+    """The same for every connection: the token says which one asks."""
+    return f"{settings.HUB_PUBLIC_URL}/scim/v2"
+
+
+def saml_metadata(connection_id: UUID) -> str:
+    """Also the service provider's entity ID."""
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/metadata"
+
+
+def saml_acs(connection_id: UUID) -> str:
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/acs"
+
+
+def saml_login(connection_id: UUID) -> str:
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/login"
+
+
+def saml_logout(connection_id: UUID) -> str:
+    return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/logout"
