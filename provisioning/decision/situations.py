@@ -1,7 +1,7 @@
 """Names where an observation finds the hub. Knows no reaction: it only reads what is known."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from .correlate import Correlation, Match, correlate, correlate_returning
@@ -187,30 +187,6 @@ def roster_update(known: Known, observation: Observation, policy: Policy) -> Cas
     )
 
 
-def roster_disable(known: Known, observation: Observation, policy: Policy) -> Case:
-    """A run looks at the sessions of one identity."""
-    case = Case(
-        known=known,
-        observation=observation,
-        policy=policy,
-        situation=Situation.UNMATCHED,
-        account=known.addressed,
-    )
-    identity = case.identity
-    if identity is None:
-        return Case(
-            known=known,
-            observation=observation,
-            policy=policy,
-            situation=Situation.UNMATCHED,
-            reason=Reason.IDENTITY_UNKNOWN,
-        )
-    situation = Situation.LINKED if identity.enabled else Situation.HELD
-    return Case(
-        known=known, observation=observation, policy=policy, situation=situation, account=known.addressed
-    )
-
-
 def roster_absent(known: Known, observation: Observation, policy: Policy) -> Case:
     """A run misses one account at its source: nobody confirmed it, or complete listings left it out."""
     situation, account = _stored(known), known.addressed
@@ -226,8 +202,8 @@ def roster_absent(known: Known, observation: Observation, policy: Policy) -> Cas
     )
 
 
-def admin_hold(known: Known, observation: Observation, policy: Policy) -> Case:
-    """An administrator places or lifts a hold on one identity."""
+def one_identity(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator places or lifts a hold on one identity, or a run looks at its sessions."""
     case = Case(
         known=known,
         observation=observation,
@@ -235,19 +211,9 @@ def admin_hold(known: Known, observation: Observation, policy: Policy) -> Case:
         situation=Situation.UNMATCHED,
         account=known.addressed,
     )
-    identity = case.identity
-    if identity is None:
-        return Case(
-            known=known,
-            observation=observation,
-            policy=policy,
-            situation=Situation.UNMATCHED,
-            reason=Reason.IDENTITY_UNKNOWN,
-        )
-    situation = Situation.LINKED if identity.enabled else Situation.HELD
-    return Case(
-        known=known, observation=observation, policy=policy, situation=situation, account=known.addressed
-    )
+    if case.identity is None:
+        return replace(case, account=None, reason=Reason.IDENTITY_UNKNOWN)
+    return replace(case, situation=Situation.LINKED if case.identity.enabled else Situation.HELD)
 
 
 def admin_link(known: Known, observation: Observation, policy: Policy) -> Case:
@@ -297,12 +263,12 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.SCIM, Intent.DELETE): scim_delete,
     (Channel.SAML, Intent.AUTHENTICATE): login,
     (Channel.ROSTER, Intent.UPDATE): roster_update,
-    (Channel.ROSTER, Intent.DISABLE): roster_disable,
+    (Channel.ROSTER, Intent.DISABLE): one_identity,
     (Channel.ROSTER, Intent.ABSENT): roster_absent,
     (Channel.ADMIN, Intent.CREATE): admin_separate,
     (Channel.ADMIN, Intent.UPDATE): admin_link,
-    (Channel.ADMIN, Intent.DISABLE): admin_hold,
-    (Channel.ADMIN, Intent.ENABLE): admin_hold,
+    (Channel.ADMIN, Intent.DISABLE): one_identity,
+    (Channel.ADMIN, Intent.ENABLE): one_identity,
 }
 
 

@@ -1,4 +1,4 @@
-"""Which connection a bearer token speaks for: one of the three look-ups that find a tenant instead of taking one."""
+"""Which connection a bearer token speaks for: a look-up that finds a tenant instead of taking one."""
 
 import hashlib
 from dataclasses import dataclass
