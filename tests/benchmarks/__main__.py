@@ -24,7 +24,7 @@ from uuid import UUID
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - needs the settings above
