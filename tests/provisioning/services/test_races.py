@@ -141,7 +141,7 @@ def test_a_login_that_waits_for_a_delete_makes_no_ghost_of_the_leaver(acme: Hous
 
     def login() -> Outcome:
         try:
-            return submit(asserted(acme, key, format="unspecified"))
+            return submit(asserted(acme, key, format="unspecified", email=key))
         finally:
             connections.close_all()
 

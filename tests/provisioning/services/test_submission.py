@@ -135,7 +135,7 @@ def test_a_deleted_account_of_a_login_does_not_come_back_under_another_name(acme
         acme, "ada@acme.example", format="unspecified", external_id="e1", email="ada@acme.example"
     )
     submit(pushed(acme, Intent.DELETE, account_id=first.account_id))
-    again = sign_in(acme, "countess@acme.example", format="unspecified", external_id="e1")
+    again = sign_in(acme, "countess", format="unspecified", external_id="e1", email="countess@acme.example")
     assert (again.verdict, again.reason) == (Verdict.REFUSED, "login:account-deleted")
     assert Identity.objects.count() == 1
     assert push(acme, user("countess@acme.example", "e1")).identity_id == first.identity_id
