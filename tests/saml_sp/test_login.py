@@ -171,6 +171,15 @@ def test_several_subject_confirmations_with_one_for_us(browser: Browser) -> None
     assert browser.sign_in(extra_confirmations=foreign).status_code == 302
 
 
+def test_a_confirmation_for_somebody_else_may_end_at_the_end_of_time(browser: Browser) -> None:
+    """It counts for nothing, so its date is not computed with either (9999 plus a minute is no date)."""
+    foreign = (
+        '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData '
+        'Recipient="https://other.example/acs" NotOnOrAfter="9999-12-31T23:59:59Z"/></saml:SubjectConfirmation>'
+    )
+    assert browser.sign_in(extra_confirmations=foreign).status_code == 302
+
+
 @pytest.mark.parametrize("seconds", [-55, 55], ids=["55 seconds behind", "55 seconds ahead"])
 def test_a_clock_may_be_off(browser: Browser, seconds: int) -> None:
     at = now() + timedelta(seconds=seconds)
