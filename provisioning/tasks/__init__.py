@@ -52,7 +52,7 @@ def reconcile(tenant_id: str, connection_id: str) -> None:
 
 @shared_task(name="provisioning.tasks.execute_run")
 def execute_run(tenant_id: str, run_id: str) -> None:
-    """Executes a run that a person released."""
+    """Executes a run that a person ordered or released."""
     run = ReconciliationRun.objects.filter(tenant_id=UUID(tenant_id), pk=UUID(run_id)).first()
     if run is not None:
         reconciliation.execute(run)
