@@ -1,6 +1,6 @@
 """How a session of a person begins. It ends by its row, by the epoch, or by whatever disables the identity."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -41,10 +41,11 @@ def open(
         "session_index": session_index,
     }
     login(request, identity, backend="provisioning.backends.HubBackend")
-    longest = settings.SESSION_COOKIE_AGE
+    ends = at + timedelta(seconds=settings.SESSION_COOKIE_AGE)
     if not_on_or_after is not None:
-        longest = min(longest, max(int((not_on_or_after - at).total_seconds()), 1))
-    request.session.set_expiry(longest)
+        ends = min(ends, max(not_on_or_after, at + timedelta(seconds=1)))
+    # A moment and not a number of seconds: those would count from the last time that the session is written.
+    request.session.set_expiry(ends)
     request.session.save()
     return True
 
