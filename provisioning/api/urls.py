@@ -1,11 +1,13 @@
 """Addresses of the operations API."""
 
 from django.urls import include, path
-from rest_framework.routers import SimpleRouter
+from rest_framework.routers import DefaultRouter
 
 from . import views
 
-router = SimpleRouter()
+router = DefaultRouter()
+router.APIRootView = views.Index
+router.include_format_suffixes = False
 # With and without: nothing redirects a program that wrote the other one.
 router.trailing_slash = "/?"
 router.register("identities", views.Identities)

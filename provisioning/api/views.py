@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
+from rest_framework.routers import APIRootView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from provisioning.models import (
@@ -139,6 +140,13 @@ class Audit(Resource):
     queryset = AuditRecord.objects.all()
     serializer_class = shapes.AuditShape
     question = shapes.AuditQuestion
+
+
+class Index(APIRootView):
+    """Where the resources are, for somebody who looks around."""
+
+    authentication_classes = [StaffSession]
+    permission_classes = [IsStaff]
 
 
 class Schema(SpectacularAPIView):

@@ -26,7 +26,13 @@ def rows_of(scene: Scene) -> dict[str, object]:
 
 def test_without_a_session_401_without_rights_403(enter: Enter, ours: Scene) -> None:
     for name in LISTS:
-        for address in (f"/api/v1/{name}", f"/api/v1/{name}/", f"/api/v1/{name}/{rows_of(ours)[name]}"):
+        addresses = (
+            f"/api/v1/{name}",
+            f"/api/v1/{name}/",
+            f"/api/v1/{name}/{rows_of(ours)[name]}",
+            "/api/v1/",
+        )
+        for address in addresses:
             stranger, person = Client().get(address), enter(ours.active).get(address)
             assert (stranger.status_code, person.status_code) == (401, 403), address
             assert stranger["WWW-Authenticate"].startswith("Session")

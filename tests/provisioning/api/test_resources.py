@@ -97,6 +97,12 @@ def test_no_value_of_a_person_is_in_the_audit(admin: Client, ours: Scene) -> Non
     assert ours.where.domain not in admin.get("/api/v1/audit", {"limit": 200}).content.decode()
 
 
+def test_the_first_address_leads_to_every_resource(admin: Client, ours: Scene) -> None:
+    addresses = admin.get("/api/v1/").json()
+    assert set(addresses) == {"identities", "accounts", "findings", "runs", "audit"}
+    assert {admin.get(address).status_code for address in addresses.values()} == {200}
+
+
 def test_the_schema_is_valid_and_complete(tmp_path: Any) -> None:
     call_command("spectacular", "--fail-on-warn", "--validate", "--file", str(tmp_path / "schema.yml"))
     said = (tmp_path / "schema.yml").read_text()
