@@ -2,11 +2,8 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-PORT ?= 8000
-DEMO ?= 1
 WORKERS ?= 2
 ARGS ?=
-export PORT DEMO
 
 # 3.11 and 3.12 first: for them the Redis wheel exists. A name on the path may be a shim without a Python behind it.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python3.13; do \

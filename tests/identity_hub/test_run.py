@@ -84,6 +84,21 @@ def test_one_program_that_ends_by_itself_ends_the_hub_and_is_named(
     assert [process.poll() for _, process in hub.running] == [-signal.SIGTERM, 3]
 
 
+@pytest.mark.parametrize(("words", "port"), [([], ""), (["PORT=9000"], "9000")], ids=["nobody", "the caller"])
+def test_make_passes_on_a_port_only_where_it_is_named(words: list[str], port: str) -> None:
+    """`make demo` finds the running hub wherever that is; a port that make chose would hide it."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("PORT", "MAKEFLAGS")}
+    done = subprocess.run(
+        ["make", "--silent", "--eval", "said: ; @echo $$PORT", *words, "said"],
+        cwd=BASE_DIR,
+        env=inherited,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == port
+
+
 def test_it_starts_keeps_its_data_and_leaves_no_process_behind(var: Path) -> None:
     port = _free_port()
     run = Run(var, port)
