@@ -104,8 +104,11 @@ def map_assertion(assertion: Assertion, rules: Rules) -> Person | Refusal:
         if len(set(values)) > 1:
             return refuse("saml:attribute-ambiguous", attribute=what, values=len(values))
     # Attack (pre-hijack): an e-mail attribute is often self-editable, so a stranger could name himself after the
-    # person who will be hired. A name to log in by never comes from one.
-    if rules.user_name_attribute.lower() in {name.lower() for name in names["email"]}:
+    # person who will be hired. A name to log in by never comes from one, be it another than the connection shows.
+    if _also_called(assertion, rules.user_name_attribute) & {
+        *DEFAULT_NAMES["email"],
+        *map(str.lower, names["email"]),
+    }:
         configured = ()
     name_id = assertion.name_id
     lasting = name_id.value if name_id and name_id.format != TRANSIENT else ""
@@ -141,6 +144,12 @@ def _by_name(assertion: Assertion) -> dict[str, tuple[str, ...]]:
     return said
 
 
+def _also_called(assertion: Assertion, name: str) -> set[str]:
+    """Every Name and FriendlyName, in lower case, of the attributes that this name means."""
+    names = [{a.name.lower(), a.friendly_name.lower()} for a in assertion.attributes]
+    return {name.lower()}.union(*(those for those in names if name.lower() in those))
+
+
 def _values(said: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> tuple[str, ...]:
     """The values of the first of these attributes that has any."""
     return next((said[name.lower()] for name in names if name and said.get(name.lower())), ())
@@ -170,5 +179,7 @@ def _too_long(profile: Profile, names: Sequence[str]) -> Refusal | None:
         *((value, _LONGEST_NAME) for value in names),
         *((getattr(profile, field), limit) for field, limit in _LONGEST.items()),
     ]
-    worst = next((len(value) for value, limit in values if len(value) > limit), None)
+    # Some letters grow when they are folded to lower case, which is what the index holds.
+    lengths = ((max(len(value), len(value.lower())), limit) for value, limit in values)
+    worst = next((length for length, limit in lengths if length > limit), None)
     return refuse("saml:attribute-too-long", length=worst) if worst else None

@@ -123,6 +123,42 @@ def test_a_connection_may_name_its_attributes(browser: Browser) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("attribute_map", "friendly_name"),
+    [
+        pytest.param(
+            {"email": ["work_mail"]}, "", id="whatever attribute the connection reads the e-mail from"
+        ),
+        pytest.param({"email": ["work_mail"]}, "mail", id="by its friendly name"),
+        pytest.param({}, "", id="by its name"),
+    ],
+)
+def test_a_name_to_log_in_by_never_comes_from_an_email_attribute(
+    browser: Browser, idp: TestIdp, attribute_map: dict[str, list[str]], friendly_name: str
+) -> None:
+    """Pre-hijack: an e-mail is often self-editable, so a stranger names himself after the next to be hired."""
+    attribute = "urn:x:login" if friendly_name else "mail"
+    browser.connection = make_connection(
+        browser.connection.tenant,
+        idp,
+        name="By e-mail",
+        attribute_map=attribute_map,
+        user_name_attribute=attribute,
+    )
+    said = {attribute: ["victim@corp.example"]}
+    facts = browser.facts(attributes=said if not attribute_map else said | {"work_mail": ["me@corp.example"]})
+    xml = assertion_xml(facts).replace(
+        f'Name="{attribute}"', f'Name="{attribute}" FriendlyName="{friendly_name}"'
+    )
+    browser.post(response_xml(facts, sign(xml, idp.keys, id=facts.assertion_id)))
+    assert Account.objects.get().user_name == "p-4711"
+
+
+def test_a_name_that_grows_in_lower_case_is_too_long(browser: Browser) -> None:
+    assert browser.sign_in(name_id="İ" * 300).status_code == 403
+    assert LoginAttempt.objects.get().reason == "saml:attribute-too-long"
+
+
 def test_a_transient_name_id_needs_a_configured_name(browser: Browser) -> None:
     assert browser.sign_in(name_id="_once", name_id_format=TRANSIENT).status_code == 403
     assert LoginAttempt.objects.get().reason == "login:subject-transient"
