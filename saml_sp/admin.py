@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from provisioning.admin.base import TenantAdmin, within_tenant
+from provisioning.admin.base import TenantAdmin, link_to, within_tenant
 from provisioning.admin.export import Exported
 from provisioning.admin.site import Found
 from provisioning.models import Identity
@@ -104,8 +104,7 @@ class LoginAttemptPage(Exported, TenantAdmin):
         identity = Identity.objects.filter(tenant_id=attempt.tenant_id, pk=attempt.identity_id).first()
         if identity is None:
             return str(attempt.identity_id)
-        address = reverse("admin:provisioning_identity_change", args=[identity.pk])
-        return format_html('<a class="hub-link" href="{}">{}</a>', address, identity)
+        return link_to(identity)
 
     @display(description="What the person read")
     def read(self, attempt: LoginAttempt) -> str:

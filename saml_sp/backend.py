@@ -22,13 +22,12 @@ from lxml import etree
 from saml2.sigver import CryptoBackend, DecryptError, SignatureError
 from saml2.xml.schema import validate as validate_slowly
 
-from .message import ASSERTION, PROTOCOL, ds, parse, saml, screen, xenc
+from .message import ASSERTION, DSIG, PROTOCOL, XENC, ds, parse, saml, screen, xenc
 from .refusal import Refused, refuse
 
 EXCLUSIVE_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
-ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
+ENVELOPED = f"{DSIG}enveloped-signature"
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
-_XENC = "http://www.w3.org/2001/04/xmlenc#"
 _XENC11 = "http://www.w3.org/2009/xmlenc11#"
 
 CANONICALIZATIONS = frozenset(
@@ -41,22 +40,22 @@ CANONICALIZATIONS = frozenset(
 )
 TRANSFORMS = frozenset({ENVELOPED, EXCLUSIVE_C14N, f"{EXCLUSIVE_C14N}WithComments"})
 # No SHA-1 or MD5 (collisions), no DSA, and no HMAC: with it an attacker signs by the public key's bytes.
-DIGESTS = frozenset({f"{_XENC}sha256", f"{_MORE}sha384", f"{_XENC}sha512"})
+DIGESTS = frozenset({f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512"})
 SIGNATURES = frozenset(
     f"{_MORE}{key}-{sha}" for key in ("rsa", "ecdsa") for sha in ("sha256", "sha384", "sha512")
 )
 # CBC stays because ADFS, SimpleSAMLphp and Entra use it. Its padding oracle is closed by one answer for every
 # message that cannot be read, whatever was wrong with it (errors.py).
 DATA_CIPHERS = {
-    f"{_XENC}aes128-cbc": 16,
-    f"{_XENC}aes192-cbc": 24,
-    f"{_XENC}aes256-cbc": 32,
+    f"{XENC}aes128-cbc": 16,
+    f"{XENC}aes192-cbc": 24,
+    f"{XENC}aes256-cbc": 32,
     f"{_XENC11}aes128-gcm": 16,
     f"{_XENC11}aes192-gcm": 24,
     f"{_XENC11}aes256-gcm": 32,
 }
 # RSA 1.5 key transport is left out: Bleichenbacher's attack recovers the session key from error answers.
-KEY_TRANSPORTS = frozenset({f"{_XENC}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"})
+KEY_TRANSPORTS = frozenset({f"{XENC}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"})
 MAX_ENCRYPTED_KEYS = 4
 
 
@@ -340,8 +339,8 @@ def _schema() -> etree.XMLSchema:
     """SAML's protocol schema from pysaml2's own copies of the files, found by their places in the namespace map."""
     folder = files("saml2.data.schemas")
     imports = {
-        "http://www.w3.org/2000/09/xmldsig#": "xmldsig-core-schema.xsd",
-        "http://www.w3.org/2001/04/xmlenc#": "xenc-schema.xsd",
+        DSIG: "xmldsig-core-schema.xsd",
+        XENC: "xenc-schema.xsd",
         ASSERTION: "saml-schema-assertion-2.0.xsd",
         PROTOCOL: "saml-schema-protocol-2.0.xsd",
     }

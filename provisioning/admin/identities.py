@@ -23,7 +23,6 @@ from provisioning.models import (
     Session,
 )
 from provisioning.selectors import people_search, timeline
-from provisioning.selectors.tokens import digest
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, said, tenant_of
@@ -210,12 +209,11 @@ class IdentityPage(TenantAdmin):
             "accounts": accounts,
             "groups": groups,
             "entitlements": list(Entitlement.objects.of_identity(identity)),
-            "sessions": [
-                (session_label(session), session)
-                for session in Session.objects.filter(
+            "sessions": list(
+                Session.objects.filter(
                     tenant_id=tenant_id, identity=identity, expire_date__gt=now()
                 ).order_by("-created_at")[:50]
-            ],
+            ),
             "aliases": list(identity.aliases.order_by("-since")[:50]),
             "findings": findings,
             "facts": [
@@ -318,20 +316,20 @@ class IdentityPage(TenantAdmin):
         view = self.admin_site.admin_view(self.end_session_view)
         return [
             path(
-                "<path:object_id>/end-session/<str:session_name>/",
+                "<path:object_id>/end-session/<str:handle>/",
                 view,
                 name="provisioning_identity_end_session",
             ),
             *super().get_urls(),
         ]
 
-    def end_session_view(self, request: HttpRequest, object_id: str, session_name: str) -> HttpResponse:
+    def end_session_view(self, request: HttpRequest, object_id: str, handle: str) -> HttpResponse:
         identity = self._person(request, object_id)
         session = next(
             (
                 row
                 for row in Session.objects.filter(tenant_id=identity.tenant_id, identity=identity)
-                if session_label(row) == session_name
+                if row.handle == handle
             ),
             None,
         )
@@ -352,11 +350,6 @@ class IdentityPage(TenantAdmin):
             facts=[("Since", session.created_at), ("Browser", session.user_agent or "unknown")],
             act=act,
         )
-
-
-def session_label(session: Session) -> str:
-    """Names a session in an address. Its key is the cookie's value, so it never appears on a page."""
-    return digest(session.session_key).hex()[:24]
 
 
 def _kind(identity: Identity) -> str:

@@ -1,5 +1,7 @@
 """Sessions in PostgreSQL: one ends by deleting its row, all of an identity's by raising its epoch."""
 
+import hashlib
+
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models
 
@@ -29,6 +31,11 @@ class Session(AbstractBaseSession):
     class Meta(AbstractBaseSession.Meta):
         abstract = False
         indexes = [models.Index(fields=["identity"], name="session_identity")]
+
+    @property
+    def handle(self) -> str:
+        """Names a session on a page and in an address. The key is the cookie's value, so it never leaves the cookie."""
+        return hashlib.sha256(self.session_key.encode()).hexdigest()[:32]
 
     @classmethod
     def get_session_store_class(cls) -> type:

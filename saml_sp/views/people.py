@@ -1,6 +1,5 @@
 """The people's pages: sign in, my account, sign out. Knows no SAML but the address where it begins."""
 
-import hashlib
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -41,9 +40,9 @@ def login(request: HttpRequest) -> HttpResponse:
     found = connections.by_domain(domain)
     if not found:
         page["problem"] = (
-            f"No organisation signs in here with addresses ending in @{domain}. Check the spelling, "
+            f"No organisation signs in here with addresses ending in @{domain}. Check the spelling, or ask your "
+            "administrator for the right address."
         )
-        page["problem"] += "or ask your administrator for the right address."
         return render(request, "saml_sp/login.html", page, status=404)
     addresses = [(connection, _start(connection, following)) for connection in found]
     if len(addresses) == 1:
@@ -111,11 +110,6 @@ def _connection(request: HttpRequest, person: Identity) -> Connection | None:
     return Connection.objects.filter(tenant_id=person.tenant_id, pk=UUID(wanted)).first()
 
 
-def _handle(session_key: str) -> str:
-    """Names a session on a page. The key itself is the cookie's value, so it never leaves the cookie."""
-    return hashlib.sha256(session_key.encode()).hexdigest()[:32]
-
-
 def _own_sessions(person: Identity, at: datetime) -> list[Session]:
     return list(
         Session.objects.filter(
@@ -133,7 +127,7 @@ def _sessions(request: HttpRequest, person: Identity) -> list[dict[str, Any]]:
     )
     return [
         {
-            "handle": _handle(row.session_key),
+            "handle": row.handle,
             "current": row.session_key == request.session.session_key,
             "device": _device(row.user_agent),
             "connection": names.get(row.connection_id, "Administrator sign-in"),
@@ -173,7 +167,7 @@ def end_session(request: HttpRequest, handle: str) -> HttpResponse:
     person = request.user
     if not isinstance(person, Identity) or not person.is_authenticated:
         return HttpResponseRedirect(reverse("saml:sign-in"))
-    session = next((row for row in _own_sessions(person, now()) if _handle(row.session_key) == handle), None)
+    session = next((row for row in _own_sessions(person, now()) if row.handle == handle), None)
     if session is None:
         raise Http404
     if session.session_key == request.session.session_key:

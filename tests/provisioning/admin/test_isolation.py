@@ -15,7 +15,6 @@ from django.urls import URLPattern, URLResolver
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from provisioning.admin.base import TenantAdmin
-from provisioning.admin.identities import session_label
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -91,7 +90,7 @@ def filled(model: type[Model], pattern: str, scene: Scene, key: Any = None) -> s
     mapping = EntitlementMapping.objects.filter(entitlement=scene.entitlement).first()
     path = (
         pattern.replace("<path:object_id>", quote(str(key or row_of(model, scene).pk), safe=""))
-        .replace("<str:session_name>", session_label(scene.session))
+        .replace("<str:handle>", scene.session.handle)
         .replace("<uuid:token_id>", str(scene.token.pk))
         .replace("<uuid:mapping_id>", str(mapping.pk if mapping else ""))
     )
