@@ -34,6 +34,10 @@ _LONGEST: Mapping[str, int] = {
 }
 _INDEX = re.compile(r"\[\d+\]")
 
+# Attack: each e-mail is a key to lock, and ten thousand operations that add one each compare it with all before.
+MOST_VALUES = 200
+"""How many values one attribute of a person may have. Members of a group are not read here."""
+
 
 def canonical(kind: ResourceKind, body: object) -> JSON:
     """The document of a POST or PUT body, checked and complete.
@@ -244,6 +248,8 @@ def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] =
             kept[key] = merged
         else:
             kept[key] = value
+    if len(kept) > MOST_VALUES:
+        raise InvalidValueException(detail=f"{attribute.name}: these are more than {MOST_VALUES} values.")
     primaries = [value for value in kept.values() if value.get("primary") is True]
     if len(primaries) > 1:
         winner = ([value for value in primaries if id(value) in fresh] or primaries)[-1]

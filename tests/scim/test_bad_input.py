@@ -35,6 +35,13 @@ BODIES: dict[str, tuple[bytes, int, str | None]] = {
     "a number of many digits": (b'{"userName": ' + b"9" * 5000 + b"}", 400, None),
     "an unknown attribute": (b'{"userName": "ada", "colour": "blue"}', 400, "invalidSyntax"),
     "a name that no column holds": (b'{"userName": "' + b"a" * 600 + b'"}', 400, "invalidValue"),
+    "more e-mails than anybody has": (
+        b'{"userName":"ada","emails":['
+        + b",".join(b'{"value":"a%d@x.example"}' % n for n in range(201))
+        + b"]}",
+        400,
+        "invalidValue",
+    ),
     "over one MiB": (b'{"userName": "' + b"a" * 1024 * 1024 + b'"}', 413, None),
 }
 
@@ -245,3 +252,13 @@ def test_no_body_breaks_the_server(idp: Idp, body: Any, data: st.DataObject) -> 
     ):
         answer = idp.send(method, path, raw=orjson.dumps(sent))
         assert answer.status_code in (200, 201, 204) or error_of(answer)[0] in (400, 409)
+
+
+def test_ten_thousand_operations_that_add_one_value_each_end_early(idp: Idp) -> None:
+    """Each is compared with all before it, so without an end the work would grow with their square."""
+    path = f"/Users/{idp.person('ada')['id']}"
+    operations = [
+        {"op": "add", "path": "emails", "value": [{"value": f"a{n}@x.example"}]} for n in range(10_000)
+    ]
+    assert error_of(idp.patch(path, *operations)) == (400, "invalidValue")
+    assert "emails" not in idp.get(path).json()
