@@ -57,8 +57,11 @@ def _exact(column: str) -> Column:
     return lambda value: Q(**{column: value})
 
 
-def _email(value: str) -> Q:
-    return Q(email_keys__contains=[value.lower()])
+def _email(value: str, kind: str | None = None) -> Q:
+    # The index writes type:value, so with a colon of its own "work:a@b" would find the work address of a@b.
+    if ":" in value.partition("@")[0] or ":" in (kind or ""):
+        return _NOBODY
+    return Q(email_keys__contains=[(value if kind is None else f"{kind}:{value}").lower()])
 
 
 def _member(value: str) -> Q:
@@ -154,7 +157,7 @@ class _Conditions(FilterVisitor[Q]):
                 return _NOBODY
         if "value" not in wanted:
             raise InvalidFilterException(detail="emails: a filter needs the value, too.")
-        return _email(":".join(part for part in (wanted.get("type"), wanted["value"]) if part is not None))
+        return _email(wanted["value"], wanted.get("type"))
 
     def visit_present(self, node: Present) -> Q:
         raise InvalidFilterException(detail=f"{node.attr_path}: pr is not supported.")

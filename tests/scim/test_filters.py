@@ -121,6 +121,8 @@ MISSED = [
     'userName eq "a%"',
     'userName eq "ad_"',
     'displayName eq "%"',
+    'emails.value eq "work:ada@work.example"',
+    'emails[type eq "wo" and value eq "rk:ada@work.example"]',
 ]
 
 
