@@ -14,21 +14,20 @@ from provisioning.services.groups import submit_group
 from scim import responses
 from scim.errors import refusal
 from scim.filters import compiled
-from scim.identifiers import identifier
 from scim.mapping import group_observation, group_resource
 from scim.membership import GroupChange, change_of, whole_change
 from scim.patch import operations_of
-from scim.projection import Projection, projection
+from scim.projection import Projection
 from scim.requests import body_of, page_of, parameter, versions
 from scim.schemas import GROUP, JSON
-from scim.views import Endpoint
+from scim.views import ResourceEndpoint
 
 # Of a larger group the body would cost more than the change; RFC 7644 3.5.2 allows 204.
 LARGEST_ECHO = 200
 
 
-class _Groups(Endpoint):
-    """What both addresses share."""
+class _Groups(ResourceEndpoint):
+    kind, subject = GROUP, "group"
 
     def _submit(
         self,
@@ -56,12 +55,6 @@ class _Groups(Endpoint):
             raise refusal(outcome.reason)
         return outcome
 
-    def _known(self, uuid: str) -> UUID:
-        group_id = identifier(uuid)
-        if group_id is None:
-            raise refusal("group:unknown")
-        return group_id
-
     def _group(self, uuid: str, *, members: bool) -> GroupDocument:
         group = groups.document(
             tenant_id=self.caller.tenant_id,
@@ -76,24 +69,13 @@ class _Groups(Endpoint):
     def _expected(self, uuid: str) -> int | None:
         """The version that If-Match asks for; None without it, 412 where the group has another."""
         wanted = versions(self.request, "If-Match")
-        if wanted is None:
-            return None
-        group = self._group(uuid, members=False)
-        if "*" not in wanted and str(group.version) not in wanted:
-            raise refusal("group:stale")
-        return group.version
-
-    def _projection(self) -> Projection:
-        return projection(
-            GROUP, parameter(self.request, "attributes"), parameter(self.request, "excludedAttributes")
-        )
+        return None if wanted is None else self._agreed(wanted, self._group(uuid, members=False).version)
 
     def _shows_members(self) -> bool:
         return self._projection().shows("members")
 
     def _shown(self, group: GroupDocument, status: int = 200) -> HttpResponse:
-        held = versions(self.request, "If-None-Match")
-        if self.request.method in ("GET", "HEAD") and held and (held & {"*", str(group.version)}):
+        if self._is_held(group.version):
             return responses.not_modified(group.version)
         document, shown = self._document(group, self._projection())
         return responses.resource(document, shown, status)

@@ -1,6 +1,7 @@
 """From a canonical document to what the hub is told, and back to one for a client. Knows no request."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -32,19 +33,7 @@ def observation(
     expected_version: int | None = None,
 ) -> Observation:
     """What a request says of one person; `document` is her whole canonical resource, None for a DELETE."""
-    if document is None:
-        return Observation(
-            channel=Channel.SCIM,
-            intent=intent,
-            tenant_id=caller.tenant_id,
-            connection_id=caller.connection_id,
-            at=at,
-            actor=actor(caller),
-            request_id=request_id,
-            account_id=account_id,
-            expected_version=expected_version,
-        )
-    return Observation(
+    addressed = Observation(
         channel=Channel.SCIM,
         intent=intent,
         tenant_id=caller.tenant_id,
@@ -54,6 +43,11 @@ def observation(
         request_id=request_id,
         account_id=account_id,
         expected_version=expected_version,
+    )
+    if document is None:
+        return addressed
+    return replace(
+        addressed,
         user_name=document["userName"],
         external_id=document.get("externalId"),
         active=document.get("active"),
@@ -98,11 +92,15 @@ def group_observation(
     )
 
 
+def said_of(account: AccountDocument) -> JSON:
+    """The stored document without what is put beside it in an answer: what a PUT or PATCH starts from."""
+    kept = {key: value for key, value in account.resource.items() if key not in _BESIDE}
+    return kept | {"active": account.active}
+
+
 def user_resource(account: AccountDocument, base: str) -> JSON:
     """The User that a client reads; `base` is the SCIM root's URL without a slash at its end."""
-    kept = {key: value for key, value in account.resource.items() if key not in _BESIDE}
-    if "active" in kept:
-        kept["active"] = account.active
+    kept = said_of(account)
     return {
         "schemas": schemas_of(USER, kept),
         "id": str(account.id),

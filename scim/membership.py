@@ -24,7 +24,7 @@ from scim2_models.path import (
 
 from scim.documents import accepted, canonical
 from scim.identifiers import identifier
-from scim.patch import Operation, Target, steps
+from scim.patch import Operation, Target, as_list, steps
 from scim.schemas import GROUP, JSON, Attribute
 from scim.selection import operand, sub_attribute
 
@@ -136,14 +136,14 @@ def _walk(members: _Members, operation: Operation, target: Target, value: Any) -
     if target.selection is not None:
         _walk_selected(members, operation, target, target.selection, value)
     elif operation.op == "add":
-        members.added(_ids(_listed(value), members))
+        members.added(_ids(as_list(value), members))
     elif operation.op == "replace":
-        members.replaced(_ids(_listed(value), members))
+        members.replaced(_ids(as_list(value), members))
     elif value is None:
         members.replaced(())
     else:
         # Somebody whom this server cannot know is no member either: nothing to remove, and no error.
-        members.removed(_ids(_listed(value), _Members()))
+        members.removed(_ids(as_list(value), _Members()))
 
 
 def _walk_selected(
@@ -164,18 +164,12 @@ def _walk_selected(
     if operation.op == "remove":
         members.removed(ids)
         return
-    named = _ids(_listed(value), members) if isinstance(value, list | dict) else []
+    named = _ids(as_list(value), members) if isinstance(value, list | dict) else []
     if operation.op == "replace" and named:
         members.removed(ids)
         members.added(named)
     else:
         members.added([*ids, *named])
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _ids(values: Iterable[Any], members: _Members) -> list[UUID]:

@@ -271,12 +271,13 @@ def _apply_to_elements(
     elif operation.op == "remove":
         held = _without(held, attribute, operation, target)
     else:
-        given = elements(attribute, _as_list(value), target.label)
+        given = elements(attribute, as_list(value), target.label)
         held = given if operation.op == "replace" else settled(attribute, [*held, *given], given)
     put(holder, attribute, held or None)
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """The elements that a value names: clients send one element without its brackets."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
@@ -288,7 +289,7 @@ def _without(held: list[JSON], attribute: Attribute, operation: Operation, targe
         return []
     listed = [
         wanted
-        for index, item in enumerate(_as_list(operation.value))
+        for index, item in enumerate(as_list(operation.value))
         if (wanted := single(attribute, item, f"{target.label}[{index}]"))
     ]
     return [item for item in held if not any(_covers(attribute, wanted, item) for wanted in listed)]

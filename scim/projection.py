@@ -79,7 +79,7 @@ def _only(document: JSON, wanted: frozenset[Name]) -> JSON:
         target = shown if urn is None else dict(shown.get(urn, {}))
         if sub is None:
             target[name] = source[name]
-        elif (None if urn is None else urn, name, None) not in wanted:
+        elif (urn, name, None) not in wanted:
             target[name] = _merged(target.get(name), _picked(source[name], sub))
         if urn is not None:
             shown[urn] = target

@@ -16,13 +16,11 @@ from scim import responses
 from scim.documents import canonical
 from scim.errors import BusyException, refusal
 from scim.filters import compiled
-from scim.identifiers import identifier
-from scim.mapping import observation, user_resource
+from scim.mapping import observation, said_of, user_resource
 from scim.patch import operations_of, patched
-from scim.projection import Projection, projection
 from scim.requests import body_of, page_of, parameter, versions
 from scim.schemas import JSON, USER
-from scim.views import Endpoint
+from scim.views import ResourceEndpoint
 
 ATTEMPTS = 5
 # RFC 7644 3.5.1 lets a server keep what a PUT leaves out: an omission revives nobody and loses no key.
@@ -31,8 +29,8 @@ KEPT_BY_PUT = ("active", "externalId")
 Change = Callable[[JSON], JSON]
 
 
-class _Users(Endpoint):
-    """What both addresses share."""
+class _Users(ResourceEndpoint):
+    kind, subject = USER, "account"
 
     def _submit(
         self,
@@ -57,12 +55,6 @@ class _Users(Endpoint):
             raise refusal(outcome.reason)
         return outcome
 
-    def _known(self, uuid: str) -> UUID:
-        account_id = identifier(uuid)
-        if account_id is None:
-            raise refusal("account:unknown")
-        return account_id
-
     def _account(self, uuid: str) -> AccountDocument:
         account = accounts.document(
             tenant_id=self.caller.tenant_id,
@@ -73,23 +65,8 @@ class _Users(Endpoint):
             raise refusal("account:unknown")
         return account
 
-    def _expected(self, account: AccountDocument) -> int | None:
-        """The version that If-Match asks for; None without it, 412 where the account has another."""
-        wanted = versions(self.request, "If-Match")
-        if wanted is None:
-            return None
-        if "*" not in wanted and str(account.version) not in wanted:
-            raise refusal("account:stale")
-        return account.version
-
-    def _projection(self) -> Projection:
-        return projection(
-            USER, parameter(self.request, "attributes"), parameter(self.request, "excludedAttributes")
-        )
-
     def _shown(self, account: AccountDocument, status: int = 200) -> HttpResponse:
-        held = versions(self.request, "If-None-Match")
-        if self.request.method in ("GET", "HEAD") and held and (held & {"*", str(account.version)}):
+        if self._is_held(account.version):
             return responses.not_modified(account.version)
         document = user_resource(account, responses.base())
         return responses.resource(document, self._projection().of(document), status)
@@ -134,27 +111,26 @@ class UserView(_Users):
         return self._changed(uuid, lambda held: patched(USER, held, operations))
 
     def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        conditional = versions(request, "If-Match") is not None
-        expected = self._expected(self._account(uuid)) if conditional else None
+        wanted = versions(request, "If-Match")
+        expected = None if wanted is None else self._agreed(wanted, self._account(uuid).version)
         self._submit(Intent.DELETE, account_id=self._known(uuid), expected_version=expected)
         return responses.no_content()
 
     def _changed(self, uuid: str, change: Change) -> HttpResponse:
         """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
+        wanted = versions(self.request, "If-Match")
         for _ in range(ATTEMPTS):
             account = self._account(uuid)
-            conditional = self._expected(account)
-            held = {
-                key: value for key, value in account.resource.items() if key not in ("schemas", "id", "meta")
-            }
+            if wanted is not None:
+                self._agreed(wanted, account.version)
             outcome = self._submit(
                 Intent.UPDATE,
-                document=change(held | {"active": account.active}),
+                document=change(said_of(account)),
                 account_id=account.id,
                 expected_version=account.version,
             )
             if outcome.verdict is not Verdict.STALE:
                 return self._shown(self._account(uuid))
-            if conditional is not None:
+            if wanted is not None:
                 raise refusal(outcome.reason)
         raise BusyException

@@ -1,6 +1,7 @@
 """What every SCIM address has in common, discovery, and the addresses that answer for no resource type."""
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,11 +22,12 @@ from provisioning.selectors.tokens import Caller
 from provisioning.sessions import FACTS
 from scim import discovery, responses
 from scim.authentication import caller_of
-from scim.errors import MethodNotAllowedException
+from scim.errors import MethodNotAllowedException, refusal
+from scim.identifiers import identifier
 from scim.mapping import user_resource
-from scim.projection import projection
-from scim.requests import parameter
-from scim.schemas import JSON, USER
+from scim.projection import Projection, projection
+from scim.requests import parameter, versions
+from scim.schemas import JSON, USER, ResourceKind
 
 
 class Endpoint(SCIMView):
@@ -52,6 +54,37 @@ class Endpoint(SCIMView):
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
         return responses.error(MethodNotAllowedException(), {"Allow": ", ".join(self._allowed_methods())})
+
+
+class ResourceEndpoint(Endpoint):
+    """What the addresses of one resource type share; `subject` is the first word of its reason codes."""
+
+    kind: ResourceKind
+    subject: str
+
+    def _known(self, uuid: str) -> UUID:
+        found = identifier(uuid)
+        if found is None:
+            raise refusal(f"{self.subject}:unknown")
+        return found
+
+    def _projection(self) -> Projection:
+        return projection_of(self.request, self.kind)
+
+    def _agreed(self, wanted: frozenset[str], version: int) -> int:
+        """The version, where If-Match asks for this one; else 412."""
+        if "*" not in wanted and str(version) not in wanted:
+            raise refusal(f"{self.subject}:stale")
+        return version
+
+    def _is_held(self, version: int) -> bool:
+        """Whether a reader has this version already (If-None-Match)."""
+        held = versions(self.request, "If-None-Match") or frozenset()
+        return self.request.method in ("GET", "HEAD") and not held.isdisjoint({"*", str(version)})
+
+
+def projection_of(request: HttpRequest, kind: ResourceKind) -> Projection:
+    return projection(kind, parameter(request, "attributes"), parameter(request, "excludedAttributes"))
 
 
 class NotFoundView(Endpoint):
@@ -139,8 +172,7 @@ class MeView(Endpoint):
                 detail="Nobody's directory has sent you, so there is no resource to show."
             )
         document = user_resource(account, responses.base())
-        wanted = projection(USER, parameter(request, "attributes"), parameter(request, "excludedAttributes"))
-        return responses.resource(document, wanted.of(document))
+        return responses.resource(document, projection_of(request, USER).of(document))
 
     def _refuse(self, request: HttpRequest) -> HttpResponse:
         # A cookie is sent by the browser on anybody's behalf: a form of another site could change the person.
