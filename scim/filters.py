@@ -24,6 +24,7 @@ from scim2_models.path import (
     ValuePath,
 )
 
+from provisioning.decision.keys import fold
 from provisioning.models import Membership
 from scim.documents import storable
 from scim.identifiers import identifier
@@ -50,7 +51,7 @@ def _id(value: str) -> Q:
 
 
 def _lower(column: str) -> Column:
-    return lambda value: Q(**{column: value.lower()})
+    return lambda value: Q(**{column: fold(value)})
 
 
 def _exact(column: str) -> Column:
@@ -61,7 +62,7 @@ def _email(value: str, kind: str | None = None) -> Q:
     # The index writes type:value, so with a colon of its own "work:a@b" would find the work address of a@b.
     if ":" in value.partition("@")[0] or ":" in (kind or ""):
         return _NOBODY
-    return Q(email_keys__contains=[(value if kind is None else f"{kind}:{value}").lower()])
+    return Q(email_keys__contains=[fold(value if kind is None else f"{kind}:{value}")])
 
 
 def _member(value: str) -> Q:

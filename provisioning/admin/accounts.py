@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from provisioning.decision.keys import fold
 from provisioning.models import Account, Finding
 from provisioning.selectors import people_search
 
@@ -75,7 +76,7 @@ class AccountPage(TenantAdmin):
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
     ) -> tuple[QuerySet[Account], bool]:
         text = search_term.replace("\x00", "").strip()
-        lower = text.lower()
+        lower = fold(text)
         if not text:
             return queryset, False
         meant = (

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from provisioning.decision.keys import fold
 from provisioning.models import Account, Alias, AuditRecord, Identity
 
 _REFERENCE = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -24,7 +25,7 @@ def matching(identities: QuerySet[Identity], key: str, *, tenant_id: UUID | None
     Keys compare as a whole, without case; the userName, e-mail and names that the hub shows also by their parts.
     """
     text = key.strip().replace("\x00", "")
-    lower = text.lower()
+    lower = fold(text)
     if not text:
         return identities
 
