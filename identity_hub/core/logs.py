@@ -13,13 +13,16 @@ _SHARED: list[Any] = [
 ]
 
 
-# PostgreSQL quotes the offending row, or the statement with its values: somebody's name, somebody's address.
-_QUOTES = re.compile(r"\n\s*(?:DETAIL|CONTEXT|LINE \d+):.*(?:\n\s*\^)?")
+# PostgreSQL quotes the offending row, or the statement with its values: somebody's name, somebody's address. Celery
+# tells of a failed task by the error's repr, in which a line's end is a backslash and an n.
+_QUOTES = re.compile(r"(?:\n|\\n)\s*(?:DETAIL|CONTEXT|LINE \d+):.*(?:\n\s*\^)?")
+_INPUT = re.compile(r"(invalid input (?:syntax|value) for [^:\n]+): .*")
 
 
 def _without_values(logger: Any, method: str, event: Any) -> Any:
-    if "exception" in event:
-        event["exception"] = _QUOTES.sub("", event["exception"])
+    for name in ("event", "exception"):
+        if isinstance(text := event.get(name), str):
+            event[name] = _INPUT.sub(r"\1", _QUOTES.sub("", text))
     return event
 
 

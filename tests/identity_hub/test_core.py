@@ -47,6 +47,28 @@ def test_a_logged_traceback_does_not_quote_the_row_that_it_is_about() -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "kept"),
+    [
+        pytest.param("%s", "duplicate key", id="the error's text"),
+        # celery.app.trace: "Task %(name)s[%(id)s] raised unexpected: %(exc)s", with the repr of the error
+        pytest.param("Task x raised unexpected: %r", "Task x raised unexpected", id="the error's repr"),
+    ],
+)
+def test_a_logged_message_does_not_quote_the_row_either(message: str, kept: str) -> None:
+    for text in (
+        "duplicate key\nDETAIL:  Key (email)=(ada@example.com) already exists.",
+        'duplicate key\ninvalid input syntax for type uuid: "ada@example.com"',
+    ):
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, message, (ValueError(text),), None)
+        formatter = logs.configure(as_json=True, level="INFO")["formatters"]["line"]
+        line = structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=formatter["foreign_pre_chain"], processors=formatter["processors"]
+        ).format(record)
+        assert "ada@example.com" not in line
+        assert kept in json.loads(line)["event"]
+
+
+@pytest.mark.parametrize(
     ("offered", "kept"),
     [
         pytest.param("abcDEF-12345678", True, id="a caller's own id is kept"),
