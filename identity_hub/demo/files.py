@@ -127,9 +127,6 @@ class Hub:
     def scim(self) -> str:
         return f"{self.url}/scim/v2"
 
-    def saml(self, connection: str, address: str) -> str:
-        return f"{self.url}/saml/{self.connections[connection]}/{address}"
-
 
 def hub(folder: Path = FOLDER) -> Hub | None:
     """None before the first `setup_demo`."""

@@ -1,6 +1,9 @@
 """The demo IdP's SAML side: pysaml2, signing in process. Knows demo people, not what the hub decides."""
 
 import base64
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -23,6 +26,7 @@ from identity_hub.demo import files
 from identity_hub.demo.files import Person
 from saml_sp.backend import XmlSecBackend, collecting
 from saml_sp.message import decode, inflate, parse
+from saml_sp.message import saml as name_in_saml
 from saml_sp.refusal import Refused
 
 # A name and not an address: `make run PORT=...` moves the IdP and must not turn it into another one.
@@ -36,6 +40,9 @@ GIVEN_NAME = f"{_CLAIMS}/givenname"
 FAMILY_NAME = f"{_CLAIMS}/surname"
 OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 DISPLAY_NAME = "http://schemas.microsoft.com/identity/claims/displayname"
+
+
+_STRANGER = "The sign-in request does not come from a service that this IdP knows."
 
 
 class BadRequest(Exception):
@@ -69,12 +76,12 @@ def metadata(base: str) -> str:
 
 def wanted_by(base: str, message: Message) -> str:
     """The entity ID of the service provider that asks. Raises BadRequest."""
-    return str(_parse(_server(base, _service_providers()), message).message.issuer.text)
+    return str(_parse(_server(base, _service_providers(message)), message).message.issuer.text)
 
 
 def answer(base: str, message: Message, person: Person) -> Answer:
     """A signed response for a person who has just given a password. Raises BadRequest."""
-    server = _server(base, _service_providers())
+    server = _server(base, _service_providers(message))
     request = _parse(server, message)
     place = server.response_args(request.message, [BINDING_HTTP_POST])
     place.pop("binding")
@@ -139,13 +146,13 @@ def _server(base: str, service_providers: tuple[str, ...]) -> Server:
     return server
 
 
-def _service_providers() -> tuple[str, ...]:
-    """The hub's metadata for the demo connection, asked for each time: the hub may have moved."""
+def _service_providers(message: Message) -> tuple[str, ...]:
+    """The metadata of the hub's connection that asks, fetched each time: the hub may have moved."""
     hub = files.hub()
     if hub is None:
         raise BadRequest("This IdP knows no hub yet. Run `manage.py setup_demo` first.")
     try:
-        found = requests.get(hub.saml(files.IDP_CONNECTION, "metadata"), timeout=10)
+        found = requests.get(_issuer(message, hub), timeout=10)
         found.raise_for_status()
     except requests.RequestException as error:
         raise BadRequest(
@@ -154,10 +161,32 @@ def _service_providers() -> tuple[str, ...]:
     return (found.text,)
 
 
-def _parse(server: Server, message: Message) -> Any:
+def _issuer(message: Message, hub: files.Hub) -> str:
+    """Who asks: the entity ID of a connection, which is where its metadata is. Raises BadRequest."""
+    with _understood():
+        issuer = parse(_xml(message)).findtext(name_in_saml("Issuer"), "").strip()
+    # Only addresses of this hub: a request must not choose where we fetch from.
+    if not re.fullmatch(rf"{re.escape(hub.url)}/saml/[0-9a-f-]{{36}}/metadata", issuer):
+        raise BadRequest(_STRANGER)
+    return issuer
+
+
+def _xml(message: Message) -> bytes:
+    redirected = message.binding == BINDING_HTTP_REDIRECT
+    return inflate(message.saml_request) if redirected else decode(message.saml_request)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
     try:
-        redirected = message.binding == BINDING_HTTP_REDIRECT
-        xml = inflate(message.saml_request) if redirected else decode(message.saml_request)
+        yield
+    except (Refused, SAMLError, SamlException, NotValid, OtherError, VersionMismatch, UnicodeDecodeError):
+        raise BadRequest(_STRANGER) from None
+
+
+def _parse(server: Server, message: Message) -> Any:
+    with _understood():
+        xml = _xml(message)
         with collecting(xml.decode(), parse(xml)):
             return server.parse_authn_request(
                 message.saml_request,
@@ -166,5 +195,3 @@ def _parse(server: Server, message: Message) -> Any:
                 sigalg=message.sig_alg or None,
                 signature=message.signature or None,
             )
-    except (Refused, SAMLError, SamlException, NotValid, OtherError, VersionMismatch, UnicodeDecodeError):
-        raise BadRequest("The sign-in request does not come from a service that this IdP knows.") from None

@@ -45,9 +45,10 @@ class Visitor:
     def __post_init__(self) -> None:
         self.session.trust_env = False
 
-    def log_in(self, person: Person) -> requests.Response:
-        """Goes from the hub to the IdP and back; the page on which the visitor ends."""
-        login = self.session.get(self.stack.hub.saml(files.IDP_CONNECTION, "login"), timeout=30)
+    def log_in(self, person: Person, connection_id: str = "") -> requests.Response:
+        """Goes from the hub to the IdP and back; the page on which the visitor ends. Default: the demo's connection."""
+        key = connection_id or self.stack.hub.connections[files.IDP_CONNECTION]
+        login = self.session.get(f"{self.stack.hub.url}/saml/{key}/login", timeout=30)
         answer = self._send(login, person=person.object_id, password=files.PASSWORD)
         return self._send(answer)
 

@@ -1,6 +1,7 @@
 """From a push to a refused login, and from a login to its adoption, as people see it in their browser."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -9,6 +10,7 @@ from identity_hub.demo.dialects import Entra
 from identity_hub.demo.files import PASSWORD, Person, new_person
 from identity_hub.demo.stack import Stack
 from identity_hub.demo.story import Story, play
+from identity_hub.demo.visitor import Visitor
 
 # One stack for both: processes of several workers would each start their own.
 pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
@@ -90,6 +92,21 @@ def test_a_first_login_makes_the_account_that_scim_later_adopts(hub: Stack, entr
     reasons = [record["reason"] for record in hub.manage("audit", "--identity", nora.user_name)["records"]]
     assert "login:account-created" in reasons
     assert "account:adopted" in reasons
+
+
+def test_what_an_operator_makes_by_command_signs_people_in_at_once(hub: Stack) -> None:
+    hub.manage("create_tenant", "orchard", "--domain", "orchard.example")
+    made = hub.manage(
+        "create_connection",
+        *("--tenant", "orchard", "--name", "Orchard", "--jit", "create"),
+        *("--idp-metadata", f"{hub.hub.idp_url}/metadata"),
+    )
+    olive = replace(new_person("Olive", "Journey"), user_name="olive@orchard.example")
+    hub.directory.add(olive)
+    visitor = Visitor(hub)
+    assert visitor.log_in(olive, made["id"]).url == f"{hub.hub.url}/me/"
+    status, me = visitor.me()
+    assert (status, me["tenant"], me["connection"]["id"]) == (200, "orchard", made["id"])
 
 
 def test_the_story_that_make_demo_tells_is_true(hub: Stack) -> None:
