@@ -32,4 +32,9 @@ def entity_id(document: str | bytes) -> str:
     found = (providers[0].get("entityID") or "").strip()
     if not found:
         raise Unusable("The IdP metadata has no entityID.")
+    for endpoint in providers[0].iter(f"{MD}SingleSignOnService", f"{MD}SingleLogoutService"):
+        for name in ("Location", "ResponseLocation"):
+            # Attack: "javascript:..." as the target of the form that brings a browser from our page to the IdP.
+            if not endpoint.get(name, "https://").lower().startswith(("https://", "http://")):
+                raise Unusable("The IdP metadata names an address that does not begin with https://.")
     return found
