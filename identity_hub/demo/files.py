@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -126,6 +127,10 @@ class Hub:
     @property
     def scim(self) -> str:
         return f"{self.url}/scim/v2"
+
+    def has(self, entity_id: str) -> bool:
+        """Whether an entity ID is one of this hub's connections, so that its metadata is at that address."""
+        return bool(re.fullmatch(rf"{re.escape(self.url)}/saml/[0-9a-f-]{{36}}/metadata", entity_id))
 
 
 def hub(folder: Path = FOLDER) -> Hub | None:
