@@ -16,15 +16,21 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import requests
 from django.core.management import call_command
 from django.db import connection
 
+from identity_hub.core.clock import now
 from identity_hub.local.places import wait_until
 from identity_hub.settings import BASE_DIR
-from provisioning.models import OutboxMessage
+from provisioning.models import Account, OutboxMessage
+from tests.saml_sp.idp import TestIdp, encode, key_pair, read_request
+from tests.saml_sp.parties import make_connection, make_tenant
 
 # The database itself is there all the time; only the server under test loses sight of it.
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+
+IDP = TestIdp(entity_id="https://idp.example/metadata", keys=key_pair("corp"))
 
 
 class Wire:
@@ -181,6 +187,49 @@ def _said(name: str, *arguments: str) -> dict[str, str]:
     call_command(name, *arguments, "--json", stdout=out)
     said: dict[str, str] = json.loads(out.getvalue())
     return said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_people_sign_in(hub: int) -> None:
+    connection = make_connection(make_tenant("corp", "corp.example"), IDP)
+    with requests.Session() as browser:
+        here = f"http://127.0.0.1:{hub}"
+        started = time.monotonic()
+        sent = browser.get(f"{here}/saml/{connection.pk}/login", allow_redirects=False, timeout=20)
+        answer = IDP.signed_assertion(IDP.facts(read_request(sent.headers["Location"]), now()))
+        came = browser.post(
+            f"{here}/saml/{connection.pk}/acs",
+            data={"SAMLResponse": encode(answer)},
+            allow_redirects=False,
+            timeout=20,
+        )
+        assert (came.status_code, came.headers["Location"]) == (302, "/me/")
+        me = browser.get(f"{here}/me/", headers={"Accept": "application/json"}, timeout=20)
+        assert (me.status_code, me.json()["tenant"]) == (200, "corp")
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_login_that_meets_an_outage_works_when_its_answer_is_sent_again(hub: int, wire: Wire) -> None:
+    """Nothing is lost: what could not be read was not consumed either."""
+    connection = make_connection(make_tenant("corp", "corp.example"), IDP)
+    with requests.Session() as browser:
+        here = f"http://127.0.0.1:{hub}/saml/{connection.pk}"
+        sent = browser.get(f"{here}/login", allow_redirects=False, timeout=20)
+        answer = encode(IDP.signed_assertion(IDP.facts(read_request(sent.headers["Location"]), now())))
+
+        def deliver() -> requests.Response:
+            return browser.post(
+                f"{here}/acs", data={"SAMLResponse": answer}, allow_redirects=False, timeout=20
+            )
+
+        wire.cut()
+        during = deliver()
+        assert during.status_code == 503
+        assert during.headers["Content-Type"].startswith("text/html")
+        assert "Traceback" not in during.text
+        wire.connect()
+        assert (deliver().status_code, Account.objects.count()) == (302, 1)
 
 
 @pytest.mark.django_db(transaction=True)
