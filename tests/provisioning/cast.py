@@ -1,9 +1,9 @@
 """The cast of the domain's tests: two tenants, their connections, and short ways to say what an IdP says."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from identity_hub.core.clock import now
 from provisioning.decision.authority import profile_of_resource
@@ -17,7 +17,7 @@ from provisioning.decision.types import (
     Profile,
     Subject,
 )
-from provisioning.models import Connection, Tenant
+from provisioning.models import Connection, Identity, Session, Tenant
 from provisioning.services import configuration, submit
 
 OPERATOR = Actor(kind="command", id="tests")
@@ -102,14 +102,16 @@ def asserted(
     *,
     email: str = "",
     format: str = PERSISTENT,
+    user_name: str = "",
     external_id: str | None = None,
     at: datetime | None = None,
     **more: Any,
 ) -> Observation:
     """What a verified assertion says."""
+    user_name = user_name or name_id
     email = email or f"{name_id}@{where.domain}"
     names = () if format == PERSISTENT else (name_id,)
-    profile = Profile(user_name=name_id, email=email, given_name="Ada", family_name="Example")
+    profile = Profile(user_name=user_name, email=email, given_name="Ada", family_name="Example")
     return Observation(
         channel=Channel.SAML,
         intent=Intent.AUTHENTICATE,
@@ -120,12 +122,18 @@ def asserted(
         subject=Subject(issuer="https://idp.example", format=format, value=name_id),
         external_id=external_id,
         login_names=more.pop("login_names", names),
-        user_name=name_id,
+        user_name=user_name,
         emails=(email.lower(),),
         profile=profile,
-        assertion={"email": email, "given_name": "Ada", "family_name": "Example", "user_name": name_id},
+        assertion={"email": email, "given_name": "Ada", "family_name": "Example", "user_name": user_name},
         **more,
     )
+
+
+def session_of(identity: Identity, **more: Any) -> Session:
+    """A session row that ends in an hour, unless `more` says otherwise."""
+    facts = {"session_key": uuid4().hex, "session_data": "", "expire_date": now() + timedelta(hours=1)}
+    return Session.objects.create(**facts | more, tenant_id=identity.tenant_id, identity=identity)
 
 
 def push(where: House, document: dict[str, Any], **more: Any) -> Outcome:

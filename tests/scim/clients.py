@@ -8,11 +8,11 @@ import orjson
 from django.http import HttpResponse
 from django.test import Client
 
-from provisioning.decision.types import Actor
+from provisioning.decision.types import Intent
 from provisioning.models import Connection, Tenant
-from provisioning.services import configuration
+from provisioning.services import configuration, submit_many
+from tests.provisioning.cast import OPERATOR, House, extend, pushed, user
 
-COMMAND = Actor(kind="command", id="test")
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -24,8 +24,15 @@ ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 class Idp:
     """A SCIM client of one connection."""
 
-    connection: Connection
-    token: str
+    where: House
+
+    @property
+    def connection(self) -> Connection:
+        return self.where.connection
+
+    @property
+    def token(self) -> str:
+        return self.where.token
 
     @property
     def tenant_id(self) -> UUID:
@@ -79,6 +86,15 @@ class Idp:
         created: dict[str, Any] = answer.json()
         return created
 
+    def crowd(self, number: int) -> list[str]:
+        """The ids of so many people, pushed in one batch: p0, p1, ..."""
+        documents = (
+            user(f"p{n}", f"k{n}", emails=[{"value": f"p{n}@x.example", "type": "work"}])
+            for n in range(number)
+        )
+        outcomes = submit_many([pushed(self.where, Intent.CREATE, document) for document in documents])
+        return [str(outcome.account_id) for outcome in outcomes]
+
     def group(
         self, name: str = "Staff", members: list[str] | None = None, **attributes: Any
     ) -> dict[str, Any]:
@@ -93,14 +109,10 @@ class Idp:
 
 def an_idp(slug: str, **options: Any) -> Idp:
     tenant = Tenant.objects.filter(slug=slug).first() or configuration.create_tenant(
-        slug=slug, name=slug.title(), actor=COMMAND
+        slug=slug, name=slug.title(), actor=OPERATOR
     )
     number = Connection.objects.filter(tenant=tenant).count()
-    connection = configuration.create_connection(
-        tenant=tenant, name=f"{slug} {number}", actor=COMMAND, status="active", **options
-    )
-    _, token = configuration.issue_token(connection=connection, actor=COMMAND)
-    return Idp(connection=connection, token=token)
+    return Idp(where=extend(tenant, name=f"{slug} {number}", **({"jit": "off"} | options)))
 
 
 def error_of(answer: HttpResponse) -> tuple[int, str | None]:

@@ -4,45 +4,23 @@ from typing import Any
 
 import pytest
 
-from identity_hub.core.clock import now
-from provisioning.decision.types import (
-    PERSISTENT,
-    Actor,
-    Channel,
-    Intent,
-    Observation,
-    Outcome,
-    Profile,
-    Subject,
-)
+from provisioning.decision.types import Outcome
 from provisioning.models import Account, Identity
-from provisioning.services import configuration, submit
-from tests.scim.clients import COMMAND, Idp, an_idp
+from provisioning.services import configuration
+from tests.provisioning.cast import OPERATOR, sign_in
+from tests.scim.clients import Idp, an_idp
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def idp(db: None) -> Idp:
-    tenant = configuration.create_tenant(slug="acme", name="Acme", actor=COMMAND, domains=["x.example"])
+    tenant = configuration.create_tenant(slug="acme", name="Acme", actor=OPERATOR, domains=["x.example"])
     return an_idp(tenant.slug, jit="create")
 
 
 def login(idp: Idp, user_name: str, name_id: str) -> Outcome:
-    return submit(
-        Observation(
-            channel=Channel.SAML,
-            intent=Intent.AUTHENTICATE,
-            tenant_id=idp.tenant_id,
-            connection_id=idp.connection.pk,
-            at=now(),
-            actor=Actor(kind="connection", id=str(idp.connection.pk)),
-            subject=Subject(issuer="https://idp.example", format=PERSISTENT, value=name_id),
-            user_name=user_name,
-            emails=("ada@x.example",),
-            profile=Profile(user_name=user_name, given_name="Ada", email="ada@x.example"),
-        )
-    )
+    return sign_in(idp.where, name_id, user_name=user_name, email="ada@x.example")
 
 
 @pytest.fixture
@@ -55,7 +33,7 @@ def ada(idp: Idp) -> str:
 def test_a_login_is_visible_to_its_own_idps_look_up(idp: Idp, other: Idp, ada: str) -> None:
     found = idp.find("/Users", 'userName eq "ADA"')
     assert [person["id"] for person in found] == [ada]
-    assert found[0]["name"] == {"givenName": "Ada"}
+    assert found[0]["name"] == {"givenName": "Ada", "familyName": "Example"}
     assert "externalId" not in found[0], "a key is never invented"
     assert other.find("/Users", 'userName eq "ada"') == []
 

@@ -7,40 +7,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from identity_hub.core.clock import now
-from provisioning.decision.types import Intent
-from provisioning.selectors.tokens import Caller
-from provisioning.services import submit_many
-from scim.mapping import observation
 from tests.scim.clients import Idp
 
 pytestmark = pytest.mark.django_db
-
-
-def populate(idp: Idp, people: int) -> list[str]:
-    caller = Caller(
-        token_id=idp.connection.pk,
-        tenant_id=idp.tenant_id,
-        connection_id=idp.connection.pk,
-        unknown_member="refuse",
-    )
-    outcomes = submit_many(
-        [
-            observation(
-                caller,
-                Intent.CREATE,
-                at=now(),
-                request_id="",
-                document={
-                    "userName": f"p{number}",
-                    "externalId": f"k{number}",
-                    "emails": [{"value": f"p{number}@x.example", "type": "work"}],
-                },
-            )
-            for number in range(people)
-        ]
-    )
-    return [str(outcome.account_id) for outcome in outcomes]
 
 
 REQUESTS: dict[str, tuple[Callable[[Idp, list[str], str], Any], int | None]] = {
@@ -100,7 +69,7 @@ def test_the_cost_does_not_grow(
 ) -> None:
     counted = []
     for each, size in ((idp, 3), (other, 300)):
-        people = populate(each, size)
+        people = each.crowd(size)
         group = each.group("Staff", people[:-1])["id"]
         with CaptureQueriesContext(
             connection,

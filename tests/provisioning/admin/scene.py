@@ -22,7 +22,7 @@ from provisioning.services import configuration, people, submit
 from provisioning.services.groups import submit_group
 from saml_sp.models import LoginAttempt
 
-from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
+from ..cast import OPERATOR, House, extend, push, pushed, session_of, sign_in, user
 
 PASSWORD = "correct horse battery staple"
 
@@ -124,12 +124,9 @@ def scene(where: House) -> Scene:
     push(second, person(where, "ada", "Ada", "Active", 1) | {"externalId": f"{slug}-other"})
     run = reconciliation.simulate(where.connection, actor)
     who = identity(active)
-    session = Session.objects.create(
+    session = session_of(
+        who,
         session_key=f"{slug}-session-key".ljust(32, "0"),
-        session_data="",
-        expire_date=now() + timedelta(hours=8),
-        tenant=tenant,
-        identity=who,
         connection_id=where.connection.pk,
         user_agent=f"Browser of {slug}",
     )

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 import pytest
 
 from identity_hub.core.clock import now
 from provisioning.models import Identity, Session
 
-from ..cast import House, push, sign_in, user
+from ..cast import House, push, session_of, sign_in, user
 
 LONG_AGO = timedelta(days=30)
 
@@ -40,13 +39,4 @@ def confirmed() -> Callable[[House, int], None]:
 
 @pytest.fixture
 def session() -> Callable[[Identity], Session]:
-    def make(identity: Identity) -> Session:
-        return Session.objects.create(
-            session_key=uuid4().hex,
-            session_data="",
-            expire_date=now() + timedelta(hours=1),
-            tenant_id=identity.tenant_id,
-            identity=identity,
-        )
-
-    return make
+    return session_of

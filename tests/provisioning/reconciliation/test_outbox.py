@@ -18,14 +18,12 @@ from identity_hub import celery_app
 from identity_hub.core.clock import now
 from identity_hub.settings import env
 from provisioning import outbox, tasks
-from provisioning.decision.types import Actor, HoldKind
+from provisioning.decision.types import HoldKind
 from provisioning.models import Hold, Identity, OutboxMessage, ReconciliationRun, Session
 from provisioning.services import people
 from provisioning.tasks import delivery
 
-from ..cast import House, push, sign_in, user
-
-OPERATOR = Actor(kind="command", id="tests")
+from ..cast import OPERATOR, House, push, session_of, sign_in, user
 
 
 @pytest.mark.django_db
@@ -102,16 +100,6 @@ class TestDelivery:
         outbox.enqueue([("run.execute", {"run": run_id}, acme.tenant.pk)])
         delivery.drain()
         assert published == [(str(acme.tenant.pk), run_id)]
-
-
-def session_of(identity: Identity) -> Session:
-    return Session.objects.create(
-        session_key=uuid4().hex,
-        session_data="",
-        expire_date=now() + timedelta(hours=1),
-        tenant_id=identity.tenant_id,
-        identity=identity,
-    )
 
 
 @pytest.mark.django_db(transaction=True)
