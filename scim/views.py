@@ -1,5 +1,6 @@
 """What every SCIM address has in common, discovery, and the addresses that answer for no resource type."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +115,7 @@ class ServiceProviderConfigView(Endpoint):
         return responses.answer(discovery.service_provider_config())
 
 
-class _CatalogueView(Endpoint):
+class _CatalogueView(Endpoint, ABC):
     """A discovery list and its entries.
 
     RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403".
@@ -122,8 +123,9 @@ class _CatalogueView(Endpoint):
 
     http_method_names = ["get", "head"]
 
+    @abstractmethod
     def entries(self) -> list[JSON]:
-        raise NotImplementedError
+        """Every entry, each with its `id`."""
 
     def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         if uuid is None:

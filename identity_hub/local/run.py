@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -242,9 +242,8 @@ def main() -> int:
         signal.signal(signum, lambda *_: stopping.set())
     try:
         Path(HUB_VAR).mkdir(parents=True, exist_ok=True)
-        _run(stopping)
-    except Stopped:
-        pass
+        with suppress(Stopped):
+            _run(stopping)
     except places.LocalServiceError as error:
         print(error, file=sys.stderr)
         return 1

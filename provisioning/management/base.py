@@ -2,20 +2,21 @@
 
 import getpass
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
+from identity_hub.core.ids import as_uuid
 from provisioning.decision.types import Actor
 from provisioning.models import Connection, Tenant
 from provisioning.services.configuration import Invalid
 
 
-class HubCommand(BaseCommand):
+class HubCommand(BaseCommand, ABC):
     """A command answers a JSON object; `show` turns it into lines for a person.
 
     With --json the object, or `{"error": ...}`, is all that stdout gets; errors also end with a non-zero code.
@@ -26,12 +27,13 @@ class HubCommand(BaseCommand):
     def arguments(self, parser: CommandParser) -> None:
         """What a command takes besides --json."""
 
+    @abstractmethod
     def answer(self, **options: Any) -> dict[str, Any]:
-        raise NotImplementedError
+        """What the command did or found."""
 
+    @abstractmethod
     def show(self, answer: dict[str, Any]) -> Iterator[str]:
         """Lines for a person."""
-        raise NotImplementedError
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
@@ -108,7 +110,7 @@ def tenant_named(slug: str) -> Tenant:
 def connection_named(key: str, tenant: Tenant | None = None) -> Connection:
     """By id, or by a name that only one connection (of the tenant, where one is given) has."""
     rows = Connection.objects.select_related("tenant")
-    if as_id := uuid_of(key):
+    if as_id := as_uuid(key):
         found = [row for row in rows.filter(pk=as_id) if tenant is None or row.tenant_id == tenant.pk]
     else:
         tenants = [tenant] if tenant is not None else Tenant.objects.order_by("slug")
@@ -118,13 +120,6 @@ def connection_named(key: str, tenant: Tenant | None = None) -> Connection:
     if len(found) > 1:
         raise CommandError(f"Several connections are named {key!r}; give the id, or the tenant.")
     return found[0]
-
-
-def uuid_of(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> Iterator[str]:

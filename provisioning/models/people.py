@@ -34,7 +34,7 @@ class IdentityQuerySet(models.QuerySet["Identity"]):
 
 
 class IdentityManager(BaseUserManager.from_queryset(IdentityQuerySet)):  # type: ignore[misc]
-    pass
+    """What Django's commands and forms ask of a user manager, over the hub's own queries."""
 
 
 class Identity(AbstractBaseUser):
