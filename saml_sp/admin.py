@@ -12,11 +12,11 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from identity_hub.core.ids import as_uuid
 from provisioning.admin.base import TenantAdmin, link_to, within_tenant
 from provisioning.admin.export import Exported
 from provisioning.admin.site import Found
 from provisioning.models import Identity
-from provisioning.selectors.people_search import as_uuid
 from provisioning.selectors.timeline import meaning
 
 from .errors import message_for

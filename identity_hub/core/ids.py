@@ -1,9 +1,17 @@
-"""How a new row is named. Knows nothing of what the row is."""
+"""How a row is named, and what can be such a name. Knows nothing of what the row is."""
 
 import secrets
 import uuid
 
 from identity_hub.core import clock
+
+
+def as_uuid(text: str) -> uuid.UUID | None:
+    """What somebody typed or sent as an id; None where it is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 def new_id() -> uuid.UUID:

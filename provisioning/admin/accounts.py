@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from identity_hub.core.ids import as_uuid
 from provisioning.decision.keys import fold
 from provisioning.models import Account, Finding
-from provisioning.selectors import people_search
 
 from .base import TenantAdmin, link_to, shown_as_json
 from .site import FOUND_AT_MOST, Found
@@ -85,7 +85,7 @@ class AccountPage(TenantAdmin):
             | Q(email_keys__contains=[lower])
             | Q(subject_value=text)
         )
-        if (as_id := people_search.as_uuid(text)) is not None:
+        if (as_id := as_uuid(text)) is not None:
             meant |= Q(pk=as_id)
         return queryset.filter(meant), False
 

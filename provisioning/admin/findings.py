@@ -13,10 +13,10 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from identity_hub.core.clock import now
+from identity_hub.core.ids import as_uuid
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.models import Account, Finding, Identity
 from provisioning.selectors.overview import AGES, opened_between
-from provisioning.selectors.people_search import as_uuid
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
 

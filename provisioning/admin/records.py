@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from identity_hub.core.ids import as_uuid
 from provisioning.models import AuditRecord, AuditValue, Connection, OutboxMessage
-from provisioning.selectors.people_search import as_uuid
 from provisioning.selectors.timeline import meaning
 
 from .base import TenantAdmin, shown_as_json, within_tenant

@@ -10,8 +10,8 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import BasePermission
 
+from identity_hub.core.ids import as_uuid
 from provisioning.models import Tenant
-from provisioning.selectors.people_search import as_uuid
 
 
 class StaffSession(SessionAuthentication):

@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.routers import APIRootView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from identity_hub.core.ids import as_uuid
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -18,7 +19,6 @@ from provisioning.models import (
     ReconciliationItem,
     ReconciliationRun,
 )
-from provisioning.selectors.people_search import as_uuid
 
 from . import shapes
 from .access import IsStaff, StaffSession, tenant_of

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
+from identity_hub.core.ids import as_uuid
 from provisioning.decision.keys import fold
 from provisioning.models import Account, Alias, Identity, Tenant, Tombstone
-
-from .base import uuid_of
 
 AT_MOST = 50
 
@@ -46,7 +45,7 @@ def _now(key: str, tenant: Tenant | None) -> Q:
     name = fold(key)
     condition = Q(user_name_key=name) | Q(email_key=name) | Q(login_name=key)
     accounts = Q(user_name_key=name) | Q(email_keys__contains=[name]) | Q(external_id=key)
-    if as_id := uuid_of(key):
+    if as_id := as_uuid(key):
         condition |= Q(pk=as_id)
         accounts |= Q(pk=as_id)
         condition |= Q(pk__in=Tombstone.objects.filter(tenant=tenant, pk=as_id).values("identity_id"))

@@ -6,17 +6,11 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from identity_hub.core.ids import as_uuid
 from provisioning.decision.keys import fold
 from provisioning.models import Account, Alias, AuditRecord, Identity
 
 _REFERENCE = re.compile(r"[A-Za-z0-9-]{8,64}")
-
-
-def as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def matching(identities: QuerySet[Identity], key: str, *, tenant_id: UUID | None) -> QuerySet[Identity]:
