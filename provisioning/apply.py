@@ -35,6 +35,7 @@ from provisioning.decision.types import (
     PlaceHold,
     Profile,
     RecordLogin,
+    Severity,
     Subject,
     UpdateAccount,
     UpdateIdentity,
@@ -111,7 +112,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     messages += [
         ("finding.opened", {"finding": str(row.pk)}, tenant_id)
         for row in work.findings
-        if row.severity == "high"
+        if row.severity == Severity.HIGH
     ]
     return lost, messages
 

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from provisioning.decision.keys import fold
+from provisioning.decision.types import Severity
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -16,6 +17,13 @@ from provisioning.models import (
     ReconciliationRun,
 )
 from provisioning.selectors.timeline import meaning
+
+
+class Meaning(serializers.ReadOnlyField):
+    """The sentence of the code that `source` names."""
+
+    def to_representation(self, value: str) -> str:
+        return meaning(value)
 
 
 class HoldShape(serializers.ModelSerializer):
@@ -102,7 +110,7 @@ class FindingShape(serializers.ModelSerializer):
     connection_id = serializers.UUIDField(allow_null=True)
     account_id = serializers.UUIDField(allow_null=True)
     identity_id = serializers.UUIDField(allow_null=True)
-    meaning = serializers.SerializerMethodField()
+    meaning = Meaning(source="kind")
     candidates = serializers.ListField(child=serializers.UUIDField())
     evidence = serializers.DictField()
 
@@ -125,9 +133,6 @@ class FindingShape(serializers.ModelSerializer):
             "decided_by",
             "decision_reason",
         ]
-
-    def get_meaning(self, finding: Finding) -> str:
-        return meaning(finding.kind)
 
 
 class RunShape(serializers.ModelSerializer):
@@ -157,7 +162,7 @@ class ItemShape(serializers.ModelSerializer):
     run_id = serializers.UUIDField()
     account_id = serializers.UUIDField(allow_null=True)
     identity_id = serializers.UUIDField(allow_null=True)
-    meaning = serializers.SerializerMethodField()
+    meaning = Meaning(source="reason")
     plan = serializers.ListField(child=serializers.DictField())
     inverse = serializers.ListField(child=serializers.DictField())
     evidence = serializers.DictField()
@@ -181,12 +186,9 @@ class ItemShape(serializers.ModelSerializer):
             "decided_at",
         ]
 
-    def get_meaning(self, item: ReconciliationItem) -> str:
-        return meaning(item.reason)
-
 
 class AuditShape(serializers.ModelSerializer):
-    meaning = serializers.SerializerMethodField()
+    meaning = Meaning(source="reason")
     changes = serializers.ListField(
         child=serializers.DictField(), help_text="By name and id; never a personal value."
     )
@@ -212,9 +214,6 @@ class AuditShape(serializers.ModelSerializer):
             "object_id",
             "changes",
         ]
-
-    def get_meaning(self, record: AuditRecord) -> str:
-        return meaning(record.reason)
 
 
 class Question(serializers.Serializer):
@@ -294,7 +293,7 @@ class AccountQuestion(Question):
 
 class FindingQuestion(Question):
     status = serializers.ChoiceField(required=False, choices=Finding.Status.choices)
-    severity = serializers.ChoiceField(required=False, choices=["low", "medium", "high"])
+    severity = serializers.ChoiceField(required=False, choices=[severity.value for severity in Severity])
     kind = _text()
     connection = _id()
     identity = _id()

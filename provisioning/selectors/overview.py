@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 
-from provisioning.decision.types import Verdict
+from provisioning.decision.types import Severity, Verdict
 from provisioning.models import Account, AuditRecord, Connection, Finding, Hold, Identity, ReconciliationRun
 
 from .connections import live_accounts
@@ -125,7 +125,7 @@ def _findings(tenant_id: UUID | None, at: datetime) -> Findings:
             f"age_{number}": Count("pk", filter=opened_between(at, since, until))
             for number, (_, since, until) in enumerate(AGES)
         },
-        high=Count("pk", filter=Q(severity="high")),
+        high=Count("pk", filter=Q(severity=Severity.HIGH)),
         oldest=Min("opened_at"),
     )
     return Findings(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from provisioning.decision.reasons import Act, FindingKind, Reason, Report
 from provisioning.decision.types import Actor, Verdict
@@ -158,7 +158,8 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
     ]
 
 
-def _records(identity: Identity) -> Any:
+def records_of(identity: Identity) -> QuerySet[AuditRecord]:
+    """The audit of an identity and of its accounts, live and deleted."""
     # An account's first records may be older than its link, so they name no identity.
     accounts = Account.objects.filter(tenant_id=identity.tenant_id, identity=identity).values("pk")
     return AuditRecord.objects.filter(
@@ -169,7 +170,7 @@ def _records(identity: Identity) -> Any:
 
 def of_identity(identity: Identity, *, limit: int = 100) -> list[Event]:
     """The newest events of an identity and of its accounts. Five statements at most."""
-    return _events(list(_records(identity).order_by("-id")[:limit]), identity.tenant_id)
+    return _events(list(records_of(identity).order_by("-id")[:limit]), identity.tenant_id)
 
 
 def answer(identity: Identity, events: list[Event]) -> Answer:

@@ -12,8 +12,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from identity_hub.core.clock import now
 from provisioning.management.base import HubCommand, table, tenant_named
 from provisioning.management.lookup import identities_named, tenants_of
-from provisioning.models import Account, AuditRecord, Tombstone
-from provisioning.selectors.timeline import meaning
+from provisioning.models import AuditRecord
+from provisioning.selectors.timeline import meaning, records_of
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -76,17 +76,7 @@ def _of_identity(key: str, tenant: Any) -> QuerySet[AuditRecord]:
     if len(found) > 1:
         ids = ", ".join(str(hit.identity.pk) for hit in found[:5])
         raise CommandError(f"{len(found)} identities answer to {key!r}; give an id: {ids}.")
-    identity = found[0].identity
-    # An account's first records may be older than its link, so they name no identity.
-    accounts = Account.objects.filter(tenant_id=identity.tenant_id, identity=identity).values_list(
-        "pk", flat=True
-    )
-    graves = Tombstone.objects.filter(tenant_id=identity.tenant_id, identity=identity).values_list(
-        "pk", flat=True
-    )
-    return AuditRecord.objects.filter(
-        Q(identity_id=identity.pk) | Q(account_id__in=[*accounts, *graves]), tenant_id=identity.tenant_id
-    )
+    return records_of(found[0].identity)
 
 
 def _moment(text: str, at: datetime) -> datetime:
