@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from identity_hub.core.request_id import current_request_id
+from scim.errors import body_of
 
 _log = structlog.get_logger("identity_hub.errors")
 
@@ -42,12 +43,9 @@ def answer(request: HttpRequest, status: int) -> HttpResponse:
     """A SCIM Error (RFC 7644 3.12) under /scim/, a JSON object for programs, one calm page for people."""
     sentence, reference = _SENTENCES[status], current_request_id()
     if request.path.startswith("/scim/"):
-        body = {
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
-            "status": str(status),
-            "detail": sentence,
-        }
-        response = HttpResponse(orjson.dumps(body), status=status, content_type="application/scim+json")
+        response = HttpResponse(
+            orjson.dumps(body_of(status, sentence)), status=status, content_type="application/scim+json"
+        )
     elif request.path.startswith("/api/") or "application/json" in request.headers.get("Accept", ""):
         problem = {"detail": sentence, "reference": reference}
         response = HttpResponse(orjson.dumps(problem), status=status, content_type="application/json")
