@@ -89,7 +89,7 @@ def test_make_passes_on_a_port_only_where_it_is_named(words: list[str], port: st
     """`make demo` finds the running hub wherever that is; a port that make chose would hide it."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("PORT", "MAKEFLAGS")}
     done = subprocess.run(
-        ["make", "--silent", "--eval", "said: ; @echo $$PORT", *words, "said"],
+        ["make", "--silent", "--eval", "said: ; @echo $$PORT", *words, "said"],  # noqa: S607 - the make that runs the tests
         cwd=BASE_DIR,
         env=inherited,
         capture_output=True,
