@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 handler400 = "identity_hub.errors.bad_request"
 handler403 = "identity_hub.errors.forbidden"
@@ -13,4 +14,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("provisioning.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("saml_sp.urls")),
+    # People type these by hand. Programs' addresses never redirect: it would lose the body of a POST.
+    *(
+        path(name, RedirectView.as_view(url=f"/{name}/", query_string=True))
+        for name in ("admin", "login", "logout", "me")
+    ),
 ]

@@ -50,3 +50,9 @@ def test_an_address_outside_of_every_face_is_a_calm_404(client: Client) -> None:
     assert said.status_code == 404
     assert said["Content-Security-Policy"]
     assert said["X-Request-ID"] in said.content.decode()
+
+
+@pytest.mark.parametrize("page", ["admin", "login", "logout", "me"])
+def test_a_page_is_found_without_its_last_slash(client: Client, page: str) -> None:
+    said = client.get(f"/{page}?next=%2Fme%2F")
+    assert (said.status_code, said["Location"]) == (302, f"/{page}/?next=%2Fme%2F")
