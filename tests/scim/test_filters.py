@@ -166,8 +166,7 @@ def test_the_quick_way_says_what_the_grammar_says() -> None:
         assert parsed(condition) == parsed(f"({condition})")
 
 
-# --- the law: a filter finds exactly whom a plain reading of it would find, among this connection's people ---
-
+# The law: a filter finds exactly whom a plain reading of it would find, among this connection's people.
 NAMES = ["ada", "bob", "eve", "%", "a_a"]
 KEYS = ["k1", "K1", "k2"]
 MAILS = ["a@x.org", "b@x.org", "%@x.org"]

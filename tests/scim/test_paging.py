@@ -1,0 +1,45 @@
+"""RFC 7644 3.4.2.4: pages are disjoint and complete, whatever numbers are asked for."""
+
+from typing import Any
+
+import pytest
+
+from tests.scim.clients import Idp
+
+pytestmark = pytest.mark.django_db
+
+
+def test_pages_are_disjoint_and_complete(idp: Idp) -> None:
+    made = [idp.person(f"p{number}")["id"] for number in range(5)]
+    seen: list[str] = []
+    for start in (1, 3, 5):
+        page = idp.get("/Users", startIndex=start, count=2).json()
+        assert (page["totalResults"], page["startIndex"]) == (5, start)
+        assert page["itemsPerPage"] == len(page["Resources"])
+        seen += [person["id"] for person in page["Resources"]]
+    assert sorted(seen) == sorted(made)
+
+
+PAGES = {
+    'startIndex below 1 "SHALL be interpreted as 1"': ({"startIndex": -5, "count": 1}, (1, 1)),
+    "startIndex of 0": ({"startIndex": 0}, (1, 2)),
+    'a negative count "SHALL be interpreted as 0"': ({"count": -1}, (1, 0)),
+    "a count of 0 gives the total": ({"count": 0}, (1, 0)),
+    "a page past the end is empty": ({"startIndex": 100}, (100, 0)),
+    "a huge start": ({"startIndex": "9" * 900}, (2**53, 0)),
+    "a huge count": ({"count": "9" * 900}, (1, 2)),
+    "an empty parameter is none": ({"startIndex": "", "count": ""}, (1, 2)),
+    "parameter names are matched without case": ({"STARTINDEX": 2}, (2, 1)),
+}
+
+
+@pytest.mark.parametrize(("query", "expected"), PAGES.values(), ids=PAGES)
+def test_a_page_is_what_the_rfc_makes_of_it(
+    idp: Idp, query: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    idp.person("ada")
+    idp.person("bob")
+    answer = idp.get("/Users", **query)
+    page = answer.json()
+    assert answer.status_code == 200
+    assert (page["startIndex"], page["itemsPerPage"], page["totalResults"]) == (*expected, 2)
