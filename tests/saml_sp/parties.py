@@ -12,32 +12,20 @@ from django.test import Client
 from django.urls import reverse
 
 from identity_hub.core.clock import now
-from provisioning.models import Account, Connection, ConnectionDomain, Identity, Session, Tenant, TenantDomain
+from provisioning.models import Account, Connection, Identity, Session, Tenant
+from provisioning.services import configuration
+from tests.provisioning.cast import OPERATOR, extend
 
 from .idp import Asked, Facts, TestIdp, encode, key_pair, read_request
 
 
 def make_tenant(slug: str, domain: str) -> Tenant:
-    tenant = Tenant.objects.create(slug=slug, name=slug.title())
-    TenantDomain.objects.create(tenant=tenant, domain=domain, verified_at=now(), verified_how="operator")
-    return tenant
+    return configuration.create_tenant(slug=slug, name=slug.title(), domains=[domain], actor=OPERATOR)
 
 
 def make_connection(tenant: Tenant, idp: TestIdp | None, **fields: Any) -> Connection:
-    connection = Connection.objects.create(
-        tenant=tenant,
-        status=Connection.Status.ACTIVE,
-        **{
-            "name": "Test IdP",
-            "jit": "create",
-            "idp_metadata": idp.metadata() if idp else "",
-            "idp_entity_id": idp.entity_id if idp else "",
-            **fields,
-        },
-    )
-    for domain in TenantDomain.objects.filter(tenant=tenant):
-        ConnectionDomain.objects.create(tenant=tenant, connection=connection, domain=domain)
-    return connection
+    fields = {"name": "Test IdP", "idp_metadata": idp.metadata() if idp else ""} | fields
+    return extend(tenant, **fields).connection
 
 
 @dataclass
