@@ -1,12 +1,33 @@
 """One log line per request: what was asked and answered, in what time. Knows no body and no query string."""
 
+import re
 import time
 from collections.abc import Callable
+from uuid import UUID
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 
 _log = structlog.get_logger("identity_hub.request")
+
+
+_ADDRESS = re.compile(r"[^/]*@[^/]*")
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return text.isdigit() or bool(UUID(text))
+    except ValueError:
+        return False
+
+
+def told(request: HttpRequest) -> str:
+    """The path without what stands where an id belongs and is none: clients put a userName or an e-mail there."""
+    path = request.path
+    for value in request.resolver_match.kwargs.values() if request.resolver_match else ():
+        if isinstance(value, str) and not _is_id(value):
+            path = path.replace(f"/{value}", "/…")
+    return _ADDRESS.sub("…", path)
 
 
 class AccessLogMiddleware:
@@ -21,7 +42,7 @@ class AccessLogMiddleware:
         _log.info(
             "request:answered",
             method=request.method,
-            path=request.path,
+            path=told(request),
             status=response.status_code,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )

@@ -69,6 +69,28 @@ def test_a_logged_message_does_not_quote_the_row_either(message: str, kept: str)
 
 
 @pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        pytest.param(
+            "/scim/v2/Users/ada@example.com", "/scim/v2/Users/…", id="an e-mail in the place of an id"
+        ),
+        pytest.param("/scim/v2/Users/ada", "/scim/v2/Users/…", id="a userName in the place of an id"),
+        pytest.param("/scim/v2/People/ada@example.com", "/scim/v2/People/…", id="an e-mail anywhere"),
+        pytest.param(
+            "/scim/v2/Users/01a20091-3007-75e3-b8b2-b1a35ebe52ec",
+            "/scim/v2/Users/01a20091-3007-75e3-b8b2-b1a35ebe52ec",
+            id="an id is what one looks for",
+        ),
+    ],
+)
+def test_the_access_log_tells_nobodys_name(path: str, told: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "identity_hub.request"):
+        Client().get(path)
+    (line,) = [record.msg for record in caplog.records if record.name == "identity_hub.request"]
+    assert (line["path"], line["status"]) == (told, 401 if "Users" in path else 404)
+
+
+@pytest.mark.parametrize(
     ("offered", "kept"),
     [
         pytest.param("abcDEF-12345678", True, id="a caller's own id is kept"),
