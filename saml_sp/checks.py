@@ -3,6 +3,7 @@
 Judges values only; knows no key, no database and no clock. pysaml2 7.5.5 accepts most of what is refused here.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ MAX_WINDOW = timedelta(minutes=65)
 MAX_ATTRIBUTES = 200
 MAX_VALUES = 2000
 MAX_VALUE_LENGTH = 4096
+_EMAIL = re.compile(r"[^\s<>'\"]*@[^\s<>'\"]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,9 @@ def _succeeded(response: Response) -> Refusal | None:
     if response.succeeded:
         return None
     status = " ".join(code.rpartition(":")[2] for code in response.status)
-    return refuse("saml:idp-refused", status=status or "none", message=response.status_message)
+    # Entra names the person whom it did not let in; the log of attempts holds nobody's attributes.
+    message = _EMAIL.sub("…", response.status_message)
+    return refuse("saml:idp-refused", status=status or "none", message=message)
 
 
 def destination_of_signed_response(login: Login) -> Refusal | None:

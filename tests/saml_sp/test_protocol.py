@@ -389,6 +389,16 @@ def test_the_log_of_attempts_holds_no_attribute_and_no_whole_address(browser: Br
     assert str(attempt) == f"{attempt.reference}: login:domain-not-allowed"
 
 
+def test_whom_an_idp_did_not_let_in_is_not_in_the_log_of_attempts(browser: Browser) -> None:
+    said = "AADSTS50105: the user 'ada@corp.example' is not assigned to a role"
+    facts = browser.facts(status="urn:oasis:names:tc:SAML:2.0:status:Responder")
+    xml = browser.idp.signed_response(facts)
+    browser.post(
+        xml.replace("</samlp:Status>", f"<samlp:StatusMessage>{said}</samlp:StatusMessage></samlp:Status>")
+    )
+    assert LoginAttempt.objects.get().detail["message"] == said.replace("ada@corp.example", "…")
+
+
 def test_every_reason_has_its_sentence() -> None:
     folder = Path(errors.__file__).parent
     used = {
