@@ -37,8 +37,6 @@ class _Groups(ResourceEndpoint):
         expected_version: int | None = None,
     ) -> Outcome:
         skip = self.caller.unknown_member == "skip"
-        if change.unknown and not skip:
-            raise refusal("group:member-unknown")
         outcome = submit_group(
             group_observation(
                 self.caller,

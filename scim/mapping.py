@@ -88,6 +88,7 @@ def group_observation(
         add=tuple(sorted(change.add)),
         remove=tuple(sorted(change.remove)),
         replace_members=change.whole,
+        strangers=len(change.unknown),
         expected_version=expected_version,
     )
 

@@ -487,7 +487,8 @@ class GroupObservation:
     """What a SCIM request wants of one DirectoryGroup.
 
     `display_name` None leaves it; `external_id` is changed only when `set_external_id`. `add` and `remove`
-    are account ids; `replace_members` means that `add` is the whole membership (remove is then ignored).
+    are account ids; `replace_members` means that `add` is the whole membership (remove is then ignored);
+    `strangers` counts the members to add whose value can be nobody's id.
     `resource` holds further attributes of the canonical document (None leaves them; never members).
     """
 
@@ -506,4 +507,5 @@ class GroupObservation:
     add: tuple[UUID, ...] = ()
     remove: tuple[UUID, ...] = ()
     replace_members: bool = False
+    strangers: int = 0
     expected_version: int | None = None

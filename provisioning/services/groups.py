@@ -38,7 +38,7 @@ def submit_group(observation: GroupObservation, *, skip_unknown: bool = False) -
 
 def _create(observation: GroupObservation, skip_unknown: bool) -> Outcome:
     wanted, unknown = _members(observation, observation.add)
-    if unknown and not skip_unknown:
+    if (unknown or observation.strangers) and not skip_unknown:
         return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, None, unknown)
     group = DirectoryGroup(
         id=observation.group_id or new_id(),
@@ -65,7 +65,7 @@ def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
     if observation.expected_version is not None and observation.expected_version != group.version:
         return Outcome(verdict=Verdict.STALE, situation=Situation.STALE, reason=Reason.GROUP_STALE)
     wanted, unknown = _members(observation, observation.add)
-    if unknown and not skip_unknown:
+    if (unknown or observation.strangers) and not skip_unknown:
         return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, group.pk, unknown)
     fields = _changed_fields(observation, group)
     if "external_id" in fields and fields["external_id"] is not None:
@@ -179,7 +179,11 @@ def _execute(statement: str, parameters: list[Any]) -> int:
 
 
 def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list[UUID]) -> None:
-    if unknown:
+    missing = {account_id.hex: {"account": str(account_id)} for account_id in unknown}
+    if observation.strangers:
+        # Their values may be names of people, so they are counted and not kept.
+        missing["strangers"] = {"members": str(observation.strangers)}
+    if missing:
         Finding.objects.bulk_create(
             [
                 Finding(
@@ -187,11 +191,11 @@ def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list
                     connection_id=observation.connection_id,
                     kind=FindingKind.MEMBER_UNKNOWN,
                     severity=Severity.LOW.value,
-                    evidence={"group": str(group_id), "account": str(account_id)},
-                    fingerprint=f"{group_id.hex}{account_id.hex}",
+                    evidence={"group": str(group_id), **who},
+                    fingerprint=f"{group_id.hex}{key}",
                     opened_at=observation.at,
                 )
-                for account_id in unknown
+                for key, who in missing.items()
             ],
             ignore_conflicts=True,
         )
@@ -226,6 +230,8 @@ def _refused(
     observation: GroupObservation, reason: Reason, group_id: UUID | None, unknown: list[UUID] | None = None
 ) -> Outcome:
     detail = {"members": ", ".join(str(key) for key in unknown[:SHOWN_UNKNOWN])} if unknown else {}
+    if observation.strangers:
+        detail["strangers"] = str(observation.strangers)
     audit_id = _record(observation, reason, Verdict.REFUSED, group_id, [{"change": "detail", **detail}])
     return Outcome(
         verdict=Verdict.REFUSED,

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from provisioning.models import Account, Connection, Membership
+from provisioning.models import Account, AuditRecord, Connection, Finding, Membership
 from tests.scim.clients import GROUP_URN, Idp, error_of
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +88,9 @@ def test_an_unknown_member_refuses_the_whole_patch(idp: Idp, people: list[str]) 
     assert idp.get(path).json()["displayName"] == "Staff"
     assert Account.objects.count() == 3, "no ghost was made"
     assert not Membership.objects.exists()
+    refusals = AuditRecord.objects.filter(verdict="refused", reason="group:member-unknown")
+    assert refusals.count() == 4, "whatever the ghost looks like"
+    assert "bjensen" not in str(list(refusals.values_list("changes", flat=True)))
 
 
 def test_a_connection_may_skip_unknown_members(idp: Idp, people: list[str]) -> None:
@@ -96,6 +99,9 @@ def test_a_connection_may_skip_unknown_members(idp: Idp, people: list[str]) -> N
     ghosts = [{"value": str(uuid4())}, {"value": "bjensen"}, {"value": people[0]}]
     assert idp.patch(path, {"op": "add", "path": "members", "value": ghosts}).status_code == 200
     assert members_of(idp, path) == {people[0]}
+    told = [finding.evidence for finding in Finding.objects.filter(kind="group:member-unknown")]
+    assert [evidence.get("members") for evidence in told].count("1") == 1, "a name is counted, and not kept"
+    assert len(told) == 2
 
 
 def test_a_deleted_user_leaves_her_groups(idp: Idp, people: list[str]) -> None:
