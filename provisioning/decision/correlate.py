@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from .authority import profile_of_resource
 from .keys import domain_of, fold, look_alike
 from .policy import Policy
 from .types import Candidate, Document, IdentityFacts, Known, Observation, Rule
@@ -182,7 +183,11 @@ def _against(rule: Rule, identity: IdentityFacts, observation: Observation, poli
         case Rule.EXPLICIT:
             return
         case Rule.HR_NUMBER:
-            if not policy.trusted_hr_number:
+            # Attack: a login elsewhere that names somebody's HR number waits for her account to come to it.
+            said_by_scim = {
+                profile_of_resource(a.resource).hr_number for a in identity.accounts if a.confirmed
+            }
+            if not policy.trusted_hr_number or identity.profile.hr_number not in said_by_scim:
                 yield Veto.NOT_TRUSTED
         case Rule.OWNED_EMAIL:
             if not policy.trusted_email:

@@ -200,6 +200,17 @@ def test_one_strong_candidate_is_linked(world):
     assert creation.rule is Rule.HR_NUMBER
 
 
+def test_an_hr_number_that_only_a_login_named_links_nobody(world):
+    """Pre-hijack: whoever asserts her number at one connection must not be given her account at another."""
+    stranger = world.login("mallory", "p-1", hr_number="7")
+    world.policy = replace(OPEN, trusted_hr_number=True)
+    decision = world.post("ada", "okta-1", hr_number="7", connection_id=OKTA)
+    assert answer(decision) == (Verdict.APPLIED, "account:link-pending")
+    world.put(stranger.account_id, "mallory", "key-1")
+    again = world.post("ada.l", "okta-2", hr_number="7", email="ada.l@example.org", connection_id=OKTA)
+    assert answer(again) == (Verdict.APPLIED, "account:link-pending")
+
+
 @pytest.mark.parametrize(
     ("policy", "prepare", "linked"),
     [
