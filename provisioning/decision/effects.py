@@ -119,9 +119,11 @@ def written(account: AccountFacts, observation: Observation, *, active: bool) ->
 def signed_in(account: AccountFacts, observation: Observation, domains: frozenset[str]) -> AccountFacts:
     """The account after a login: its assertion is kept, and speaks for the person only until SCIM does.
 
-    An unconfirmed account's e-mail never moves to a domain that is not granted to its connection.
+    No e-mail in a domain that is not granted to its connection is believed.
     """
     assertion = asserted(observation)
+    if account.confirmed and domain_of(observation.profile.email) not in domains:
+        assertion = {name: value for name, value in assertion.items() if name != "email"}
     after = replace(account, assertion=assertion, subject=bindable(observation.subject) or account.subject)
     if account.confirmed:
         return after

@@ -220,6 +220,14 @@ def test_an_unconfirmed_account_keeps_its_email_inside_the_granted_domains(world
     assert world.asked() == ["account:email-domain-changed"]
 
 
+def test_a_login_fills_in_no_email_outside_the_granted_domains(world):
+    pushed = world.post("ada", "key-1", email="")
+    world.login("ada", "p-1", key="key-1", email="boss@victim.example")
+    assert world.profiles[pushed.identity_id].email == ""
+    world.login("ada", "p-1", key="key-1", email="ada@example.org")
+    assert world.profiles[pushed.identity_id].email == "ada@example.org"
+
+
 @pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.APPROVAL])
 def test_a_held_person_is_refused_before_any_row_is_written(world, kind):
     pushed = world.post("ada", "key-1")
