@@ -102,6 +102,9 @@ def said_of(account: AccountDocument) -> JSON:
 def user_resource(account: AccountDocument, base: str) -> JSON:
     """The User that a client reads; `base` is the SCIM root's URL without a slash at its end."""
     kept = said_of(account)
+    if "active" not in account.resource:
+        # Removed by a PATCH; what it was is kept for the next write.
+        del kept["active"]
     return {
         "schemas": schemas_of(USER, kept),
         "id": str(account.id),

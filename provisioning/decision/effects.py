@@ -60,7 +60,9 @@ def scim_account(observation: Observation, policy: Policy, *, identity_id: UUID 
         asserted_key=None,
         subject=None,
         emails=observation.emails,
-        resource=_stamped(observation.resource or {}, active, observation.external_id),
+        resource=_stamped(
+            {"active": active, **(observation.resource or {})}, active, observation.external_id
+        ),
         assertion={},
         precedence=policy.precedence,
         created_at=observation.at,
@@ -307,10 +309,14 @@ def finding(
 
 
 def _stamped(resource: Document, active: bool, external_id: str | None) -> dict[str, Any]:
-    """The document says what the columns say, so that a client reads back what a look-up finds."""
+    """The document says what the columns say, so that a client reads back what a look-up finds.
+
+    A client may remove `active`: then it is not read back, and the account stays as active as it was.
+    """
+    activity = {"active": active} if "active" in resource else {}
     key = {"externalId": external_id} if external_id else {}
     said = {name: value for name, value in resource.items() if name != "externalId"}
-    return {**said, "active": active, **key}
+    return {**said, **activity, **key}
 
 
 def _shown_email(account: AccountFacts) -> str:

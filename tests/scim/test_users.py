@@ -147,6 +147,15 @@ def test_a_put_that_leaves_out_active_and_the_key_keeps_both(idp: Idp) -> None:
     assert (answer.json()["active"], answer.json()["externalId"]) == (False, "7")
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_a_patch_may_remove_what_is_said_of_activity_and_moves_nothing(idp: Idp, active: bool) -> None:
+    ada = idp.person("ada", active=active)
+    path = f"/Users/{ada['id']}"
+    answer = idp.patch(path, {"op": "remove", "path": "active"})
+    assert (answer.status_code, "active" in answer.json()) == (200, False)
+    assert idp.put(path, {"userName": "ada"}).json()["active"] is active
+
+
 def test_a_patch_may_remove_the_key(idp: Idp) -> None:
     ada = idp.person("ada", externalId="7")
     answer = idp.patch(f"/Users/{ada['id']}", {"op": "remove", "path": "externalId"})

@@ -112,10 +112,10 @@ class World:
     ) -> Observation:
         email = f"{user}@example.org" if email is None else email
         profile = Profile(user_name=user, email=email, given_name=given_name, hr_number=hr_number)
-        resource = resource_of_profile(profile)
-        resource.pop("active")
-        if active is not None:
-            resource["active"] = active
+        stored = self.accounts.get(more.get("account_id"))
+        # A document carries what was said last, also where a request says nothing of it.
+        held = stored.active if stored else True
+        resource = resource_of_profile(profile) | {"active": held if active is None else active}
         if external_id:
             resource["externalId"] = external_id
         return self.observed(
