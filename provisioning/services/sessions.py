@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import login
+from django.db import transaction
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
@@ -50,13 +51,15 @@ def open(
     return True
 
 
+@transaction.atomic
 def note_local_sign_in(request: HttpRequest) -> None:
     """Puts on record who just signed in with a password of the hub's own, and says so on the session's row."""
-    identity = request.user
+    identity, at = request.user, now()
     request.session[FACTS] = _facts(request, identity.tenant_id)
+    Identity.objects.filter(pk=identity.pk, tenant_id=identity.tenant_id).update(last_login=at)
     audit.record(
         tenant_id=identity.tenant_id,
-        at=now(),
+        at=at,
         actor=Actor(kind="identity", id=str(identity.pk)),
         channel=Channel.ADMIN,
         intent=Intent.AUTHENTICATE,

@@ -184,6 +184,15 @@ WORK: dict[str, Callable[[Population], Request]] = {
 }
 
 
+def answers(port: int) -> bool:
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as probe:
+            probe.request("GET", "/healthz")
+            return probe.getresponse().status == 200
+    except OSError:
+        return False
+
+
 @contextmanager
 def server() -> Iterator[int]:
     with closing(socket()) as free:
@@ -194,16 +203,10 @@ def server() -> Iterator[int]:
     process = subprocess.Popen(command, env={**os.environ, "PORT": str(port)}, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as probe:
-                    probe.request("GET", "/healthz")
-                    if probe.getresponse().status == 200:
-                        break
-            except OSError:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise
-                time.sleep(0.1)
+        while not answers(port):
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise SystemExit("the server did not start")
+            time.sleep(0.1)
         yield port
     finally:
         process.terminate()

@@ -96,3 +96,4 @@ def test_a_local_sign_in_is_on_record(acme: House, client: Client) -> None:
     record = AuditRecord.objects.get(reason="identity:local-signed-in")
     assert record.actor_id == str(Identity.objects.get(login_name="root").pk)
     assert Session.objects.get().user_agent == "Browser"
+    assert Identity.objects.get(login_name="root").last_login == record.at
