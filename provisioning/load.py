@@ -176,6 +176,11 @@ class Loaded:
             for identity_id in self.candidates.get(("email", fold(email)), ()):
                 # What an e-mail is worth depends on the connection's domains, which the decision looks at.
                 rules[identity_id].add(Rule.OTHER_EMAIL)
+        if _is_login(observation):
+            # Row 21: a former name lets nobody in, and makes no second person of somebody who was renamed.
+            for name in _names_and_emails(observation):
+                for identity_id in self.candidates.get(("former", name), ()):
+                    rules[identity_id].add(Rule.USER_NAME)
         found = [
             Candidate(identity=self.identities[identity_id], rules=tuple(sorted(which)))
             for identity_id, which in rules.items()
@@ -186,6 +191,11 @@ class Loaded:
 
 def _is_login(observation: Observation) -> bool:
     return observation.intent is Intent.AUTHENTICATE
+
+
+def _names_and_emails(observation: Observation) -> set[str]:
+    said = {observation.user_name, *observation.login_names, *observation.emails}
+    return {fold(name) for name in said if name}
 
 
 def _subject_text(subject: Subject) -> str:
@@ -257,6 +267,10 @@ SELECT 'email', e.value, a.identity_id FROM provisioning_account a
 UNION
 SELECT 'email', email_key, id FROM provisioning_identity
  WHERE tenant_id = %(tenant)s AND email_key <> '' AND email_key = ANY(%(emails)s)
+UNION
+SELECT 'former', value_key, identity_id FROM provisioning_alias
+ WHERE tenant_id = %(tenant)s AND value_key = ANY(%(names)s) AND kind <> 'external_id'
+   AND identity_id IS NOT NULL
 UNION
 SELECT 'hr', hr_number, id FROM provisioning_identity
  WHERE tenant_id = %(tenant)s AND hr_number <> '' AND hr_number = ANY(%(hr_numbers)s)
@@ -451,10 +465,10 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
             emails |= set(facts.emails)
             if number := _hr_number(facts):
                 hr_numbers.add(number)
-    if emails or hr_numbers:
-        for kind, value, identity_id in _rows(
-            _CANDIDATES, {"tenant": tenant_id, "emails": list(emails), "hr_numbers": list(hr_numbers)}
-        ):
+    names = {name for o in undecided if _is_login(o) for name in _names_and_emails(o)}
+    if emails or hr_numbers or names:
+        asked = {"emails": list(emails), "hr_numbers": list(hr_numbers), "names": list(names)}
+        for kind, value, identity_id in _rows(_CANDIDATES, {"tenant": tenant_id, **asked}):
             candidates[kind, value].add(identity_id)
             identity_ids.add(identity_id)
 

@@ -35,6 +35,7 @@ _SCORES = {
     Rule.EXTERNAL_ID: 100,
     Rule.SUBJECT: 100,
     Rule.HR_NUMBER: 90,
+    Rule.USER_NAME: 60,
     Rule.OWNED_EMAIL: 70,
     Rule.OTHER_EMAIL: 40,
 }

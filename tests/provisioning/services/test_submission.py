@@ -25,6 +25,8 @@ from ..cast import OPERATOR, House, asserted, extend, push, pushed, sign_in, use
 
 pytestmark = pytest.mark.django_db
 
+EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+
 
 def enabled(identity_id: object) -> bool:
     return Identity.objects.with_state().get(pk=identity_id).enabled
@@ -270,3 +272,13 @@ def test_a_candidate_that_left_under_another_key_is_not_linked_without_asking(ac
     newcomer = push(trusting, user("new.name@acme.example", "k2", emails=[{"value": "ada@acme.example"}]))
     assert newcomer.reason == "account:link-pending"
     assert newcomer.identity_id is None
+
+
+def test_a_login_under_a_former_name_makes_no_second_person(acme: House) -> None:
+    """Row 21: old values stay as aliases for look-up by people, never for login."""
+    created = push(acme, user("ada.young@acme.example", "e1"))
+    submit(pushed(acme, Intent.UPDATE, user("ada.old@acme.example", "e1"), created.account_id))
+    late = sign_in(acme, "ada.young@acme.example", format=EMAIL_FORMAT, email="ada.young@acme.example")
+    assert (late.accepted, late.reason) == (False, "login:link-pending")
+    assert Identity.objects.count() == 1
+    assert Finding.objects.get().candidates == [str(created.identity_id)]
