@@ -480,14 +480,14 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
     tombstones = _tombstones(tenant_id, observations, rules.digest_key, identity_ids)
     identity_ids |= {row.identity_id for row in tombstones if row.identity_id is not None}
     sources = account_ids | {row.pk for row in tombstones}
-    rows: list[Identity] = []
-    if identity_ids or sources:
+    if sources:
         # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
-        held_by_them = Hold.objects.filter(tenant_id=tenant_id, source_account_id__in=sources)
-        query = Identity.objects.filter(tenant_id=tenant_id).order_by("id")
-        query = query.filter(Q(pk__in=identity_ids) | Q(pk__in=held_by_them.values("identity_id")))
+        held = Hold.objects.filter(tenant_id=tenant_id, source_account_id__in=sources)
+        identity_ids |= set(held.values_list("identity_id", flat=True))
+    rows: list[Identity] = []
+    if identity_ids:
+        query = Identity.objects.filter(tenant_id=tenant_id, pk__in=identity_ids).order_by("id")
         rows = list(query.select_for_update(no_key=True) if lock else query)
-        identity_ids |= {row.pk for row in rows}
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
