@@ -12,14 +12,15 @@ from provisioning.models.base import TenantForeignKey
 class AddTenantForeignKeys(Operation):
     """Gives every `TenantForeignKey` of one model its constraint: (tenant, column) -> (tenant, id) of its target.
 
-    Deferred to the commit like Django's own, so that rows of one transaction may arrive in any order.
+    `only` names the fields where others have theirs already. Deferred to the commit like Django's own, so that rows of one transaction may arrive in any order.
     """
 
     reduces_to_sql = True
     reversible = True
 
-    def __init__(self, model_name: str) -> None:
+    def __init__(self, model_name: str, only: tuple[str, ...] = ()) -> None:
         self.model_name = model_name
+        self.only = only
 
     def state_forwards(self, app_label: str, state: Any) -> None:
         return None
@@ -30,7 +31,7 @@ class AddTenantForeignKeys(Operation):
         return [
             (table, f"{table}_{field.column}_tenant_fk", field.column, field.related_model._meta.db_table)
             for field in model._meta.local_fields
-            if isinstance(field, TenantForeignKey)
+            if isinstance(field, TenantForeignKey) and (not self.only or field.name in self.only)
         ]
 
     def database_forwards(

@@ -1,10 +1,12 @@
 """The domain's tables. Rules live in `decision`, writes in `services`."""
 
-from .connections import Connection, ConnectionDomain, ScimToken
+from .connections import Connection, ConnectionDomain, ScimClient, ScimToken, Scope
 from .groups import DirectoryGroup, Entitlement, EntitlementMapping, Membership
 from .people import Account, Alias, Hold, Identity, Tombstone
 from .records import AuditRecord, AuditValue, Finding, OutboxMessage
+from .requests import ScimRequest
 from .runs import ReconciliationItem, ReconciliationRun
+from .schemas import DataResource, SchemaAttribute, SchemaExtension
 from .sessions import Session
 from .tenancy import Tenant, TenantDomain
 
@@ -15,6 +17,7 @@ __all__ = [
     "AuditValue",
     "Connection",
     "ConnectionDomain",
+    "DataResource",
     "DirectoryGroup",
     "Entitlement",
     "EntitlementMapping",
@@ -25,7 +28,12 @@ __all__ = [
     "OutboxMessage",
     "ReconciliationItem",
     "ReconciliationRun",
+    "SchemaAttribute",
+    "SchemaExtension",
+    "ScimClient",
+    "ScimRequest",
     "ScimToken",
+    "Scope",
     "Session",
     "Tenant",
     "TenantDomain",

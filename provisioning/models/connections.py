@@ -56,6 +56,9 @@ class Connection(TenantRow):
     trusted_email = models.BooleanField(default=False)
     trusted_hr_number = models.BooleanField(default=False)
     scim_enabled = models.BooleanField("SCIM", default=True)
+    requests_per_minute = models.PositiveIntegerField(
+        "SCIM requests a minute", default=6000, help_text="For each token; 0 means no limit."
+    )
     retention_days = models.PositiveIntegerField(default=90)
     jit_grace_days = models.PositiveIntegerField(default=14)
     jit_idle_grace_days = models.PositiveIntegerField(default=90)
@@ -89,11 +92,59 @@ class ConnectionDomain(TenantRow):
         return str(self.domain)
 
 
+class Scope(models.TextChoices):
+    """What a token may do. Each writing scope reads its own resources, too."""
+
+    READ = "read", "Read everything"
+    USERS = "users", "Read and write users"
+    GROUPS = "groups", "Read and write groups"
+
+
+def every_scope() -> list[str]:
+    return list(Scope.values)
+
+
+class ScimClient(TenantRow):
+    """An OAuth 2.0 client of a connection, which exchanges its secret for short-lived tokens (RFC 6749 4.4)."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="clients")
+    name = models.CharField(max_length=100, blank=True)
+    client_id = models.CharField("client ID", max_length=64, unique=True, editable=False)
+    digest = models.BinaryField(editable=False)
+    """SHA-256 of the secret; 256 random bits need no salt."""
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope), default=every_scope)
+    created_at = models.DateTimeField(default=now, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "SCIM OAuth client"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="scimclient_tenant_id"),
+        ]
+        indexes = [models.Index(fields=["connection"], name="scimclient_connection")]
+
+    def __str__(self) -> str:
+        return self.name or self.client_id
+
+
 class ScimToken(TenantRow):
-    """A bearer token of a connection. Only its SHA-256 digest is kept; 256 random bits need no salt."""
+    """A bearer token of a connection. Only its SHA-256 digest is kept; 256 random bits need no salt.
+
+    `replaces` names the token that this one succeeds: both live until the old one expires. `client` is set where
+    it was obtained by OAuth client credentials.
+    """
 
     connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="tokens")
+    client = TenantForeignKey(
+        ScimClient, on_delete=models.CASCADE, related_name="tokens", null=True, blank=True
+    )
+    replaces = TenantForeignKey(
+        "self", on_delete=models.SET_NULL, related_name="successors", null=True, blank=True
+    )
     name = models.CharField(max_length=100, blank=True)
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope), default=every_scope)
     prefix = models.CharField(max_length=16, editable=False)
     digest = models.BinaryField(unique=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
@@ -104,6 +155,7 @@ class ScimToken(TenantRow):
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "SCIM token"
+        constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="scimtoken_tenant_id")]
         indexes = [models.Index(fields=["connection"], name="scimtoken_connection")]
 
     def __str__(self) -> str:

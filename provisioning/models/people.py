@@ -5,8 +5,10 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Collate
 from django.utils.crypto import salted_hmac
 
 from identity_hub.core.clock import now
@@ -204,6 +206,11 @@ class Account(TenantRow):
     email_keys = ArrayField(models.CharField(max_length=600), default=list, blank=True)
     """Lower-case e-mail values, plain and as `type:value`."""
 
+    unique_keys = ArrayField(models.CharField(max_length=1200), default=list, blank=True)
+    """`path=value` of every custom attribute that is unique in its connection."""
+
+    search = SearchVectorField(null=True, editable=False)
+    """`path=value` of everything textual in `resource`, folded: narrows a filter, decides none."""
     resource = models.JSONField(default=dict)
     assertion = models.JSONField(default=dict)
 
@@ -239,6 +246,15 @@ class Account(TenantRow):
         ]
         indexes = [
             models.Index(fields=["connection", "id"], name="account_page"),
+            # Ranges, prefixes and sorting go by code points, whatever the database's own collation is.
+            models.Index(
+                "connection",
+                Collate("user_name_key", "C"),
+                "id",
+                condition=Q(deleted_at__isnull=True),
+                name="account_by_user_name",
+            ),
+            models.Index(fields=["connection", "updated_at", "id"], name="account_by_change"),
             models.Index(
                 fields=["connection", "asserted_key"],
                 condition=Q(deleted_at__isnull=True, asserted_key__isnull=False),
@@ -246,6 +262,9 @@ class Account(TenantRow):
             ),
             models.Index(fields=["tenant", "identity"], name="account_identity"),
             GinIndex(fields=["email_keys"], name="account_email_keys", fastupdate=False),
+            GinIndex(fields=["unique_keys"], name="account_unique_keys", fastupdate=False),
+            # Its pending list is read with every search, so it is kept short (KiB).
+            GinIndex(fields=["search"], name="account_search", gin_pending_list_limit=256),
         ]
 
     def __str__(self) -> str:

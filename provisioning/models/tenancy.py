@@ -20,6 +20,8 @@ class Tenant(models.Model):
     name = models.CharField(max_length=200)
     digest_key = models.BinaryField(default=new_digest_key, editable=False)
     """Keys the HMAC of what outlives a purge (tombstones, audit digests). 32 bytes, never shown."""
+    schema_version = models.PositiveIntegerField(default=1, editable=False)
+    """Goes up with every change of the tenant's schema extensions, so that compiled ones know that they are old."""
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
