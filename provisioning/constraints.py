@@ -12,7 +12,8 @@ from provisioning.models.base import TenantForeignKey
 class AddTenantForeignKeys(Operation):
     """Gives every `TenantForeignKey` of one model its constraint: (tenant, column) -> (tenant, id) of its target.
 
-    `only` names the fields where others have theirs already. Deferred to the commit like Django's own, so that rows of one transaction may arrive in any order.
+    `only` names the fields where others have theirs already. Deferred to the commit like Django's own, so that
+    rows of one transaction may arrive in any order.
     """
 
     reduces_to_sql = True
