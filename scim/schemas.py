@@ -1,10 +1,10 @@
 """The resource types as data: what each attribute is called, holds, allows. Knows no request and no database.
 
-The attributes come from Schema documents (RFC 7643 7). Those of today are scim2-models'; one that an
+The attributes come from Schema documents (RFC 7643 7). Those of the core are scim2-models'; one that an
 administrator wrote has the same form: validation, PATCH, filters, projection and discovery read only this.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -14,10 +14,17 @@ from scim2_models import EnterpriseUser, Group, User
 JSON = dict[str, Any]
 """A JSON object. `Any` ends where `documents` has checked it."""
 
+Name = tuple[str | None, str, str | None]
+"""(extension URN or None, attribute, sub-attribute or None), spelled as the schema does."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attribute:
-    """One attribute's characteristics (RFC 7643 2.2). `subs` are keyed by lower-case name."""
+    """One attribute's characteristics (RFC 7643 2.2). `subs` are keyed by lower-case name.
+
+    `own` marks one that an administrator wrote: its canonical values, uniqueness, required sub-attributes and
+    forms bind. The core's are suggestions, and real clients send others.
+    """
 
     name: str
     type: str = "string"
@@ -26,24 +33,33 @@ class Attribute:
     case_exact: bool = False
     mutability: str = "readWrite"
     returned: str = "default"
+    uniqueness: str = "none"
+    canonical_values: tuple[str, ...] = ()
     subs: "Mapping[str, Attribute]" = field(default_factory=lambda: MappingProxyType({}))
+    own: bool = False
+    longest: int | None = None
+    """How many characters a column or an index of the hub holds. Everything else is bounded by the request."""
 
     @property
     def writable(self) -> bool:
         return self.mutability != "readOnly"
 
+    @property
+    def unique(self) -> bool:
+        return self.own and self.uniqueness != "none"
+
     def sub(self, name: str) -> "Attribute | None":
         return self.subs.get(name.lower())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Extension:
     urn: str
     required: bool
     attributes: Mapping[str, Attribute]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResourceKind:
     """A resource type: its core attributes and its extensions, both keyed by lower-case name or URN."""
 
@@ -55,6 +71,12 @@ class ResourceKind:
     extensions: Mapping[str, Extension]
     documents: tuple[JSON, ...]
     """The Schema documents that discovery publishes, the core one first."""
+    always: frozenset[Name]
+    """What every answer shows, whatever it was asked for (RFC 7643 7, "returned")."""
+    never: frozenset[Name]
+    on_request: frozenset[Name]
+    immutable: tuple[Name, ...]
+    """Own attributes that keep what they were given; sub-attributes of lists are checked where they are written."""
 
     def extension(self, urn: str) -> Extension | None:
         return self.extensions.get(urn.lower())
@@ -66,11 +88,19 @@ class ResourceKind:
         extension = self.extension(urn)
         return extension.attributes.get(name.lower()) if extension else None
 
+    def every(self) -> Iterator[tuple[str | None, Attribute]]:
+        """(extension URN or None, attribute) for all of them."""
+        for attribute in self.attributes.values():
+            yield None, attribute
+        for extension in self.extensions.values():
+            for attribute in extension.attributes.values():
+                yield extension.urn, attribute
+
 
 # RFC 7643 3.1: these belong to every resource, and to no schema.
 _COMMON = (
     Attribute(name="id", case_exact=True, mutability="readOnly", returned="always"),
-    Attribute(name="externalId", case_exact=True),
+    Attribute(name="externalId", case_exact=True, longest=512),
     Attribute(
         name="meta",
         type="complex",
@@ -90,12 +120,17 @@ _COMMON = (
 )
 
 
-def attributes_of(document: Mapping[str, Any]) -> dict[str, Attribute]:
-    """The attributes that a Schema document declares, keyed by lower-case name."""
-    return {raw["name"].lower(): _attribute(raw) for raw in document.get("attributes", ())}
+def attributes_of(
+    document: Mapping[str, Any], *, own: bool = False, longest: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, Attribute]:
+    """The attributes that a Schema document declares, keyed by lower-case name; `longest` is keyed by path."""
+    return {
+        raw["name"].lower(): _attribute(raw, own, longest, raw["name"])
+        for raw in document.get("attributes", ())
+    }
 
 
-def _attribute(raw: Mapping[str, Any]) -> Attribute:
+def _attribute(raw: Mapping[str, Any], own: bool, longest: Mapping[str, int], path: str) -> Attribute:
     return Attribute(
         name=raw["name"],
         type=raw.get("type", "string"),
@@ -104,7 +139,14 @@ def _attribute(raw: Mapping[str, Any]) -> Attribute:
         case_exact=raw.get("caseExact", False),
         mutability=raw.get("mutability", "readWrite"),
         returned=raw.get("returned", "default"),
-        subs={sub["name"].lower(): _attribute(sub) for sub in raw.get("subAttributes", ())},
+        uniqueness=raw.get("uniqueness", "none"),
+        canonical_values=tuple(raw.get("canonicalValues") or ()),
+        subs={
+            sub["name"].lower(): _attribute(sub, own, longest, f"{path}.{sub['name']}")
+            for sub in raw.get("subAttributes") or ()
+        },
+        own=own,
+        longest=longest.get(path),
     )
 
 
@@ -113,28 +155,90 @@ def kind_of(
     endpoint: str,
     core: JSON,
     extensions: Iterable[tuple[JSON, bool]] = (),
+    *,
     ignored: Iterable[Attribute] = (),
+    own: bool = False,
+    longest: Mapping[str, int] = MappingProxyType({}),
 ) -> ResourceKind:
     """A resource type from its core Schema document and (extension document, required) pairs.
 
-    `ignored` are attributes that clients send, that are dropped, and that discovery does not promise.
+    `ignored` are attributes that clients send, that are dropped, and that discovery does not promise. With `own`
+    the type is nothing but data: all its schemas bind.
     """
     pairs = tuple(extensions)
-    known = (*_COMMON, *ignored)
-    return ResourceKind(
+    common = {attribute.name.lower(): attribute for attribute in (*_COMMON, *ignored)}
+    return _kind(
         name=name,
         endpoint=endpoint,
         urn=core["id"],
         description=core.get("description", name),
-        attributes={**{attribute.name.lower(): attribute for attribute in known}, **attributes_of(core)},
-        extensions={
-            document["id"].lower(): Extension(
-                urn=document["id"], required=required, attributes=attributes_of(document)
-            )
-            for document, required in pairs
-        },
+        attributes=common | attributes_of(core, own=own, longest=longest),
+        extensions=_extensions(pairs, own, longest),
         documents=(core, *(document for document, _ in pairs)),
     )
+
+
+def with_extensions(kind: ResourceKind, extensions: Iterable[tuple[JSON, bool]]) -> ResourceKind:
+    """The type with the extensions that an administrator wrote: (Schema document, required) pairs."""
+    pairs = tuple(extensions)
+    if not pairs:
+        return kind
+    return _kind(
+        name=kind.name,
+        endpoint=kind.endpoint,
+        urn=kind.urn,
+        description=kind.description,
+        attributes=kind.attributes,
+        extensions={**kind.extensions, **_extensions(pairs, own=True)},
+        documents=(*kind.documents, *(document for document, _ in pairs)),
+    )
+
+
+def _extensions(
+    pairs: Iterable[tuple[JSON, bool]], own: bool, longest: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, Extension]:
+    return {
+        document["id"].lower(): Extension(
+            urn=document["id"],
+            required=required,
+            attributes=attributes_of(document, own=own, longest=longest),
+        )
+        for document, required in pairs
+    }
+
+
+def _kind(
+    *, attributes: Mapping[str, Attribute], extensions: Mapping[str, Extension], **facts: Any
+) -> ResourceKind:
+    pairs = [(None, attribute) for attribute in attributes.values()]
+    pairs += [(one.urn, attribute) for one in extensions.values() for attribute in one.attributes.values()]
+    # The core's own exceptions need no look at each answer: what is stored and shown never holds them.
+    told: list[tuple[Name, Attribute]] = []
+    for urn, attribute in pairs:
+        if attribute.own or attribute.returned == "always":
+            told.append(((urn, attribute.name, None), attribute))
+            told += [((urn, attribute.name, sub.name), sub) for sub in attribute.subs.values() if sub.own]
+    never = frozenset(name for name, one in told if one.returned == "never" or one.mutability == "writeOnly")
+    return ResourceKind(
+        **facts,
+        attributes=attributes,
+        extensions=extensions,
+        always=frozenset(name for name, one in told if one.returned == "always") - never,
+        never=never,
+        on_request=frozenset(name for name, one in told if one.returned == "request") - never,
+        immutable=tuple(
+            name for urn, attribute in pairs if attribute.own for name in _immutable(urn, attribute)
+        ),
+    )
+
+
+def _immutable(urn: str | None, attribute: Attribute) -> Iterator[Name]:
+    if attribute.mutability == "immutable":
+        yield urn, attribute.name, None
+    elif not attribute.multi_valued:
+        for sub in attribute.subs.values():
+            if sub.mutability == "immutable":
+                yield urn, attribute.name, sub.name
 
 
 def _published(model: Any, name: str, description: str, without: tuple[str, ...] = (), **told: JSON) -> JSON:
@@ -156,6 +260,22 @@ def _told(raw: JSON, told: JSON) -> JSON:
     return raw
 
 
+_LONGEST: Mapping[str, int] = {
+    "userName": 512,
+    "displayName": 512,
+    "emails.value": 512,
+    "emails.type": 64,
+    "name.formatted": 512,
+    "name.givenName": 256,
+    "name.familyName": 256,
+    "title": 256,
+    "locale": 64,
+    "preferredLanguage": 64,
+    "timezone": 64,
+    "employeeNumber": 256,
+    "department": 256,
+}
+
 USER = kind_of(
     "User",
     "/Users",
@@ -174,6 +294,7 @@ USER = kind_of(
     ],
     # Okta and others send it with every PUT.
     ignored=[Attribute(name="groups", type="complex", multi_valued=True, mutability="readOnly")],
+    longest=_LONGEST,
 )
 GROUP = kind_of(
     "Group",
@@ -192,5 +313,6 @@ GROUP = kind_of(
             }
         },
     ),
+    longest=_LONGEST,
 )
 KINDS = (USER, GROUP)

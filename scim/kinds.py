@@ -1,0 +1,73 @@
+"""Which resource types a tenant has, with the extensions that its administrators wrote. Knows no request."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from uuid import UUID
+
+from provisioning.selectors import schemas
+from provisioning.selectors.tokens import Caller
+from scim.schemas import GROUP, KINDS, USER, ResourceKind, with_extensions
+
+TENANTS_KEPT = 256
+
+
+class Kinds(Mapping[str, ResourceKind]):
+    """The resource types of one tenant at one version of its schemas, by name."""
+
+    def __init__(self, kinds: Iterable[ResourceKind]) -> None:
+        self._by_name = {kind.name: kind for kind in kinds}
+
+    def __getitem__(self, name: str) -> ResourceKind:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    @property
+    def all(self) -> tuple[ResourceKind, ...]:
+        """In the order of discovery."""
+        return tuple(self._by_name.values())
+
+    @property
+    def user(self) -> ResourceKind:
+        return self._by_name[USER.name]
+
+    @property
+    def group(self) -> ResourceKind:
+        return self._by_name[GROUP.name]
+
+
+_BASE = Kinds(KINDS)
+
+
+def kinds_of(caller: Caller) -> Kinds:
+    """The types as they are for this caller's tenant.
+
+    Every change of a tenant's schemas makes a new version in the same transaction, so that what is kept here for
+    an old one is never asked for again.
+    """
+    return kinds_at(caller.tenant_id, caller.schema_version)
+
+
+def kinds_of_tenant(tenant_id: UUID) -> Kinds:
+    """The same for somebody who comes without a token. One statement."""
+    return kinds_at(tenant_id, schemas.version_of(tenant_id))
+
+
+def kinds_at(tenant_id: UUID, schema_version: int) -> Kinds:
+    # A tenant begins with version 1 and without extensions.
+    return _BASE if schema_version <= 1 else _compiled(tenant_id, schema_version)
+
+
+@lru_cache(maxsize=TENANTS_KEPT)
+def _compiled(tenant_id: UUID, schema_version: int) -> Kinds:
+    extensions = schemas.extensions_of(tenant_id)
+    return Kinds(
+        with_extensions(
+            kind, [(one.document, one.required) for one in extensions if one.resource == kind.name]
+        )
+        for kind in _BASE.all
+    )
