@@ -1,0 +1,16 @@
+"""A condition on the rows of one table, as SQL and its parameters. Knows no table, no tenant and no filter."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`text` is a boolean expression with one `%s` for each of `parameters`.
+
+    It stands in parentheses behind the tenant's and the connection's own conditions, so that no `or` in it
+    escapes them. Where an attribute is absent it may be null, which finds nothing, as false does.
+    """
+
+    text: str
+    parameters: tuple[Any, ...] = ()
