@@ -7,36 +7,30 @@ read-only, each (type, value) once, one primary at most.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from scim2_models.exceptions import InvalidSyntaxException, InvalidValueException
+from scim2_models.exceptions import (
+    InvalidSyntaxException,
+    InvalidValueException,
+    MutabilityException,
+)
 
+from provisioning.decision.keys import fold
 from scim.schemas import JSON, Attribute, ResourceKind
-
-# What a column or an index of the hub can hold. Everything else is bounded by the size of a request.
-_LONGEST: Mapping[str, int] = {
-    "username": 512,
-    "externalid": 512,
-    "displayname": 512,
-    "emails.value": 512,
-    "emails.type": 64,
-    "name.formatted": 512,
-    "name.givenname": 256,
-    "name.familyname": 256,
-    "title": 256,
-    "locale": 64,
-    "preferredlanguage": 64,
-    "timezone": 64,
-    "employeenumber": 256,
-    "department": 256,
-}
-_INDEX = re.compile(r"\[\d+\]")
 
 # Attack: each e-mail is a key to lock, and ten thousand operations that add one each compare it with all before.
 MOST_VALUES = 200
 """How many values one attribute of a person may have. Members of a group are not read here."""
+
+LONGEST_UNIQUE = 512
+"""How many characters a value that no two resources may share has at most: it is a key of an index."""
+
+# RFC 7643 2.3.5: a date and a time. The zone may be missing, as in xsd:dateTime.
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
+# RFC 3986: what stands in no URI.
+_NO_URI = re.compile(r"[\s\x00-\x1f\x7f<>\"{}|\\^`]")
 
 
 def canonical(kind: ResourceKind, body: object) -> JSON:
@@ -46,6 +40,27 @@ def canonical(kind: ResourceKind, body: object) -> JSON:
     """
     document = normalised(kind, body)
     require(kind, document)
+    return document
+
+
+def replacing(kind: ResourceKind, held: JSON, sent: JSON) -> JSON:
+    """What a PUT makes of the document `held`; `sent` is canonical.
+
+    RFC 7644 3.5.1: of an immutable attribute that has a value "the input value(s) MUST match"; one that was left
+    out is kept.
+    """
+    document = dict(sent)
+    for urn, name, sub in kind.immutable:
+        value = _at(held, urn, name, sub)
+        if value is None or _at(document, urn, name, sub) is not None:
+            continue
+        holder = document
+        for step in (urn, name if sub else None):
+            if step is not None:
+                holder[step] = dict(holder.get(step, {}))
+                holder = holder[step]
+        holder[sub or name] = value
+    unchanging(kind, held, document)
     return document
 
 
@@ -87,20 +102,99 @@ def extended(urn: str, attributes: Mapping[str, Attribute], value: object, docum
     return {urn: held} if held else {}
 
 
-def require(kind: ResourceKind, document: JSON) -> None:
-    """RFC 7643 7: an attribute that is "required" is in every resource. InvalidValue where it is not."""
-    for attribute in kind.attributes.values():
-        if attribute.required and attribute.writable and attribute.name not in document:
-            raise InvalidValueException(detail=f"{attribute.name}: this attribute is required.")
+def require(kind: ResourceKind, document: JSON, before: JSON | None = None) -> None:
+    """RFC 7643 7: an attribute that is "required" is in every resource, a sub-attribute in every value.
+
+    `before` is what a PATCH began with: it may not take away what is required (RFC 7644 3.5.2.2, `mutability`),
+    and what it writes is complete. What was missing before may stay so: an attribute that an administrator made
+    required later stops nobody's deactivation.
+    """
+    _require(kind.attributes.values(), "", document, before)
     for extension in kind.extensions.values():
-        held = document.get(extension.urn, {})
+        held: JSON = document.get(extension.urn) or {}
+        known: JSON | None = None if before is None else before.get(extension.urn) or {}
         if not held and not extension.required:
             continue
-        for attribute in extension.attributes.values():
-            if attribute.required and attribute.writable and attribute.name not in held:
-                raise InvalidValueException(
-                    detail=f"{extension.urn}:{attribute.name}: this attribute is required."
-                )
+        if not held and known is None:
+            raise InvalidValueException(detail=f"{extension.urn}: this extension is required.")
+        if not held and known:
+            raise MutabilityException(detail=f"{extension.urn}: this extension is required.")
+        # An extension that a PATCH begins is asked for all that a new one has.
+        _require(extension.attributes.values(), f"{extension.urn}:", held, known or (None if held else {}))
+
+
+def _require(attributes: Iterable[Attribute], prefix: str, document: JSON, before: JSON | None) -> None:
+    for attribute in attributes:
+        value = document.get(attribute.name)
+        if value is not None:
+            if attribute.demanding:
+                known = None if before is None else before.get(attribute.name)
+                _require_subs(attribute, value, known, prefix + attribute.name)
+        elif attribute.required and attribute.mutability in ("readWrite", "immutable"):
+            detail = f"{prefix}{attribute.name}: this attribute is required."
+            if before is None:
+                raise InvalidValueException(detail=detail)
+            if attribute.name in before:
+                raise MutabilityException(detail=detail)
+
+
+def _require_subs(attribute: Attribute, value: Any, known: Any, path: str) -> None:
+    """Every element is complete, but for those that were there before."""
+    before = known if isinstance(known, list) else [known]
+    for index, element in enumerate(value if attribute.multi_valued else [value]):
+        if element in before:
+            continue
+        for sub in attribute.subs.values():
+            if sub.required and sub.name not in element and sub.mutability in ("readWrite", "immutable"):
+                place = f"{path}[{index}]" if attribute.multi_valued else path
+                raise InvalidValueException(detail=f"{place}.{sub.name}: this attribute is required.")
+
+
+def unchanging(kind: ResourceKind, before: JSON, after: JSON) -> None:
+    """RFC 7643 7, "immutable": it may be given a value once, and keeps it. `mutability` where it would not."""
+    for urn, name, sub in kind.immutable:
+        value = _at(before, urn, name, sub)
+        if value is not None and not same_values(value, _at(after, urn, name, sub)):
+            path = ":".join(part for part in (urn, name) if part) + (f".{sub}" if sub else "")
+            raise MutabilityException(detail=f"{path}: this attribute is immutable, and it has a value.")
+
+
+def same_values(one: Any, other: Any) -> bool:
+    """RFC 7643 2.4: the order of an attribute's values says nothing."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and sorted(map(_order, one)) == sorted(map(_order, other))
+    return bool(one == other)
+
+
+def _order(value: Any) -> str:
+    return repr(sorted(value.items()) if isinstance(value, dict) else value)
+
+
+def _at(document: Mapping[str, Any], urn: str | None, name: str, sub: str | None) -> Any:
+    holder: Mapping[str, Any] = document if urn is None else document.get(urn) or {}
+    value = holder.get(name)
+    return value if sub is None or value is None else value.get(sub)
+
+
+def unique_keys(kind: ResourceKind, document: Mapping[str, Any]) -> tuple[str, ...]:
+    """`path=value` for every value that no other resource of the connection may have (RFC 7643 7, "uniqueness").
+
+    The path is in lower case, and the value too unless the schema says that it is case exact.
+    """
+    keys: dict[str, None] = {}
+    for urn, name, sub in kind.unique:
+        attribute = kind.attribute(urn, name)
+        found = _at(document, urn, name, None)
+        if attribute is None or found is None:
+            continue
+        exact = attribute.sub(sub) if sub else attribute
+        path = ":".join(part for part in (urn, name) if part) + (f".{sub}" if sub else "")
+        for element in found if attribute.multi_valued else [found]:
+            value = element.get(sub) if sub else element
+            if value is not None:
+                text = value if isinstance(value, str) else str(value)
+                keys[f"{path.lower()}={text if exact and exact.case_exact else fold(text)}"] = None
+    return tuple(keys)
 
 
 def put(holder: JSON, attribute: Attribute, value: Any) -> None:
@@ -114,20 +208,26 @@ def put(holder: JSON, attribute: Attribute, value: Any) -> None:
 def accepted(attribute: Attribute, value: object, path: str) -> Any:
     """The canonical value of one attribute; None where nothing is to be kept.
 
-    Read-only attributes are ignored (RFC 7644 3.5.1); a write-only one, the password, is accepted and
-    dropped.
+    Read-only attributes are ignored (RFC 7644 3.5.1). A write-only one, the password, is accepted and dropped: what
+    nobody may read is not worth keeping. One of an administrator's is checked first.
     """
-    if value is None or attribute.mutability in ("readOnly", "writeOnly"):
+    if value is None or attribute.mutability == "readOnly":
+        return None
+    if attribute.mutability == "writeOnly" and not attribute.own:
         return None
     if not attribute.multi_valued:
-        return single(attribute, value, path)
-    if not isinstance(value, list):
+        found = single(attribute, value, path)
+    elif isinstance(value, list):
+        found = elements(attribute, value, path) or None
+    else:
         raise InvalidValueException(detail=f"{path}: this is not a list.")
-    return elements(attribute, value, path) or None
+    return None if attribute.mutability == "writeOnly" else found
 
 
 def elements(attribute: Attribute, values: Sequence[object], path: str) -> list[Any]:
     """The canonical elements of a multi-valued attribute."""
+    if len(values) > MOST_VALUES:
+        raise InvalidValueException(detail=f"{path}: these are more than {MOST_VALUES} values.")
     found = [single(attribute, value, f"{path}[{index}]") for index, value in enumerate(values)]
     return settled(attribute, [value for value in found if value is not None])
 
@@ -138,7 +238,8 @@ def single(attribute: Attribute, value: object, path: str) -> Any:
         return None
     if attribute.type == "complex":
         return _complex(attribute, value, path)
-    return _CHECKS.get(attribute.type, _string)(attribute, value, path)
+    found = _CHECKS.get(attribute.type, _string)(attribute, value, path)
+    return _bound(attribute, found, path) if attribute.own else found
 
 
 def _complex(attribute: Attribute, value: object, path: str) -> JSON | None:
@@ -158,7 +259,25 @@ def _complex(attribute: Attribute, value: object, path: str) -> JSON | None:
         # Clients decorate values with sub-attributes of their own; a person is not refused for them.
         if sub is not None:
             put(held, sub, accepted(sub, inner, f"{path}.{sub.name}"))
+        elif attribute.own:
+            raise InvalidSyntaxException(detail=f"{path}.{key[:100]}: the schema has no such sub-attribute.")
     return held or None
+
+
+def _bound(attribute: Attribute, value: Any, path: str) -> Any:
+    """What an administrator's schema asks for beyond the type."""
+    if value is None:
+        return None
+    if attribute.canonical_values:
+        said = str(value)
+        allowed = attribute.canonical_values
+        if said not in allowed and (attribute.case_exact or said.lower() not in map(str.lower, allowed)):
+            raise InvalidValueException(detail=f"{path}: this is none of {', '.join(allowed)[:300]}.")
+    if attribute.type == "reference" and _NO_URI.search(value):
+        raise InvalidValueException(detail=f"{path}: this is not a URI.")
+    if attribute.unique and len(fold(str(value))) > LONGEST_UNIQUE:
+        raise InvalidValueException(detail=f"{path}: this is longer than {LONGEST_UNIQUE} characters.")
+    return value
 
 
 def _boolean(attribute: Attribute, value: object, path: str) -> bool:
@@ -187,7 +306,7 @@ def _string(attribute: Attribute, value: object, path: str) -> str | None:
         raise InvalidValueException(detail=f"{path}: this is not a string.")
     if not storable(value):
         raise InvalidValueException(detail=f"{path}: this holds a character that is no text.")
-    longest = _LONGEST.get(_INDEX.sub("", path.rpartition(":")[2]).lower())
+    longest = attribute.longest
     # Some letters grow when they are folded to lower case, which is what the index holds.
     if longest is not None and max(len(value), len(value.lower())) > longest:
         raise InvalidValueException(detail=f"{path}: this is longer than {longest} characters.")
@@ -196,7 +315,13 @@ def _string(attribute: Attribute, value: object, path: str) -> str | None:
 
 def storable(text: str) -> bool:
     """PostgreSQL's text holds neither NUL nor half of a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _binary(attribute: Attribute, value: object, path: str) -> str | None:
@@ -210,12 +335,20 @@ def _binary(attribute: Attribute, value: object, path: str) -> str | None:
 
 def _date_time(attribute: Attribute, value: object, path: str) -> str | None:
     text = _string(attribute, value, path)
-    try:
-        if text:
-            datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidValueException(detail=f"{path}: this is not a dateTime.") from error
+    if text is not None and moment(text) is None:
+        raise InvalidValueException(detail=f"{path}: this is not a dateTime, such as 2026-01-31T08:00:00Z.")
     return text
+
+
+def moment(text: str) -> datetime | None:
+    """The instant that an xsd:dateTime means, in UTC where it names no zone; None for any other text."""
+    if not _DATE_TIME.fullmatch(text):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 _CHECKS: Mapping[str, Callable[[Attribute, object, str], Any]] = {
@@ -236,11 +369,14 @@ def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] =
     `newest` (elements just written, by object identity), else the last in the list.
     """
     if attribute.type != "complex":
-        return list(dict.fromkeys(values))
+        once: dict[object, Any] = {}
+        for value in values:
+            once.setdefault(comparable(attribute, value), value)
+        return _few(attribute, list(once.values()))
     fresh = {id(value) for value in newest}
     kept: dict[object, JSON] = {}
     for position, value in enumerate(values):
-        key = _same(attribute, value, position)
+        key = identity(attribute, value) if "value" in value else position
         if key in kept:
             merged = kept[key] | value
             if id(value) in fresh or id(kept[key]) in fresh:
@@ -248,26 +384,33 @@ def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] =
             kept[key] = merged
         else:
             kept[key] = value
-    if len(kept) > MOST_VALUES:
-        raise InvalidValueException(detail=f"{attribute.name}: these are more than {MOST_VALUES} values.")
-    primaries = [value for value in kept.values() if value.get("primary") is True]
+    found = _few(attribute, list(kept.values()))
+    primaries = [value for value in found if value.get("primary") is True]
     if len(primaries) > 1:
         winner = ([value for value in primaries if id(value) in fresh] or primaries)[-1]
         return [
             value if value is winner or value.get("primary") is not True else value | {"primary": False}
-            for value in kept.values()
+            for value in found
         ]
-    return list(kept.values())
+    return found
 
 
-def _same(attribute: Attribute, value: JSON, position: int) -> object:
-    if "value" not in value:
-        return position
-    spec = attribute.sub("value")
-    text = value["value"]
-    if isinstance(text, str) and not (spec and spec.case_exact):
-        text = text.lower()
-    return str(value.get("type", "")).lower(), text
+def _few(attribute: Attribute, values: list[Any]) -> list[Any]:
+    if len(values) > MOST_VALUES:
+        raise InvalidValueException(detail=f"{attribute.name}: these are more than {MOST_VALUES} values.")
+    return values
+
+
+def identity(attribute: Attribute, element: JSON) -> object:
+    """By which an element with a value is the same one: type and value."""
+    return str(element.get("type", "")).lower(), comparable(attribute.sub("value"), element["value"])
+
+
+def comparable(attribute: Attribute | None, value: Any) -> object:
+    """What two values are compared by: without case where the schema says so; true is not 1."""
+    if isinstance(value, str):
+        return value if attribute and attribute.case_exact else value.lower()
+    return type(value) is bool, value
 
 
 def schemas_of(kind: ResourceKind, document: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,8 @@
 """What a PATCH or a body wants of a group, as sets of member ids. Knows no request, no database, no member.
 
-A group is never loaded to be changed: an operation becomes "add these", "remove those" or "exactly these", so
-a PATCH costs what it changes (RFC 7644 3.5.2; Entra, Okta and authentik each send another form).
+No member is ever loaded to change a group: an operation becomes "add these", "remove those" or "exactly these", so
+a PATCH costs what it changes (RFC 7644 3.5.2; Entra, Okta and authentik each send another form). Attributes of
+extensions are few: what they become is computed from what the group has.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,10 +23,10 @@ from scim2_models.path import (
     ValuePath,
 )
 
-from scim.documents import accepted, canonical
+from scim.documents import accepted, canonical, replacing
 from scim.identifiers import identifier
-from scim.patch import Operation, Target, as_list, steps
-from scim.schemas import GROUP, JSON, Attribute
+from scim.patch import Operation, Step, applied, as_list, steps_of
+from scim.schemas import GROUP, JSON, Attribute, ResourceKind
 from scim.selection import operand, sub_attribute
 
 _MEMBERS = GROUP.attributes["members"]
@@ -36,7 +37,8 @@ class GroupChange:
     """What one request wants. None and False leave things as they are.
 
     `unknown` are values that cannot be an id of this server; whether they refuse the request is the
-    connection's option, as for an id that nobody has.
+    connection's option, as for an id that nobody has. `resource` holds the attributes of extensions, by URN;
+    while `pending` they are not final: `settled` needs what the group has now.
     """
 
     display_name: str | None = None
@@ -46,6 +48,25 @@ class GroupChange:
     remove: frozenset[UUID] = frozenset()
     whole: bool = False
     unknown: tuple[str, ...] = ()
+    resource: JSON | None = None
+    further: tuple[Step, ...] = ()
+    """What a PATCH does with attributes of extensions."""
+
+    def pending(self, kind: ResourceKind) -> bool:
+        """Whether the group's present attributes must be read first."""
+        return bool(self.further) or (self.resource is not None and bool(kind.immutable))
+
+    def settled(self, kind: ResourceKind, held: JSON) -> "GroupChange":
+        """The change for a group whose extensions hold `held`. Mutability or InvalidValue where it cannot be."""
+        if self.further:
+            # What every group has is not checked here again.
+            beside = {"displayName": "-"}
+            after = applied(kind, held | beside, self.further)
+            resource = {key: value for key, value in after.items() if key not in beside}
+            return replace(self, resource=resource, further=())
+        if self.resource is not None:
+            return replace(self, resource=replacing(kind, held, self.resource))
+        return self
 
 
 @dataclass(slots=True)
@@ -74,7 +95,7 @@ class _Members:
         self.add = dict.fromkeys(ids)
 
 
-def whole_change(body: object) -> GroupChange:
+def whole_change(body: object, kind: ResourceKind = GROUP) -> GroupChange:
     """What a POST or PUT body wants. A PUT without members empties the group (RFC 7644 3.5.1).
 
     An externalId that the body does not carry is kept.
@@ -89,7 +110,7 @@ def whole_change(body: object) -> GroupChange:
                 if not isinstance(value, list):
                     raise InvalidValueException(detail="members: this is not a list.")
                 members.added(_ids(value, members))
-    document = canonical(GROUP, rest)
+    document = canonical(kind, rest)
     return GroupChange(
         display_name=document["displayName"],
         external_id=document.get("externalId"),
@@ -97,23 +118,26 @@ def whole_change(body: object) -> GroupChange:
         add=frozenset(members.add),
         whole=True,
         unknown=tuple(members.unknown),
+        resource={key: document[key] for key in document if ":" in key} if kind.extensions else None,
     )
 
 
-def change_of(operations: list[Operation]) -> GroupChange:
+def change_of(operations: Iterable[Operation], kind: ResourceKind = GROUP) -> GroupChange:
     """What the operations of a PATCH want, together."""
     change = GroupChange()
     members = _Members()
-    for operation in operations:
-        for target, value in steps(GROUP, operation):
-            if target.attribute is None:
-                continue
-            if target.attribute.name == "members":
-                _walk(members, operation, target, value)
-            elif target.attribute.name != "schemas":
-                change = _named(change, target.attribute, operation, value)
+    further: list[Step] = []
+    for step in steps_of(kind, operations):
+        attribute = step.target.attribute
+        if attribute is None or step.target.urn is not None:
+            further.append(step)
+        elif attribute.name == "members":
+            _walk(members, step)
+        else:
+            change = _named(change, attribute, step)
     return replace(
         change,
+        further=tuple(further),
         add=frozenset(members.add),
         remove=frozenset(members.remove),
         whole=members.whole,
@@ -121,23 +145,24 @@ def change_of(operations: list[Operation]) -> GroupChange:
     )
 
 
-def _named(change: GroupChange, attribute: Attribute, operation: Operation, value: Any) -> GroupChange:
-    fresh = None if operation.op == "remove" else accepted(attribute, value, attribute.name)
+def _named(change: GroupChange, attribute: Attribute, step: Step) -> GroupChange:
+    fresh = None if step.op == "remove" else accepted(attribute, step.value, attribute.name)
     if attribute.name == "externalId":
         return replace(change, external_id=fresh, set_external_id=True)
     if fresh is None:
-        raise InvalidValueException(detail=f"{attribute.name}: this attribute is required.")
+        raise MutabilityException(detail=f"{attribute.name}: this attribute is required.")
     return replace(change, display_name=fresh)
 
 
-def _walk(members: _Members, operation: Operation, target: Target, value: Any) -> None:
+def _walk(members: _Members, step: Step) -> None:
+    target, value = step.target, step.value
     if target.sub is not None and target.selection is None:
         raise MutabilityException(detail="members: name a member as a whole; its parts cannot be changed.")
     if target.selection is not None:
-        _walk_selected(members, operation, target, target.selection, value)
-    elif operation.op == "add":
+        _walk_selected(members, step, target.selection)
+    elif step.op == "add":
         members.added(_ids(as_list(value), members))
-    elif operation.op == "replace":
+    elif step.op == "replace":
         members.replaced(_ids(as_list(value), members))
     elif value is None:
         members.replaced(())
@@ -146,12 +171,11 @@ def _walk(members: _Members, operation: Operation, target: Target, value: Any) -
         members.removed(_ids(as_list(value), _Members()))
 
 
-def _walk_selected(
-    members: _Members, operation: Operation, target: Target, condition: FilterNode, value: Any
-) -> None:
+def _walk_selected(members: _Members, step: Step, condition: FilterNode) -> None:
+    target, value = step.target, step.value
     selected = _Selected().visit(condition)
     if selected is None:
-        if operation.op == "remove" and target.sub is None:
+        if step.op == "remove" and target.sub is None:
             members.replaced(())
             return
         raise InvalidFilterException(detail="members: the filter must name members by value.")
@@ -160,12 +184,12 @@ def _walk_selected(
             raise MutabilityException(detail="members.value: add another member instead.")
         # What a member is shown as is the member's own business.
         return
-    ids = _ids([{"value": text} for text in selected], members if operation.op != "remove" else _Members())
-    if operation.op == "remove":
+    ids = _ids([{"value": text} for text in selected], members if step.op != "remove" else _Members())
+    if step.op == "remove":
         members.removed(ids)
         return
     named = _ids(as_list(value), members) if isinstance(value, list | dict) else []
-    if operation.op == "replace" and named:
+    if step.op == "replace" and named:
         members.removed(ids)
         members.added(named)
     else:

@@ -4,9 +4,10 @@ Atomic by construction: the given document is left alone, and an operation that 
 anything is returned.
 """
 
-import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from scim2_models.exceptions import (
@@ -15,12 +16,34 @@ from scim2_models.exceptions import (
     InvalidValueException,
     MutabilityException,
     NoTargetException,
+    PayloadTooLargeException,
 )
-from scim2_models.path import AttrPath, FilterNode, Path, ValuePath
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, Path, ValuePath
 
-from scim.documents import accepted, elements, put, require, settled, single
+from scim.documents import (
+    accepted,
+    comparable,
+    elements,
+    identity,
+    put,
+    require,
+    settled,
+    single,
+    unchanging,
+)
 from scim.schemas import JSON, Attribute, ResourceKind
-from scim.selection import described, matches
+from scim.selection import described, predicate
+
+MAX_OPERATIONS = 1000
+"""How many attributes one PATCH may touch: each operation with a path, and each key of one without."""
+
+_PATHS_KEPT = 2048
+# What every client writes for one element; the grammar takes fifty times as long to say the same.
+_ONE_ELEMENT = re.compile(
+    r"((?:[A-Za-z][\w.:-]*:)?[A-Za-z][\w-]*)"
+    r'\[([A-Za-z$][\w-]*) +eq +"([^"\\\x00-\x1f]*)"\](?:\.([A-Za-z$][\w-]*))?',
+    re.ASCII | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +53,6 @@ class Operation:
     op: str
     path: str | None
     value: Any
-    carries_value: bool
-    """Whether a value was sent that is not null: `remove` with an empty list removes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +70,37 @@ class Target:
         label = ":".join(part for part in (self.urn, name) if part)
         return f"{label}.{self.sub.name}" if self.sub else label
 
+    @property
+    def writable(self) -> bool:
+        return all(part is None or part.writable for part in (self.attribute, self.sub))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One attribute that an operation touches. `value` None: it says nothing, or null."""
+
+    op: str
+    target: Target
+    value: Any
+
 
 def operations_of(body: object) -> list[Operation]:
-    """The operations of a PatchOp message. The message's "schemas" may be missing, as in OneLogin's."""
+    """The operations of a PatchOp message. The message's "schemas" may be missing, as in OneLogin's.
+
+    413 for more than MAX_OPERATIONS.
+    """
     if not isinstance(body, dict):
         raise InvalidSyntaxException(detail="The body is not a JSON object.")
     raw = next((value for key, value in body.items() if key.lower() == "operations"), None)
     if not isinstance(raw, list) or not raw:
         raise InvalidSyntaxException(detail="Operations: this is not a list with at least one operation.")
+    if len(raw) > MAX_OPERATIONS:
+        raise _too_many()
     return [_operation(index, item) for index, item in enumerate(raw)]
+
+
+def _too_many() -> PayloadTooLargeException:
+    return PayloadTooLargeException(detail=f"A PATCH may touch {MAX_OPERATIONS} attributes; split it.")
 
 
 def _operation(index: int, raw: object) -> Operation:
@@ -71,50 +114,79 @@ def _operation(index: int, raw: object) -> Operation:
     path = known.get("path")
     if path is not None and not isinstance(path, str):
         raise InvalidPathException(detail=f"Operations[{index}].path: this is not a string.")
-    value = known.get("value")
-    return Operation(
-        op=op.lower(),
-        path=(path.strip() or None) if path else None,
-        value=value,
-        carries_value=value is not None,
-    )
+    return Operation(op=op.lower(), path=(path.strip() or None) if path else None, value=known.get("value"))
 
 
 def target_of(kind: ResourceKind, path: str) -> Target:
     """What the path means in this kind of resource; InvalidPath when it means nothing."""
+    if "[" not in path:
+        return _plain_target(kind, path)
+    if found := _ONE_ELEMENT.fullmatch(path):
+        plain = _plain_target(kind, f"{found[1]}.{found[4]}" if found[4] else found[1])
+        return _selecting(plain, Comparison(AttrPath(attr=found[2]), CompareOperator.eq, found[3]), path)
+    node = Path(path).ast
+    if not isinstance(node, ValuePath):
+        raise InvalidPathException(detail=f"{path[:200]}: this is a filter, not a path.")
+    bare = ":".join(part for part in (node.attr_path.uri, node.attr_path.attr) if part)
+    plain = _plain_target(kind, f"{bare}.{node.sub_attr}" if node.sub_attr else bare)
+    return _selecting(plain, node.val_filter, path)
+
+
+def _selecting(plain: Target, selection: FilterNode, path: str) -> Target:
+    if plain.attribute is None or not plain.attribute.multi_valued:
+        raise InvalidPathException(detail=f"{path[:200]}: this has no values to select from.")
+    return replace(plain, selection=selection)
+
+
+# The same few paths come with every request. Paths that name a value are not kept: it may be a person's.
+@lru_cache(maxsize=_PATHS_KEPT)
+def _plain_target(kind: ResourceKind, path: str) -> Target:
     if path.lower() == kind.urn.lower():
         return Target()
     if (whole := kind.extension(path)) is not None:
         return Target(urn=whole.urn)
     node = Path(path).ast
-    if not isinstance(node, AttrPath | ValuePath):
+    if not isinstance(node, AttrPath):
         raise InvalidPathException(detail=f"{path[:200]}: this is a filter, not a path.")
-    attr_path = node if isinstance(node, AttrPath) else node.attr_path
-    attribute = kind.attribute(attr_path.uri, attr_path.attr)
+    attribute = kind.attribute(node.uri, node.attr)
     if attribute is None:
         raise InvalidPathException(detail=f"{path[:200]}: the {kind.name} schema has no such attribute.")
-    extension = kind.extension(attr_path.uri) if attr_path.uri else None
-    sub_name = node.sub_attr
-    sub = attribute.sub(sub_name) if sub_name else None
-    if sub_name and sub is None:
+    extension = kind.extension(node.uri) if node.uri else None
+    sub = attribute.sub(node.sub_attr) if node.sub_attr else None
+    if node.sub_attr and sub is None:
         raise InvalidPathException(detail=f"{path[:200]}: {attribute.name} has no such sub-attribute.")
-    selection = node.val_filter if isinstance(node, ValuePath) else None
-    if selection is not None and not (attribute.multi_valued and attribute.type == "complex"):
-        raise InvalidPathException(detail=f"{path[:200]}: {attribute.name} has no values to select from.")
-    return Target(urn=extension.urn if extension else None, attribute=attribute, selection=selection, sub=sub)
+    return Target(urn=extension.urn if extension else None, attribute=attribute, sub=sub)
 
 
-def steps(kind: ResourceKind, operation: Operation) -> Iterator[tuple[Target, Any]]:
-    """An operation as (target, value) pairs: one with a path, one per key without.
+def steps_of(kind: ResourceKind, operations: Iterable[Operation]) -> list[Step]:
+    """The operations as what they touch, one attribute each. 413 for more than MAX_OPERATIONS."""
+    steps: list[Step] = []
+    for operation in operations:
+        for step in _steps(kind, operation):
+            if len(steps) >= MAX_OPERATIONS:
+                raise _too_many()
+            steps.append(step)
+    return steps
+
+
+def _steps(kind: ResourceKind, operation: Operation) -> Iterator[Step]:
+    """One step with a path, one per key without.
 
     A dotted key is read by the schema ("name.givenName", and URNs that have a dot themselves); keys that
-    nobody can write ("schemas", "id", "meta") and URNs that mean nothing here are passed over.
+    nobody can write ("id", "meta") and URNs that mean nothing here are passed over. "schemas" follows from what a
+    resource holds, and is accepted everywhere.
     """
     if operation.path is not None:
         target = target_of(kind, operation.path)
-        if target.attribute or target.urn:
-            _require_writable(target)
-            yield target, operation.value
+        if target.attribute is not None:
+            if target.attribute.name == "schemas":
+                return
+            if not target.attribute.writable:
+                raise _read_only(target)
+            yield Step(op=operation.op, target=target, value=operation.value)
+            return
+        if target.urn is not None:
+            yield from _extension_steps(kind, operation.op, target, operation.value)
             return
     if operation.op == "remove":
         # RFC 7644 3.5.2.2: "If "path" is unspecified, the operation fails with HTTP status code 400 and a
@@ -122,21 +194,27 @@ def steps(kind: ResourceKind, operation: Operation) -> Iterator[tuple[Target, An
         raise NoTargetException(detail="remove needs a path.")
     if not isinstance(operation.value, dict):
         raise InvalidValueException(detail="An operation without a path needs an object as its value.")
-    yield from _keys(kind, operation.value)
+    yield from _keys(kind, operation.op, operation.value)
 
 
-def _keys(kind: ResourceKind, value: Mapping[str, Any]) -> Iterator[tuple[Target, Any]]:
+def _read_only(target: Target) -> MutabilityException:
+    return MutabilityException(detail=f"{target.label}: this attribute is read-only.")
+
+
+def _keys(kind: ResourceKind, op: str, value: Mapping[str, Any]) -> Iterator[Step]:
     for key, inner in value.items():
         if key.lower() == kind.urn.lower():
             if not isinstance(inner, dict):
                 raise InvalidValueException(detail=f"{key}: this is not an object.")
-            yield from _keys(kind, inner)
+            yield from _keys(kind, op, inner)
             continue
         if ":" in key and not _known_urn(kind, key):
             continue
         target = target_of(kind, key)
-        if target.attribute is None or target.attribute.writable:
-            yield target, inner
+        if target.attribute is None:
+            yield from _extension_steps(kind, op, target, inner)
+        elif target.writable:
+            yield Step(op=op, target=target, value=inner)
 
 
 def _known_urn(kind: ResourceKind, key: str) -> bool:
@@ -145,45 +223,68 @@ def _known_urn(kind: ResourceKind, key: str) -> bool:
     return ":" not in head or any(head.startswith(urn) for urn in (kind.urn.lower(), *kind.extensions))
 
 
-def _require_writable(target: Target) -> None:
-    attribute = target.attribute
-    if attribute is None or attribute.name == "schemas":
+def _extension_steps(kind: ResourceKind, op: str, target: Target, value: Any) -> Iterator[Step]:
+    if op == "remove" or _is_nothing(value):
+        yield Step(op="remove", target=target, value=None)
         return
-    if not attribute.writable:
-        raise MutabilityException(detail=f"{target.label}: this attribute is read-only.")
+    if not isinstance(value, dict):
+        raise InvalidValueException(detail=f"{target.urn}: this is not an object.")
+    for key, inner in value.items():
+        if key.lower() == "schemas":
+            continue
+        found = target_of(kind, f"{target.urn}:{key}")
+        if found.writable:
+            yield Step(op=op, target=found, value=inner)
 
 
-def patched(kind: ResourceKind, document: JSON, operations: list[Operation]) -> JSON:
-    """The document after all operations, in their order; `document` itself does not change."""
-    result = copy.deepcopy(document)
-    for operation in operations:
-        for target, value in steps(kind, operation):
-            _apply(kind, result, operation, target, value)
-    require(kind, result)
+def patched(kind: ResourceKind, document: JSON, operations: Iterable[Operation]) -> JSON:
+    """The document after all operations, in their order; `document` itself does not change.
+
+    Raises, with the attribute's path: InvalidPath, InvalidFilter, NoTarget, InvalidValue, Mutability.
+    """
+    return applied(kind, document, steps_of(kind, operations))
+
+
+def applied(kind: ResourceKind, document: JSON, steps: Iterable[Step]) -> JSON:
+    """As `patched`, of operations that were read before: the document may have changed since."""
+    # Values are replaced and never changed, so that the holders of attributes are all that is copied.
+    result = {key: dict(value) if ":" in key else value for key, value in document.items()}
+    for step in steps:
+        _apply(result, step)
+    require(kind, result, document)
+    unchanging(kind, document, result)
     return result
 
 
-def _apply(kind: ResourceKind, document: JSON, operation: Operation, target: Target, value: Any) -> None:
-    attribute = target.attribute
+def _apply(document: JSON, step: Step) -> None:
+    target, attribute = step.target, step.target.attribute
     if attribute is None:
-        _apply_to_extension(kind, document, operation.op, target, value)
+        document.pop(target.urn or "", None)
         return
-    if attribute.name == "schemas":
-        return
+    if target.sub is not None and not target.sub.writable:
+        raise _read_only(target)
     holder: JSON = document
     if target.urn is not None:
         holder = document.setdefault(target.urn, {})
-    if attribute.multi_valued and attribute.type == "complex":
-        _apply_to_elements(holder, attribute, operation, target, value)
+    if attribute.mutability == "writeOnly":
+        _check_only(attribute, step)
+    elif attribute.multi_valued and attribute.type == "complex":
+        _apply_to_elements(holder, attribute, step)
     elif attribute.multi_valued:
-        _apply_to_values(holder, attribute, operation, target, value)
+        _apply_to_values(holder, attribute, step)
     elif attribute.type == "complex":
-        _apply_to_complex(holder, attribute, operation.op, target, value)
+        _apply_to_complex(holder, attribute, step)
     else:
-        fresh = None if operation.op == "remove" else accepted(attribute, _unwrapped(value), target.label)
+        fresh = None if step.op == "remove" else accepted(attribute, _unwrapped(step.value), target.label)
         put(holder, attribute, fresh)
     if target.urn is not None and not holder:
         del document[target.urn]
+
+
+def _check_only(attribute: Attribute, step: Step) -> None:
+    """A write-only attribute is not kept, so that nothing is there to be removed or selected."""
+    if step.op != "remove" and step.target.sub is None and step.target.selection is None:
+        accepted(attribute, as_list(step.value) if attribute.multi_valued else step.value, step.target.label)
 
 
 def _is_nothing(value: Any) -> bool:
@@ -198,81 +299,89 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-def _apply_to_extension(kind: ResourceKind, document: JSON, op: str, target: Target, value: Any) -> None:
-    urn = target.urn or ""
-    if op == "remove" or _is_nothing(value):
-        document.pop(urn, None)
-        return
-    if not isinstance(value, dict):
-        raise InvalidValueException(detail=f"{urn}: this is not an object.")
-    for key, inner in value.items():
-        if key.lower() == "schemas":
-            continue
-        _apply(
-            kind,
-            document,
-            Operation(op=op, path=key, value=inner, carries_value=inner is not None),
-            target_of(kind, f"{urn}:{key}"),
-            inner,
-        )
-
-
-def _apply_to_complex(holder: JSON, attribute: Attribute, op: str, target: Target, value: Any) -> None:
+def _apply_to_complex(holder: JSON, attribute: Attribute, step: Step) -> None:
     held = dict(holder.get(attribute.name, {}))
-    if target.sub is not None:
-        _require_sub_writable(target)
-        put(held, target.sub, None if op == "remove" else accepted(target.sub, value, target.label))
-    elif op == "remove" or _is_nothing(value):
+    sub, label = step.target.sub, step.target.label
+    if sub is not None:
+        fresh = None if step.op == "remove" else accepted(sub, step.value, label)
+        if fresh is None and sub.name in held:
+            _demand_optional(sub, label)
+        put(held, sub, fresh)
+    elif step.op == "remove" or _is_nothing(step.value):
         held = {}
     else:
         # RFC 7644 3.5.2.3: of a complex attribute, the sub-attributes that the value names are replaced.
-        fresh = single(attribute, value, target.label) or {}
-        held |= fresh
-        for key in _nulled(attribute, value):
-            held.pop(key, None)
+        held |= single(attribute, step.value, label) or {}
+        for gone in _nulled(attribute, step.value):
+            if gone.name in held:
+                _demand_optional(gone, f"{label}.{gone.name}")
+            held.pop(gone.name, None)
     put(holder, attribute, held or None)
 
 
-def _nulled(attribute: Attribute, value: Any) -> list[str]:
+def _nulled(attribute: Attribute, value: Any) -> list[Attribute]:
     """Sub-attributes that the value unassigns by naming them with null or nothing."""
     if not isinstance(value, dict):
         return []
     subs = ((attribute.sub(key), inner) for key, inner in value.items())
-    return [sub.name for sub, inner in subs if sub is not None and _is_nothing(inner)]
+    return [sub for sub, inner in subs if sub is not None and sub.writable and _is_nothing(inner)]
 
 
-def _require_sub_writable(target: Target) -> None:
-    if target.sub is not None and not target.sub.writable:
-        raise MutabilityException(detail=f"{target.label}: this attribute is read-only.")
+def _demand_optional(sub: Attribute, label: str) -> None:
+    """RFC 7644 3.5.2.2: to unassign what is required is refused as `mutability`."""
+    if sub.required:
+        raise MutabilityException(detail=f"{label}: this attribute is required.")
 
 
-def _apply_to_values(
-    holder: JSON, attribute: Attribute, operation: Operation, target: Target, value: Any
-) -> None:
+def _apply_to_values(holder: JSON, attribute: Attribute, step: Step) -> None:
     held: list[Any] = list(holder.get(attribute.name, ()))
-    given = elements(attribute, value if isinstance(value, list) else [value], target.label)
-    if operation.op == "add":
-        held = settled(attribute, [*held, *given])
-    elif operation.op == "replace":
-        held = given
+    op, label = step.op, step.target.label
+    if step.target.selection is not None:
+        held = _selected_values(held, attribute, step, step.target.selection)
+    elif op == "remove" and step.value is None:
+        held = []
     else:
-        held = [item for item in held if item not in given] if operation.carries_value else []
+        given = elements(attribute, as_list(step.value), label)
+        if op == "add":
+            held = settled(attribute, [*held, *given])
+        elif op == "replace":
+            held = given
+        else:
+            gone = {comparable(attribute, value) for value in given}
+            held = [value for value in held if comparable(attribute, value) not in gone]
     put(holder, attribute, held or None)
 
 
-def _apply_to_elements(
-    holder: JSON, attribute: Attribute, operation: Operation, target: Target, value: Any
-) -> None:
+def _selected_values(held: list[Any], attribute: Attribute, step: Step, condition: FilterNode) -> list[Any]:
+    """`numbers[value gt 3]`: RFC 7643 2.4 calls the value of a simple element "value"."""
+    element = Attribute(name=attribute.name, subs={"value": replace(attribute, name="value")})
+    holds = predicate(element, condition)
+    chosen = [holds({"value": value}) for value in held]
+    if step.op == "remove" or _is_nothing(step.value):
+        return [value for value, found in zip(held, chosen, strict=True) if not found]
+    if not any(chosen):
+        raise NoTargetException(detail=f"{step.target.label}: the filter matches nothing.")
+    fresh = single(attribute, _unwrapped(step.value), step.target.label)
+    changed = [fresh if found else value for value, found in zip(held, chosen, strict=True)]
+    return settled(attribute, [value for value in changed if value is not None])
+
+
+def _apply_to_elements(holder: JSON, attribute: Attribute, step: Step) -> None:
     held: list[JSON] = list(holder.get(attribute.name, ()))
-    if target.selection is not None:
-        held = _selected(held, attribute, operation, target, value)
-    elif target.sub is not None:
-        held = _in_each(held, attribute, operation, target, value)
-    elif operation.op == "remove":
-        held = _without(held, attribute, operation, target)
+    label = step.target.label
+    if step.target.selection is not None:
+        held = _selected(held, attribute, step, step.target.selection)
+    elif step.target.sub is not None:
+        held = _in_each(held, attribute, step, step.target.sub)
+    elif step.op == "remove":
+        held = _without(held, attribute, step)
     else:
-        given = elements(attribute, as_list(value), target.label)
-        held = given if operation.op == "replace" else settled(attribute, [*held, *given], given)
+        given = elements(attribute, as_list(step.value), label)
+        if step.op == "replace":
+            held = given
+        else:
+            before, held = held, settled(attribute, [*held, *given], given)
+            _demand_merged(attribute, before, held, label)
     put(holder, attribute, held or None)
 
 
@@ -283,38 +392,31 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _without(held: list[JSON], attribute: Attribute, operation: Operation, target: Target) -> list[JSON]:
+def _without(held: list[JSON], attribute: Attribute, step: Step) -> list[JSON]:
     """`remove` of a multi-valued attribute: all of it, or those that a value lists (as Entra sends it)."""
-    if not operation.carries_value:
+    if step.value is None:
         return []
-    listed = [
-        wanted
-        for index, item in enumerate(as_list(operation.value))
-        if (wanted := single(attribute, item, f"{target.label}[{index}]"))
+    listed: dict[tuple[str, ...], set[object]] = {}
+    for wanted in elements(attribute, as_list(step.value), step.target.label):
+        keys = tuple(key for key in ("value", "type") if key in wanted) or tuple(sorted(wanted))
+        listed.setdefault(keys, set()).add(_parts(attribute, keys, wanted))
+    return [
+        item
+        for item in held
+        if not any(_parts(attribute, keys, item) in wanted for keys, wanted in listed.items())
     ]
-    return [item for item in held if not any(_covers(attribute, wanted, item) for wanted in listed)]
 
 
-def _covers(attribute: Attribute, wanted: JSON, item: JSON) -> bool:
-    keys: list[str] = [key for key in ("value", "type") if key in wanted] or list(wanted)
-    return all(_same_text(attribute.sub(key), wanted[key], item.get(key)) for key in keys)
+def _parts(attribute: Attribute, keys: tuple[str, ...], item: JSON) -> object:
+    return tuple(comparable(attribute.sub(key), item.get(key)) for key in keys)
 
 
-def _same_text(sub: Attribute | None, one: Any, other: Any) -> bool:
-    if isinstance(one, str) and isinstance(other, str) and not (sub and sub.case_exact):
-        return one.lower() == other.lower()
-    return bool(one == other)
-
-
-def _selected(
-    held: list[JSON], attribute: Attribute, operation: Operation, target: Target, value: Any
-) -> list[JSON]:
-    condition = target.selection
-    assert condition is not None
-    chosen = [item for item in held if matches(attribute, condition, item)]
+def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: FilterNode) -> list[JSON]:
+    target, sub = step.target, step.target.sub
     # The filter is checked even where there is nothing to match it against.
-    matches(attribute, condition, {})
-    if operation.op == "remove" or _is_nothing(value):
+    holds = predicate(attribute, condition)
+    chosen = [item for item in held if holds(item)]
+    if step.op == "remove" or _is_nothing(step.value):
         return _removed(held, chosen, target)
     if not chosen:
         seed = described(attribute, condition)
@@ -323,21 +425,25 @@ def _selected(
             # operated on".
             raise NoTargetException(detail=f"{target.label}: the filter matches nothing.")
         # Entra expects the element that the filter describes to be made.
-        fresh = seed | _written(attribute, target, value)
+        fresh = (single(attribute, seed, target.label) or {}) | _written(attribute, target, step.value)
         return settled(attribute, [*held, fresh], [fresh])
-    written = _written(attribute, target, value)
-    if target.sub is not None or operation.op == "add":
+    written = _written(attribute, target, step.value)
+    if sub is not None or step.op == "add":
         changed = {id(item): item | written for item in chosen}
     else:
-        # RFC 7644 3.5.2.3: "all matching record values SHALL be replaced"; the filter's own terms stay true.
-        changed = {id(item): (described(attribute, condition) or {}) | written for item in chosen}
+        # RFC 7644 3.5.2.3: "all matching record values SHALL be replaced"; what they were chosen by stays true.
+        terms = described(attribute, condition) or {}
+        changed = {
+            id(item): {name: item[name] for name in terms if name in item} | written for item in chosen
+        }
+    for item in chosen:
+        _demand_same(attribute, item, changed[id(item)], target.label)
     return settled(attribute, [changed.get(id(item), item) for item in held], list(changed.values()))
 
 
 def _written(attribute: Attribute, target: Target, value: Any) -> JSON:
     """The sub-attributes that a value sets on an element."""
     if target.sub is not None:
-        _require_sub_writable(target)
         fresh = accepted(target.sub, _unwrapped(value), target.label)
         return {} if fresh is None else {target.sub.name: fresh}
     if isinstance(value, list) and len(value) == 1:
@@ -348,12 +454,16 @@ def _written(attribute: Attribute, target: Target, value: Any) -> JSON:
 
 def _removed(held: list[JSON], chosen: list[JSON], target: Target) -> list[JSON]:
     gone = {id(item) for item in chosen}
-    if target.sub is None:
+    sub = target.sub
+    if sub is None:
         return [item for item in held if id(item) not in gone]
     rest = []
     for item in held:
-        if id(item) in gone:
-            item = {key: inner for key, inner in item.items() if key != target.sub.name}
+        if id(item) in gone and sub.name in item:
+            _demand_optional(sub, target.label)
+            if sub.own and sub.mutability == "immutable":
+                raise _immutable(target.label)
+            item = {key: inner for key, inner in item.items() if key != sub.name}
             # What is left says only which value it was; without the value it says nothing.
             if item.keys() <= {"type", "primary", "display"}:
                 continue
@@ -361,14 +471,36 @@ def _removed(held: list[JSON], chosen: list[JSON], target: Target) -> list[JSON]
     return rest
 
 
-def _in_each(
-    held: list[JSON], attribute: Attribute, operation: Operation, target: Target, value: Any
-) -> list[JSON]:
+def _in_each(held: list[JSON], attribute: Attribute, step: Step, sub: Attribute) -> list[JSON]:
     """A sub-attribute without a filter ("emails.value") means that of every element."""
-    if operation.op == "remove" or _is_nothing(value):
-        return _removed(held, held, target)
-    written = _written(attribute, target, value)
+    if step.op == "remove" or _is_nothing(step.value):
+        return _removed(held, held, step.target)
+    written = _written(attribute, step.target, step.value)
     if not written:
         return held
+    for item in held:
+        _demand_same(attribute, item, item | written, step.target.label)
     changed = [item | written for item in held] or [written]
     return settled(attribute, changed, changed[-1:])
+
+
+def _demand_merged(attribute: Attribute, before: list[JSON], after: list[JSON], label: str) -> None:
+    """Adding an element that is there already changes it: its immutable parts stay."""
+    if attribute.own:
+        known = {identity(attribute, item): item for item in before if "value" in item}
+        for item in after:
+            if "value" in item and (old := known.get(identity(attribute, item))) is not None:
+                _demand_same(attribute, old, item, label)
+
+
+def _demand_same(attribute: Attribute, before: JSON, after: JSON, label: str) -> None:
+    if attribute.own:
+        for sub in attribute.subs.values():
+            if sub.mutability == "immutable" and before.get(sub.name, after.get(sub.name)) != after.get(
+                sub.name
+            ):
+                raise _immutable(f"{label}.{sub.name}" if not label.endswith(f".{sub.name}") else label)
+
+
+def _immutable(label: str) -> MutabilityException:
+    return MutabilityException(detail=f"{label}: this attribute is immutable, and it has a value.")

@@ -40,6 +40,9 @@ class Attribute:
     longest: int | None = None
     """How many characters a column or an index of the hub holds. Everything else is bounded by the request."""
 
+    demanding: bool = False
+    """Whether one of its sub-attributes is required."""
+
     @property
     def writable(self) -> bool:
         return self.mutability != "readOnly"
@@ -77,6 +80,8 @@ class ResourceKind:
     on_request: frozenset[Name]
     immutable: tuple[Name, ...]
     """Own attributes that keep what they were given; sub-attributes of lists are checked where they are written."""
+    unique: tuple[Name, ...]
+    """Own attributes whose values no two resources of a connection share."""
 
     def extension(self, urn: str) -> Extension | None:
         return self.extensions.get(urn.lower())
@@ -87,14 +92,6 @@ class ResourceKind:
             return self.attributes.get(name.lower())
         extension = self.extension(urn)
         return extension.attributes.get(name.lower()) if extension else None
-
-    def every(self) -> Iterator[tuple[str | None, Attribute]]:
-        """(extension URN or None, attribute) for all of them."""
-        for attribute in self.attributes.values():
-            yield None, attribute
-        for extension in self.extensions.values():
-            for attribute in extension.attributes.values():
-                yield extension.urn, attribute
 
 
 # RFC 7643 3.1: these belong to every resource, and to no schema.
@@ -131,6 +128,10 @@ def attributes_of(
 
 
 def _attribute(raw: Mapping[str, Any], own: bool, longest: Mapping[str, int], path: str) -> Attribute:
+    subs = {
+        sub["name"].lower(): _attribute(sub, own, longest, f"{path}.{sub['name']}")
+        for sub in raw.get("subAttributes") or ()
+    }
     return Attribute(
         name=raw["name"],
         type=raw.get("type", "string"),
@@ -141,12 +142,10 @@ def _attribute(raw: Mapping[str, Any], own: bool, longest: Mapping[str, int], pa
         returned=raw.get("returned", "default"),
         uniqueness=raw.get("uniqueness", "none"),
         canonical_values=tuple(raw.get("canonicalValues") or ()),
-        subs={
-            sub["name"].lower(): _attribute(sub, own, longest, f"{path}.{sub['name']}")
-            for sub in raw.get("subAttributes") or ()
-        },
+        subs=subs,
         own=own,
         longest=longest.get(path),
+        demanding=any(sub.required for sub in subs.values()),
     )
 
 
@@ -210,7 +209,7 @@ def _extensions(
 def _kind(
     *, attributes: Mapping[str, Attribute], extensions: Mapping[str, Extension], **facts: Any
 ) -> ResourceKind:
-    pairs = [(None, attribute) for attribute in attributes.values()]
+    pairs: list[tuple[str | None, Attribute]] = [(None, attribute) for attribute in attributes.values()]
     pairs += [(one.urn, attribute) for one in extensions.values() for attribute in one.attributes.values()]
     # The core's own exceptions need no look at each answer: what is stored and shown never holds them.
     told: list[tuple[Name, Attribute]] = []
@@ -229,6 +228,7 @@ def _kind(
         immutable=tuple(
             name for urn, attribute in pairs if attribute.own for name in _immutable(urn, attribute)
         ),
+        unique=tuple(name for name, one in told if one.unique),
     )
 
 

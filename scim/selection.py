@@ -21,7 +21,10 @@ from scim2_models.path import (
     ValuePath,
 )
 
+from scim.documents import moment
 from scim.schemas import JSON, Attribute
+
+Predicate = Callable[[JSON], bool]
 
 _ORDER: Mapping[CompareOperator, Callable[[Any, Any], bool]] = {
     CompareOperator.gt: operator.gt,
@@ -36,9 +39,12 @@ _PART: Mapping[CompareOperator, Callable[[str, str], bool]] = {
 }
 
 
-def matches(attribute: Attribute, condition: FilterNode, element: JSON) -> bool:
-    """Whether the value filter holds for this element. InvalidFilter for a name or operator that is none."""
-    return _Match(attribute, element).visit(condition)
+def predicate(attribute: Attribute, condition: FilterNode) -> Predicate:
+    """Whether the value filter holds for an element. InvalidFilter for a name or operator that is none.
+
+    The filter is read once, whatever it is then asked about.
+    """
+    return _Predicates(attribute).visit(condition)
 
 
 def described(attribute: Attribute, condition: FilterNode) -> JSON | None:
@@ -81,46 +87,80 @@ def operand(attribute: Attribute, value: Any) -> Any:
     return value
 
 
-class _Match(FilterVisitor[bool]):
-    def __init__(self, attribute: Attribute, element: JSON) -> None:
+class _Predicates(FilterVisitor[Predicate]):
+    def __init__(self, attribute: Attribute) -> None:
         self.attribute = attribute
-        self.element = element
 
-    def visit_comparison(self, node: Comparison) -> bool:
+    def visit_comparison(self, node: Comparison) -> Predicate:
         sub = sub_attribute(self.attribute, node.attr_path)
-        actual = self.element.get(sub.name)
+        name = sub.name
         if node.value is None and node.op in (CompareOperator.eq, CompareOperator.ne):
-            return (actual is None) is (node.op is CompareOperator.eq)
+            absent = node.op is CompareOperator.eq
+            return lambda element: (element.get(name) is None) is absent
         expected = operand(sub, node.value)
         if sub.type == "boolean":
             if node.op not in (CompareOperator.eq, CompareOperator.ne):
-                raise InvalidFilterException(detail=f"{sub.name}: a boolean is compared by eq or ne only.")
+                raise InvalidFilterException(detail=f"{name}: a boolean is compared by eq or ne only.")
             # RFC 7643 2.4: where primary is not said, it is false.
-            actual = bool(actual)
-        if actual is None:
-            return node.op is CompareOperator.ne
-        if isinstance(actual, str) and isinstance(expected, str) and not sub.case_exact:
-            actual, expected = actual.lower(), expected.lower()
-        if node.op is CompareOperator.eq:
-            return bool(actual == expected)
-        if node.op is CompareOperator.ne:
-            return bool(actual != expected)
-        if node.op in _ORDER:
-            return _ORDER[node.op](actual, expected)
-        if not isinstance(expected, str):
-            raise InvalidFilterException(detail=f"{sub.name}: {node.op.value} compares text only.")
-        return _PART[node.op](actual, expected)
+            wanted = expected is (node.op is CompareOperator.eq)
+            return lambda element: bool(element.get(name)) is wanted
+        compare = _comparison(sub, node.op, expected)
+        different = node.op is CompareOperator.ne
 
-    def visit_present(self, node: Present) -> bool:
-        return sub_attribute(self.attribute, node.attr_path).name in self.element
+        def holds(element: JSON) -> bool:
+            actual = element.get(name)
+            return different if actual is None else compare(actual)
 
-    def visit_not(self, node: Not) -> bool:
-        return not self.visit(node.expr)
+        return holds
 
-    def visit_logical_expr(self, node: LogicalExpr) -> bool:
-        # Every term is visited: a wrong name is refused wherever it stands.
-        results = [self.visit(term) for term in node.terms]
-        return all(results) if node.op is LogicalOperator.and_ else any(results)
+    def visit_present(self, node: Present) -> Predicate:
+        name = sub_attribute(self.attribute, node.attr_path).name
+        return lambda element: name in element
 
-    def visit_value_path(self, node: ValuePath) -> bool:
+    def visit_not(self, node: Not) -> Predicate:
+        inner = self.visit(node.expr)
+        return lambda element: not inner(element)
+
+    def visit_logical_expr(self, node: LogicalExpr) -> Predicate:
+        terms = [self.visit(term) for term in node.terms]
+        if node.op is LogicalOperator.and_:
+            return lambda element: all(term(element) for term in terms)
+        return lambda element: any(term(element) for term in terms)
+
+    def visit_value_path(self, node: ValuePath) -> Predicate:
         raise InvalidFilterException(detail="A value filter cannot hold another one.")
+
+
+def _comparison(sub: Attribute, op: CompareOperator, expected: Any) -> Callable[[Any], bool]:
+    """What the operator asks of a value that is there."""
+    form = _form(sub)
+    if op in _PART:
+        if not isinstance(expected, str):
+            raise InvalidFilterException(detail=f"{sub.name}: {op.value} compares text only.")
+        # A part of an instant is only text.
+        part, found = (expected if sub.case_exact else expected.lower()), _PART[op]
+        return lambda actual: found(actual if sub.case_exact else actual.lower(), part)
+    wanted = form(expected)
+    if wanted is None:
+        raise InvalidFilterException(detail=f"{sub.name}: it cannot be compared with that value.")
+    if op in _ORDER:
+        if sub.type == "binary":
+            raise InvalidFilterException(detail=f"{sub.name}: a binary value has no order.")
+        order = _ORDER[op]
+        return lambda actual: order(form(actual), wanted)
+    if op is CompareOperator.ne:
+        return lambda actual: bool(form(actual) != wanted)
+    return lambda actual: bool(form(actual) == wanted)
+
+
+def _form(sub: Attribute) -> Callable[[Any], Any]:
+    """The form in which two values of an attribute are compared."""
+    if sub.type == "dateTime":
+        return moment
+    if sub.type in ("integer", "decimal") or sub.case_exact:
+        return _itself
+    return str.lower
+
+
+def _itself(value: Any) -> Any:
+    return value

@@ -145,8 +145,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         "mutability",
     ),
     "the values of all members": ({"op": "replace", "path": "members.value", "value": str(B)}, "mutability"),
-    "displayName removed": ({"op": "remove", "path": "displayName"}, "invalidValue"),
-    "displayName emptied": ({"op": "replace", "value": {"displayName": ""}}, "invalidValue"),
+    "displayName removed": ({"op": "remove", "path": "displayName"}, "mutability"),
+    "displayName emptied": ({"op": "replace", "value": {"displayName": ""}}, "mutability"),
     "id": ({"op": "replace", "path": "id", "value": "x"}, "mutability"),
     "an attribute of users": ({"op": "replace", "path": "userName", "value": "x"}, "invalidPath"),
 }

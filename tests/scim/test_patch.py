@@ -268,8 +268,10 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "groups": ({"op": "add", "path": "groups", "value": [{"value": "x"}]}, "mutability"),
     "a wrong type": ({"op": "replace", "path": "active", "value": "perhaps"}, "invalidValue"),
     "a wrong type inside": ({"op": "add", "path": "emails", "value": [{"value": 7}]}, "invalidValue"),
-    "the required userName removed": ({"op": "remove", "path": "userName"}, "invalidValue"),
-    "the required userName emptied": ({"op": "replace", "path": "userName", "value": ""}, "invalidValue"),
+    # RFC 7644 3.5.2.2: "If an attribute is removed or becomes unassigned and is defined as a required attribute ...
+    # a "scimType" error code of "mutability"."
+    "the required userName removed": ({"op": "remove", "path": "userName"}, "mutability"),
+    "the required userName emptied": ({"op": "replace", "path": "userName", "value": ""}, "mutability"),
     "no object without a path": ({"op": "add", "value": "x"}, "invalidValue"),
 }
 
