@@ -7,6 +7,8 @@ import structlog
 from django.core.cache import cache
 from django.db import connection
 
+from provisioning import request_log
+
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
@@ -20,7 +22,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process_state() -> None:
-    """Neither the cache nor the log context of one test reaches the next."""
+def _fresh_process_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the cache nor the log context of one test reaches the next, nor what waits to be logged."""
     cache.clear()
+    # No thread: it would write beside the test's transaction. `request_log.flush` writes what waits.
+    monkeypatch.setattr(request_log.READS, "threaded", False)
+    request_log.READS.start_anew()
     structlog.contextvars.clear_contextvars()

@@ -215,7 +215,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='scimrequest',
-            index=models.Index(fields=['tenant_id', 'status', '-id'], name='scimrequest_status'),
+            index=models.Index(fields=['tenant_id', '-id'], condition=models.Q(('status__gte', 400)), name='scimrequest_refused'),
         ),
         migrations.AddIndex(
             model_name='scimrequest',

@@ -20,7 +20,7 @@ class ScimRequest(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     method = models.CharField(max_length=8)
     action = models.CharField(max_length=40)
-    """What it meant: `user.create`, `user.disable`, `group.add-member`, `user.look-up`."""
+    """What it meant: `user.create`, `user.disable`, `group.add-members`, `user.look-up`."""
     target_id = models.UUIDField(null=True)
     status = models.PositiveSmallIntegerField()
     scim_type = models.CharField(max_length=32, blank=True)
@@ -31,6 +31,7 @@ class ScimRequest(models.Model):
     results = models.PositiveIntegerField(null=True)
     """How many resources a list answered."""
     body = models.JSONField(null=True)
+    """What was sent, redacted; of a GET its query parameters."""
     digests = ArrayField(models.CharField(max_length=64), default=list)
 
     class Meta:
@@ -38,7 +39,9 @@ class ScimRequest(models.Model):
         verbose_name = "SCIM request"
         indexes = [
             models.Index(fields=["tenant_id", "-id"], name="scimrequest_tenant"),
-            models.Index(fields=["tenant_id", "status", "-id"], name="scimrequest_status"),
+            models.Index(
+                fields=["tenant_id", "-id"], condition=models.Q(status__gte=400), name="scimrequest_refused"
+            ),
             models.Index(fields=["target_id", "-id"], name="scimrequest_target"),
             models.Index(fields=["at"], name="scimrequest_at"),
             GinIndex(fields=["digests"], name="scimrequest_digests"),
