@@ -5,7 +5,7 @@ anything is returned.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -36,6 +36,9 @@ from scim.selection import described, predicate
 
 MAX_OPERATIONS = 1000
 """How many attributes one PATCH may touch: each operation with a path, and each key of one without."""
+
+MAX_FILTERS = 64 * 1024
+"""How many characters the paths with a value filter of one PATCH have together, but for the plainest ones."""
 
 _PATHS_KEPT = 2048
 # What every client writes for one element; the grammar takes fifty times as long to say the same.
@@ -160,81 +163,97 @@ def _plain_target(kind: ResourceKind, path: str) -> Target:
 
 def steps_of(kind: ResourceKind, operations: Iterable[Operation]) -> list[Step]:
     """The operations as what they touch, one attribute each. 413 for more than MAX_OPERATIONS."""
-    steps: list[Step] = []
+    reading = _Reading(kind)
     for operation in operations:
-        for step in _steps(kind, operation):
-            if len(steps) >= MAX_OPERATIONS:
-                raise _too_many()
-            steps.append(step)
-    return steps
+        reading.read(operation)
+    return reading.steps
 
 
-def _steps(kind: ResourceKind, operation: Operation) -> Iterator[Step]:
-    """One step with a path, one per key without.
+class _Reading:
+    """The steps of a PATCH while its operations are read: one with a path, one per key without."""
 
-    A dotted key is read by the schema ("name.givenName", and URNs that have a dot themselves); keys that
-    nobody can write ("id", "meta") and URNs that mean nothing here are passed over. "schemas" follows from what a
-    resource holds, and is accepted everywhere.
-    """
-    if operation.path is not None:
-        target = target_of(kind, operation.path)
-        if target.attribute is not None:
-            if target.attribute.name == "schemas":
+    def __init__(self, kind: ResourceKind) -> None:
+        self.kind = kind
+        self.steps: list[Step] = []
+        self.characters = 0
+
+    def read(self, operation: Operation) -> None:
+        op, value = operation.op, operation.value
+        if operation.path is not None:
+            target = self.target(operation.path)
+            if target.attribute is not None:
+                if target.attribute.name != "schemas" and not target.attribute.writable:
+                    raise _read_only(target)
+                self.step(op, target, value)
                 return
-            if not target.attribute.writable:
-                raise _read_only(target)
-            yield Step(op=operation.op, target=target, value=operation.value)
+            if target.urn is not None:
+                self.extension(op, target, value)
+                return
+        if op == "remove":
+            # RFC 7644 3.5.2.2: "If "path" is unspecified, the operation fails with HTTP status code 400 and a
+            # "scimType" error code of "noTarget"."
+            raise NoTargetException(detail="remove needs a path.")
+        if not isinstance(value, dict):
+            raise InvalidValueException(detail="An operation without a path needs an object as its value.")
+        self.keys(op, value)
+
+    def keys(self, op: str, value: Mapping[str, Any]) -> None:
+        """A dotted key is read by the schema ("name.givenName", and URNs that have a dot themselves).
+
+        Keys that nobody can write ("id", "meta") and URNs that mean nothing here are passed over.
+        """
+        for key, inner in value.items():
+            if key.lower() == self.kind.urn.lower():
+                if not isinstance(inner, dict):
+                    raise InvalidValueException(detail=f"{key}: this is not an object.")
+                self.keys(op, inner)
+                continue
+            if ":" in key and not _known_urn(self.kind, key):
+                continue
+            target = self.target(key)
+            if target.attribute is None:
+                self.extension(op, target, inner)
+            elif target.writable:
+                self.step(op, target, inner)
+
+    def extension(self, op: str, target: Target, value: Any) -> None:
+        if op == "remove" or _is_nothing(value):
+            self.step("remove", target, None)
             return
-        if target.urn is not None:
-            yield from _extension_steps(kind, operation.op, target, operation.value)
+        if not isinstance(value, dict):
+            raise InvalidValueException(detail=f"{target.urn}: this is not an object.")
+        for key, inner in value.items():
+            if key.lower() != "schemas":
+                found = self.target(f"{target.urn}:{key}")
+                if found.writable:
+                    self.step(op, found, inner)
+
+    def target(self, path: str) -> Target:
+        if "[" in path and not _ONE_ELEMENT.fullmatch(path):
+            self.characters += len(path)
+            if self.characters > MAX_FILTERS:
+                raise PayloadTooLargeException(
+                    detail=f"The value filters of a PATCH have {MAX_FILTERS} characters at most; split it."
+                )
+        return target_of(self.kind, path)
+
+    def step(self, op: str, target: Target, value: Any) -> None:
+        # "schemas" follows from what a resource holds, and is accepted everywhere.
+        if target.attribute is not None and target.attribute.name == "schemas":
             return
-    if operation.op == "remove":
-        # RFC 7644 3.5.2.2: "If "path" is unspecified, the operation fails with HTTP status code 400 and a
-        # "scimType" error code of "noTarget"."
-        raise NoTargetException(detail="remove needs a path.")
-    if not isinstance(operation.value, dict):
-        raise InvalidValueException(detail="An operation without a path needs an object as its value.")
-    yield from _keys(kind, operation.op, operation.value)
+        if len(self.steps) >= MAX_OPERATIONS:
+            raise _too_many()
+        self.steps.append(Step(op=op, target=target, value=value))
 
 
 def _read_only(target: Target) -> MutabilityException:
     return MutabilityException(detail=f"{target.label}: this attribute is read-only.")
 
 
-def _keys(kind: ResourceKind, op: str, value: Mapping[str, Any]) -> Iterator[Step]:
-    for key, inner in value.items():
-        if key.lower() == kind.urn.lower():
-            if not isinstance(inner, dict):
-                raise InvalidValueException(detail=f"{key}: this is not an object.")
-            yield from _keys(kind, op, inner)
-            continue
-        if ":" in key and not _known_urn(kind, key):
-            continue
-        target = target_of(kind, key)
-        if target.attribute is None:
-            yield from _extension_steps(kind, op, target, inner)
-        elif target.writable:
-            yield Step(op=op, target=target, value=inner)
-
-
 def _known_urn(kind: ResourceKind, key: str) -> bool:
     # The bracket of a value filter may hold a colon of its own.
     head = key.partition("[")[0].lower()
     return ":" not in head or any(head.startswith(urn) for urn in (kind.urn.lower(), *kind.extensions))
-
-
-def _extension_steps(kind: ResourceKind, op: str, target: Target, value: Any) -> Iterator[Step]:
-    if op == "remove" or _is_nothing(value):
-        yield Step(op="remove", target=target, value=None)
-        return
-    if not isinstance(value, dict):
-        raise InvalidValueException(detail=f"{target.urn}: this is not an object.")
-    for key, inner in value.items():
-        if key.lower() == "schemas":
-            continue
-        found = target_of(kind, f"{target.urn}:{key}")
-        if found.writable:
-            yield Step(op=op, target=found, value=inner)
 
 
 def patched(kind: ResourceKind, document: JSON, operations: Iterable[Operation]) -> JSON:
@@ -396,19 +415,18 @@ def _without(held: list[JSON], attribute: Attribute, step: Step) -> list[JSON]:
     """`remove` of a multi-valued attribute: all of it, or those that a value lists (as Entra sends it)."""
     if step.value is None:
         return []
-    listed: dict[tuple[str, ...], set[object]] = {}
+    rest = held
+    listed: dict[tuple[str, ...], list[JSON]] = {}
     for wanted in elements(attribute, as_list(step.value), step.target.label):
         keys = tuple(key for key in ("value", "type") if key in wanted) or tuple(sorted(wanted))
-        listed.setdefault(keys, set()).add(_parts(attribute, keys, wanted))
-    return [
-        item
-        for item in held
-        if not any(_parts(attribute, keys, item) in wanted for keys, wanted in listed.items())
-    ]
-
-
-def _parts(attribute: Attribute, keys: tuple[str, ...], item: JSON) -> object:
-    return tuple(comparable(attribute.sub(key), item.get(key)) for key in keys)
+        listed.setdefault(keys, []).append(wanted)
+    for keys, group in listed.items():
+        subs = [attribute.subs[key.lower()] for key in keys]
+        gone = {tuple([comparable(sub, item.get(sub.name)) for sub in subs]) for item in group}
+        rest = [
+            item for item in rest if tuple([comparable(sub, item.get(sub.name)) for sub in subs]) not in gone
+        ]
+    return rest
 
 
 def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: FilterNode) -> list[JSON]:
@@ -428,6 +446,8 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
         fresh = (single(attribute, seed, target.label) or {}) | _written(attribute, target, step.value)
         return settled(attribute, [*held, fresh], [fresh])
     written = _written(attribute, target, step.value)
+    if not written and (sub is not None or step.op == "add"):
+        return held
     if sub is not None or step.op == "add":
         changed = {id(item): item | written for item in chosen}
     else:
@@ -436,9 +456,15 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
         changed = {
             id(item): {name: item[name] for name in terms if name in item} | written for item in chosen
         }
-    for item in chosen:
+    for item in chosen if attribute.own else ():
         _demand_same(attribute, item, changed[id(item)], target.label)
-    return settled(attribute, [changed.get(id(item), item) for item in held], list(changed.values()))
+    rest = [changed.get(id(item), item) for item in held]
+    return settled(attribute, rest, list(changed.values())) if _tells_apart(target, written) else rest
+
+
+def _tells_apart(target: Target, written: JSON) -> bool:
+    """Whether what was written may make two elements one, or two of them primary."""
+    return target.sub is None or not written.keys().isdisjoint(("value", "type", "primary"))
 
 
 def _written(attribute: Attribute, target: Target, value: Any) -> JSON:
@@ -478,10 +504,10 @@ def _in_each(held: list[JSON], attribute: Attribute, step: Step, sub: Attribute)
     written = _written(attribute, step.target, step.value)
     if not written:
         return held
-    for item in held:
+    for item in held if attribute.own else ():
         _demand_same(attribute, item, item | written, step.target.label)
     changed = [item | written for item in held] or [written]
-    return settled(attribute, changed, changed[-1:])
+    return settled(attribute, changed, changed[-1:]) if _tells_apart(step.target, written) else changed
 
 
 def _demand_merged(attribute: Attribute, before: list[JSON], after: list[JSON], label: str) -> None:
@@ -494,12 +520,9 @@ def _demand_merged(attribute: Attribute, before: list[JSON], after: list[JSON], 
 
 
 def _demand_same(attribute: Attribute, before: JSON, after: JSON, label: str) -> None:
-    if attribute.own:
-        for sub in attribute.subs.values():
-            if sub.mutability == "immutable" and before.get(sub.name, after.get(sub.name)) != after.get(
-                sub.name
-            ):
-                raise _immutable(f"{label}.{sub.name}" if not label.endswith(f".{sub.name}") else label)
+    for sub in attribute.subs.values():
+        if sub.mutability == "immutable" and sub.name in before and before[sub.name] != after.get(sub.name):
+            raise _immutable(f"{label.removesuffix('.' + sub.name)}.{sub.name}")
 
 
 def _immutable(label: str) -> MutabilityException:

@@ -1,20 +1,20 @@
 """Which attributes of a document an answer shows (RFC 7644 3.9). Knows no request and no database."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scim.schemas import JSON, ResourceKind
-
-_ALWAYS = frozenset({"schemas", "id"})
-
-Name = tuple[str | None, str, str | None]
-"""(extension URN or None, attribute, sub-attribute or None), spelled as the schema does."""
+from scim.documents import normalised
+from scim.patch import operations_of, steps_of
+from scim.schemas import JSON, Attribute, Name, ResourceKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """`wanted` None means the default set. A name that no schema has asks for nothing."""
+    """`wanted` None means the default set. A name that no schema has asks for nothing.
+
+    `unwanted` is left out of whatever is wanted.
+    """
 
     wanted: frozenset[Name] | None = None
     unwanted: frozenset[Name] = frozenset()
@@ -34,16 +34,67 @@ class Projection:
         return self.wanted is not None and (None, attribute, sub) in self.wanted
 
     def of(self, document: JSON) -> JSON:
-        if self.everything:
-            return document
-        return _only(document, self.wanted) if self.wanted is not None else _without(document, self.unwanted)
+        shown = document if self.wanted is None else _only(document, self.wanted)
+        return _without(shown, self.unwanted) if self.unwanted else shown
 
 
-def projection(kind: ResourceKind, attributes: str | None, excluded: str | None) -> Projection:
-    """From the two query parameters; `attributes` wins, as the RFC allows one of them only."""
+def projection(
+    kind: ResourceKind, attributes: str | None, excluded: str | None, written: Collection[Name] = ()
+) -> Projection:
+    """From the two query parameters; `attributes` wins, as the RFC allows one of them only.
+
+    RFC 7643 7, "returned": what is "always" returned is in every answer, what is "never" in none; what is returned
+    on "request" where it was asked for by its name, or where the request wrote it (`written`).
+    """
     if attributes and attributes.strip():
-        return Projection(wanted=_names(kind, attributes))
-    return Projection(unwanted=_names(kind, excluded or ""))
+        names = _names(kind, attributes)
+        asked = names | {(urn, name, None) for urn, name, sub in names if sub}
+        # In an element that is shown, the parts that are always returned are shown too.
+        parts = {always for always in kind.always if always[2] and (*always[:2], None) in asked}
+        return Projection(
+            wanted=names | {name for name in kind.always if name[2] is None} | parts,
+            unwanted=kind.never | _unasked(kind, asked),
+        )
+    unwanted = set(_names(kind, excluded or ""))
+    for urn in [urn for urn, name, _ in unwanted if not name]:
+        if any(always[0] == urn for always in kind.always):
+            # An extension leaves, but for what is always returned of it.
+            unwanted.discard((urn, "", None))
+            unwanted |= {
+                (urn, one.name, None) for one in kind.extensions[(urn or "").lower()].attributes.values()
+            }
+    return Projection(unwanted=kind.never | _unasked(kind, written) | (unwanted - kind.always))
+
+
+def written_names(kind: ResourceKind, body: object) -> frozenset[Name]:
+    """The attributes that the body of a write names: a resource, or the operations of a PATCH."""
+    if isinstance(body, dict) and any(key.lower() == "operations" for key in body):
+        steps = steps_of(kind, operations_of(body))
+        touched: set[Name] = set()
+        for target, value in ((step.target, step.value) for step in steps):
+            if target.attribute is not None:
+                touched |= _parts(target.urn, target.attribute, value)
+                if target.sub is not None:
+                    touched.add((target.urn, target.attribute.name, target.sub.name))
+        return frozenset(touched)
+    found: set[Name] = set()
+    for key, value in normalised(kind, body).items():
+        if (extension := kind.extension(key)) is None:
+            found |= _parts(None, kind.attributes[key.lower()], value)
+        else:
+            for name, inner in value.items():
+                found |= _parts(extension.urn, extension.attributes[name.lower()], inner)
+    return frozenset(found)
+
+
+def _parts(urn: str | None, attribute: Attribute, value: Any) -> set[Name]:
+    elements = value if isinstance(value, list) else [value]
+    subs = {attribute.sub(key) for element in elements if isinstance(element, dict) for key in element}
+    return {(urn, attribute.name, None), *((urn, attribute.name, sub.name) for sub in subs if sub)}
+
+
+def _unasked(kind: ResourceKind, asked: Collection[Name]) -> frozenset[Name]:
+    return frozenset(name for name in kind.on_request if name not in asked)
 
 
 def _names(kind: ResourceKind, text: str) -> frozenset[Name]:
@@ -67,14 +118,14 @@ def _name(kind: ResourceKind, text: str) -> Name | None:
 
 
 def _only(document: JSON, wanted: frozenset[Name]) -> JSON:
-    shown: JSON = {key: document[key] for key in document if key in _ALWAYS}
+    shown: JSON = {}
     for urn, name, sub in wanted:
         source: Mapping[str, Any] = document if urn is None else document.get(urn, {})
         if urn is not None and not name:
             if source:
                 shown[urn] = source
             continue
-        if name not in source or name in _ALWAYS:
+        if name not in source:
             continue
         target = shown if urn is None else dict(shown.get(urn, {}))
         if sub is None:
@@ -83,7 +134,7 @@ def _only(document: JSON, wanted: frozenset[Name]) -> JSON:
             target[name] = _merged(target.get(name), _picked(source[name], sub))
         if urn is not None:
             shown[urn] = target
-    return {key: value for key, value in shown.items() if value not in ({}, [], None)}
+    return {key: shown[key] for key in document if key in shown and shown[key] not in ({}, [], None)}
 
 
 def _picked(value: Any, sub: str) -> Any:
@@ -104,8 +155,6 @@ def _merged(one: Any, other: Any) -> Any:
 def _without(document: JSON, unwanted: frozenset[Name]) -> JSON:
     shown = dict(document)
     for urn, name, sub in unwanted:
-        if urn is None and name in _ALWAYS:
-            continue
         if urn is None:
             _drop(shown, name, sub)
         elif not name:

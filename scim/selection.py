@@ -123,9 +123,16 @@ class _Predicates(FilterVisitor[Predicate]):
 
     def visit_logical_expr(self, node: LogicalExpr) -> Predicate:
         terms = [self.visit(term) for term in node.terms]
-        if node.op is LogicalOperator.and_:
-            return lambda element: all(term(element) for term in terms)
-        return lambda element: any(term(element) for term in terms)
+        decides = node.op is not LogicalOperator.and_
+
+        def holds(element: JSON) -> bool:
+            # A loop, as it is asked of each element of each operation.
+            for term in terms:
+                if term(element) is decides:
+                    return decides
+            return not decides
+
+        return holds
 
     def visit_value_path(self, node: ValuePath) -> Predicate:
         raise InvalidFilterException(detail="A value filter cannot hold another one.")
