@@ -10,6 +10,11 @@ def scim_base() -> str:
     return f"{settings.HUB_PUBLIC_URL}/scim/v2"
 
 
+def scim_token_endpoint() -> str:
+    """Where an OAuth client exchanges its secret for a token."""
+    return f"{settings.HUB_PUBLIC_URL}/scim/oauth/token"
+
+
 def saml_metadata(connection_id: UUID) -> str:
     """Also the service provider's entity ID."""
     return f"{settings.HUB_PUBLIC_URL}/saml/{connection_id}/metadata"

@@ -1,4 +1,4 @@
-"""The pages about identity providers: addresses to copy, policy to choose, tokens to issue and revoke."""
+"""The pages about identity providers: addresses to copy, policy to choose, what beside them is shown."""
 
 from typing import Any
 from uuid import UUID
@@ -6,11 +6,8 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
-from unfold.enums import ActionVariant
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminTextareaWidget,
@@ -20,12 +17,12 @@ from unfold.widgets import (
 from identity_hub.core.clock import now
 from provisioning import addresses
 from provisioning.decision.types import PROFILE_FIELDS
-from provisioning.models import Connection, ScimToken, TenantDomain
+from provisioning.models import Connection, TenantDomain
 from provisioning.selectors.connections import granted_domains, live_accounts
 from provisioning.services import configuration
 
-from .base import TenantAdmin, actor_of, said, tenant_of
-from .forms import ReasonForm, TokenForm
+from .base import actor_of, tenant_of
+from .credentials import CredentialPages
 from .runs import start_simulation
 
 
@@ -111,6 +108,7 @@ def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:
     metadata = addresses.saml_metadata(connection_id)
     return [
         ("SCIM base URL", addresses.scim_base(), "Entra ID: Tenant URL. Okta: SCIM connector base URL."),
+        ("Token endpoint", addresses.scim_token_endpoint(), "Only for an OAuth client; others send a token."),
         ("SP entity ID", metadata, "Entra ID: Identifier. Okta: Audience URI."),
         ("ACS URL", addresses.saml_acs(connection_id), "Entra ID: Reply URL. Okta: Single sign-on URL."),
         ("Metadata URL", metadata, "For providers that read metadata by themselves."),
@@ -124,14 +122,14 @@ def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:
 
 
 @admin.register(Connection)
-class ConnectionPage(TenantAdmin):
+class ConnectionPage(CredentialPages):
     form = ConnectionForm
     list_display = ["name", "state", "jit", "people", "pushed", "domains_granted"]
     list_filter = ["status", "jit"]
     search_fields = ["name", "idp_entity_id"]
     audit_column = "connection_id"
     change_form_template = "provisioning/admin/connection.html"
-    actions_detail = ["issue_token", "simulate"]
+    actions_detail = ["issue_token", "add_client", "simulate"]
     readonly_fields = ["idp_entity_id", "config_version", "last_push_at", "created_at"]
     fieldsets = [
         (None, {"fields": [("name", "status"), "domains"]}),
@@ -149,6 +147,7 @@ class ConnectionPage(TenantAdmin):
                 "fields": [
                     "scim_enabled",
                     "unknown_member",
+                    "requests_per_minute",
                     "retention_days",
                     ("jit_grace_days", "jit_idle_grace_days"),
                 ],
@@ -245,88 +244,11 @@ class ConnectionPage(TenantAdmin):
 
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         connection = self.get_object(request, object_id)
-        tokens = ScimToken.objects.filter(tenant_id=connection.tenant_id, connection=connection)
         return {
             "addresses": _addresses(connection.pk),
-            "tokens": list(tokens.order_by("-created_at")[:50]),
-            "at": now(),
             "live_accounts": connection.live_accounts or 0,
+            **self.credentials_of(connection, now()),
         }
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.revoke_view)
-        return [
-            path("<path:object_id>/revoke/<uuid:token_id>/", view, name="provisioning_connection_revoke"),
-            *super().get_urls(),
-        ]
-
-    @action(
-        description="Issue a SCIM token",
-        url_path="issue-token",
-        icon="key",
-        variant=ActionVariant.PRIMARY,
-        permissions=["act"],
-    )
-    def issue_token(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        connection = self.get_object(request, object_id)
-
-        def act(data: dict[str, Any]) -> HttpResponse:
-            token, secret = configuration.issue_token(
-                connection=connection, days=data["days"], name=data["name"], actor=actor_of(request)
-            )
-            # The answer to this POST is the only place that ever holds the secret: no redirect, so that it waits
-            # in no session, cookie or message, and nothing on the way keeps the page.
-            response = TemplateResponse(
-                request,
-                "provisioning/admin/token.html",
-                {
-                    **self.admin_site.each_context(request),
-                    "opts": self.opts,
-                    "original": connection,
-                    "title": "The new SCIM token",
-                    "connection": connection,
-                    "token": token,
-                    "secret": secret,
-                    "scim_base": addresses.scim_base(),
-                    "back": self.address_of(connection),
-                },
-            )
-            response["Cache-Control"] = "no-store"
-            return response
-
-        return self.ask(
-            request,
-            connection,
-            TokenForm(said(request)),
-            title=f"Issue a SCIM token for {connection}",
-            lead="Whoever has it may push people and groups of this connection. It is shown once, on the next page.",
-            submit="Issue the token",
-            act=act,
-        )
-
-    def revoke_view(self, request: HttpRequest, object_id: str, token_id: Any) -> HttpResponse:
-        connection = self.get_object(request, object_id)
-        token = ScimToken.objects.filter(
-            tenant_id=connection.tenant_id, connection=connection, pk=token_id, revoked_at__isnull=True
-        ).first()
-        if token is None:
-            raise Http404
-
-        def act(data: dict[str, Any]) -> str:
-            configuration.revoke_token(token=token, reason=data["reason"], actor=actor_of(request))
-            return f"The token {token.prefix}… is revoked."
-
-        return self.ask(
-            request,
-            connection,
-            ReasonForm(said(request)),
-            title=f"Revoke the token {token.prefix}…",
-            lead="From the next request on it is unknown. A client that still uses it stops pushing.",
-            submit="Revoke it",
-            danger=True,
-            facts=[("Name", token.name or "—"), ("Last used", token.last_used_at or "never")],
-            act=act,
-        )
 
     @action(
         description="Simulate a reconciliation", url_path="simulate", icon="fact_check", permissions=["act"]

@@ -32,23 +32,6 @@ class LiftForm(ReasonForm):
         self.fields["kind"].choices = kinds
 
 
-class TokenForm(forms.Form):
-    name = forms.CharField(
-        max_length=100,
-        required=False,
-        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        help_text="Which client will use it, for instance: Entra ID production.",
-    )
-    days = forms.IntegerField(
-        min_value=1,
-        max_value=3650,
-        required=False,
-        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "numeric"}),
-        label="Valid for (days)",
-        help_text="Empty means: until somebody revokes it.",
-    )
-
-
 class DomainForm(forms.Form):
     domain = forms.CharField(
         max_length=253,

@@ -128,6 +128,7 @@ class FindingKind(_Code):
         "group:member-unknown",
         "A group push named a member that does not exist; it was skipped.",
     )
+    TOKEN_EXPIRES = "token:expires", "A SCIM token ends soon, and no successor of it is in use."
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
     NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."
@@ -142,7 +143,11 @@ class Act(_Code):
     CONNECTION_CREATED = "connection:created", "An identity provider was registered."
     CONNECTION_CHANGED = "connection:changed", "A connection's settings changed."
     TOKEN_ISSUED = "token:issued", "A SCIM token was made; its secret was shown once."
+    TOKEN_ROTATED = "token:rotated", "A SCIM token got a successor; both live until the old one's end."
     TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."
+    TOKEN_OBTAINED = "token:obtained", "An OAuth client exchanged its secret for a token of an hour."
+    CLIENT_CREATED = "client:created", "An OAuth client was made; its secret was shown once."
+    CLIENT_REVOKED = "client:revoked", "An OAuth client and the tokens that it obtained are unknown from now on."
     ENTITLEMENT_CREATED = "entitlement:created", "A role or group of the hub was made."
     ENTITLEMENT_MAPPED = "entitlement:mapped", "A directory group gives an entitlement to its members."
     ENTITLEMENT_UNMAPPED = "entitlement:unmapped", "A directory group gives an entitlement no longer."

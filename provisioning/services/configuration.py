@@ -1,9 +1,7 @@
-"""Writes of what administrators set up: tenants, connections, tokens, local identities, entitlements."""
+"""Writes of what administrators set up: tenants, connections, local identities, entitlements."""
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,14 +23,10 @@ from provisioning.models import (
     Entitlement,
     EntitlementMapping,
     Identity,
-    ScimToken,
     Tenant,
     TenantDomain,
 )
-from provisioning.selectors.tokens import digest
 
-TOKEN_BYTES = 32
-SECRET_PREFIX = "hub_"  # noqa: S105 - lets secret scanners recognise ours
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 CHANGEABLE = frozenset(
@@ -51,6 +45,7 @@ CHANGEABLE = frozenset(
         "trusted_email",
         "trusted_hr_number",
         "scim_enabled",
+        "requests_per_minute",
         "retention_days",
         "jit_grace_days",
         "jit_idle_grace_days",
@@ -189,46 +184,6 @@ def _grant(connection: Connection, domains: Iterable[str] | None) -> None:
         ],
         ignore_conflicts=True,
     )
-
-
-def issue_token(
-    *, connection: Connection, actor: Actor, days: int | None = None, name: str = ""
-) -> tuple[ScimToken, str]:
-    """A bearer token of 256 random bits. The secret is in the answer and nowhere else."""
-    if days is not None and days < 1:
-        raise Invalid("days", "A token lives for one day at least.")
-    secret = SECRET_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    expires_at: datetime | None = now() + timedelta(days=days) if days is not None else None
-    with transaction.atomic():
-        token = ScimToken.objects.create(
-            tenant_id=connection.tenant_id,
-            connection=connection,
-            name=name,
-            prefix=secret[:12],
-            digest=digest(secret),
-            expires_at=expires_at,
-        )
-        _record(
-            connection.tenant_id, actor, Act.TOKEN_ISSUED, connection_id=connection.pk, object_id=token.pk
-        )
-    return token, secret
-
-
-def revoke_token(*, token: ScimToken, actor: Actor, reason: str = "") -> None:
-    """From the next request on the token is unknown."""
-    with transaction.atomic():
-        revoked = ScimToken.objects.filter(
-            pk=token.pk, tenant_id=token.tenant_id, revoked_at__isnull=True
-        ).update(revoked_at=now())
-        if revoked:
-            _record(
-                token.tenant_id,
-                actor,
-                Act.TOKEN_REVOKED,
-                connection_id=token.connection_id,
-                object_id=token.pk,
-                reason=reason,
-            )
 
 
 def create_local_identity(

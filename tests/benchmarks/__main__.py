@@ -38,6 +38,7 @@ from provisioning.decision.types import Actor, Channel, GroupObservation, Intent
 from provisioning.models import Connection  # noqa: E402
 from provisioning.services import configuration, submit_many  # noqa: E402
 from provisioning.services.groups import submit_group  # noqa: E402
+from provisioning.services.tokens import issue_token  # noqa: E402
 
 OPERATOR = Actor(kind="command", id="bench")
 LARGE_GROUP = 10_000
@@ -80,7 +81,7 @@ def populate(size: int) -> Population:
     domain = f"{slug}.example"
     tenant = configuration.create_tenant(slug=slug, name=slug, domains=[domain], actor=OPERATOR)
     where = configuration.create_connection(tenant=tenant, name="Bench", status="active", actor=OPERATOR)
-    _, token = configuration.issue_token(connection=where, actor=OPERATOR)
+    _, token = issue_token(connection=where, actor=OPERATOR)
     started = time.perf_counter()
     accounts: list[str] = []
     for start in range(0, size, BATCH):

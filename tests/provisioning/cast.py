@@ -19,6 +19,7 @@ from provisioning.decision.types import (
 )
 from provisioning.models import Connection, Identity, Session, Tenant
 from provisioning.services import configuration, submit
+from provisioning.services.tokens import issue_token
 
 OPERATOR = Actor(kind="command", id="tests")
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -48,7 +49,7 @@ def extend(tenant: Tenant, name: str = "Main", **fields: Any) -> House:
     """One more connection of a tenant."""
     fields = {"jit": "create", "status": "active"} | fields
     row = configuration.create_connection(tenant=tenant, name=name, actor=OPERATOR, **fields)
-    _, secret = configuration.issue_token(connection=row, actor=OPERATOR)
+    _, secret = issue_token(connection=row, actor=OPERATOR)
     return House(tenant, row, secret)
 
 

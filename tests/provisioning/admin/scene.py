@@ -15,11 +15,13 @@ from provisioning.models import (
     Identity,
     OutboxMessage,
     ReconciliationRun,
+    ScimClient,
     ScimToken,
     Session,
 )
 from provisioning.services import configuration, people, submit
 from provisioning.services.groups import submit_group
+from provisioning.services.tokens import create_client
 from saml_sp.models import LoginAttempt
 
 from ..cast import OPERATOR, House, extend, push, pushed, session_of, sign_in, user
@@ -43,6 +45,7 @@ class Scene:
     finding: Finding
     run: ReconciliationRun
     token: ScimToken
+    client: ScimClient
     session: Session
     attempt: LoginAttempt
     outbox: OutboxMessage
@@ -123,6 +126,7 @@ def scene(where: House) -> Scene:
     second = extend(tenant, name=f"Second {slug}")
     push(second, person(where, "ada", "Ada", "Active", 1) | {"externalId": f"{slug}-other"})
     run = reconciliation.simulate(where.connection, actor)
+    client, _ = create_client(connection=where.connection, name=f"Client of {slug}", actor=OPERATOR)
     who = identity(active)
     session = session_of(
         who,
@@ -156,6 +160,7 @@ def scene(where: House) -> Scene:
         ).get(),
         run=run,
         token=ScimToken.objects.filter(connection=where.connection).get(),
+        client=client,
         session=session,
         attempt=attempt,
         outbox=OutboxMessage.objects.filter(tenant_id=tenant.pk).first()

@@ -16,6 +16,7 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "required_attributes": connection.required_attributes,
         "precedence": connection.precedence,
         "unknown_member": connection.unknown_member,
+        "requests_per_minute": connection.requests_per_minute,
         "retention_days": connection.retention_days,
         "jit_grace_days": connection.jit_grace_days,
         "jit_idle_grace_days": connection.jit_idle_grace_days,

@@ -16,6 +16,7 @@ from provisioning.decision.types import Actor
 from provisioning.models import Account, Connection, DirectoryGroup, Entitlement, Identity, Tenant
 from provisioning.selectors import tokens
 from provisioning.services import configuration
+from provisioning.services.tokens import issue_token
 
 _ACTOR = Actor(kind="command", id="setup_demo")
 _ADMINISTRATOR = "demo-admin"
@@ -93,7 +94,7 @@ def _token(connection: Connection, before: files.Hub | None) -> str:
     caller = tokens.connection_of(kept, now()) if kept else None
     if caller is not None and caller.connection_id == connection.pk:
         return kept
-    _, secret = configuration.issue_token(connection=connection, actor=_ACTOR, name="demo")
+    _, secret = issue_token(connection=connection, actor=_ACTOR, name="demo")
     return secret
 
 
