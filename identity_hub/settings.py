@@ -339,6 +339,14 @@ SCIM_SERVICE_PROVIDER = {
             "specUri": "https://www.rfc-editor.org/info/rfc6750",
             "primary": True,
         },
+        {
+            "type": "oauth2",
+            "name": "OAuth 2.0 Client Credentials",
+            "description": (
+                f"An OAuth client of one connection obtains a token of an hour at {HUB_PUBLIC_URL}/scim/oauth/token."
+            ),
+            "specUri": "https://www.rfc-editor.org/info/rfc6749",
+        },
     ],
     "WWW_AUTHENTICATE_HEADER": 'Bearer realm="scim"',
 }

@@ -4,12 +4,15 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from scim import oauth
+
 handler400 = "identity_hub.errors.bad_request"
 handler403 = "identity_hub.errors.forbidden"
 handler404 = "identity_hub.errors.not_found"
 handler500 = "identity_hub.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("scim/oauth/token", oauth.token, name="scim-token"),
     path("scim/v2/", include(("scim.urls", "scim"), namespace="scim")),
     path("api/", include("provisioning.api.urls")),
     path("admin/", admin.site.urls),

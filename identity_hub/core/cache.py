@@ -40,6 +40,11 @@ def _no(*args: Any, **kwargs: Any) -> bool:
     return False
 
 
+def _absent(key: str, *args: Any, **kwargs: Any) -> int:
+    # What Django says of a number that is not there.
+    raise ValueError(f"Key '{key}' not found.")
+
+
 class ForgivingRedisCache(RedisCache):
     """Django's Redis cache, whose errors read as misses; one pause for all threads of the process."""
 
@@ -52,6 +57,7 @@ class ForgivingRedisCache(RedisCache):
     set = _or_miss("set", lambda *args, **kwargs: None)
     set_many = _or_miss("set_many", lambda data, *args, **kwargs: list(data))
     touch = _or_miss("touch", _no)
+    incr = _or_miss("incr", _absent)
     delete = _or_miss("delete", _no)
     delete_many = _or_miss("delete_many", lambda *args, **kwargs: None)
     clear = _or_miss("clear", _no)
