@@ -4,8 +4,10 @@ from django_scim.settings import scim_settings
 from scim2_models import ResourceType, ServiceProviderConfig
 
 from scim import responses
-from scim.requests import DEFAULT_COUNT, MAX_BODY, MAX_COUNT
-from scim.schemas import JSON, KINDS
+from scim.kinds import Kinds
+from scim.queries import DEFAULT_COUNT, MAX_COUNT
+from scim.requests import MAX_BODY
+from scim.schemas import JSON
 
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
@@ -39,7 +41,7 @@ def service_provider_config() -> JSON:
     return document
 
 
-def resource_types() -> list[JSON]:
+def resource_types(kinds: Kinds) -> list[JSON]:
     """The types, with endpoints relative to the SCIM root (RFC 7643 6)."""
     return [
         {
@@ -64,17 +66,17 @@ def resource_types() -> list[JSON]:
                 "location": f"{responses.base()}/ResourceTypes/{kind.name}",
             },
         }
-        for kind in KINDS
+        for kind in kinds.values()
     ]
 
 
-def schemas() -> list[JSON]:
+def schemas(kinds: Kinds) -> list[JSON]:
     return [
         {
             **document,
             "schemas": [SCHEMA_URN],
             "meta": {"resourceType": "Schema", "location": f"{responses.base()}/Schemas/{document['id']}"},
         }
-        for kind in KINDS
+        for kind in kinds.values()
         for document in kind.documents
     ]

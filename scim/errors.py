@@ -4,7 +4,7 @@ What a parser refuses is one of scim2-models' exceptions, one class per scimType
 any other exception stays inside.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from scim2_models.exceptions import SCIMException
 
@@ -14,8 +14,14 @@ ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
 class MethodNotAllowedException(SCIMException):
+    """`allowed` are the methods of the address: RFC 9110 15.5.6 has a 405 name them in an Allow header."""
+
     status = 405
     _default_detail = "This address does not answer that method."
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__()
+        self.allowed = tuple(allowed)
 
 
 class UnsupportedMediaTypeException(SCIMException):

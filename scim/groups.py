@@ -1,135 +1,106 @@
-"""/Groups: from a request to one group observation, and back to a resource. Loads no member to change one."""
+"""Groups: from a call to one group observation, and back to a resource. Loads no member to change one."""
 
 from uuid import UUID
 
-from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
-
-from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning.decision.types import Intent, Outcome
-from provisioning.selectors import groups
+from provisioning.selectors.groups import GROUPS as TABLE
 from provisioning.selectors.groups import GroupDocument
-from provisioning.services.groups import submit_group
+from provisioning.services.groups import COUNTED, submit_group
 from scim import responses
+from scim.calls import Answer, Call
 from scim.errors import refusal
-from scim.filters import compiled
 from scim.mapping import group_observation, group_resource
 from scim.membership import GroupChange, change_of, whole_change
 from scim.patch import operations_of
 from scim.projection import Projection
-from scim.requests import body_of, page_of, parameter, versions
-from scim.schemas import GROUP, JSON
-from scim.views import ResourceEndpoint
-
-# Of a larger group the body would cost more than the change; RFC 7644 3.5.2 allows 204.
-LARGEST_ECHO = 200
+from scim.resources import Resources
+from scim.schemas import JSON, ResourceKind
 
 
-class _Groups(ResourceEndpoint):
-    kind, subject = GROUP, "group"
+class Groups(Resources[GroupDocument]):
+    name, endpoint, subject = "Group", "Groups", "group"
+    table = TABLE
 
-    def _submit(
+    def version_of(self, found: GroupDocument) -> int:
+        return found.version
+
+    def resource_of(self, found: GroupDocument, kind: ResourceKind, wanted: Projection) -> JSON:
+        return group_resource(found, kind, responses.base(), whole=wanted.everything)
+
+    def related(self, wanted: Projection) -> str:
+        if not wanted.shows("members"):
+            return ""
+        return "names" if wanted.names("members", "display") else "members"
+
+    def create(self, call: Call) -> Answer:
+        change = whole_change(call.body())
+        outcome = self._submitted(call, Intent.CREATE, change)
+        return self._written(call, outcome, 201)
+
+    def replace(self, call: Call) -> Answer:
+        change = whole_change(call.body())
+        outcome = self._submitted(call, Intent.UPDATE, change, self.addressed(call), self._expected(call))
+        return self._written(call, outcome)
+
+    def patch(self, call: Call) -> Answer:
+        change = change_of(operations_of(call.body()))
+        group_id = self.addressed(call)
+        outcome = self._submitted(call, Intent.UPDATE, change, group_id, self._expected(call))
+        if outcome.size is not None and outcome.size > COUNTED:
+            # The body would cost more than the change; RFC 7644 3.5.2 allows 204.
+            wanted = self.projection(call, self.kind(call.caller))
+            if wanted.shows("members"):
+                return Answer(status=204, version=outcome.version, target_id=group_id, reason=outcome.reason)
+        return self._written(call, outcome)
+
+    def delete(self, call: Call) -> Answer:
+        group_id = self.addressed(call)
+        outcome = self._submitted(call, Intent.DELETE, GroupChange(), group_id, self._expected(call))
+        return Answer(status=204, target_id=group_id, reason=outcome.reason)
+
+    def _expected(self, call: Call) -> int | None:
+        """The version that If-Match asks for; None without it, 412 where the group has another."""
+        if call.if_match is None:
+            return None
+        version = self.current(call, related="")[0].version
+        self.demand_version(call.if_match, version)
+        return version
+
+    def _submitted(
         self,
+        call: Call,
         intent: Intent,
         change: GroupChange,
         group_id: UUID | None = None,
         expected_version: int | None = None,
     ) -> Outcome:
-        skip = self.caller.unknown_member == "skip"
+        caller = call.caller
         outcome = submit_group(
             group_observation(
-                self.caller,
+                caller,
                 intent,
                 change,
-                at=now(),
-                request_id=current_request_id(),
+                at=call.at,
+                request_id=call.request_id,
                 group_id=group_id,
                 expected_version=expected_version,
             ),
-            skip_unknown=skip,
+            skip_unknown=caller.unknown_member == "skip",
         )
         if not outcome.accepted:
             raise refusal(outcome.reason)
         return outcome
 
-    def _group(self, uuid: str, *, members: bool) -> GroupDocument:
-        group = groups.document(
-            tenant_id=self.caller.tenant_id,
-            connection_id=self.caller.connection_id,
-            group_id=self._known(uuid),
-            members=members,
-        )
-        if group is None:
-            raise refusal("group:unknown")
-        return group
-
-    def _expected(self, uuid: str) -> int | None:
-        """The version that If-Match asks for; None without it, 412 where the group has another."""
-        wanted = versions(self.request, "If-Match")
-        return None if wanted is None else self._agreed(wanted, self._group(uuid, members=False).version)
-
-    def _shows_members(self) -> bool:
-        return self._projection().shows("members")
-
-    def _shown(self, group: GroupDocument, status: int = 200) -> HttpResponse:
-        if self._is_held(group.version):
-            return responses.not_modified(group.version)
-        document, shown = self._document(group, self._projection())
-        return responses.resource(document, shown, status)
-
-    def _document(self, group: GroupDocument, wanted: Projection) -> tuple[JSON, JSON]:
-        """(the whole resource, what the projection shows of it)."""
-        document = group_resource(group, responses.base(), display=wanted.names("members", "display"))
-        return document, wanted.of(document)
+    def _written(self, call: Call, outcome: Outcome, status: int = 200) -> Answer:
+        found, kind = self.current(_addressed_to(call, outcome))
+        answer = self.shown(call, found, kind, status)
+        answer.reason = outcome.reason
+        return answer
 
 
-class GroupsView(_Groups):
-    http_method_names = ["get", "head", "post"]
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        wanted, page = self._projection(), page_of(request)
-        condition = parameter(request, "filter")
-        total, found = groups.page(
-            tenant_id=self.caller.tenant_id,
-            connection_id=self.caller.connection_id,
-            conditions=compiled(GROUP, condition) if condition else Q(),
-            offset=page.start - 1,
-            limit=page.count,
-            members=wanted.shows("members"),
-        )
-        return responses.listed([self._document(row, wanted)[1] for row in found], total, page.start)
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        outcome = self._submit(Intent.CREATE, whole_change(body_of(request)))
-        return self._shown(self._group(str(outcome.account_id), members=self._shows_members()), 201)
+def _addressed_to(call: Call, outcome: Outcome) -> Call:
+    call.resource_id = str(outcome.account_id)
+    return call
 
 
-class GroupView(_Groups):
-    http_method_names = ["get", "head", "put", "patch", "delete"]
-
-    def get(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        return self._shown(self._group(uuid, members=self._shows_members()))
-
-    def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        self._submit(Intent.UPDATE, whole_change(body_of(request)), self._known(uuid), self._expected(uuid))
-        return self._shown(self._group(uuid, members=self._shows_members()))
-
-    def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        change = change_of(operations_of(body_of(request)))
-        group_id = self._known(uuid)
-        outcome = self._submit(Intent.UPDATE, change, group_id, self._expected(uuid))
-        members = self._shows_members()
-        if members and self._is_large(group_id):
-            return responses.no_content(outcome.version)
-        return self._shown(self._group(uuid, members=members))
-
-    def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        self._submit(Intent.DELETE, GroupChange(), self._known(uuid), self._expected(uuid))
-        return responses.no_content()
-
-    def _is_large(self, group_id: UUID) -> bool:
-        counted = groups.member_count(
-            tenant_id=self.caller.tenant_id, group_id=group_id, at_most=LARGEST_ECHO + 1
-        )
-        return counted > LARGEST_ECHO
+GROUPS = Groups()

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation
 from provisioning.selectors.accounts import AccountDocument
@@ -13,7 +15,7 @@ from provisioning.selectors.groups import GroupDocument
 from provisioning.selectors.tokens import Caller
 from scim.documents import schemas_of
 from scim.membership import GroupChange
-from scim.schemas import GROUP, JSON, USER
+from scim.schemas import JSON, ResourceKind
 
 _BESIDE = frozenset({"id", "meta", "schemas"})
 
@@ -26,6 +28,7 @@ def observation(
     caller: Caller,
     intent: Intent,
     *,
+    kind: ResourceKind,
     at: datetime,
     request_id: str,
     document: JSON | None = None,
@@ -53,7 +56,7 @@ def observation(
         active=document.get("active"),
         emails=emails_of(document),
         profile=profile_of_resource(document),
-        resource=document | {"schemas": schemas_of(USER, document)},
+        resource=document | {"schemas": schemas_of(kind, document)},
     )
 
 
@@ -99,34 +102,45 @@ def said_of(account: AccountDocument) -> JSON:
     return kept | {"active": account.active}
 
 
-def user_resource(account: AccountDocument, base: str) -> JSON:
-    """The User that a client reads; `base` is the SCIM root's URL without a slash at its end."""
-    kept = said_of(account)
-    if "active" not in account.resource:
-        # Removed by a PATCH; what it was is kept for the next write.
-        del kept["active"]
-    return {
-        "schemas": schemas_of(USER, kept),
-        "id": str(account.id),
-        **kept,
-        "meta": _meta("User", f"{base}/Users/{account.id}", account),
-    }
+def user_resource(account: AccountDocument, kind: ResourceKind, base: str) -> JSON:
+    """The User that a client reads; `base` is the SCIM root's URL without a slash at its end.
+
+    RFC 7643 2.5: what is unassigned is not there, so a person without groups has no "groups".
+    """
+    document: JSON = {"schemas": schemas_of(kind, account.resource), "id": str(account.id)}
+    document |= account.resource
+    if "active" in document:
+        # Absent where a PATCH removed it; what it was is kept for the next write.
+        document["active"] = account.active
+    document["schemas"] = schemas_of(kind, account.resource)
+    if account.groups:
+        document["groups"] = [
+            {"value": key, "display": name, "type": "direct", "$ref": f"{base}/Groups/{key}"}
+            for key, name in account.groups
+        ]
+    document["meta"] = _meta("User", f"{base}/Users/{account.id}", account)
+    return document
 
 
-def group_resource(group: GroupDocument, base: str, *, display: bool = False) -> JSON:
-    """The Group that a client reads; `display` shows the members' names, too.
+def group_resource(group: GroupDocument, kind: ResourceKind, base: str, *, whole: bool = False) -> JSON:
+    """The Group that a client reads. With `whole` the members may be a piece of finished JSON.
 
     RFC 7643 2.5: a group without members has no "members".
     """
-    document: JSON = {"schemas": [GROUP.urn], "id": str(group.id), "displayName": group.display_name}
+    document: JSON = {"schemas": schemas_of(kind, group.resource), "id": str(group.id)}
+    document |= {key: value for key, value in group.resource.items() if key not in _BESIDE}
+    document["displayName"] = group.display_name
     if group.external_id is not None:
         document["externalId"] = group.external_id
-    if group.members:
+    if group.members and whole:
+        one = f'{{"type":"User","value":"%s","$ref":"{base}/Users/%s"}}'
+        document["members"] = orjson.Fragment(f"[{','.join([one % (key, key) for key in group.members])}]")
+    elif group.members:
         document["members"] = [
-            {"value": str(member), "type": "User", "$ref": f"{base}/Users/{member}"}
-            | ({"display": name} if display else {})
-            for member, name in group.members
+            {"value": key, "type": "User", "$ref": f"{base}/Users/{key}"} for key in group.members
         ]
+        for member, name in zip(document["members"], group.names, strict=False):
+            member["display"] = name
     document["meta"] = _meta("Group", f"{base}/Groups/{group.id}", group)
     return document
 

@@ -1,20 +1,20 @@
-"""What a request asks for: its body, its page, its conditions. Knows no resource and no database."""
+"""From an HTTP request to a call: its body, its parameters, its credential. Knows no resource and no database."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from django.http import HttpRequest
 from django.http.request import RequestDataTooBig, UnreadablePostError
-from scim2_models.exceptions import InvalidSyntaxException, InvalidValueException, PayloadTooLargeException
+from scim2_models.exceptions import InvalidSyntaxException, PayloadTooLargeException, UnauthorizedException
 
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning.selectors.tokens import digest
+from scim.calls import Call, Credential, Versions
 from scim.errors import UnsupportedMediaTypeException
 
 MAX_BODY = 1024 * 1024
-MAX_COUNT = 500
-DEFAULT_COUNT = 100
-# An offset is a bigint in PostgreSQL; no table comes near.
-_LAST_INDEX = 2**53
 _MEDIA_TYPES = ("application/scim+json", "application/json", "")
 
 
@@ -37,44 +37,46 @@ def body_of(request: HttpRequest) -> Any:
         raise InvalidSyntaxException(detail="The body is not JSON in UTF-8.") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """`start` is 1-based (RFC 7644 3.4.2.4); `count` is at most MAX_COUNT."""
-
-    start: int
-    count: int
-
-
-def page_of(request: HttpRequest) -> Page:
-    """RFC 7644 3.4.2.4: a startIndex "less than 1 SHALL be interpreted as 1", a negative count as 0."""
-    start = _number(request, "startIndex", 1)
-    count = _number(request, "count", DEFAULT_COUNT)
-    return Page(start=min(max(start, 1), _LAST_INDEX), count=min(max(count, 0), MAX_COUNT))
-
-
-def _number(request: HttpRequest, name: str, default: int) -> int:
-    text = parameter(request, name)
-    if text is None:
-        return default
-    digits = text.strip().removeprefix("-").removeprefix("+")
-    # Longer numbers are refused by int() itself, in time that grows with their square.
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 1000):
-        raise InvalidValueException(detail=f"{name}: this is not an integer.")
-    return int(text)
+def call_of(request: HttpRequest, endpoint: str, resource_id: str) -> Call:
+    """What a request asks, with the token that it brings; 401 without one."""
+    return Call(
+        method=request.method or "",
+        endpoint=endpoint,
+        credential=credential_of(request),
+        at=now(),
+        request_id=current_request_id(),
+        resource_id=resource_id,
+        parameters=parameters_of(request),
+        if_match=_versions(request.META.get("HTTP_IF_MATCH")),
+        if_none_match=_versions(request.META.get("HTTP_IF_NONE_MATCH")),
+        read_body=lambda: body_of(request),
+    )
 
 
-def parameter(request: HttpRequest, name: str) -> str | None:
-    """A query parameter, its name matched without case; None where it is absent or empty."""
-    wanted = name.lower()
-    return next((value for key, value in request.GET.items() if key.lower() == wanted and value), None)
+def credential_of(request: HttpRequest) -> Credential:
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    # RFC 9110 11.1: the name of the scheme is matched without case.
+    if scheme.lower() == "bearer" and (token := token.strip()):
+        return Credential(digest(token))
+    raise UnauthorizedException(detail="Send the bearer token of a connection.")
 
 
-def versions(request: HttpRequest, header: str) -> frozenset[str] | None:
+def parameters_of(request: HttpRequest) -> Mapping[str, str]:
+    """By lower-case name; the first of a name that says something counts."""
+    if not request.META.get("QUERY_STRING"):
+        return {}
+    found: dict[str, str] = {}
+    for name, value in request.GET.items():
+        if value:
+            found.setdefault(name.lower(), value)
+    return found
+
+
+def _versions(text: str | None) -> Versions | None:
     """The entity-tags of If-Match or If-None-Match, without the mark of weakness; None without the header.
 
     RFC 7644 3.14 uses weak tags throughout, so they are compared weakly (RFC 9110 8.8.3.2). `*` is itself.
     """
-    text = request.headers.get(header)
     if text is None:
         return None
     return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in text.split(","))

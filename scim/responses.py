@@ -12,7 +12,8 @@ from django_scim.constants import SCIM_CONTENT_TYPE
 from django_scim.settings import scim_settings
 from scim2_models.exceptions import SCIMException
 
-from scim.errors import body_of
+from scim.calls import Answer
+from scim.errors import MethodNotAllowedException, body_of
 from scim.mapping import etag
 from scim.schemas import JSON
 
@@ -41,37 +42,29 @@ def answer(
     return response
 
 
-def no_content(version: int | None = None) -> HttpResponse:
-    response = HttpResponse(status=204)
-    del response["Content-Type"]
-    if version is not None:
-        response["ETag"] = etag(version)
-    return response
+def of(answer_: Answer) -> HttpResponse:
+    """An answer as HTTP. RFC 7644 shows ETag and Location with every resource (3.3, 3.4.1, 3.5.1)."""
+    headers = {}
+    if answer_.version is not None:
+        headers["ETag"] = etag(answer_.version)
+    if answer_.body is None:
+        response = HttpResponse(status=answer_.status, headers=headers)
+        del response["Content-Type"]
+        return response
+    if answer_.location:
+        headers["Location"] = answer_.location
+    return answer(answer_.body, answer_.status, headers)
 
 
-def not_modified(version: int) -> HttpResponse:
-    """RFC 7644 3.14: "If the resource has not changed", the answer is a 304 with an empty body."""
-    return HttpResponse(status=304, headers={"ETag": etag(version)})
-
-
-def resource(document: JSON, shown: JSON, status: int = 200) -> HttpResponse:
-    """One resource: `shown` is what the projection left of `document`."""
-    meta = document["meta"]
-    # RFC 7644 shows both headers with every resource (3.3, 3.4.1, 3.5.1), and 3.11 asks for the Location of /Me.
-    return answer(shown, status, {"ETag": meta["version"], "Location": meta["location"]})
-
-
-def listed(resources: Sequence[JSON], total: int, start: int = 1) -> HttpResponse:
-    """RFC 7644 3.4.2: a ListResponse; itemsPerPage is the length of this page."""
-    return answer(
-        {
-            "schemas": [LIST_URN],
-            "totalResults": total,
-            "startIndex": start,
-            "itemsPerPage": len(resources),
-            "Resources": resources,
-        }
-    )
+def whole_list(resources: Sequence[JSON]) -> JSON:
+    """RFC 7644 3.4.2: a ListResponse that is one page."""
+    return {
+        "schemas": [LIST_URN],
+        "totalResults": len(resources),
+        "startIndex": 1,
+        "itemsPerPage": len(resources),
+        "Resources": resources,
+    }
 
 
 def error(refused: SCIMException, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -79,6 +72,8 @@ def error(refused: SCIMException, headers: Mapping[str, str] | None = None) -> H
     response = answer(body_of(refused.status, refused.detail, refused.scim_type), refused.status, headers)
     if refused.status == 401:
         response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
+    if isinstance(refused, MethodNotAllowedException):
+        response["Allow"] = ", ".join(refused.allowed)
     if refused.status == 503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -2,7 +2,10 @@
 
 from django.urls import re_path
 
-from scim import groups, users, views
+from scim import views
+from scim.groups import GROUPS
+from scim.users import USERS
+from scim.views import ResourceEndpoint
 
 app_name = "scim"
 
@@ -25,10 +28,10 @@ urlpatterns = [
     re_path(r"^\.search$", views.NotImplementedView.as_view(), name="search"),
     re_path(rf"^{_any_case('Users')}/\.search$", views.NotImplementedView.as_view(), name="users-search"),
     re_path(rf"^{_any_case('Groups')}/\.search$", views.NotImplementedView.as_view(), name="groups-search"),
-    re_path(_one("Users"), users.UsersView.as_view(), name="users"),
-    re_path(_entry("Users"), users.UserView.as_view(), name="users"),
-    re_path(_one("Groups"), groups.GroupsView.as_view(), name="groups"),
-    re_path(_entry("Groups"), groups.GroupView.as_view(), name="groups"),
+    re_path(_one("Users"), ResourceEndpoint.as_view(resources=USERS), name="users"),
+    re_path(_entry("Users"), ResourceEndpoint.as_view(resources=USERS), name="users"),
+    re_path(_one("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
+    re_path(_entry("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
     re_path(_one("Me"), views.MeView.as_view(), name="me"),
     re_path(
         _one("ServiceProviderConfig"),

@@ -1,39 +1,93 @@
-"""/Users: from a request to one observation, and back to a resource. Decides nothing about people."""
+"""Users: from a call to one observation, and back to a resource. Decides nothing about people."""
 
 from collections.abc import Callable
 from uuid import UUID
 
-from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
-
-from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import services
 from provisioning.decision.types import Intent, Outcome, Verdict
-from provisioning.selectors import accounts
-from provisioning.selectors.accounts import AccountDocument
+from provisioning.selectors.accounts import ACCOUNTS, AccountDocument, document
 from scim import responses
+from scim.calls import Answer, Call
 from scim.documents import canonical
 from scim.errors import BusyException, refusal
-from scim.filters import compiled
 from scim.mapping import observation, said_of, user_resource
 from scim.patch import operations_of, patched
-from scim.requests import body_of, page_of, parameter, versions
-from scim.schemas import JSON, USER
-from scim.views import ResourceEndpoint
+from scim.projection import Projection
+from scim.resources import Resources
+from scim.schemas import JSON, ResourceKind
 
 ATTEMPTS = 5
 # RFC 7644 3.5.1 lets a server keep what a PUT leaves out: an omission revives nobody and loses no key.
 KEPT_BY_PUT = ("active", "externalId")
 
-Change = Callable[[JSON], JSON]
+Change = Callable[[ResourceKind, JSON], JSON]
 
 
-class _Users(ResourceEndpoint):
-    kind, subject = USER, "account"
+class Users(Resources[AccountDocument]):
+    name, endpoint, subject = "User", "Users", "account"
+    table = ACCOUNTS
 
-    def _submit(
+    def version_of(self, found: AccountDocument) -> int:
+        return found.version
+
+    def resource_of(self, found: AccountDocument, kind: ResourceKind, wanted: Projection) -> JSON:
+        return user_resource(found, kind, responses.base())
+
+    def related(self, wanted: Projection) -> str:
+        return "groups" if wanted.shows("groups") else ""
+
+    def create(self, call: Call) -> Answer:
+        kind = self.kind(call.caller)
+        document = {"active": True} | canonical(kind, call.body())
+        outcome = self._submitted(call, kind, Intent.CREATE, document=document)
+        # 201 also for somebody whom a login had made, or who comes back, under the id that she has already:
+        # provisioning clients take every other answer to a POST for a failure.
+        return self._written(call, kind, outcome, 201)
+
+    def replace(self, call: Call) -> Answer:
+        def change(kind: ResourceKind, held: JSON) -> JSON:
+            sent = canonical(kind, call.body())
+            return {key: held[key] for key in KEPT_BY_PUT if key in held} | sent
+
+        return self._changed(call, change)
+
+    def patch(self, call: Call) -> Answer:
+        return self._changed(call, lambda kind, held: patched(kind, held, operations_of(call.body())))
+
+    def delete(self, call: Call) -> Answer:
+        expected = None
+        if call.if_match is not None:
+            expected = self.current(call, related="")[0].version
+            self.demand_version(call.if_match, expected)
+        account_id = self.addressed(call)
+        outcome = self._submitted(
+            call, self.kind(call.caller), Intent.DELETE, account_id=account_id, expected_version=expected
+        )
+        return Answer(status=204, target_id=account_id, reason=outcome.reason)
+
+    def _changed(self, call: Call, change: Change) -> Answer:
+        """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
+        for _ in range(ATTEMPTS):
+            held, kind = self.current(call, related="")
+            self.demand_version(call.if_match, held.version)
+            outcome = self._submitted(
+                call,
+                kind,
+                Intent.UPDATE,
+                document=change(kind, said_of(held)),
+                account_id=held.id,
+                expected_version=held.version,
+            )
+            if outcome.verdict is not Verdict.STALE:
+                return self._written(call, kind, outcome)
+            if call.if_match is not None:
+                raise refusal(outcome.reason)
+        raise BusyException
+
+    def _submitted(
         self,
+        call: Call,
+        kind: ResourceKind,
         intent: Intent,
         *,
         document: JSON | None = None,
@@ -42,10 +96,11 @@ class _Users(ResourceEndpoint):
     ) -> Outcome:
         outcome = services.submit(
             observation(
-                self.caller,
+                call.caller,
                 intent,
-                at=now(),
-                request_id=current_request_id(),
+                kind=kind,
+                at=call.at,
+                request_id=call.request_id,
                 document=document,
                 account_id=account_id,
                 expected_version=expected_version,
@@ -55,82 +110,16 @@ class _Users(ResourceEndpoint):
             raise refusal(outcome.reason)
         return outcome
 
-    def _account(self, uuid: str) -> AccountDocument:
-        account = accounts.document(
-            tenant_id=self.caller.tenant_id,
-            connection_id=self.caller.connection_id,
-            account_id=self._known(uuid),
+    def _written(self, call: Call, kind: ResourceKind, outcome: Outcome, status: int = 200) -> Answer:
+        caller = call.caller
+        found = document(
+            tenant_id=caller.tenant_id, connection_id=caller.connection_id, account_id=outcome.account_id
         )
-        if account is None:
+        if found is None:
             raise refusal("account:unknown")
-        return account
-
-    def _shown(self, account: AccountDocument, status: int = 200) -> HttpResponse:
-        if self._is_held(account.version):
-            return responses.not_modified(account.version)
-        document = user_resource(account, responses.base())
-        return responses.resource(document, self._projection().of(document), status)
+        answer = self.shown(call, found, kind, status)
+        answer.reason = outcome.reason
+        return answer
 
 
-class UsersView(_Users):
-    http_method_names = ["get", "head", "post"]
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        wanted, page = self._projection(), page_of(request)
-        condition = parameter(request, "filter")
-        total, found = accounts.page(
-            tenant_id=self.caller.tenant_id,
-            connection_id=self.caller.connection_id,
-            conditions=compiled(USER, condition) if condition else Q(),
-            offset=page.start - 1,
-            limit=page.count,
-        )
-        base = responses.base()
-        return responses.listed([wanted.of(user_resource(row, base)) for row in found], total, page.start)
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        document = {"active": True} | canonical(USER, body_of(request))
-        outcome = self._submit(Intent.CREATE, document=document)
-        # 201 also for somebody whom a login had made, or who comes back, under the id that she has already:
-        # provisioning clients take every other answer to a POST for a failure.
-        return self._shown(self._account(str(outcome.account_id)), 201)
-
-
-class UserView(_Users):
-    http_method_names = ["get", "head", "put", "patch", "delete"]
-
-    def get(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        return self._shown(self._account(uuid))
-
-    def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        sent = canonical(USER, body_of(request))
-        return self._changed(uuid, lambda held: {key: held[key] for key in KEPT_BY_PUT if key in held} | sent)
-
-    def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        operations = operations_of(body_of(request))
-        return self._changed(uuid, lambda held: patched(USER, held, operations))
-
-    def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        wanted = versions(request, "If-Match")
-        expected = None if wanted is None else self._agreed(wanted, self._account(uuid).version)
-        self._submit(Intent.DELETE, account_id=self._known(uuid), expected_version=expected)
-        return responses.no_content()
-
-    def _changed(self, uuid: str, change: Change) -> HttpResponse:
-        """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
-        wanted = versions(self.request, "If-Match")
-        for _ in range(ATTEMPTS):
-            account = self._account(uuid)
-            if wanted is not None:
-                self._agreed(wanted, account.version)
-            outcome = self._submit(
-                Intent.UPDATE,
-                document=change(said_of(account)),
-                account_id=account.id,
-                expected_version=account.version,
-            )
-            if outcome.verdict is not Verdict.STALE:
-                return self._shown(self._account(uuid))
-            if wanted is not None:
-                raise refusal(outcome.reason)
-        raise BusyException
+USERS = Users()

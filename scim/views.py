@@ -1,14 +1,13 @@
-"""What every SCIM address has in common, discovery, and the addresses that answer for no resource type."""
+"""From HTTP to a call and back, for every SCIM address; discovery, and the addresses of no resource type."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
-from django.views.generic import View
 from django_scim.views import SCIMView
 from scim2_models.exceptions import (
     ForbiddenException,
@@ -19,16 +18,16 @@ from scim2_models.exceptions import (
 )
 
 from provisioning.selectors import accounts
-from provisioning.selectors.tokens import Caller
 from provisioning.sessions import FACTS
 from scim import discovery, responses
-from scim.authentication import caller_of
-from scim.errors import MethodNotAllowedException, refusal
-from scim.identifiers import identifier
+from scim.calls import Answer, Call
+from scim.errors import MethodNotAllowedException
+from scim.kinds import Kinds, kinds_of, kinds_of_tenant
 from scim.mapping import user_resource
-from scim.projection import Projection, projection
-from scim.requests import parameter, versions
-from scim.schemas import JSON, USER, ResourceKind
+from scim.projection import projection
+from scim.requests import call_of, parameters_of
+from scim.resources import Resources
+from scim.schemas import JSON
 
 
 class Endpoint(SCIMView):
@@ -38,129 +37,138 @@ class Endpoint(SCIMView):
     an empty 405.
     """
 
-    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
-    caller: Caller
+    endpoint = ""
 
     @method_decorator(csrf_exempt)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            self.authenticate(request)
-            return View.dispatch(self, request, *args, **kwargs)
+            return self.answered(call_of(request, self.endpoint, kwargs.get("uuid") or ""))
         except SCIMException as refused:
             return responses.error(refused)
 
-    def authenticate(self, request: HttpRequest) -> None:
-        self.caller = caller_of(request)
+    def answered(self, call: Call) -> HttpResponse:
+        try:
+            return responses.of(self.answer(call))
+        except SCIMException as refused:
+            return responses.error(refused)
 
-    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        # RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-        return responses.error(MethodNotAllowedException(), {"Allow": ", ".join(self._allowed_methods())})
+    @abstractmethod
+    def answer(self, call: Call) -> Answer:
+        """What is said to a call; a SCIMException refuses it."""
 
 
 class ResourceEndpoint(Endpoint):
-    """What the addresses of one resource type share; `subject` is the first word of its reason codes."""
+    """All resources of a type, or one of them: whichever address was asked."""
 
-    kind: ResourceKind
-    subject: str
+    # Given to `as_view`, which takes only what the class has.
+    resources: Resources[Any] = None  # type: ignore[assignment]
 
-    def _known(self, uuid: str) -> UUID:
-        found = identifier(uuid)
-        if found is None:
-            raise refusal(f"{self.subject}:unknown")
-        return found
-
-    def _projection(self) -> Projection:
-        return projection_of(self.request, self.kind)
-
-    def _agreed(self, wanted: frozenset[str], version: int) -> int:
-        """The version, where If-Match asks for this one; else 412."""
-        if "*" not in wanted and str(version) not in wanted:
-            raise refusal(f"{self.subject}:stale")
-        return version
-
-    def _is_held(self, version: int) -> bool:
-        """Whether a reader has this version already (If-None-Match)."""
-        held = versions(self.request, "If-None-Match") or frozenset()
-        return self.request.method in ("GET", "HEAD") and not held.isdisjoint({"*", str(version)})
+    def answer(self, call: Call) -> Answer:
+        call.endpoint = self.resources.endpoint
+        verbs = self.resources.verbs if call.resource_id else self.resources.list_verbs
+        return answered_by(self.resources, verbs, call)
 
 
-def projection_of(request: HttpRequest, kind: ResourceKind) -> Projection:
-    return projection(kind, parameter(request, "attributes"), parameter(request, "excludedAttributes"))
+def answered_by(handler: Any, verbs: Mapping[str, str], call: Call) -> Answer:
+    """What the handler's method for this verb says. 405 without one: to those who may ask at all."""
+    name = verbs.get(call.method)
+    if name is None:
+        call.credential.identified(call.at)
+        raise MethodNotAllowedException(verbs)
+    answer: Answer = getattr(handler, name)(call)
+    return answer
 
 
 class NotFoundView(Endpoint):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return responses.error(NotFoundException(detail="There is nothing at this address."))
 
+    def answer(self, call: Call) -> Answer:
+        raise NotFoundException
+
 
 class NotImplementedView(Endpoint):
     """RFC 7644 3.12, 501: "Service provider does not support the request operation"; said to those who may ask."""
 
-    def _refuse(self, request: HttpRequest) -> HttpResponse:
+    def answer(self, call: Call) -> Answer:
+        call.credential.identified(call.at)
         raise NotImplementedException(detail="This server does not offer that; see /ServiceProviderConfig.")
-
-    get = post = put = patch = delete = _refuse
 
 
 class ServiceProviderConfigView(Endpoint):
-    http_method_names = ["get", "head"]
-
-    def authenticate(self, request: HttpRequest) -> None:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # RFC 7643 5: a client may read which schemes there are before it has a token. One that sends a token
         # wants to know whether it works.
         if "Authorization" in request.headers:
-            super().authenticate(request)
-
-    def get(self, request: HttpRequest) -> HttpResponse:
+            return super().dispatch(request, *args, **kwargs)
+        if request.method not in ("GET", "HEAD"):
+            return responses.error(UnauthorizedException(detail="Send the bearer token of a connection."))
         return responses.answer(discovery.service_provider_config())
+
+    def answer(self, call: Call) -> Answer:
+        return answered_by(self, {"GET": "shown", "HEAD": "shown"}, call)
+
+    def shown(self, call: Call) -> Answer:
+        call.credential.identified(call.at)
+        return Answer(status=200, body=discovery.service_provider_config())
 
 
 class _CatalogueView(Endpoint, ABC):
-    """A discovery list and its entries.
+    """A discovery list and its entries, as the caller's tenant has them.
 
     RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403".
     """
 
-    http_method_names = ["get", "head"]
-
     @abstractmethod
-    def entries(self) -> list[JSON]:
+    def entries(self, kinds: Kinds) -> list[JSON]:
         """Every entry, each with its `id`."""
 
-    def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is None:
-            if parameter(request, "filter") is not None:
+    def answer(self, call: Call) -> Answer:
+        return answered_by(self, {"GET": "shown", "HEAD": "shown"}, call)
+
+    def shown(self, call: Call) -> Answer:
+        entries = self.entries(kinds_of(call.credential.identified(call.at)))
+        if not call.resource_id:
+            if "filter" in call.parameters:
                 raise ForbiddenException(detail="Discovery is not filtered.")
-            found = self.entries()
-            return responses.listed(found, len(found))
-        for entry in self.entries():
-            if entry["id"].lower() == uuid.lower():
-                return responses.answer(entry)
+            return Answer(status=200, body=responses.whole_list(entries), results=len(entries))
+        for entry in entries:
+            if entry["id"].lower() == call.resource_id.lower():
+                return Answer(status=200, body=entry)
         raise NotFoundException(detail="There is no such entry.")
 
 
 class ResourceTypesView(_CatalogueView):
-    def entries(self) -> list[JSON]:
-        return discovery.resource_types()
+    def entries(self, kinds: Kinds) -> list[JSON]:
+        return discovery.resource_types(kinds)
 
 
 class SchemasView(_CatalogueView):
-    def entries(self) -> list[JSON]:
-        return discovery.schemas()
+    def entries(self, kinds: Kinds) -> list[JSON]:
+        return discovery.schemas(kinds)
 
 
 class MeView(Endpoint):
     """RFC 7644 3.11: the resource of the person who is signed in, by the cookie of the people's pages."""
 
-    def authenticate(self, request: HttpRequest) -> None:
-        if request.user.is_authenticated:
-            return
-        if "Authorization" in request.headers:
-            super().authenticate(request)
-            raise NotFoundException(detail="A token stands for a connection, which is nobody's own resource.")
-        raise UnauthorizedException(detail="Sign in first.")
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return super().dispatch(request, *args, **kwargs)
+        try:
+            return responses.of(self.own(request))
+        except SCIMException as refused:
+            return responses.error(refused)
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def answer(self, call: Call) -> Answer:
+        call.credential.identified(call.at)
+        raise NotFoundException(detail="A token stands for a connection, which is nobody's own resource.")
+
+    def own(self, request: HttpRequest) -> Answer:
+        if request.method not in ("GET", "HEAD"):
+            # A cookie is sent by the browser on anybody's behalf: another site's form could change the person.
+            raise ForbiddenException(
+                detail="A session may only read; changes come from the identity provider."
+            )
         facts = request.session.get(FACTS, {})
         account = None
         if facts.get("connection_id") and facts.get("tenant_id"):
@@ -173,11 +181,13 @@ class MeView(Endpoint):
             raise NotFoundException(
                 detail="Nobody's directory has sent you, so there is no resource to show."
             )
-        document = user_resource(account, responses.base())
-        return responses.resource(document, projection_of(request, USER).of(document))
-
-    def _refuse(self, request: HttpRequest) -> HttpResponse:
-        # A cookie is sent by the browser on anybody's behalf: a form of another site could change the person.
-        raise ForbiddenException(detail="A session may only read; changes come from the identity provider.")
-
-    post = put = patch = delete = _refuse
+        kind = kinds_of_tenant(facts["tenant_id"])["User"]
+        document = user_resource(account, kind, responses.base())
+        asked = parameters_of(request)
+        wanted = projection(kind, asked.get("attributes"), asked.get("excludedattributes"))
+        return Answer(
+            status=200,
+            body=wanted.of(document),
+            version=account.version,
+            location=document["meta"]["location"],
+        )

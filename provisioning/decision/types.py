@@ -475,6 +475,8 @@ class Outcome:
     created: bool = False
     version: int | None = None
     audit_id: int | None = None
+    size: int | None = None
+    """Of a group: its members, counted no further than one more than services.groups.COUNTED."""
     detail: Mapping[str, str] = field(default_factory=dict)
 
     @property

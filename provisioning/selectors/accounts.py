@@ -5,16 +5,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+import orjson
 
-from provisioning.models import Account
-
-_COLUMNS = ("id", "version", "active", "resource", "created_at", "updated_at")
+from provisioning import sql
+from provisioning.selectors.pages import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDocument:
-    """`resource` is the canonical User without id, meta and groups; `version` goes into the ETag."""
+    """`resource` is the canonical User without id, meta and groups; `version` goes into the ETag.
+
+    `groups` are (id, display name) pairs of this connection's groups that the account is in.
+    """
 
     id: UUID
     version: int
@@ -22,51 +24,52 @@ class AccountDocument:
     resource: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    groups: list[tuple[str, str]]
 
 
-def _document(row: tuple[Any, ...]) -> AccountDocument:
-    return AccountDocument(**dict(zip(_COLUMNS, row, strict=True)))
+def _document(row: tuple[Any, ...], related: str = "groups") -> AccountDocument:
+    account_id, version, active, resource, created_at, updated_at, groups = row
+    return AccountDocument(
+        id=account_id,
+        version=version,
+        active=active,
+        resource=orjson.loads(resource),
+        created_at=created_at,
+        updated_at=updated_at,
+        groups=groups or [],
+    )
+
+
+ACCOUNTS = Table(
+    name="provisioning_account",
+    alias="a",
+    scope="a.tenant_id = caller.tenant_id AND a.connection_id = caller.connection_id AND a.deleted_at IS NULL",
+    columns="a.id, a.version, a.active, a.resource, a.created_at, a.updated_at",
+    width=7,
+    document=_document,
+    related={
+        "groups": """(
+        SELECT json_agg(json_build_array(g.id, g.display_name) ORDER BY g.id)
+          FROM provisioning_membership m
+          JOIN provisioning_directorygroup g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
+         WHERE m.tenant_id = a.tenant_id AND m.account_id = a.id)"""
+    },
+)
 
 
 def document(*, tenant_id: UUID, connection_id: UUID, account_id: UUID) -> AccountDocument | None:
-    row = (
-        Account.objects.filter(
-            tenant_id=tenant_id, connection_id=connection_id, pk=account_id, deleted_at__isnull=True
-        )
-        .values_list(*_COLUMNS)
-        .first()
-    )
-    return _document(row) if row else None
-
-
-def page(
-    *, tenant_id: UUID, connection_id: UUID, conditions: Q, offset: int, limit: int
-) -> tuple[int, list[AccountDocument]]:
-    """(how many match, those of the page), ordered by id, which never changes.
-
-    One statement where the first page holds everything, as it does for a look-up; else a second one counts.
-    """
-    matching = Account.objects.filter(
-        conditions, tenant_id=tenant_id, connection_id=connection_id, deleted_at__isnull=True
-    )
-    if limit <= 0:
-        return matching.count(), []
-    rows = matching.order_by("id").values_list(*_COLUMNS)[offset : offset + limit]
-    found = [_document(row) for row in rows]
-    whole = offset == 0 and len(found) < limit
-    return len(found) if whole else matching.count(), found
+    return _one("a.connection_id = %s AND a.id = %s", tenant_id, connection_id, account_id)
 
 
 def of_identity(*, tenant_id: UUID, identity_id: UUID, connection_id: UUID) -> AccountDocument | None:
     """The live account that one connection keeps of an identity."""
-    row = (
-        Account.objects.filter(
-            tenant_id=tenant_id,
-            connection_id=connection_id,
-            identity_id=identity_id,
-            deleted_at__isnull=True,
-        )
-        .values_list(*_COLUMNS)
-        .first()
+    return _one("a.connection_id = %s AND a.identity_id = %s", tenant_id, connection_id, identity_id)
+
+
+def _one(condition: str, tenant_id: UUID, *values: UUID) -> AccountDocument | None:
+    found = sql.rows(
+        f"SELECT {ACCOUNTS.selected('groups')} FROM provisioning_account a "  # noqa: S608 - constants of this module
+        f"WHERE a.tenant_id = %s AND a.deleted_at IS NULL AND {condition}",
+        (tenant_id, *values),
     )
-    return _document(row) if row else None
+    return _document(found[0]) if found else None

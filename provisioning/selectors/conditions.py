@@ -9,8 +9,10 @@ class Condition:
     """`text` is a boolean expression with one `%s` for each of `parameters`.
 
     It stands in parentheses behind the tenant's and the connection's own conditions, so that no `or` in it
-    escapes them. Where an attribute is absent it may be null, which finds nothing, as false does.
+    escapes them. Where an attribute is absent it may be null, which finds nothing, as false does. `scans` says
+    that no index serves it: the connection's rows are read.
     """
 
     text: str
     parameters: tuple[Any, ...] = ()
+    scans: bool = False

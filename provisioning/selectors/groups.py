@@ -1,24 +1,19 @@
 """Directory groups as SCIM documents, and what an identity derives from them."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+import orjson
 
-from provisioning.models import DirectoryGroup, Membership
-
-_COLUMNS = ("id", "version", "display_name", "external_id", "resource", "created_at", "updated_at")
-
-Members = list[tuple[UUID, str]]
+from provisioning.models import DirectoryGroup
+from provisioning.selectors.pages import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDocument:
-    """`members` are (account id, display) pairs in the order they joined; None when they were not asked for."""
+    """`members` are account ids in the order they joined; `names` their userNames, where those were asked for."""
 
     id: UUID
     version: int
@@ -27,66 +22,45 @@ class GroupDocument:
     resource: dict[str, Any]
     created_at: datetime
     updated_at: datetime
-    members: Members | None = None
+    members: list[str]
+    names: list[str]
 
 
-def _members(tenant_id: UUID, group_ids: Iterable[UUID]) -> dict[UUID, Members]:
-    members: dict[UUID, Members] = defaultdict(list)
-    rows = (
-        Membership.objects.filter(
-            tenant_id=tenant_id, group_id__in=list(group_ids), account__deleted_at__isnull=True
-        )
-        .order_by("id")
-        .values_list("group_id", "account_id", "account__user_name")
+def _document(row: tuple[Any, ...], related: str) -> GroupDocument:
+    group_id, version, display_name, external_id, resource, created_at, updated_at, members = row
+    named = members or () if related == "names" else ()
+    return GroupDocument(
+        id=group_id,
+        version=version,
+        display_name=display_name,
+        external_id=external_id,
+        resource=orjson.loads(resource),
+        created_at=created_at,
+        updated_at=updated_at,
+        members=members.split() if related == "members" and members else [key for key, _ in named],
+        names=[name for _, name in named],
     )
-    for group_id, account_id, user_name in rows.iterator(chunk_size=2000):
-        members[group_id].append((account_id, user_name))
-    return members
 
 
-def document(
-    *, tenant_id: UUID, connection_id: UUID, group_id: UUID, members: bool = True
-) -> GroupDocument | None:
-    row = (
-        DirectoryGroup.objects.filter(tenant_id=tenant_id, connection_id=connection_id, pk=group_id)
-        .values_list(*_COLUMNS)
-        .first()
-    )
-    if row is None:
-        return None
-    found = _members(tenant_id, [group_id])[group_id] if members else None
-    return GroupDocument(**dict(zip(_COLUMNS, row, strict=True)), members=found)
-
-
-def member_count(*, tenant_id: UUID, group_id: UUID, at_most: int) -> int:
-    """Counts no further than `at_most`, so that the cost does not grow with the group."""
-    ids = Membership.objects.filter(tenant_id=tenant_id, group_id=group_id).values_list("id")[:at_most]
-    return len(ids)
-
-
-def page(
-    *,
-    tenant_id: UUID,
-    connection_id: UUID,
-    conditions: Q,
-    offset: int,
-    limit: int,
-    members: bool = True,
-) -> tuple[int, list[GroupDocument]]:
-    """(how many match, those of the page), ordered by id. Three statements at most, however many members."""
-    matching = DirectoryGroup.objects.filter(conditions, tenant_id=tenant_id, connection_id=connection_id)
-    total = matching.count()
-    if limit <= 0 or offset >= total:
-        return total, []
-    rows = list(matching.order_by("id").values_list(*_COLUMNS)[offset : offset + limit])
-    found = _members(tenant_id, [row[0] for row in rows]) if members else None
-    return total, [
-        GroupDocument(
-            **dict(zip(_COLUMNS, row, strict=True)),
-            members=found.get(row[0], []) if found is not None else None,
-        )
-        for row in rows
-    ]
+GROUPS = Table(
+    name="provisioning_directorygroup",
+    alias="g",
+    scope="g.tenant_id = caller.tenant_id AND g.connection_id = caller.connection_id",
+    columns="g.id, g.version, g.display_name, g.external_id, g.resource, g.created_at, g.updated_at",
+    width=8,
+    document=_document,
+    related={
+        # A deleted account's memberships go with it. Ids as one text: ten thousand of them cost little to read.
+        "members": """(
+        SELECT string_agg(m.account_id::text, ' ' ORDER BY m.id)
+          FROM provisioning_membership m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id)""",
+        "names": """(
+        SELECT json_agg(json_build_array(m.account_id, a.user_name) ORDER BY m.id)
+          FROM provisioning_membership m
+          JOIN provisioning_account a ON a.tenant_id = m.tenant_id AND a.id = m.account_id
+         WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id)""",
+    },
+)
 
 
 def of_identity(*, tenant_id: UUID, identity_id: UUID) -> list[str]:

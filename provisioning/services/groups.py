@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import connection as database
 
 from identity_hub.core.ids import new_id
-from provisioning import audit
+from provisioning import audit, sql
 from provisioning.apply import insert_or_lose
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import FindingKind, Reason
@@ -21,6 +21,9 @@ from provisioning.decision.types import (
 from provisioning.models import Account, DirectoryGroup, Finding
 
 from .submission import retrying
+
+COUNTED = 200
+"""How far the members of a changed group are counted, so that the cost does not grow with the group."""
 
 SHOWN_UNKNOWN = 5
 """How many unknown members a refusal names."""
@@ -86,6 +89,7 @@ def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
             reason=Reason.GROUP_UNCHANGED,
             account_id=group.pk,
             version=group.version,
+            size=_size(observation.tenant_id, group.pk),
         )
     version = group.version + 1
     DirectoryGroup.objects.filter(tenant_id=observation.tenant_id, pk=group.pk).update(
@@ -223,6 +227,17 @@ def _applied(
         created=created,
         version=version,
         audit_id=audit_id,
+        size=_size(observation.tenant_id, group_id),
+    )
+
+
+def _size(tenant_id: UUID, group_id: UUID) -> int:
+    return int(
+        sql.rows(
+            "SELECT count(*) FROM (SELECT FROM provisioning_membership "
+            "WHERE tenant_id = %s AND group_id = %s LIMIT %s) AS counted",
+            (tenant_id, group_id, COUNTED + 1),
+        )[0][0]
     )
 
 

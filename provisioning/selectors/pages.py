@@ -1,0 +1,120 @@
+"""How a SCIM resource, or a page of them, is read together with the token that asks: in one statement.
+
+Knows what every kind of resource has in common; each kind's own module says what its table is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from provisioning import sql
+from provisioning.selectors.conditions import Condition
+from provisioning.selectors.tokens import CALLER, COLUMNS, Caller, caller_in
+
+Document = TypeVar("Document")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Generic[Document]):
+    """Where one kind of resource is stored.
+
+    `scope` ties a row to the caller's tenant and connection. `columns` begin with the id. `related` are columns
+    derived from memberships, by name: one of them, or none, is read as the last. `document` makes a resource of
+    a row, and is told which.
+    """
+
+    name: str
+    alias: str
+    scope: str
+    columns: str
+    width: int
+    document: Callable[[tuple[Any, ...], str], Document]
+    related: Mapping[str, str] = field(default_factory=dict)
+
+    def selected(self, related: str) -> str:
+        return f"{self.columns}, {self.related[related] if related else 'NULL'} AS related"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A page to be read: `order` and `keys` are made by the face from its schema.
+
+    `after` is where a cursor continues; with it nothing is counted and nothing skipped. `keys` are the columns
+    that the next cursor needs of the page's last row.
+    """
+
+    order: str
+    limit: int
+    condition: Condition | None = None
+    after: Condition | None = None
+    keys: str = ""
+    offset: int = 0
+    related: str = ""
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Document]):
+    """`total` is None where it was not counted; `keys` are what was asked of the last row."""
+
+    found: list[Document]
+    total: int | None = None
+    keys: tuple[Any, ...] = ()
+
+
+def read(
+    table: Table[Document], token_digest: bytes, at: datetime, resource_id: UUID, *, related: str = ""
+) -> tuple[Caller | None, Document | None]:
+    """The token's caller and one of its resources. No caller, no resource."""
+    found = sql.rows(
+        f"{CALLER} SELECT caller.*, {table.selected(related)} FROM caller "  # noqa: S608 - the table's own names
+        f"LEFT JOIN {table.name} {table.alias} ON {table.scope} AND {table.alias}.id = %s::uuid",
+        (token_digest, at, resource_id),
+    )
+    if not found:
+        return None, None
+    row = found[0]
+    own = row[COLUMNS:]
+    return caller_in(row, at), table.document(own, related) if own[0] is not None else None
+
+
+def page(
+    table: Table[Document], token_digest: bytes, at: datetime, wanted: Wanted
+) -> tuple[Caller | None, Page[Document]]:
+    """The token's caller and a page of its resources.
+
+    A second statement counts where it is asked for and the page does not tell the number by itself.
+    """
+    given = [one for one in (wanted.condition, wanted.after) if one is not None]
+    narrowed = "".join(f" AND ({one.text})" for one in given)
+    values = tuple(value for one in given for value in one.parameters)
+    keys = f", {wanted.keys}" if wanted.keys else ""
+    found = sql.rows(
+        f"{CALLER} SELECT caller.*, page.* FROM caller LEFT JOIN LATERAL ("  # noqa: S608 - the face's fragments
+        f"SELECT {table.selected(wanted.related)}{keys} FROM {table.name} {table.alias} "
+        f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint"
+        ") page ON true",
+        (token_digest, at, *values, wanted.limit, wanted.offset),
+    )
+    if not found:
+        return None, Page(found=[])
+    caller = caller_in(found[0], at)
+    own = [row[COLUMNS:] for row in found if row[COLUMNS] is not None]
+    total = None
+    if wanted.offset == 0 and len(own) < wanted.limit and wanted.after is None:
+        total = len(own)
+    elif wanted.counted:
+        counted = sql.rows(
+            f"{CALLER} SELECT count(*) FROM caller JOIN {table.name} {table.alias} "  # noqa: S608 - the face's fragments
+            f"ON {table.scope}{narrowed}",
+            (token_digest, at, *values),
+        )
+        total = int(counted[0][0])
+    width = table.width
+    return caller, Page(
+        found=[table.document(row[:width], wanted.related) for row in own],
+        total=total,
+        keys=own[-1][width:] if own else (),
+    )

@@ -1,0 +1,125 @@
+"""One SCIM request without its transport, and its answer: HTTP brings one, a Bulk body many. Knows no resource."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from scim2_models.exceptions import InvalidValueException, UnauthorizedException
+
+from provisioning.selectors import tokens
+from provisioning.selectors.tokens import Caller
+from scim import rates, scopes
+
+Versions = frozenset[str]
+"""Entity-tags without their mark of weakness; `*` is itself."""
+
+
+@dataclass(slots=True)
+class Credential:
+    """The bearer token of a request. A read asks about it in its own statement; anything else asks first."""
+
+    digest: bytes
+    caller: Caller | None = None
+
+    def identified(self, at: datetime) -> Caller:
+        if self.caller is None:
+            self.recognised(tokens.caller_of(self.digest, at))
+        assert self.caller is not None
+        return self.caller
+
+    def recognised(self, caller: Caller | None) -> Caller:
+        """What the database says of the token. 401 where it says nothing, 429 where it is asked too often."""
+        if caller is None:
+            # The same for a token that is unknown, expired, revoked, or of a connection without SCIM.
+            raise UnauthorizedException(detail="The bearer token is not valid.")
+        if self.caller is None:
+            self.caller = caller
+            _SEEN[self.digest] = caller
+            rates.admit(caller)
+        return caller
+
+    def expected(self, at: datetime) -> Caller:
+        """Who it was the last time: enough to compile a query by, never to answer one."""
+        return _SEEN.get(self.digest) or self.identified(at)
+
+
+class _Seen(dict[bytes, Caller]):
+    """Forgets everything once it is full: nothing is lost but one statement."""
+
+    def __setitem__(self, key: bytes, value: Caller) -> None:
+        if len(self) >= 1000:
+            self.clear()
+        super().__setitem__(key, value)
+
+
+_SEEN = _Seen()
+
+
+def _no_body() -> Any:
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """What is asked of a resource type. `parameters` are by lower-case name, none of them empty."""
+
+    method: str
+    endpoint: str
+    credential: Credential
+    at: datetime
+    request_id: str
+    resource_id: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    if_match: Versions | None = None
+    if_none_match: Versions | None = None
+    read_body: Callable[[], Any] = _no_body
+    sent: Any = None
+    """The body, once it was read."""
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in ("GET", "HEAD")
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks; 401, 403 or 429 for who may not."""
+        caller = self.credential.identified(self.at)
+        scopes.demand(caller, self.endpoint, writes=self.writes)
+        return caller
+
+    def recognised(self, caller: Caller | None) -> Caller:
+        """As `caller`, from what a read found of it."""
+        caller = self.credential.recognised(caller)
+        scopes.demand(caller, self.endpoint, writes=self.writes)
+        return caller
+
+    def body(self) -> Any:
+        if self.sent is None:
+            self.sent = self.read_body()
+        return self.sent
+
+    def number(self, name: str) -> int | None:
+        """A parameter that is an integer; 400 invalidValue where it is another text."""
+        text = self.parameters.get(name.lower())
+        if text is None:
+            return None
+        digits = text.strip().removeprefix("-").removeprefix("+")
+        # Longer numbers are refused by int() itself, in time that grows with their square.
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 1000):
+            raise InvalidValueException(detail=f"{name}: this is not an integer.")
+        return int(text)
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What a resource type says. `body` None means that there is none; `version` goes into the ETag."""
+
+    status: int
+    body: Any = None
+    version: int | None = None
+    location: str = ""
+    target_id: UUID | None = None
+    reason: str = ""
+    results: int | None = None
