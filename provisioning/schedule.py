@@ -26,4 +26,14 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="35"),
         "options": {"expires": 3600},
     },
+    "warn-of-token-expiry": {
+        "task": "provisioning.tasks.warn_of_token_expiry",
+        "schedule": crontab(minute="5"),
+        "options": {"expires": 3600},
+    },
+    "trim-access-tokens": {
+        "task": "provisioning.tasks.trim_access_tokens",
+        "schedule": crontab(minute="20"),
+        "options": {"expires": 3600},
+    },
 }

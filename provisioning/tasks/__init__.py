@@ -14,7 +14,10 @@ from provisioning.models import Connection, OutboxMessage, ReconciliationRun
 from provisioning.selectors import reconciliation as stored
 from provisioning.services import retention
 
-from . import delivery
+from . import (
+    delivery,
+    tokens,  # noqa: F401 - its jobs are found by being imported
+)
 
 SCHEDULE = Actor(kind="schedule")
 PAUSE_SECONDS = 5.0
