@@ -293,7 +293,23 @@ USER = kind_of(
         )
     ],
     # Okta and others send it with every PUT.
-    ignored=[Attribute(name="groups", type="complex", multi_valued=True, mutability="readOnly")],
+    ignored=[
+        Attribute(
+            name="groups",
+            type="complex",
+            multi_valued=True,
+            mutability="readOnly",
+            subs={
+                name.lower(): Attribute(name=name, type=type_, mutability="readOnly", case_exact=exact)
+                for name, type_, exact in (
+                    ("value", "string", True),
+                    ("$ref", "reference", True),
+                    ("display", "string", False),
+                    ("type", "string", False),
+                )
+            },
+        )
+    ],
     longest=_LONGEST,
 )
 GROUP = kind_of(
