@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -52,7 +53,17 @@ class AccountPage(TenantAdmin):
     search_help_text = "userName, or a whole externalId, e-mail, NameID or id"
     audit_column = "account_id"
     fieldsets = [
-        (None, {"fields": [("user_name", "external_id"), ("connection", "person"), ("state", "active")]}),
+        (
+            None,
+            {
+                "fields": [
+                    ("user_name", "external_id"),
+                    ("connection", "person"),
+                    ("state", "active"),
+                    "requests",
+                ]
+            },
+        ),
         ("Link", {"fields": [("link_rule", "linked_at"), "evidence"]}),
         (
             "Source",
@@ -67,7 +78,7 @@ class AccountPage(TenantAdmin):
         ("What SCIM said", {"fields": ["scim_said"]}),
         ("What the last login said", {"fields": ["login_said"]}),
     ]
-    readonly_fields = ["person", "state", "evidence", "scim_said", "login_said"]
+    readonly_fields = ["person", "state", "requests", "evidence", "scim_said", "login_said"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).prefetch_related("findings")
@@ -123,6 +134,14 @@ class AccountPage(TenantAdmin):
         if not account.active:
             return "inactive", "Inactive"
         return ("active", "Active") if account.confirmed_at else ("unconfirmed", "Unconfirmed")
+
+    @display(description="Provisioning log")
+    def requests(self, account: Account) -> str:
+        return format_html(
+            '<a class="hub-link" href="{}?target_id={}">What the directory asked for</a>',
+            reverse("admin:provisioning_scimrequest_changelist"),
+            account.pk,
+        )
 
     @display(description="Evidence")
     def evidence(self, account: Account) -> str:

@@ -86,6 +86,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Records",
                 "items": [
+                    _item("Provisioning log", "swap_horiz", "provisioning_scimrequest_changelist"),
                     _item("Audit", "receipt_long", "provisioning_auditrecord_changelist"),
                     _item("Logins", "login", "saml_sp_loginattempt_changelist"),
                     _item("Outbox", "outbox", "provisioning_outboxmessage_changelist", superuser=True),

@@ -13,6 +13,7 @@ _PAGES = (
     "findings",
     "runs",
     "records",
+    "requests",
     "schedule",
 )
 

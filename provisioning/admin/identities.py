@@ -22,11 +22,12 @@ from provisioning.models import (
     Membership,
     Session,
 )
-from provisioning.selectors import people_search, timeline
+from provisioning.selectors import people_search, request_log, timeline
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import ConfirmForm, HoldForm, LiftForm, ReasonForm
+from .requests import told
 from .site import FOUND_AT_MOST, Found
 
 EVENTS_SHOWN = 100
@@ -216,6 +217,7 @@ class IdentityPage(TenantAdmin):
             ),
             "aliases": list(identity.aliases.order_by("-since")[:50]),
             "findings": findings,
+            "requests": told(request_log.requests_about(identity)),
             "facts": [
                 (label, value)
                 for label, value in (

@@ -210,6 +210,14 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='scimtoken_tenant_id'),
         ),
         migrations.AddIndex(
+            model_name='auditrecord',
+            index=models.Index(condition=models.Q(('request_id', ''), _negated=True), fields=['request_id'], name='audit_request_id'),
+        ),
+        migrations.AddIndex(
+            model_name='scimrequest',
+            index=models.Index(condition=models.Q(('request_id', ''), _negated=True), fields=['request_id'], name='scimrequest_request_id'),
+        ),
+        migrations.AddIndex(
             model_name='scimrequest',
             index=models.Index(fields=['tenant_id', '-id'], name='scimrequest_tenant'),
         ),

@@ -44,6 +44,7 @@ class AuditRecord(models.Model):
             models.Index(fields=["tenant_id", "-id"], name="audit_tenant"),
             models.Index(fields=["identity_id", "-id"], name="audit_identity"),
             models.Index(fields=["account_id", "-id"], name="audit_account"),
+            models.Index(fields=["request_id"], condition=~Q(request_id=""), name="audit_request_id"),
         ]
 
     def __str__(self) -> str:

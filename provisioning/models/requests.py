@@ -44,6 +44,9 @@ class ScimRequest(models.Model):
             ),
             models.Index(fields=["target_id", "-id"], name="scimrequest_target"),
             models.Index(fields=["at"], name="scimrequest_at"),
+            models.Index(
+                fields=["request_id"], condition=~models.Q(request_id=""), name="scimrequest_request_id"
+            ),
             GinIndex(fields=["digests"], name="scimrequest_digests"),
         ]
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from identity_hub.core.clock import now
-from provisioning import reconciliation
+from provisioning import reconciliation, request_log
 from provisioning.decision.types import Actor, GroupObservation, HoldKind, Intent
 from provisioning.models import (
     DirectoryGroup,
@@ -16,6 +16,7 @@ from provisioning.models import (
     OutboxMessage,
     ReconciliationRun,
     ScimClient,
+    ScimRequest,
     ScimToken,
     Session,
 )
@@ -49,6 +50,8 @@ class Scene:
     session: Session
     attempt: LoginAttempt
     outbox: OutboxMessage
+    request: ScimRequest
+    """Refused: somebody else's name."""
 
     @property
     def word(self) -> str:
@@ -144,6 +147,39 @@ def scene(where: House) -> Scene:
         network="192.0.2.0",
         request_id=f"request-{slug}-0001",
     )
+    token = ScimToken.objects.filter(connection=where.connection).get()
+    asked = {
+        "tenant_id": tenant.pk,
+        "connection_id": where.connection.pk,
+        "token_id": token.pk,
+        "digest_key": bytes(tenant.digest_key),
+        "at": now(),
+        "milliseconds": 4.2,
+    }
+    request_log.note(
+        request_log.Entry(
+            **asked,
+            request_id=f"request-{slug}-0002",
+            method="POST",
+            action="user.create",
+            status=409,
+            scim_type="uniqueness",
+            reason="account:user-name-taken",
+            detail="Another user of this connection has this userName.",
+            body=person(where, "ada", "Ada", "Active", 9),
+            keys=(("user_name", f"ada@{where.domain}"), ("external_id", f"{slug}-9")),
+        ),
+        request_log.Entry(
+            **asked,
+            request_id=f"request-{slug}-0003",
+            method="PATCH",
+            action="user.disable",
+            status=200,
+            reason="account:disabled",
+            target_id=held.account_id,
+            body={"Operations": [{"op": "replace", "path": "active", "value": False}]},
+        ),
+    )
     return Scene(
         where=where,
         administrator=Identity.objects.get(pk=administrator.pk),
@@ -159,10 +195,11 @@ def scene(where: House) -> Scene:
             tenant=tenant, status=Finding.Status.OPEN, account__identity=None
         ).get(),
         run=run,
-        token=ScimToken.objects.filter(connection=where.connection).get(),
+        token=token,
         client=client,
         session=session,
         attempt=attempt,
         outbox=OutboxMessage.objects.filter(tenant_id=tenant.pk).first()
         or OutboxMessage.objects.create(tenant_id=tenant.pk, topic=f"topic-{slug}"),
+        request=ScimRequest.objects.get(tenant_id=tenant.pk, status=409),
     )

@@ -24,6 +24,7 @@ from .scene import Scene, person
         "/admin/provisioning/reconciliationrun/",
         "/admin/provisioning/reconciliationitem/",
         "/admin/provisioning/auditrecord/",
+        "/admin/provisioning/scimrequest/",
         "/admin/saml_sp/loginattempt/",
         "/admin/provisioning/identity/{active}/change/",
     ],

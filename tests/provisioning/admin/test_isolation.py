@@ -53,6 +53,8 @@ def row_of(model: type[Model], scene: Scene) -> Any:
             return ReconciliationItem.objects.filter(run=scene.run).first()
         case "AuditRecord":
             return AuditRecord.objects.filter(tenant_id=tenant.pk).first()
+        case "ScimRequest":
+            return scene.request
         case "OutboxMessage":
             return scene.outbox
         case "LoginAttempt":
@@ -127,6 +129,9 @@ def test_a_list_knows_one_tenant(admin: Client, ours: Scene, theirs: Scene) -> N
         {"run__id__exact": str(run)},
         {"source": str(connection)},
         {"identity_id": str(theirs.active.pk)},
+        {"person": str(theirs.active.pk)},
+        {"target_id": str(theirs.held.pk)},
+        {"request_id": theirs.request.request_id},
         {"tenant__id__exact": str(theirs.where.tenant.pk)},
         {"status": "all"},
         {"tenant": str(theirs.where.tenant.pk)},
