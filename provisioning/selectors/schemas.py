@@ -44,7 +44,7 @@ def extensions_of(tenant_id: UUID) -> list[ExtensionDocument]:
             document={
                 "id": extension.urn,
                 "name": extension.name,
-                "description": extension.description or extension.name,
+                **_described(extension),
                 "attributes": [
                     _attribute(row, children[extension.pk, row.pk]) for row in children[extension.pk, None]
                 ],
@@ -54,12 +54,16 @@ def extensions_of(tenant_id: UUID) -> list[ExtensionDocument]:
     ]
 
 
+def _described(row: SchemaExtension | SchemaAttribute) -> dict[str, str]:
+    return {"description": row.description} if row.description else {}
+
+
 def _attribute(row: SchemaAttribute, subs: list[SchemaAttribute]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": row.name,
         "type": row.type,
         "multiValued": row.multi_valued,
-        "description": row.description or row.name,
+        **_described(row),
         "required": row.required,
         "caseExact": row.case_exact or row.type in CASE_EXACT_TYPES,
         "mutability": row.mutability,

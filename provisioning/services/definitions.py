@@ -90,7 +90,7 @@ def _read(raw: object, parent: Path) -> Iterable[AttributeDefinition]:
         path = (*parent, _text(one, "name", where))
         label = ".".join(path)
         choices = one.get("canonicalValues") or []
-        if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        if not isinstance(choices, list) or not all(map(_is_text, choices)):
             raise Invalid("attributes", f"{label}: canonicalValues is a list of strings.")
         yield AttributeDefinition(
             path=path,
@@ -116,9 +116,14 @@ def _text(raw: Mapping[str, Any], key: str, label: str, default: Any = None) -> 
     value = raw.get(key)
     if value is None:
         value = default
-    if not isinstance(value, str):
-        raise Invalid("attributes", f"{label}: {key} is missing, or no string.")
+    if not isinstance(value, str) or not _is_text(value):
+        raise Invalid("attributes", f"{label}: {key} is missing, or no text.")
     return value.strip()
+
+
+def _is_text(value: object) -> bool:
+    """JSON can write what no column holds: NUL, and half of a surrogate pair."""
+    return isinstance(value, str) and "\x00" not in value and not re.search("[\ud800-\udfff]", value)
 
 
 def _flag(raw: Mapping[str, Any], key: str, label: str) -> bool:
