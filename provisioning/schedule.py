@@ -21,6 +21,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="4", minute="5"),
         "options": {"expires": 3600},
     },
+    "trim-requests": {
+        "task": "provisioning.tasks.trim_requests",
+        "schedule": crontab(minute="20"),
+        "options": {"expires": 3600},
+    },
     "trim-sessions": {
         "task": "provisioning.tasks.trim_sessions",
         "schedule": crontab(minute="35"),

@@ -15,7 +15,9 @@ from provisioning.models import (
     Identity,
     ReconciliationItem,
     ReconciliationRun,
+    ScimRequest,
 )
+from provisioning.selectors.request_log import wording
 from provisioning.selectors.timeline import meaning
 
 
@@ -24,6 +26,13 @@ class Meaning(serializers.ReadOnlyField):
 
     def to_representation(self, value: str) -> str:
         return meaning(value)
+
+
+class Wording(serializers.ReadOnlyField):
+    """The action that `source` names, in words."""
+
+    def to_representation(self, value: str) -> str:
+        return wording(value)
 
 
 class HoldShape(serializers.ModelSerializer):
@@ -216,6 +225,38 @@ class AuditShape(serializers.ModelSerializer):
         ]
 
 
+class ScimRequestShape(serializers.ModelSerializer):
+    what = Wording(source="action")
+    meaning = serializers.SerializerMethodField(help_text="Of the reason; empty without one.")
+    body = serializers.JSONField(allow_null=True, help_text="What was sent, without its values.")
+
+    class Meta:
+        model = ScimRequest
+        fields = [
+            "id",
+            "tenant_id",
+            "connection_id",
+            "token_id",
+            "at",
+            "request_id",
+            "method",
+            "action",
+            "what",
+            "target_id",
+            "status",
+            "scim_type",
+            "reason",
+            "meaning",
+            "detail",
+            "milliseconds",
+            "results",
+            "body",
+        ]
+
+    def get_meaning(self, row: ScimRequest) -> str:
+        return meaning(row.reason) if row.reason else ""
+
+
 class Question(serializers.Serializer):
     """The query of a list. `columns` says which column answers a filter whose name is not the column's."""
 
@@ -328,3 +369,35 @@ class AuditQuestion(Question):
         "object": "object_id",
         "since": "at__gte",
     }
+
+
+class ScimRequestQuestion(Question):
+    person = _text("A whole userName, externalId or e-mail that requests named, of an account or of nobody.")
+    identity = serializers.UUIDField(required=False, help_text="Whom requests were about, or named in vain.")
+    target = _id()
+    connection = _id()
+    token = _id()
+    action = _text("As in `user.create`, `group.add-members`, `user.look-up`.")
+    refused = _yes_or_no("Whether the answer was an error.")
+    status = serializers.IntegerField(required=False, min_value=100, max_value=599)
+    scim_type = _text()
+    reason = _text()
+    request_id = _text()
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+    columns = {
+        "target": "target_id",
+        "connection": "connection_id",
+        "token": "token_id",
+        "since": "at__gte",
+        "until": "at__lt",
+    }
+
+    def conditions(self) -> dict[str, Any]:
+        found = super().conditions()
+        # Whom requests are about is no column: the view asks the log.
+        for name in ("person", "identity"):
+            found.pop(name, None)
+        if (refused := found.pop("refused", None)) is not None:
+            found["status__gte" if refused else "status__lt"] = 400
+        return found

@@ -16,6 +16,7 @@ router.register("findings", views.Findings)
 router.register("runs", views.Runs)
 router.register("runs/(?P<run>[^/.]+)/items", views.Items)
 router.register("audit", views.Audit)
+router.register("scim-requests", views.ScimRequests)
 
 urlpatterns = [
     path("v1/", include(router.urls)),

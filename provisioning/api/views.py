@@ -1,6 +1,7 @@
 """The resources of the operations API. Each list takes its tenant first, then its question."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
@@ -18,7 +19,9 @@ from provisioning.models import (
     Identity,
     ReconciliationItem,
     ReconciliationRun,
+    ScimRequest,
 )
+from provisioning.selectors import request_log
 
 from . import shapes
 from .access import IsStaff, StaffSession, tenant_of
@@ -62,7 +65,11 @@ class Resource(ReadOnlyModelViewSet):
         rows = self.rows()
         if tenant_id is not None:
             rows = rows.filter(**{self.tenant_column: tenant_id})
-        return rows.filter(**asked.conditions()) if self.action == "list" else rows
+        return self.answering(rows, asked, tenant_id) if self.action == "list" else rows
+
+    def answering(self, rows: QuerySet[Any], asked: shapes.Question, tenant_id: UUID | None) -> QuerySet[Any]:
+        """Those of the tenant's rows that a list's question means."""
+        return rows.filter(**asked.conditions())
 
     def get_object(self) -> Any:
         key = self.queryset.model._meta.pk
@@ -140,6 +147,23 @@ class Audit(Resource):
     queryset = AuditRecord.objects.all()
     serializer_class = shapes.AuditShape
     question = shapes.AuditQuestion
+
+
+@_described("SCIM requests", shapes.ScimRequestQuestion, shapes.ScimRequestShape)
+class ScimRequests(Resource):
+    queryset = ScimRequest.objects.all()
+    serializer_class = shapes.ScimRequestShape
+    question = shapes.ScimRequestQuestion
+
+    def answering(self, rows: QuerySet[Any], asked: shapes.Question, tenant_id: UUID | None) -> QuerySet[Any]:
+        rows = super().answering(rows, asked, tenant_id)
+        if person := asked.validated_data.get("person"):
+            rows = request_log.about_key(rows, person, tenant_id=tenant_id)
+        if key := asked.validated_data.get("identity"):
+            people = Identity.objects.filter(pk=key)
+            identity = (people if tenant_id is None else people.filter(tenant_id=tenant_id)).first()
+            rows = request_log.about(rows, identity) if identity else rows.none()
+        return rows
 
 
 class Index(APIRootView):

@@ -1,6 +1,5 @@
 """The provisioning log, as it is asked for: by person, by what was meant, by how it ended. Knows no page."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -8,9 +7,6 @@ from django.db.models import Q, QuerySet
 from identity_hub.core.ids import as_uuid
 from provisioning.models import Account, Connection, Identity, ScimRequest
 from provisioning.request_log import EMAIL, EXTERNAL_ID, FAMILIES, USER_NAME, digests
-
-KEPT = timedelta(days=90)
-"""How long a request stays in the log."""
 
 _VERBS = {
     "create": "Create {}",

@@ -1,4 +1,7 @@
-"""What goes when its time has come: deleted people's data, ended sessions, delivered messages. Never an audit row."""
+"""What goes when its time has come: deleted people's data, ended sessions, delivered messages, logged requests.
+
+Never an audit row.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,12 +22,15 @@ from provisioning.models import (
     Identity,
     OutboxMessage,
     ReconciliationItem,
+    ScimRequest,
     Session,
     Tombstone,
 )
 
 BATCH = 200
 DELIVERED_MESSAGES_KEPT = timedelta(days=7)
+REQUESTS_KEPT = timedelta(days=90)
+REQUESTS_AT_ONCE = 5000
 
 _NO_ACCOUNT_DATA: dict[str, Any] = {
     "user_name": "",
@@ -132,3 +138,12 @@ def trim_outbox(*, at: datetime) -> int:
     """Deletes messages that were delivered a while ago."""
     deleted, _ = OutboxMessage.objects.filter(done_at__lt=at - DELIVERED_MESSAGES_KEPT).delete()
     return deleted
+
+
+def trim_requests(*, at: datetime) -> int:
+    """Deletes what has been in the provisioning log for 90 days, in short transactions."""
+    old = ScimRequest.objects.filter(at__lt=at - REQUESTS_KEPT).order_by("at").values_list("pk", flat=True)
+    trimmed = 0
+    while ids := list(old[:REQUESTS_AT_ONCE]):
+        trimmed += ScimRequest.objects.filter(pk__in=ids).delete()[0]
+    return trimmed

@@ -74,6 +74,12 @@ def trim_sessions() -> None:
     retention.trim_outbox(at=at)
 
 
+@shared_task(name="provisioning.tasks.trim_requests")
+def trim_requests() -> None:
+    trimmed = retention.trim_requests(at=now())
+    _log.info("requests:trimmed", count=trimmed)
+
+
 def _execute_released(message: OutboxMessage) -> None:
     # Published, not called: a run takes minutes, and the message is locked meanwhile.
     if execute_run.delay(str(message.tenant_id), message.payload["run"]) is None:

@@ -63,6 +63,26 @@ def test_the_audit_of_one_person_since_a_moment(admin: Client, ours: Scene) -> N
     assert results(admin, "audit", since=now().isoformat()) == []
 
 
+def test_the_provisioning_log_by_person_and_by_outcome(admin: Client, ours: Scene, theirs: Scene) -> None:
+    refused = results(admin, "scim-requests", refused="true")
+    assert [(row["id"], row["scim_type"]) for row in refused] == [(ours.request.pk, "uniqueness")]
+    assert refused[0]["what"] == "Create user"
+    assert refused[0]["meaning"].endswith(".")
+    assert ours.where.domain not in str(refused)
+    assert results(admin, "scim-requests", person=f"ADA@{ours.where.domain}") == refused
+    assert results(admin, "scim-requests", person=f"{ours.word}-9", status=409) == refused
+    assert results(admin, "scim-requests", identity=str(ours.active.pk)) == refused
+    assert results(admin, "scim-requests", person="nobody") == []
+    held = results(admin, "scim-requests", identity=str(ours.held.pk), refused="false")
+    assert [row["action"] for row in held] == ["user.disable"]
+    assert results(admin, "scim-requests", target=held[0]["target_id"]) == held
+    assert results(admin, "scim-requests", since=now().isoformat()) == []
+    assert len(results(admin, "scim-requests", until=now().isoformat())) == 2
+    for key in (f"ada@{theirs.where.domain}", f"{theirs.word}-9"):
+        assert results(admin, "scim-requests", person=key) == []
+    assert results(admin, "scim-requests", identity=str(theirs.active.pk)) == []
+
+
 def pages(client: Client, address: str) -> Iterator[list[dict[str, Any]]]:
     following = address
     while following:
@@ -79,7 +99,7 @@ def test_pages_meet_every_row_once(admin: Client, ours: Scene, name: str) -> Non
     assert [row["id"] for page in by_twos for row in page] == whole
 
 
-@pytest.mark.parametrize("name", ["identities", "accounts", "findings", "runs", "audit"])
+@pytest.mark.parametrize("name", ["identities", "accounts", "findings", "runs", "audit", "scim-requests"])
 def test_a_page_costs_the_same_however_full_it_is(admin: Client, ours: Scene, name: str) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as queries:
@@ -99,14 +119,14 @@ def test_no_value_of_a_person_is_in_the_audit(admin: Client, ours: Scene) -> Non
 
 def test_the_first_address_leads_to_every_resource(admin: Client, ours: Scene) -> None:
     addresses = admin.get("/api/v1/").json()
-    assert set(addresses) == {"identities", "accounts", "findings", "runs", "audit"}
+    assert set(addresses) == {"identities", "accounts", "findings", "runs", "audit", "scim-requests"}
     assert {admin.get(address).status_code for address in addresses.values()} == {200}
 
 
 def test_the_schema_is_valid_and_complete(tmp_path: Any) -> None:
     call_command("spectacular", "--fail-on-warn", "--validate", "--file", str(tmp_path / "schema.yml"))
     said = (tmp_path / "schema.yml").read_text()
-    for name in ("identities", "accounts", "findings", "runs", "audit"):
+    for name in ("identities", "accounts", "findings", "runs", "audit", "scim-requests"):
         assert f"/api/v1/{name}/" in said
 
 

@@ -14,9 +14,11 @@ from provisioning.models import (
     Hold,
     Identity,
     OutboxMessage,
+    ScimRequest,
     Session,
     Tombstone,
 )
+from provisioning.request_log import Entry, note
 from provisioning.services import retention, submit
 
 from ..cast import House, extend, push, pushed, user
@@ -115,3 +117,24 @@ def test_expired_sessions_and_delivered_messages_go() -> None:
     assert (retention.trim_sessions(at=at), retention.trim_outbox(at=at)) == (1, 1)
     assert Session.objects.get().pk == "new"
     assert OutboxMessage.objects.count() == 2
+
+
+def test_requests_stay_in_the_log_for_90_days(acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "REQUESTS_AT_ONCE", 2)
+    for days in (0, 89, 90, 91, 200, 300, 400):
+        note(
+            Entry(
+                tenant_id=acme.tenant.pk,
+                connection_id=acme.connection.pk,
+                token_id=acme.connection.pk,
+                digest_key=bytes(acme.tenant.digest_key),
+                at=now() - timedelta(days=days),
+                method="POST",
+                action="user.create",
+                status=201,
+                milliseconds=1,
+            )
+        )
+    assert retention.trim_requests(at=now()) == 5
+    assert retention.trim_requests(at=now()) == 0
+    assert ScimRequest.objects.count() == 2
