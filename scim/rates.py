@@ -1,9 +1,9 @@
 """How often one may ask: so many requests a minute for each token, so many failures for each address.
 
 Minutes are those of the clock. All web processes count together in the cache, and each leases its permits in chunks
-of a hundredth, so that an ordinary request asks nobody: 1 µs, and one round trip of 0.2 ms for each chunk. Never
-more is granted than the limit; up to a chunk for each process may be left over at the minute's end. Without Redis each
-process counts for itself. Knows no resource and no rule about people.
+of a hundredth, so that an ordinary request asks nobody: it costs 3 µs, and each chunk 0.25 ms in Redis. Never more is
+granted than the limit; at a minute's end each process may hold a chunk that it did not use. Without Redis each process
+counts for itself. Knows no resource and no rule about people.
 """
 
 from collections.abc import Hashable

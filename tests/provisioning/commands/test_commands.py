@@ -36,10 +36,15 @@ COMMANDS = (
     "audit",
     "create_administrator",
     "create_connection",
+    "create_scim_client",
     "create_scim_token",
     "create_tenant",
+    "list_scim_tokens",
     "map_entitlement",
     "reconcile",
+    "revoke_scim_client",
+    "revoke_scim_token",
+    "rotate_scim_token",
     "show_identity",
 )
 
@@ -168,6 +173,86 @@ class TestSettingUp:
     @pytest.mark.parametrize("days", ["0", "-1", "x"])
     def test_a_token_lives_for_some_days(self, acme: House, fail: Run, days: str) -> None:
         assert fail("create_scim_token", "--connection", "Main", f"--days={days}")
+
+
+class TestTokens:
+    @pytest.fixture
+    def token(self, acme: House, run: Run) -> dict[str, str]:
+        said: dict[str, str] = run(
+            "create_scim_token", "--connection", "Main", "--scope", "users", "--days", "90"
+        )
+        return said
+
+    def test_its_scopes_can_be_chosen(self, token: dict[str, str], fail: Run) -> None:
+        assert token["scopes"] == ["users"]
+        assert "invalid choice" in fail("create_scim_token", "--connection", "Main", "--scope", "root")
+
+    @pytest.mark.parametrize("key", ["id", "prefix"])
+    def test_a_rotation_leaves_both_working(self, token: dict[str, str], run: Run, key: str) -> None:
+        said = run("rotate_scim_token", token[key], "--overlap-days", "3", "--reason", "Yearly")
+        assert said["scopes"] == ["users"]
+        assert said["replaces"]["id"] == token["id"]
+        for secret in (token["token"], said["token"]):
+            assert tokens.connection_of(secret, now()) is not None
+        later = now() + timedelta(days=4)
+        assert tokens.connection_of(token["token"], later) is None
+        assert tokens.connection_of(said["token"], later) is not None
+
+    def test_a_person_reads_when_the_old_one_ends(
+        self, token: dict[str, str], read: Callable[..., str]
+    ) -> None:
+        said = read("rotate_scim_token", token["id"])
+        assert "shown once" in said
+        assert f"{token['prefix']}…, which ends" in said
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--overlap-days", "-1"],
+            ["--overlap-days", "9999999999999"],
+            ["--days", "0"],
+            ["--days", "9999999999"],
+        ],
+    )
+    def test_a_rotation_has_its_limits(self, token: dict[str, str], fail: Run, options: list[str]) -> None:
+        assert "0 to 90" in (said := fail("rotate_scim_token", token["id"], *options)) or "1 to 3650" in said
+
+    def test_a_revoked_one_is_unknown(
+        self, token: dict[str, str], run: Run, read: Callable[..., str], fail: Run
+    ) -> None:
+        assert run("revoke_scim_token", token["prefix"], "--reason", "Left")["revoked"] is True
+        assert tokens.connection_of(token["token"], now()) is None
+        assert "was revoked before" in read("revoke_scim_token", token["id"], "--reason", "Left")
+        assert "has ended" in fail("rotate_scim_token", token["id"])
+
+    def test_the_secret_itself_is_no_name(self, token: dict[str, str], fail: Run) -> None:
+        assert "no such token" in fail("revoke_scim_token", token["token"], "--reason", "x")
+
+    def test_a_client_is_made_listed_and_revoked(
+        self, acme: House, run: Run, read: Callable[..., str], fail: Run
+    ) -> None:
+        made = run("create_scim_client", "--connection", "Main", "--name", "Okta", "--scope", "groups")
+        assert made["token_endpoint"] == f"{settings.HUB_PUBLIC_URL}/scim/oauth/token"
+        assert made["client_secret"].startswith("hub_client_")
+        (listed,) = run("list_scim_tokens", "--connection", "Main")["clients"]
+        assert (listed["client_id"], listed["scopes"], listed["state"]) == (
+            made["client_id"],
+            ["groups"],
+            "live",
+        )
+        assert "Okta" in read("list_scim_tokens", "--connection", "Main")
+        assert run("revoke_scim_client", made["client_id"], "--reason", "Left")["revoked"] is True
+        assert run("list_scim_tokens", "--connection", "Main")["clients"][0]["state"] == "revoked"
+        assert "was revoked before" in read("revoke_scim_client", made["id"], "--reason", "Left")
+        assert "no OAuth client" in fail("revoke_scim_client", "nobody", "--reason", "x")
+
+    def test_a_list_shows_no_secret(self, token: dict[str, str], run: Run, read: Callable[..., str]) -> None:
+        run("rotate_scim_token", token["id"])
+        listed = run("list_scim_tokens", "--connection", "Main")
+        assert [row["state"] for row in listed["tokens"]] == ["live"] * 3
+        assert listed["tokens"][0]["replaces"] == token["id"]
+        assert token["token"] not in json.dumps(listed)
+        assert token["prefix"] in read("list_scim_tokens", "--connection", "Main")
 
 
 class TestAdministrators:
