@@ -48,16 +48,19 @@ REFUSALS: Mapping[str, tuple[int, str, str]] = {
         "invalidValue",
         "members: a value is not the id of a user of this connection. Nothing was changed.",
     ),
+    "resource:unknown": (404, "", "There is no such resource."),
+    "resource:stale": (412, "", "The resource has changed since the version in If-Match."),
     "group:stale": (412, "", "The group has changed since the version in If-Match."),
 }
 """Status, scimType and detail of every refusal that a SCIM request can meet."""
 
 
 def refusal(reason: str) -> SCIMException:
-    """The exception that answers a refused outcome."""
+    """The exception that answers a refused outcome; it keeps the `reason` for the provisioning log."""
     status, scim_type, detail = REFUSALS[reason]
     error = SCIMException(detail=detail)
     error.status, error.scim_type = status, scim_type
+    error.reason = reason  # type: ignore[attr-defined]
     return error
 
 
