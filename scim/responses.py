@@ -68,8 +68,12 @@ def whole_list(resources: Sequence[JSON]) -> JSON:
 
 
 def error(refused: SCIMException, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """A SCIM Error. RFC 6750 3: a 401 names the scheme; RFC 9110 10.2.3: a 503 says when to come back."""
-    response = answer(body_of(refused.status, refused.detail, refused.scim_type), refused.status, headers)
+    """A SCIM Error. RFC 6750 3: a 401 names the scheme; RFC 9110 10.2.3: a 503 says when to come back.
+
+    A refusal may bring headers of its own: what scope it needs, when to come back.
+    """
+    own = {**getattr(refused, "headers", {}), **(headers or {})}
+    response = answer(body_of(refused.status, refused.detail, refused.scim_type), refused.status, own)
     if refused.status == 401:
         response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
     if isinstance(refused, MethodNotAllowedException):

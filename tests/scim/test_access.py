@@ -1,0 +1,78 @@
+"""What a token may do and how often, as a client meets it over HTTP."""
+
+import pytest
+import time_machine
+from django.http import HttpResponse
+from django.test import Client
+
+from identity_hub.core.clock import now
+from provisioning.models import Connection
+from provisioning.services.tokens import issue_token
+from scim import rates
+from tests.provisioning.cast import OPERATOR
+from tests.scim.clients import GROUP_URN, PATCH_URN, USER_URN, Idp, error_of
+
+pytestmark = pytest.mark.django_db
+
+
+BODIES = {
+    ("POST", "Users"): {"schemas": [USER_URN], "userName": "bob"},
+    ("POST", "Groups"): {"schemas": [GROUP_URN], "displayName": "Staff"},
+    ("PATCH", "Users"): {
+        "schemas": [PATCH_URN],
+        "Operations": [{"op": "replace", "path": "active", "value": False}],
+    },
+}
+
+
+def ask(idp: Idp, method: str, path: str, *scopes: str) -> HttpResponse:
+    """With a token of these scopes."""
+    _, secret = issue_token(connection=idp.connection, actor=OPERATOR, scopes=scopes)
+    body = BODIES.get((method, path.split("/")[1]))
+    return idp.send(method, path, body, headers={"Authorization": f"Bearer {secret}"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope", "needed"),
+    [
+        ("POST", "/Users", "read", "users"),
+        ("PATCH", "/Users/{id}", "read", "users"),
+        ("DELETE", "/Users/{id}", "groups", "users"),
+        ("GET", "/Users/{id}", "groups", "read users"),
+        ("GET", "/Users", "groups", "read users"),
+        ("POST", "/Groups", "users", "groups"),
+        ("GET", "/Groups", "users", "groups read"),
+    ],
+)
+def test_a_token_without_the_scope_is_refused_and_changes_nothing(
+    idp: Idp, method: str, path: str, scope: str, needed: str
+) -> None:
+    """RFC 7644 3.12: 403, "Operation is not permitted based on the supplied authorization"."""
+    ada = idp.person("ada")
+    answer = ask(idp, method, path.format(id=ada["id"]), scope)
+    assert error_of(answer) == (403, None)
+    # RFC 6750 3.1: insufficient_scope, with "the scope necessary to access the protected resource".
+    assert f'error="insufficient_scope", scope="{needed}"' in answer["WWW-Authenticate"]
+    assert idp.get(f"/Users/{ada['id']}").json() == ada
+    assert idp.get("/Users").json()["totalResults"] == 1
+
+
+@pytest.mark.parametrize("scope", ["read", "users", "groups"])
+def test_every_token_reads_what_the_server_can(idp: Idp, scope: str) -> None:
+    for path in ("/ServiceProviderConfig", "/ResourceTypes", "/Schemas"):
+        assert ask(idp, "GET", path, scope).status_code == 200
+
+
+def test_a_token_that_asks_too_often_is_told_when_to_come_back(idp: Idp) -> None:
+    rates.forget()
+    Connection.objects.filter(pk=idp.connection.pk).update(requests_per_minute=3)
+    with time_machine.travel(now().replace(second=48, microsecond=0), tick=False) as clock:
+        assert [idp.get("/Users").status_code for _ in range(4)] == [200, 200, 200, 429]
+        refused = idp.post("/Users", {"schemas": [USER_URN], "userName": "ada"})
+        assert error_of(refused) == (429, None)
+        assert refused["Retry-After"] == "12"
+        _, other = issue_token(connection=idp.connection, actor=OPERATOR)
+        answer = Client().get("/scim/v2/Users", headers={"Authorization": f"Bearer {other}"})
+        assert (answer.status_code, answer.json()["totalResults"]) == (200, 0)
+        clock.shift(12)
+        assert idp.get("/Users").status_code == 200
