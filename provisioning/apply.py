@@ -5,17 +5,16 @@ Knows the tables; decides nothing. `apply` runs inside the transaction and under
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db import connection as database
-from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
+from identity_hub.core.ids import new_id
+from provisioning import sql
 from provisioning.decision.keys import fold
 from provisioning.decision.types import (
     PROFILE_FIELDS,
@@ -43,28 +42,25 @@ from provisioning.decision.types import (
 from provisioning.digests import keyed
 from provisioning.load import Loaded, email_keys
 from provisioning.models import Account, Alias, Finding, Hold, Identity, Membership, Tombstone
+from provisioning.search import search_keys
 
-Row = TypeVar("Row", bound=models.Model)
 Message = tuple[str, dict[str, Any], UUID | None]
-
-# PostgreSQL takes 65,535 parameters a statement.
-_MAX_PARAMETERS = 60_000
+Columns = dict[str, Any]
 
 
 @dataclass(slots=True)
 class _Work:
     """The changes of a batch, sorted by what they touch."""
 
-    identities: dict[UUID, Identity] = field(default_factory=dict)
-    accounts: dict[UUID, Account] = field(default_factory=dict)
+    identities: list[Columns] = field(default_factory=list)
     account_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     identity_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
-    deleted: list[Tombstone] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
+    deleted: list[Columns] = field(default_factory=list)
+    holds: list[Columns] = field(default_factory=list)
     lifts: list[LiftHold] = field(default_factory=list)
     ended: set[UUID] = field(default_factory=set)
-    aliases: list[Alias] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    aliases: list[Columns] = field(default_factory=list)
+    findings: list[Columns] = field(default_factory=list)
     closed: list[tuple[UUID, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -80,9 +76,9 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         if position not in lost:
             for change in decision.changes:
                 _sort(work, change, observation, loaded)
-    _insert_identities(work)
-    _update(Account, tenant_id, work.account_fields)
-    _update(Identity, tenant_id, work.identity_fields)
+    sql.insert(Identity, work.identities)
+    sql.update(Account, tenant_id, [{"id": key, **columns} for key, columns in work.account_fields.items()])
+    sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
     _bury(tenant_id, work)
     if work.lifts:
         condition = Q(pk__in=[])
@@ -92,16 +88,15 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
                 one &= Q(source_account_id=lift.source_account_id)
             condition |= one
         Hold.objects.filter(condition, tenant_id=tenant_id).delete()
-    if work.holds:
-        Hold.objects.bulk_create(work.holds, ignore_conflicts=True)
+    sql.insert(Hold, work.holds)
     if work.ended:
-        Identity.objects.filter(tenant_id=tenant_id, pk__in=work.ended).update(
-            session_epoch=F("session_epoch") + 1
+        sql.execute(
+            "UPDATE provisioning_identity SET session_epoch = session_epoch + 1 "
+            "WHERE tenant_id = %s AND id = ANY(%s)",
+            (tenant_id, list(work.ended)),
         )
-    if work.aliases:
-        Alias.objects.bulk_create(work.aliases, ignore_conflicts=True)
-    if work.findings:
-        Finding.objects.bulk_create(work.findings, ignore_conflicts=True)
+    sql.insert(Alias, work.aliases)
+    sql.insert(Finding, work.findings)
     for finding_id, values in work.closed:
         Finding.objects.filter(tenant_id=tenant_id, pk=finding_id, status=Finding.Status.OPEN).update(
             **values
@@ -110,72 +105,62 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         ("sessions.purge", {"identity": str(identity_id)}, tenant_id) for identity_id in sorted(work.ended)
     ]
     messages += [
-        ("finding.opened", {"finding": str(row.pk)}, tenant_id)
+        ("finding.opened", {"finding": str(row["id"])}, tenant_id)
         for row in work.findings
-        if row.severity == Severity.HIGH
+        if row["severity"] == Severity.HIGH
     ]
     return lost, messages
 
 
 def _insert_accounts(batch: Sequence[tuple[Observation, Decision]]) -> set[int]:
-    rows: list[Account] = []
+    rows: list[Columns] = []
     owner: dict[UUID, int] = {}
     for position, (observation, decision) in enumerate(batch):
         for change in decision.changes:
             if isinstance(change, CreateAccount):
                 rows.append(_account(change, observation))
                 owner[change.account_id] = position
-    won = insert_or_lose(Account, rows)
+    won = sql.insert(Account, rows)
     return {position for account_id, position in owner.items() if account_id not in won}
 
 
-def insert_or_lose(model: type[Row], rows: Sequence[Row]) -> set[Any]:
-    """Inserts what no unique constraint refuses; answers the primary keys that went in."""
-    columns = [f for f in model._meta.local_concrete_fields if not f.generated]
-    names = ", ".join(f'"{f.column}"' for f in columns)
-    one = f"({', '.join(['%s'] * len(columns))})"
-    won: set[Any] = set()
-    size = _MAX_PARAMETERS // len(columns)
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        statement = (
-            f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {", ".join([one] * len(part))} '  # noqa: S608 - the model's own names
-            f"ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}"  # type: ignore[union-attr]
-        )
-        parameters = [
-            f.get_db_prep_save(getattr(row, f.attname), connection=database) for row in part for f in columns
-        ]
-        with database.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            won |= {key for (key,) in cursor.fetchall()}
-    return won
-
-
-def _account(change: CreateAccount, observation: Observation) -> Account:
+def _account(change: CreateAccount, observation: Observation) -> Columns:
     at = observation.at
-    return Account(
-        id=change.account_id,
-        tenant_id=observation.tenant_id,
-        connection_id=change.connection_id,
-        identity_id=change.identity_id,
-        link_rule=change.rule.value if change.rule is not None and change.identity_id else "",
-        link_evidence=dict(change.evidence) if change.identity_id else {},
-        linked_at=at if change.identity_id else None,
-        origin=change.origin.value,
-        lifecycle_owner=change.origin.value,
-        confirmed_at=at if change.confirmed else None,
-        active=change.active,
-        user_name=change.user_name,
-        user_name_key=fold(change.user_name),
-        external_id=change.external_id,
-        asserted_key=change.asserted_key,
-        email_keys=email_keys(change.resource, change.emails),
-        resource=dict(change.resource),
-        assertion=dict(change.assertion),
-        created_at=at,
-        updated_at=at,
+    return {
+        "id": change.account_id,
+        "tenant_id": observation.tenant_id,
+        "connection_id": change.connection_id,
+        "identity_id": change.identity_id,
+        "link_rule": change.rule.value if change.rule is not None and change.identity_id else "",
+        "link_evidence": dict(change.evidence) if change.identity_id else {},
+        "linked_at": at if change.identity_id else None,
+        "origin": change.origin.value,
+        "lifecycle_owner": change.origin.value,
+        "confirmed_at": at if change.confirmed else None,
+        "active": change.active,
+        "version": 1,
+        "user_name": change.user_name,
+        "user_name_key": fold(change.user_name),
+        "external_id": change.external_id,
+        "asserted_key": change.asserted_key,
+        **_document_columns(change, observation),
+        "assertion": dict(change.assertion),
+        "created_at": at,
+        "updated_at": at,
         **_subject_columns(change.subject),
-    )
+    }
+
+
+def _document_columns(change: CreateAccount | UpdateAccount, observation: Observation) -> Columns:
+    """The resource, and what it is found by."""
+    columns: Columns = {
+        "resource": dict(change.resource),
+        "email_keys": email_keys(change.resource, change.emails),
+        "search": search_keys(change.resource),
+    }
+    if observation.resource is not None or isinstance(change, CreateAccount):
+        columns["unique_keys"] = list(observation.unique_keys)
+    return columns
 
 
 def _subject_columns(subject: Subject | None) -> dict[str, str]:
@@ -187,14 +172,23 @@ def _subject_columns(subject: Subject | None) -> dict[str, str]:
 
 
 def _profile_columns(profile: Profile) -> dict[str, Any]:
-    columns = {name: getattr(profile, name) for name in PROFILE_FIELDS}
-    for name, value in columns.items():
-        limit = Identity._meta.get_field(name).max_length
-        columns[name] = value[:limit]
+    columns = {name: getattr(profile, name)[:limit] for name, limit in _LIMITS}
     return columns | {
         "user_name_key": fold(columns["user_name"]),
         "email_key": fold(columns["email"]),
     }
+
+
+_LIMITS = tuple((name, Identity._meta.get_field(name).max_length) for name in PROFILE_FIELDS)
+_NEW_IDENTITY: Columns = {
+    "password": UNUSABLE_PASSWORD_PREFIX,
+    "kind": Identity.Kind.PERSON.value,
+    "local": False,
+    "break_glass": False,
+    "is_superuser": False,
+    "is_tenant_administrator": False,
+    "session_epoch": 0,
+}
 
 
 def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) -> None:
@@ -203,13 +197,15 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
         case CreateAccount():
             pass
         case CreateIdentity():
-            work.identities[change.identity_id] = Identity(
-                id=change.identity_id,
-                tenant_id=tenant_id,
-                password=UNUSABLE_PASSWORD_PREFIX,
-                created_at=at,
-                updated_at=at,
-                **_profile_columns(change.profile),
+            work.identities.append(
+                {
+                    **_NEW_IDENTITY,
+                    "id": change.identity_id,
+                    "tenant_id": tenant_id,
+                    "created_at": at,
+                    "updated_at": at,
+                    **_profile_columns(change.profile),
+                }
             )
         case UpdateIdentity():
             columns = _profile_columns(change.profile)
@@ -219,7 +215,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             work.identity_fields[change.identity_id] |= columns | {"updated_at": at}
         case UpdateAccount():
             facts = loaded.accounts[change.account_id]
-            work.account_fields[change.account_id] |= _account_columns(change, facts, at)
+            work.account_fields[change.account_id] |= _account_columns(change, facts, observation)
         case LinkAccount():
             work.account_fields[change.account_id] |= {
                 "identity_id": change.identity_id,
@@ -232,15 +228,16 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             work.deleted.append(_tombstone(change, observation, loaded))
         case PlaceHold():
             work.holds.append(
-                Hold(
-                    tenant_id=tenant_id,
-                    identity_id=change.identity_id,
-                    kind=change.kind.value,
-                    source_account_id=change.source_account_id,
-                    reason=change.reason[:500],
-                    placed_by=observation.actor.signature,
-                    placed_at=at,
-                )
+                {
+                    "id": new_id(),
+                    "tenant_id": tenant_id,
+                    "identity_id": change.identity_id,
+                    "kind": change.kind.value,
+                    "source_account_id": change.source_account_id,
+                    "reason": change.reason[:500],
+                    "placed_by": observation.actor.signature,
+                    "placed_at": at,
+                }
             )
         case LiftHold():
             work.lifts.append(change)
@@ -248,15 +245,16 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             work.ended.add(change.identity_id)
         case AddAlias():
             work.aliases.append(
-                Alias(
-                    tenant_id=tenant_id,
-                    identity_id=change.identity_id,
-                    account_id=change.account_id,
-                    kind=change.kind,
-                    value=change.value,
-                    value_key=fold(change.value),
-                    since=at,
-                )
+                {
+                    "id": new_id(),
+                    "tenant_id": tenant_id,
+                    "identity_id": change.identity_id,
+                    "account_id": change.account_id,
+                    "kind": change.kind,
+                    "value": change.value,
+                    "value_key": fold(change.value),
+                    "since": at,
+                }
             )
         case RecordLogin():
             work.account_fields[change.account_id]["last_login_at"] = at
@@ -280,90 +278,78 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             raise TypeError(f"no way to apply {type(change).__name__}")
 
 
-def _account_columns(change: UpdateAccount, facts: AccountFacts, at: datetime) -> dict[str, Any]:
-    columns: dict[str, Any] = {
+def _account_columns(change: UpdateAccount, facts: AccountFacts, observation: Observation) -> Columns:
+    at = observation.at
+    columns: Columns = {
         "active": change.active,
         "user_name": change.user_name,
         "user_name_key": fold(change.user_name),
         "external_id": change.external_id,
         "asserted_key": change.asserted_key,
-        "email_keys": email_keys(change.resource, change.emails),
         "assertion": dict(change.assertion),
         **_subject_columns(change.subject),
     }
     if change.confirmed and not facts.confirmed:
         columns |= {"confirmed_at": at, "lifecycle_owner": Origin.SCIM.value}
     if change.resource != facts.resource or change.external_id != facts.external_id:
-        columns |= {"resource": dict(change.resource), "version": facts.version + 1, "updated_at": at}
+        columns |= _document_columns(change, observation)
+        columns |= {"version": facts.version + 1, "updated_at": at}
+    else:
+        columns["email_keys"] = email_keys(change.resource, change.emails)
     return columns
 
 
-def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) -> Tombstone:
+def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) -> Columns:
     facts = loaded.accounts[change.account_id]
     key, where = loaded.rules.digest_key, facts.connection_id
     subject = facts.subject if facts.subject is not None and facts.subject.is_key else None
     # A login's account may end before SCIM named its key; the key that was asserted still tells whose it was.
     external_id = facts.external_id or facts.asserted_key
-    return Tombstone(
-        id=facts.id,
-        tenant_id=observation.tenant_id,
-        connection_id=where,
-        identity_id=facts.identity_id,
-        external_id_digest=keyed(key, "external_id", where, external_id) if external_id else None,
-        user_name_digest=keyed(key, "user_name", where, fold(facts.user_name)),
-        subject_digest=keyed(key, "subject", where, f"{subject.issuer}\x00{subject.value}")
+    return {
+        "id": facts.id,
+        "tenant_id": observation.tenant_id,
+        "connection_id": where,
+        "identity_id": facts.identity_id,
+        "external_id_digest": keyed(key, "external_id", where, external_id) if external_id else None,
+        "user_name_digest": keyed(key, "user_name", where, fold(facts.user_name)),
+        "subject_digest": keyed(key, "subject", where, f"{subject.issuer}\x00{subject.value}")
         if subject
         else None,
-        deleted_at=observation.at,
-        purge_after=observation.at + loaded.rules.policies[where].retention
+        "deleted_at": observation.at,
+        "purge_after": observation.at + loaded.rules.policies[where].retention
         if where in loaded.rules.policies
         else observation.at,
-    )
+    }
 
 
-def _finding(change: OpenFinding, observation: Observation) -> Finding:
+def _finding(change: OpenFinding, observation: Observation) -> Columns:
     parts: Iterable[str] = (
         change.kind,
         str(change.account_id),
         str(change.identity_id),
         *sorted(str(candidate) for candidate in change.candidates),
     )
-    return Finding(
-        tenant_id=observation.tenant_id,
-        connection_id=observation.connection_id,
-        account_id=change.account_id,
-        identity_id=change.identity_id,
-        kind=change.kind,
-        severity=change.severity.value,
-        candidates=[str(candidate) for candidate in change.candidates],
-        evidence=dict(change.evidence),
-        fingerprint=hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
-        opened_at=observation.at,
-    )
-
-
-def _insert_identities(work: _Work) -> None:
-    if work.identities:
-        Identity.objects.bulk_create(work.identities.values())
-
-
-def _update(model: type[models.Model], tenant_id: UUID, fields: Mapping[UUID, Mapping[str, Any]]) -> None:
-    """Rows that change the same columns go together; there are few such shapes in any batch."""
-    shapes: dict[tuple[str, ...], list[models.Model]] = defaultdict(list)
-    for key, values in fields.items():
-        shapes[tuple(sorted(values))].append(model(pk=key, tenant_id=tenant_id, **values))
-    manager = model._default_manager
-    for names, rows in shapes.items():
-        if len(rows) == 1:
-            row = rows[0]
-            manager.filter(tenant_id=tenant_id, pk=row.pk).update(**fields[row.pk])
-        else:
-            manager.filter(tenant_id=tenant_id).bulk_update(rows, names, batch_size=500)
+    return {
+        "id": new_id(),
+        "tenant_id": observation.tenant_id,
+        "connection_id": observation.connection_id,
+        "account_id": change.account_id,
+        "identity_id": change.identity_id,
+        "kind": change.kind,
+        "severity": change.severity.value,
+        "candidates": [str(candidate) for candidate in change.candidates],
+        "evidence": dict(change.evidence),
+        "fingerprint": hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
+        "status": Finding.Status.OPEN.value,
+        "opened_at": observation.at,
+        "decided_by": "",
+        "decision_reason": "",
+    }
 
 
 def _bury(tenant_id: UUID, work: _Work) -> None:
     if work.deleted:
-        Tombstone.objects.bulk_create(work.deleted, ignore_conflicts=True)
+        sql.insert(Tombstone, work.deleted)
         Membership.objects.filter(
-            tenant_id=tenant_id, account_id__in=[row.pk for row in work.deleted]
+            tenant_id=tenant_id, account_id__in=[row["id"] for row in work.deleted]
         ).delete()

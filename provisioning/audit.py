@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from provisioning import sql
 from provisioning.decision.keys import fold
 from provisioning.decision.types import (
     AccountFacts,
@@ -22,33 +23,39 @@ from provisioning.decision.types import (
     UpdateIdentity,
 )
 from provisioning.digests import keyed
-from provisioning.models import AuditRecord, AuditValue
+from provisioning.models import AuditRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One audit row to be, with the values that go to the side table."""
+    """One audit row to be, by column, with the values that go to the side table."""
 
-    record: AuditRecord
+    record: Mapping[str, Any]
     values: Mapping[str, Any]
 
 
+_COLUMNS = tuple(field.column for field in AuditRecord._meta.local_concrete_fields if not field.primary_key)
+_WRITE = f"""
+WITH told AS MATERIALIZED (
+    SELECT nextval('provisioning_auditrecord_id_seq') AS id, r.*
+      FROM {sql.recordset(AuditRecord, _COLUMNS, beside='"values" jsonb')}
+), recorded AS (
+    INSERT INTO provisioning_auditrecord (id, {", ".join(f'"{name}"' for name in _COLUMNS)})
+    SELECT id, {", ".join(f'"{name}"' for name in _COLUMNS)} FROM told
+), aside AS (
+    INSERT INTO provisioning_auditvalue (record_id, tenant_id, identity_id, "values")
+    SELECT id, tenant_id, identity_id, "values" FROM told WHERE "values" IS NOT NULL
+)
+SELECT id FROM told ORDER BY id
+"""  # noqa: S608 - the models' own names
+
+
 def write(entries: Sequence[Entry]) -> list[int]:
-    """Writes rows and their values in two statements; answers the rows' ids in order."""
+    """Writes rows and their values in one statement; answers the rows' ids in order."""
     if not entries:
         return []
-    records = AuditRecord.objects.bulk_create([entry.record for entry in entries])
-    AuditValue.objects.bulk_create(
-        AuditValue(
-            record_id=record.pk,
-            tenant_id=record.tenant_id,
-            identity_id=record.identity_id,
-            values=entry.values,
-        )
-        for record, entry in zip(records, entries, strict=True)
-        if entry.values
-    )
-    return [record.pk for record in records]
+    told = [{**entry.record, "values": entry.values or None} for entry in entries]
+    return [key for (key,) in sql.rows(_WRITE, (sql.as_json(told),))]
 
 
 def record(
@@ -69,22 +76,24 @@ def record(
     values: Mapping[str, Any] | None = None,
 ) -> int:
     """One row for an act that is no decision about a person: configuration, a group, a run."""
-    row = AuditRecord(
-        tenant_id=tenant_id,
-        at=at,
-        request_id=request_id,
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        channel=channel,
-        intent=intent,
-        verdict=verdict,
-        reason=reason,
-        connection_id=connection_id,
-        account_id=account_id,
-        identity_id=identity_id,
-        object_id=object_id,
-        changes=list(changes),
-    )
+    row = {
+        "tenant_id": tenant_id,
+        "at": at,
+        "request_id": request_id,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "channel": channel,
+        "intent": intent,
+        "situation": "",
+        "verdict": verdict,
+        "reason": reason,
+        "connection_id": connection_id,
+        "account_id": account_id,
+        "identity_id": identity_id,
+        "object_id": object_id,
+        "changes": list(changes),
+        "digests": [],
+    }
     return write([Entry(record=row, values=values or {})])[0]
 
 
@@ -108,24 +117,24 @@ def of_decision(
     if observation.reason:
         values["reason"] = observation.reason
     return Entry(
-        record=AuditRecord(
-            tenant_id=observation.tenant_id,
-            at=observation.at,
-            request_id=observation.request_id,
-            actor_kind=observation.actor.kind,
-            actor_id=observation.actor.id,
-            channel=observation.channel,
-            intent=observation.intent,
-            situation=decision.situation,
-            verdict=decision.verdict,
-            reason=decision.reason,
-            connection_id=observation.connection_id,
-            account_id=decision.account_id,
-            identity_id=decision.identity_id,
-            object_id=observation.finding_id,
-            changes=told,
-            digests=_digests(observation, digest_key),
-        ),
+        record={
+            "tenant_id": observation.tenant_id,
+            "at": observation.at,
+            "request_id": observation.request_id,
+            "actor_kind": observation.actor.kind,
+            "actor_id": observation.actor.id,
+            "channel": observation.channel,
+            "intent": observation.intent,
+            "situation": decision.situation,
+            "verdict": decision.verdict,
+            "reason": decision.reason,
+            "connection_id": observation.connection_id,
+            "account_id": decision.account_id,
+            "identity_id": decision.identity_id,
+            "object_id": observation.finding_id,
+            "changes": told,
+            "digests": _digests(observation, digest_key),
+        },
         values=values,
     )
 

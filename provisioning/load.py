@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection as database
-from django.db.models import F, Q
+import orjson
 
+from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.keys import fold
 from provisioning.decision.policy import Policy
@@ -35,7 +35,7 @@ from provisioning.decision.types import (
     TombstoneFacts,
 )
 from provisioning.digests import keyed
-from provisioning.models import Account, Finding, Hold, Identity, Session, Tombstone
+from provisioning.models import Finding, Identity, Session
 from provisioning.selectors import connections
 
 NO_POLICY = Policy()
@@ -57,6 +57,10 @@ def plain_emails(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key in keys if ":" not in key.partition("@")[0])
 
 
+Digests = dict[str, set[bytes]]
+"""Kind of key -> keyed digests."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """The facts of one batch, and how to look at them from one observation."""
@@ -64,14 +68,23 @@ class Loaded:
     rules: connections.Rules
     accounts: dict[UUID, AccountFacts]
     identities: dict[UUID, IdentityFacts]
-    tombstones: list[Tombstone]
+    graves: "list[Grave]"
+    digests: dict[int, Digests]
+    """Which digests a tombstone would have to carry, by the identity (`id`) of the observation object."""
     candidates: dict[tuple[str, str], set[UUID]]
-    """(`email` or `hr`, value) -> identities of the tenant that answer to it."""
+    """(`email`, `former` or `hr`, value) -> identities of the tenant that answer to it."""
+    holders: dict[tuple[UUID, str], UUID]
     rejected: dict[UUID, list[tuple[str, UUID]]]
     by: dict[tuple[str, UUID, str], AccountFacts] = field(default_factory=dict)
     """(kind of key, connection, value) -> live account."""
+    held_by: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    """Account that placed a hold -> identities that it rests on."""
 
     def __post_init__(self) -> None:
+        for identity in self.identities.values():
+            for hold in identity.holds:
+                if hold.source_account_id is not None:
+                    self.held_by[hold.source_account_id].add(identity.id)
         for facts in self.accounts.values():
             where = facts.connection_id
             self.by["user_name", where, fold(facts.user_name)] = facts
@@ -124,14 +137,15 @@ class Loaded:
         concerned.add(observation.target_identity_id)
         sources = {facts.id for facts in (addressed, *found.values()) if facts is not None}
         sources |= {grave.account_id for grave in tombstones}
-        concerned |= {
-            identity.id
-            for identity in self.identities.values()
-            if any(hold.source_account_id in sources for hold in identity.holds)
-        }
+        concerned |= {held for source in sources for held in self.held_by.get(source, ())}
         return Known(
             addressed=addressed,
             **found,
+            holders={
+                key: holder
+                for key in observation.unique_keys
+                if where is not None and (holder := self.holders.get((where, key)))
+            },
             name_hits=len(hits),
             tombstones=tombstones,
             candidates=candidates,
@@ -140,24 +154,26 @@ class Loaded:
         )
 
     def _tombstones(self, observation: Observation, asked_about: set[UUID]) -> tuple[TombstoneFacts, ...]:
-        wanted = _tombstone_digests(observation, self.rules.digest_key)
+        if not self.graves:
+            return ()
+        wanted = self.digests[id(observation)]
         graves = []
-        for row in self.tombstones:
-            if row.connection_id != observation.connection_id:
+        for grave in self.graves:
+            if grave.connection_id != observation.connection_id:
                 continue
             matched = {
                 name
                 for name in ("external_id", "subject", "user_name")
-                if (value := getattr(row, f"{name}_digest")) is not None and bytes(value) in wanted[name]
+                if (value := getattr(grave, name)) is not None and bytes(value) in wanted[name]
             }
-            if matched or row.identity_id in asked_about:
+            if matched or grave.identity_id in asked_about:
                 graves.append(
                     TombstoneFacts(
-                        account_id=row.pk,
-                        connection_id=row.connection_id,
-                        identity_id=row.identity_id,
+                        account_id=grave.account_id,
+                        connection_id=grave.connection_id,
+                        identity_id=grave.identity_id,
                         matched=frozenset(matched),
-                        deleted_at=row.deleted_at,
+                        deleted_at=grave.deleted_at,
                     )
                 )
         return tuple(sorted(graves, key=lambda grave: grave.deleted_at, reverse=True))
@@ -216,9 +232,9 @@ def _asks_for_candidates(observation: Observation, addressed: AccountFacts | Non
     return addressed is not None and addressed.identity_id is None
 
 
-def _tombstone_digests(observation: Observation, digest_key: bytes) -> dict[str, set[bytes]]:
+def _tombstone_digests(observation: Observation, digest_key: bytes) -> Digests:
     """Which digests a tombstone would have to carry to answer; empty where a tombstone has no say."""
-    wanted: dict[str, set[bytes]] = {"external_id": set(), "subject": set(), "user_name": set()}
+    wanted: Digests = {"external_id": set(), "subject": set(), "user_name": set()}
     if observation.intent not in (Intent.CREATE, Intent.AUTHENTICATE, Intent.UPDATE):
         return wanted
     where = observation.connection_id
@@ -234,58 +250,63 @@ def _tombstone_digests(observation: Observation, digest_key: bytes) -> dict[str,
 
 
 _MATCHES = """
-SELECT id, identity_id, version FROM provisioning_account
- WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND id = ANY(%(ids)s)
+WITH asked AS (SELECT %s::uuid AS tenant_id)
+SELECT a.id, a.identity_id, a.version FROM asked JOIN provisioning_account a ON a.tenant_id = asked.tenant_id
+ WHERE a.deleted_at IS NULL AND a.id = ANY(%s::uuid[])
 UNION
-SELECT a.id, a.identity_id, a.version FROM provisioning_account a
-  JOIN unnest(%(external_connections)s::uuid[], %(external_ids)s::text[]) AS k (connection_id, value)
-    ON a.connection_id = k.connection_id AND a.external_id = k.value
- WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
+SELECT a.id, a.identity_id, a.version
+  FROM asked, unnest(%s::uuid[], %s::text[]) AS k (connection_id, value)
+  JOIN provisioning_account a ON a.connection_id = k.connection_id AND a.external_id = k.value
+ WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL
 UNION
-SELECT a.id, a.identity_id, a.version FROM provisioning_account a
-  JOIN unnest(%(external_connections)s::uuid[], %(external_ids)s::text[]) AS k (connection_id, value)
-    ON a.connection_id = k.connection_id AND a.asserted_key = k.value
- WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.asserted_key IS NOT NULL AND a.confirmed_at IS NULL
+SELECT a.id, a.identity_id, a.version
+  FROM asked, unnest(%s::uuid[], %s::text[]) AS k (connection_id, value)
+  JOIN provisioning_account a ON a.connection_id = k.connection_id AND a.asserted_key = k.value
+ WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL AND a.asserted_key IS NOT NULL
+   AND a.confirmed_at IS NULL
 UNION
-SELECT a.id, a.identity_id, a.version FROM provisioning_account a
-  JOIN unnest(%(name_connections)s::uuid[], %(names)s::text[]) AS k (connection_id, value)
-    ON a.connection_id = k.connection_id AND a.user_name_key = k.value
- WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
+SELECT a.id, a.identity_id, a.version
+  FROM asked, unnest(%s::uuid[], %s::text[]) AS k (connection_id, value)
+  JOIN provisioning_account a ON a.connection_id = k.connection_id AND a.user_name_key = k.value
+ WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL
 UNION
-SELECT a.id, a.identity_id, a.version FROM provisioning_account a
-  JOIN unnest(%(subject_connections)s::uuid[], %(issuers)s::text[], %(subjects)s::text[])
-    AS k (connection_id, issuer, value)
+SELECT a.id, a.identity_id, a.version
+  FROM asked, unnest(%s::uuid[], %s::text[], %s::text[]) AS k (connection_id, issuer, value)
+  JOIN provisioning_account a
     ON a.connection_id = k.connection_id AND a.subject_issuer = k.issuer AND a.subject_value = k.value
- WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.subject_value <> ''
+ WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL AND a.subject_value <> ''
 """
 
 # The index of e-mails is asked first and alone, one probe for each: a plan that begins with the tenant's accounts
 # looks at all of them for each e-mail, and a planner without fresh statistics chooses it.
 _CANDIDATES = """
-WITH named AS MATERIALIZED (
+WITH asked AS (SELECT %s::uuid AS tenant_id, %s::varchar[] AS emails, %s::text[] AS names, %s::text[] AS numbers),
+named AS MATERIALIZED (
     SELECT k.value, a.tenant_id, a.identity_id, a.deleted_at
-      FROM unnest(%(emails)s::varchar[]) AS k (value)
+      FROM asked, unnest(asked.emails) AS k (value)
       JOIN provisioning_account a ON a.email_keys @> ARRAY[k.value]
 )
-SELECT 'email', value, identity_id FROM named
- WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
+SELECT 'email', value, identity_id FROM named, asked
+ WHERE named.tenant_id = asked.tenant_id AND deleted_at IS NULL AND identity_id IS NOT NULL
 UNION
-SELECT 'email', email_key, id FROM provisioning_identity
- WHERE tenant_id = %(tenant)s AND email_key <> '' AND email_key = ANY(%(emails)s)
+SELECT 'email', i.email_key, i.id FROM asked, unnest(asked.emails) AS k (value)
+  JOIN provisioning_identity i ON i.email_key = k.value
+ WHERE i.tenant_id = asked.tenant_id AND i.email_key <> ''
 UNION
-SELECT 'former', value_key, identity_id FROM provisioning_alias
- WHERE tenant_id = %(tenant)s AND value_key = ANY(%(names)s) AND kind <> 'external_id'
-   AND identity_id IS NOT NULL
+SELECT 'former', l.value_key, l.identity_id FROM asked, unnest(asked.names) AS k (value)
+  JOIN provisioning_alias l ON l.value_key = k.value
+ WHERE l.tenant_id = asked.tenant_id AND l.kind <> 'external_id' AND l.identity_id IS NOT NULL
 UNION
-SELECT 'hr', hr_number, id FROM provisioning_identity
- WHERE tenant_id = %(tenant)s AND hr_number <> '' AND hr_number = ANY(%(hr_numbers)s)
+SELECT 'hr', i.hr_number, i.id FROM asked, unnest(asked.numbers) AS k (value)
+  JOIN provisioning_identity i ON i.hr_number = k.value
+ WHERE i.tenant_id = asked.tenant_id AND i.hr_number <> ''
 """
 
-
-def _rows(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with database.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())
+_HOLDERS = """
+SELECT k.connection_id, k.value, a.id FROM unnest(%s::uuid[], %s::varchar[]) AS k (connection_id, value)
+  JOIN provisioning_account a ON a.unique_keys @> ARRAY[k.value] AND a.connection_id = k.connection_id
+ WHERE a.tenant_id = %s AND a.deleted_at IS NULL
+"""
 
 
 def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple[UUID, UUID | None, int]]:
@@ -304,68 +325,64 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple
         for name in o.login_names if _is_login(o) else (o.user_name,):
             if name:
                 names.add((o.connection_id, fold(name)))
-    return _rows(
+    keys = [c for c, _ in external], [v for _, v in external]
+    found = sql.rows(
         _MATCHES,
-        {
-            "tenant": tenant_id,
-            "ids": [o.account_id for o in observations if o.account_id is not None],
-            "external_connections": [c for c, _ in external],
-            "external_ids": [v for _, v in external],
-            "name_connections": [c for c, _ in names],
-            "names": [v for _, v in names],
-            "subject_connections": [c for c, _, _ in subjects],
-            "issuers": [i for _, i, _ in subjects],
-            "subjects": [v for _, _, v in subjects],
-        },
+        (
+            tenant_id,
+            [o.account_id for o in observations if o.account_id is not None],
+            *keys,
+            *keys,
+            [c for c, _ in names],
+            [v for _, v in names],
+            [c for c, _, _ in subjects],
+            [i for _, i, _ in subjects],
+            [v for _, _, v in subjects],
+        ),
     )
+    return [(account_id, identity_id, version) for account_id, identity_id, version in found]
 
 
-_ACCOUNT_COLUMNS = (
-    "id",
-    "connection_id",
-    "identity_id",
-    "origin",
-    "confirmed_at",
-    "active",
-    "version",
-    "user_name",
-    "external_id",
-    "asserted_key",
-    "subject_issuer",
-    "subject_format",
-    "subject_value",
-    "email_keys",
-    "resource",
-    "assertion",
-    "created_at",
-    "last_login_at",
-)
+def _holders(tenant_id: UUID, observations: Sequence[Observation]) -> dict[tuple[UUID, str], UUID]:
+    """(connection, unique key) -> the live account that has it."""
+    asked = [(o.connection_id, key) for o in observations if o.connection_id for key in o.unique_keys]
+    if not asked:
+        return {}
+    found = sql.rows(_HOLDERS, ([c for c, _ in asked], [k for _, k in asked], tenant_id))
+    return {(connection_id, key): account_id for connection_id, key, account_id in found}
 
 
-def _facts(row: dict[str, Any], precedence: int) -> AccountFacts:
-    subject = None
-    if row["subject_value"]:
-        subject = Subject(
-            issuer=row["subject_issuer"], format=row["subject_format"], value=row["subject_value"]
-        )
+_ACCOUNTS = """
+SELECT a.id, a.connection_id, a.identity_id, a.origin, a.confirmed_at, a.active, a.version, a.user_name, a.external_id,
+       a.asserted_key, a.subject_issuer, a.subject_format, a.subject_value, a.email_keys, a.resource, a.assertion,
+       c.precedence, a.created_at, a.last_login_at
+  FROM provisioning_account a
+  JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
+ WHERE a.tenant_id = %s AND a.deleted_at IS NULL AND (a.id = ANY(%s::uuid[]) OR a.identity_id = ANY(%s::uuid[]))
+ ORDER BY a.id
+"""
+
+
+def _facts(row: tuple[Any, ...]) -> AccountFacts:
+    issuer, format_, subject = row[10:13]
     return AccountFacts(
-        id=row["id"],
-        connection_id=row["connection_id"],
-        identity_id=row["identity_id"],
-        origin=Origin(row["origin"]),
-        confirmed=row["confirmed_at"] is not None,
-        active=row["active"],
-        version=row["version"],
-        user_name=row["user_name"],
-        external_id=row["external_id"],
-        asserted_key=row["asserted_key"],
-        subject=subject,
-        emails=plain_emails(row["email_keys"]),
-        resource=row["resource"],
-        assertion=row["assertion"],
-        precedence=precedence,
-        created_at=row["created_at"],
-        last_login_at=row["last_login_at"],
+        id=row[0],
+        connection_id=row[1],
+        identity_id=row[2],
+        origin=Origin(row[3]),
+        confirmed=row[4] is not None,
+        active=row[5],
+        version=row[6],
+        user_name=row[7],
+        external_id=row[8],
+        asserted_key=row[9],
+        subject=Subject(issuer=issuer, format=format_, value=subject) if subject else None,
+        emails=plain_emails(row[13]),
+        resource=orjson.loads(row[14]),
+        assertion=orjson.loads(row[15]),
+        precedence=row[16],
+        created_at=row[17],
+        last_login_at=row[18],
     )
 
 
@@ -374,32 +391,32 @@ def _accounts(
 ) -> dict[UUID, AccountFacts]:
     if not ids and not identity_ids:
         return {}
-    rows = Account.objects.filter(tenant_id=tenant_id, deleted_at__isnull=True)
-    if identity_ids and ids:
-        rows = rows.filter(pk__in=ids) | rows.filter(identity_id__in=identity_ids)
-    else:
-        rows = rows.filter(pk__in=ids) if ids else rows.filter(identity_id__in=identity_ids)
-    if lock:
-        rows = rows.select_for_update(no_key=True, of=("self",))
-    columns = rows.order_by("id").annotate(precedence=F("connection__precedence"))
-    return {
-        row["id"]: _facts(row, row["precedence"]) for row in columns.values(*_ACCOUNT_COLUMNS, "precedence")
-    }
+    statement = _ACCOUNTS + ("FOR NO KEY UPDATE OF a" if lock else "")
+    found = sql.rows(statement, (tenant_id, list(ids), list(identity_ids)))
+    return {row[0]: _facts(row) for row in found}
+
+
+_IDENTITIES = f"""
+SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE.value}', local, email_changed_at, {", ".join(PROFILE_FIELDS)}
+  FROM provisioning_identity WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id
+"""  # noqa: S608 - constants of the model
+_HOLDS = """
+SELECT identity_id, kind, source_account_id FROM provisioning_hold
+ WHERE tenant_id = %s AND identity_id = ANY(%s::uuid[])
+"""
 
 
 def _identities(
     tenant_id: UUID,
-    ids: set[UUID],
     accounts: dict[UUID, AccountFacts],
-    rows: list[Identity],
+    rows: list[tuple[Any, ...]],
     sessions_at: datetime | None,
 ) -> dict[UUID, IdentityFacts]:
     if not rows:
         return {}
+    ids = [row[0] for row in rows]
     holds: dict[UUID, list[HoldFacts]] = defaultdict(list)
-    for identity_id, kind, source in Hold.objects.filter(
-        tenant_id=tenant_id, identity_id__in=ids
-    ).values_list("identity_id", "kind", "source_account_id"):
+    for identity_id, kind, source in sql.rows(_HOLDS, (tenant_id, ids)):
         holds[identity_id].append(HoldFacts(kind=HoldKind(kind), source_account_id=source))
     own: dict[UUID, list[AccountFacts]] = defaultdict(list)
     for facts in accounts.values():
@@ -413,81 +430,85 @@ def _identities(
             ).values_list("identity_id", flat=True)
         )
     return {
-        row.pk: IdentityFacts(
-            id=row.pk,
-            protected=row.protected,
-            local=row.local,
-            profile=Profile(**{name: getattr(row, name) for name in PROFILE_FIELDS}),
-            holds=tuple(holds[row.pk]),
-            accounts=tuple(own[row.pk]),
-            email_changed_at=row.email_changed_at,
-            live_sessions=row.pk in signed_in,
+        identity_id: IdentityFacts(
+            id=identity_id,
+            protected=protected,
+            local=local,
+            profile=Profile(**dict(zip(PROFILE_FIELDS, profile, strict=True))),
+            holds=tuple(holds[identity_id]),
+            accounts=tuple(own[identity_id]),
+            email_changed_at=email_changed_at,
+            live_sessions=identity_id in signed_in,
         )
-        for row in rows
+        for identity_id, protected, local, email_changed_at, *profile in rows
     }
 
 
-def _tombstones(
-    tenant_id: UUID, observations: Sequence[Observation], digest_key: bytes, candidates: set[UUID]
-) -> list[Tombstone]:
+class Grave(NamedTuple):
+    """A tombstone's keys."""
+
+    account_id: UUID
+    connection_id: UUID
+    identity_id: UUID | None
+    external_id: bytes | None
+    subject: bytes | None
+    user_name: bytes
+    deleted_at: datetime
+
+
+_GRAVES = """
+SELECT id, connection_id, identity_id, external_id_digest, subject_digest, user_name_digest, deleted_at
+  FROM provisioning_tombstone
+ WHERE tenant_id = %s AND connection_id = ANY(%s::uuid[]) AND (
+       external_id_digest = ANY(%s::bytea[]) OR subject_digest = ANY(%s::bytea[])
+    OR user_name_digest = ANY(%s::bytea[]) OR identity_id = ANY(%s::uuid[]))
+"""
+
+
+def _graves(
+    tenant_id: UUID, asked: Iterable[Digests], connection_ids: set[UUID], candidates: set[UUID]
+) -> list[Grave]:
     """Those that answer to a key, and those of the identities in question: another key there is a veto."""
-    digests: dict[str, set[bytes]] = {"external_id": set(), "subject": set(), "user_name": set()}
-    for observation in observations:
-        for name, values in _tombstone_digests(observation, digest_key).items():
+    digests: Digests = {"external_id": set(), "subject": set(), "user_name": set()}
+    for one in asked:
+        for name, values in one.items():
             digests[name] |= values
     if not any(digests.values()):
         return []
-    answering = Q(identity_id__in=candidates)
-    for name, values in digests.items():
-        answering |= Q(**{f"{name}_digest__in": values})
-    where = {o.connection_id for o in observations if o.connection_id is not None}
-    return list(Tombstone.objects.filter(answering, tenant_id=tenant_id, connection_id__in=where))
+    found = sql.rows(
+        _GRAVES,
+        (
+            tenant_id,
+            list(connection_ids),
+            list(digests["external_id"]),
+            list(digests["subject"]),
+            list(digests["user_name"]),
+            list(candidates),
+        ),
+    )
+    return [Grave(*row) for row in found]
 
 
 def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = True) -> Loaded:
     """What is known about a batch of one tenant. With `lock`, to be called inside a transaction."""
-    rules = connections.rules(
-        tenant_id, {o.connection_id for o in observations if o.connection_id is not None}
-    )
+    connection_ids = {o.connection_id for o in observations if o.connection_id is not None}
+    rules = connections.rules(tenant_id, connection_ids)
     matches = _matches(tenant_id, observations)
     account_ids = {account_id for account_id, _, _ in matches}
     identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
     identity_ids |= {o.target_identity_id for o in observations if o.target_identity_id is not None}
-
-    candidates: dict[tuple[str, str], set[UUID]] = defaultdict(set)
-    undecided = [
-        o
-        for o in observations
-        if o.intent in (Intent.CREATE, Intent.AUTHENTICATE)
-        and o.channel is not Channel.ADMIN
-        and not (account_ids and len(observations) == 1 and _is_login(o))
-    ]
     waiting = {account_id for account_id, identity_id, _ in matches if identity_id is None}
-    emails = {fold(email) for o in undecided for email in o.emails}
-    hr_numbers = {o.profile.hr_number for o in undecided if o.profile.hr_number}
-    if waiting:
-        for facts in _accounts(tenant_id, waiting, set(), lock=False).values():
-            emails |= set(facts.emails)
-            if number := _hr_number(facts):
-                hr_numbers.add(number)
-    names = {name for o in undecided if _is_login(o) for name in _names_and_emails(o)}
-    if emails or hr_numbers or names:
-        asked = {"emails": list(emails), "hr_numbers": list(hr_numbers), "names": list(names)}
-        for kind, value, identity_id in _rows(_CANDIDATES, {"tenant": tenant_id, **asked}):
-            candidates[kind, value].add(identity_id)
-            identity_ids.add(identity_id)
 
-    tombstones = _tombstones(tenant_id, observations, rules.digest_key, identity_ids)
-    identity_ids |= {row.identity_id for row in tombstones if row.identity_id is not None}
-    sources = account_ids | {row.pk for row in tombstones}
-    if sources:
-        # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
-        held = Hold.objects.filter(tenant_id=tenant_id, source_account_id__in=sources)
-        identity_ids |= set(held.values_list("identity_id", flat=True))
-    rows: list[Identity] = []
+    candidates = _candidates(tenant_id, observations, account_ids, waiting)
+    identity_ids |= {identity_id for found in candidates.values() for identity_id in found}
+    digests = [_tombstone_digests(o, rules.digest_key) for o in observations]
+    graves = _graves(tenant_id, digests, connection_ids, identity_ids)
+    identity_ids |= {grave.identity_id for grave in graves if grave.identity_id is not None}
+    identity_ids |= _held_by(tenant_id, account_ids | {grave.account_id for grave in graves})
+    rows: list[tuple[Any, ...]] = []
     if identity_ids:
-        query = Identity.objects.filter(tenant_id=tenant_id, pk__in=identity_ids).order_by("id")
-        rows = list(query.select_for_update(no_key=True) if lock else query)
+        statement = _IDENTITIES + ("FOR NO KEY UPDATE" if lock else "")
+        rows = sql.rows(statement, (tenant_id, list(identity_ids)))
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
@@ -497,22 +518,66 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         return load(tenant_id, observations, lock=lock)
     identities = _identities(
         tenant_id,
-        identity_ids,
         accounts,
         rows,
         sessions_at=next((o.at for o in observations if o.channel is Channel.ROSTER), None),
     )
+    return Loaded(
+        rules=rules,
+        accounts=accounts,
+        identities=identities,
+        graves=graves,
+        digests={id(o): found for o, found in zip(observations, digests, strict=True)},
+        candidates=candidates,
+        holders=_holders(tenant_id, observations),
+        rejected=_rejected(tenant_id, waiting),
+    )
+
+
+def _candidates(
+    tenant_id: UUID, observations: Sequence[Observation], account_ids: set[UUID], waiting: set[UUID]
+) -> dict[tuple[str, str], set[UUID]]:
+    """(kind of key, value) -> identities that answer to it, for whoever may be somebody known already."""
+    undecided = [
+        o
+        for o in observations
+        if o.intent in (Intent.CREATE, Intent.AUTHENTICATE)
+        and o.channel is not Channel.ADMIN
+        and not (account_ids and len(observations) == 1 and _is_login(o))
+    ]
+    emails = {fold(email) for o in undecided for email in o.emails}
+    hr_numbers = {o.profile.hr_number for o in undecided if o.profile.hr_number}
+    for facts in _accounts(tenant_id, waiting, set(), lock=False).values():
+        emails |= set(facts.emails)
+        if number := _hr_number(facts):
+            hr_numbers.add(number)
+    names = {name for o in undecided if _is_login(o) for name in _names_and_emails(o)}
+    candidates: dict[tuple[str, str], set[UUID]] = defaultdict(set)
+    if emails or hr_numbers or names:
+        asked = (tenant_id, list(emails), list(names), list(hr_numbers))
+        for kind, value, identity_id in sql.rows(_CANDIDATES, asked):
+            candidates[kind, value].add(identity_id)
+    return candidates
+
+
+def _held_by(tenant_id: UUID, sources: set[UUID]) -> set[UUID]:
+    """A hold may rest on somebody who is no longer, or was never, linked to the account that placed it."""
+    if not sources:
+        return set()
+    return {
+        identity_id
+        for (identity_id,) in sql.rows(
+            "SELECT identity_id FROM provisioning_hold WHERE tenant_id = %s AND source_account_id = ANY(%s::uuid[])",
+            (tenant_id, list(sources)),
+        )
+    }
+
+
+def _rejected(tenant_id: UUID, waiting: set[UUID]) -> dict[UUID, list[tuple[str, UUID]]]:
     rejected: dict[UUID, list[tuple[str, UUID]]] = defaultdict(list)
     if waiting:
         for account_id, kind, names in Finding.objects.filter(
             tenant_id=tenant_id, account_id__in=waiting, status=Finding.Status.REJECTED
         ).values_list("account_id", "kind", "candidates"):
             rejected[account_id] += [(kind, UUID(name)) for name in names]
-    return Loaded(
-        rules=rules,
-        accounts=accounts,
-        identities=identities,
-        tombstones=tombstones,
-        candidates=candidates,
-        rejected=rejected,
-    )
+    return rejected

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from identity_hub.core.clock import now
+from provisioning import sql
 from provisioning.models import OutboxMessage
 
 nudge: Callable[[], None] | None = None
@@ -14,13 +16,22 @@ nudge: Callable[[], None] | None = None
 
 def enqueue(messages: Iterable[tuple[str, dict[str, Any], UUID | None]]) -> None:
     """Each message is (topic, payload of ids, tenant)."""
+    at = now()
     rows = [
-        OutboxMessage(topic=topic, payload=payload, tenant_id=tenant_id)
+        {
+            "tenant_id": tenant_id,
+            "topic": topic,
+            "payload": payload,
+            "created_at": at,
+            "available_at": at,
+            "attempts": 0,
+            "last_error": "",
+        }
         for topic, payload, tenant_id in messages
     ]
     if not rows:
         return
-    OutboxMessage.objects.bulk_create(rows)
+    sql.insert(OutboxMessage, rows)
     if nudge is not None:
         # Robust: what is committed must not look like a failure because a nudge was.
         transaction.on_commit(nudge, robust=True)

@@ -40,6 +40,11 @@ REFUSALS: Mapping[str, tuple[int, str, str]] = {
     "account:unknown": (404, "", "There is no such user."),
     "account:user-name-taken": (409, "uniqueness", "Another user of this connection has this userName."),
     "account:external-id-taken": (409, "uniqueness", "Another user of this connection has this externalId."),
+    "account:value-taken": (
+        409,
+        "uniqueness",
+        "{attribute}: another user of this connection has this value.",
+    ),
     "account:stale": (412, "", "The user has changed since the version in If-Match."),
     "group:unknown": (404, "", "There is no such group."),
     "group:external-id-taken": (409, "uniqueness", "Another group of this connection has this externalId."),
@@ -55,10 +60,13 @@ REFUSALS: Mapping[str, tuple[int, str, str]] = {
 """Status, scimType and detail of every refusal that a SCIM request can meet."""
 
 
-def refusal(reason: str) -> SCIMException:
-    """The exception that answers a refused outcome; it keeps the `reason` for the provisioning log."""
+def refusal(reason: str, **facts: str) -> SCIMException:
+    """The exception that answers a refused outcome; `facts` are those that its sentence names.
+
+    It keeps the `reason` for the provisioning log.
+    """
     status, scim_type, detail = REFUSALS[reason]
-    error = SCIMException(detail=detail)
+    error = SCIMException(detail=detail.format(**facts))
     error.status, error.scim_type = status, scim_type
     error.reason = reason  # type: ignore[attr-defined]
     return error

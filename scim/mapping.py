@@ -13,7 +13,7 @@ from provisioning.decision.types import Actor, Channel, GroupObservation, Intent
 from provisioning.selectors.accounts import AccountDocument
 from provisioning.selectors.groups import GroupDocument
 from provisioning.selectors.tokens import Caller
-from scim.documents import schemas_of
+from scim.documents import schemas_of, unique_keys
 from scim.membership import GroupChange
 from scim.schemas import JSON, ResourceKind
 
@@ -57,6 +57,7 @@ def observation(
         emails=emails_of(document),
         profile=profile_of_resource(document),
         resource=document | {"schemas": schemas_of(kind, document)},
+        unique_keys=unique_keys(kind, document),
     )
 
 

@@ -107,7 +107,7 @@ class Users(Resources[AccountDocument]):
             )
         )
         if outcome.verdict is Verdict.REFUSED or (intent is Intent.DELETE and not outcome.accepted):
-            raise refusal(outcome.reason)
+            raise refusal(outcome.reason, attribute=outcome.detail.get("attribute", ""))
         return outcome
 
     def _written(self, call: Call, kind: ResourceKind, outcome: Outcome, status: int = 200) -> Answer:

@@ -47,6 +47,7 @@ def lock_keys(observation: Observation) -> frozenset[tuple[str, ...]]:
         keys.add(("user_name", connection, fold(observation.profile.user_name)))
     emails = {observation.profile.email, *observation.emails}
     keys |= {("email", fold(email)) for email in emails if email}
+    keys |= {("unique", connection, key) for key in observation.unique_keys}
     if observation.profile.hr_number:
         keys.add(("hr", observation.profile.hr_number))
     if observation.account_id:

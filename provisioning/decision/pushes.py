@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from .answers import accepted, identity_of, protected_match, question, refused
+from .answers import accepted, identity_of, protected_match, question, refuse, refused
 from .authority import shown_profile
 from .correlate import correlate
 from .effects import (
@@ -179,8 +179,10 @@ def _reason_of_write(before: AccountFacts, after: AccountFacts, changes: list[Ch
 
 def refuse_collision(case: Case) -> Decision:
     """Row 10: a name or key of another live account is refused; an inactive holder is put to a person."""
-    holder = needed(case.other or case.account, "account")
     reason = needed(case.reason, "reason")
+    if reason is Reason.ACCOUNT_VALUE_TAKEN:
+        return refuse(case)
+    holder = needed(case.other or case.account, "account")
     changes: list[Change] = []
     if case.finding:
         changes += finding(case, case.finding, Severity.MEDIUM, holder)

@@ -44,6 +44,10 @@ class Reason(_Code):
         "account:external-id-taken",
         "Another live account of the connection has this externalId.",
     )
+    ACCOUNT_VALUE_TAKEN = (
+        "account:value-taken",
+        "Another live account of the connection has a value that is unique by its schema.",
+    )
     ACCOUNT_STALE = "account:stale", "The account changed since the writer read it."
     ACCOUNT_ALREADY_LINKED = "account:already-linked", "The account belongs to another identity already."
 
@@ -147,7 +151,10 @@ class Act(_Code):
     TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."
     TOKEN_OBTAINED = "token:obtained", "An OAuth client exchanged its secret for a token of an hour."
     CLIENT_CREATED = "client:created", "An OAuth client was made; its secret was shown once."
-    CLIENT_REVOKED = "client:revoked", "An OAuth client and the tokens that it obtained are unknown from now on."
+    CLIENT_REVOKED = (
+        "client:revoked",
+        "An OAuth client and the tokens that it obtained are unknown from now on.",
+    )
     ENTITLEMENT_CREATED = "entitlement:created", "A role or group of the hub was made."
     ENTITLEMENT_MAPPED = "entitlement:mapped", "A directory group gives an entitlement to its members."
     ENTITLEMENT_UNMAPPED = "entitlement:unmapped", "A directory group gives an entitlement no longer."

@@ -61,7 +61,23 @@ def name_situation(known: Known, observation: Observation, policy: Policy) -> Ca
     naming = NAMINGS.get((observation.channel, observation.intent))
     if naming is None:
         return Case(observation=observation, known=known, policy=policy, situation=Situation.UNUSABLE)
-    return naming(known, observation, policy)
+    return _with_free_values(naming(known, observation, policy))
+
+
+def _with_free_values(case: Case) -> Case:
+    """A value that is unique in its connection belongs to its first owner. A deactivation is obeyed all the same."""
+    if not case.known.holders or case.observation.intent is Intent.DISABLE or case.reason is not None:
+        return case
+    own = case.account.id if case.account else None
+    taken = sorted(key for key, holder in case.known.holders.items() if holder != own)
+    if not taken:
+        return case
+    return replace(
+        case,
+        situation=Situation.COLLISION,
+        reason=Reason.ACCOUNT_VALUE_TAKEN,
+        missing=taken[0].partition("=")[0],
+    )
 
 
 def scim_create(known: Known, observation: Observation, policy: Policy) -> Case:

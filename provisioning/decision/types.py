@@ -181,9 +181,9 @@ class Observation:
     writer read; another one is STALE. `external_id` is the SCIM externalId, or for a login the value of the
     attribute configured to carry it. `login_names` are the names a login may match against userName: a
     non-transient NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail
-    values, lower case. `resource` is the SCIM document to keep (without id, meta, groups); `assertion` the
-    mapped attributes. `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what
-    the administrator wrote.
+    values, lower case. `resource` is the SCIM document to keep (without id, meta, groups), `unique_keys` what
+    in it nobody else of the connection may have (`path=value`); `assertion` the mapped attributes.
+    `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     """
 
     channel: Channel
@@ -205,6 +205,7 @@ class Observation:
     emails: tuple[str, ...] = ()
     profile: Profile = Profile()
     resource: Document | None = None
+    unique_keys: tuple[str, ...] = ()
     assertion: Document | None = None
     target_identity_id: UUID | None = None
     hold: HoldKind | None = None
@@ -303,6 +304,8 @@ class Known:
     """Live account whose userName equals the observation's user_name (SCIM) or a login name (SAML)."""
     by_subject_as_external_id: AccountFacts | None = None
     """SAML: live account whose externalId equals the persistent NameID."""
+    holders: Mapping[str, UUID] = field(default_factory=dict)
+    """Unique key of the observation -> the live account that has it."""
     name_hits: int = 0
     """SAML: how many different live accounts the login_names hit."""
     tombstones: tuple[TombstoneFacts, ...] = ()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, OuterRef, Subquery
+from django.db.models import Count, OuterRef, Subquery
 
+from provisioning import sql
 from provisioning.decision.policy import Jit, Policy
-from provisioning.models import Account, Connection, ConnectionDomain, ScimToken, Tenant
+from provisioning.models import Account, Connection, ConnectionDomain
 
 
 def by_address(connection_id: UUID) -> Connection | None:
@@ -58,48 +58,41 @@ class Rules:
     last_push: dict[UUID, datetime | None]
 
 
+_RULES = """
+SELECT n.digest_key, c.id, c.jit, c.precedence, c.required_attributes, c.trusted_hr_number, c.trusted_email,
+       c.retention_days, c.jit_grace_days, c.jit_idle_grace_days, c.scim_enabled, c.last_push_at,
+       ARRAY(SELECT d.domain FROM provisioning_connectiondomain granted
+               JOIN provisioning_tenantdomain d ON d.tenant_id = granted.tenant_id AND d.id = granted.domain_id
+              WHERE granted.tenant_id = n.id AND granted.connection_id = c.id AND d.verified_at IS NOT NULL),
+       EXISTS(SELECT FROM provisioning_scimtoken t
+               WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL)
+  FROM provisioning_tenant n
+  LEFT JOIN provisioning_connection c ON c.tenant_id = n.id AND c.id = ANY(%s::uuid[])
+ WHERE n.id = %s
+"""
+
+
 def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
     """One statement. A connection of another tenant is not in the answer."""
-    wanted = list(connection_ids)
-    rows = list(
-        Connection.objects.select_related("tenant")
-        .filter(tenant_id=tenant_id, pk__in=wanted)
-        .annotate(
-            domains=ArraySubquery(
-                ConnectionDomain.objects.filter(
-                    tenant_id=tenant_id,
-                    connection=OuterRef("pk"),
-                    domain__verified_at__isnull=False,
-                ).values("domain__domain")
-            ),
-            has_token=Exists(
-                ScimToken.objects.filter(
-                    tenant_id=tenant_id, connection=OuterRef("pk"), revoked_at__isnull=True
-                )
-            ),
+    rows = sql.rows(_RULES, (list(connection_ids), tenant_id))
+    policies: dict[UUID, Policy] = {}
+    last_push: dict[UUID, datetime | None] = {}
+    for row in rows:
+        connection_id, jit, precedence, required, hr_number, email = row[1:7]
+        retention, grace, idle_grace, scim_enabled, pushed_at, domains, has_token = row[7:]
+        if connection_id is None:
+            continue
+        last_push[connection_id] = pushed_at
+        policies[connection_id] = Policy(
+            jit=Jit(jit),
+            precedence=precedence,
+            required_attributes=tuple(required),
+            domains=frozenset(domains),
+            trusted_hr_number=hr_number,
+            trusted_email=email,
+            retention=timedelta(days=retention),
+            jit_grace=timedelta(days=grace),
+            jit_idle_grace=timedelta(days=idle_grace),
+            has_lifecycle_source=scim_enabled and has_token,
         )
-    )
-    key = (
-        rows[0].tenant.digest_key
-        if rows
-        else Tenant.objects.values_list("digest_key", flat=True).get(pk=tenant_id)
-    )
-    return Rules(
-        digest_key=bytes(key),
-        policies={
-            row.pk: Policy(
-                jit=Jit(row.jit),
-                precedence=row.precedence,
-                required_attributes=tuple(row.required_attributes),
-                domains=frozenset(row.domains),
-                trusted_hr_number=row.trusted_hr_number,
-                trusted_email=row.trusted_email,
-                retention=timedelta(days=row.retention_days),
-                jit_grace=timedelta(days=row.jit_grace_days),
-                jit_idle_grace=timedelta(days=row.jit_idle_grace_days),
-                has_lifecycle_source=row.scim_enabled and row.has_token,
-            )
-            for row in rows
-        },
-        last_push={row.pk: row.last_push_at for row in rows},
-    )
+    return Rules(digest_key=bytes(rows[0][0]), policies=policies, last_push=last_push)

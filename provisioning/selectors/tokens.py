@@ -57,7 +57,7 @@ def digest(token: str) -> bytes:
 
 def caller_of(token_digest: bytes, at: datetime) -> Caller | None:
     """In a statement of its own, for what does not begin with a read."""
-    found = sql.rows(CALLER + "SELECT * FROM caller", (token_digest, at))
+    found = sql.rows(f"{CALLER} SELECT * FROM caller", (token_digest, at))  # noqa: S608 - a constant
     return caller_in(found[0], at) if found else None
 
 

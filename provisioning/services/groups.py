@@ -1,13 +1,12 @@
 """Writes of directory groups. Each costs what it changes, never what the group holds."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection as database
+import orjson
 
 from identity_hub.core.ids import new_id
 from provisioning import audit, sql
-from provisioning.apply import insert_or_lose
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import FindingKind, Reason
 from provisioning.decision.types import (
@@ -18,7 +17,7 @@ from provisioning.decision.types import (
     Situation,
     Verdict,
 )
-from provisioning.models import Account, DirectoryGroup, Finding
+from provisioning.models import DirectoryGroup, Finding
 
 from .submission import retrying
 
@@ -43,22 +42,24 @@ def _create(observation: GroupObservation, skip_unknown: bool) -> Outcome:
     wanted, unknown = _members(observation, observation.add)
     if (unknown or observation.strangers) and not skip_unknown:
         return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, None, unknown)
-    group = DirectoryGroup(
-        id=observation.group_id or new_id(),
-        tenant_id=observation.tenant_id,
-        connection_id=observation.connection_id,
-        display_name=observation.display_name or "",
-        display_name_key=fold(observation.display_name or ""),
-        external_id=observation.external_id,
-        resource=dict(observation.resource or {}),
-        created_at=observation.at,
-        updated_at=observation.at,
-    )
-    if not insert_or_lose(DirectoryGroup, [group]):
+    group_id = observation.group_id or new_id()
+    row = {
+        "id": group_id,
+        "tenant_id": observation.tenant_id,
+        "connection_id": observation.connection_id,
+        "display_name": observation.display_name or "",
+        "display_name_key": fold(observation.display_name or ""),
+        "external_id": observation.external_id,
+        "resource": dict(observation.resource or {}),
+        "version": 1,
+        "created_at": observation.at,
+        "updated_at": observation.at,
+    }
+    if not sql.insert(DirectoryGroup, [row]):
         return _refused(observation, Reason.GROUP_EXTERNAL_ID_TAKEN, None)
-    added = _join(observation, group.pk, wanted)
-    _report_unknown(observation, group.pk, unknown)
-    return _applied(observation, Reason.GROUP_CREATED, group.pk, 1, added, 0, ["displayName"], created=True)
+    added = _join(observation, group_id, wanted)
+    _report_unknown(observation, group_id, unknown)
+    return _applied(observation, Reason.GROUP_CREATED, group_id, 1, added, 0, ["displayName"], created=True)
 
 
 def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
@@ -69,7 +70,7 @@ def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
         return Outcome(verdict=Verdict.STALE, situation=Situation.STALE, reason=Reason.GROUP_STALE)
     wanted, unknown = _members(observation, observation.add)
     if (unknown or observation.strangers) and not skip_unknown:
-        return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, group.pk, unknown)
+        return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, group.id, unknown)
     fields = _changed_fields(observation, group)
     if "external_id" in fields and fields["external_id"] is not None:
         others = DirectoryGroup.objects.filter(
@@ -77,25 +78,27 @@ def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
             connection_id=observation.connection_id,
             external_id=fields["external_id"],
         )
-        if others.exclude(pk=group.pk).exists():
-            return _refused(observation, Reason.GROUP_EXTERNAL_ID_TAKEN, group.pk)
-    removed = _leave(observation, group.pk, wanted)
-    added = _join(observation, group.pk, wanted)
-    _report_unknown(observation, group.pk, unknown)
+        if others.exclude(pk=group.id).exists():
+            return _refused(observation, Reason.GROUP_EXTERNAL_ID_TAKEN, group.id)
+    removed = _leave(observation, group.id, wanted)
+    added = _join(observation, group.id, wanted)
+    _report_unknown(observation, group.id, unknown)
     if not (fields or added or removed):
         return Outcome(
             verdict=Verdict.UNCHANGED,
             situation=Situation.LINKED,
             reason=Reason.GROUP_UNCHANGED,
-            account_id=group.pk,
+            account_id=group.id,
             version=group.version,
-            size=_size(observation.tenant_id, group.pk),
+            size=_size(observation.tenant_id, group.id),
         )
     version = group.version + 1
-    DirectoryGroup.objects.filter(tenant_id=observation.tenant_id, pk=group.pk).update(
-        version=version, updated_at=observation.at, **fields
+    sql.update(
+        DirectoryGroup,
+        observation.tenant_id,
+        [{"id": group.id, "version": version, "updated_at": observation.at, **fields}],
     )
-    return _applied(observation, Reason.GROUP_UPDATED, group.pk, version, added, removed, sorted(fields))
+    return _applied(observation, Reason.GROUP_UPDATED, group.id, version, added, removed, sorted(fields))
 
 
 def _delete(observation: GroupObservation, skip_unknown: bool) -> Outcome:
@@ -104,28 +107,34 @@ def _delete(observation: GroupObservation, skip_unknown: bool) -> Outcome:
         return _refused(observation, Reason.GROUP_UNKNOWN, None)
     if observation.expected_version is not None and observation.expected_version != group.version:
         return Outcome(verdict=Verdict.STALE, situation=Situation.STALE, reason=Reason.GROUP_STALE)
-    removed = _execute(
+    removed = sql.execute(
         "DELETE FROM provisioning_membership WHERE tenant_id = %s AND group_id = %s",
-        [observation.tenant_id, group.pk],
+        (observation.tenant_id, group.id),
     )
-    group.delete()
-    return _applied(observation, Reason.GROUP_DELETED, group.pk, group.version, 0, removed, [])
+    # Its mappings go with it, by the ORM's cascade.
+    DirectoryGroup.objects.get(tenant_id=observation.tenant_id, pk=group.id).delete()
+    return _applied(observation, Reason.GROUP_DELETED, group.id, group.version, 0, removed, [])
 
 
-def _locked(observation: GroupObservation) -> DirectoryGroup | None:
+class _Group(NamedTuple):
+    id: UUID
+    version: int
+    display_name: str
+    external_id: str | None
+    resource: dict[str, Any]
+
+
+def _locked(observation: GroupObservation) -> _Group | None:
     # Two PATCHes of one group at once must both count: the second waits here and sees the first.
-    return (
-        DirectoryGroup.objects.select_for_update(no_key=True)
-        .filter(
-            tenant_id=observation.tenant_id,
-            connection_id=observation.connection_id,
-            pk=observation.group_id,
-        )
-        .first()
+    found = sql.rows(
+        "SELECT id, version, display_name, external_id, resource FROM provisioning_directorygroup "
+        "WHERE tenant_id = %s AND connection_id = %s AND id = %s FOR NO KEY UPDATE",
+        (observation.tenant_id, observation.connection_id, observation.group_id),
     )
+    return _Group(*found[0][:4], orjson.loads(found[0][4])) if found else None
 
 
-def _changed_fields(observation: GroupObservation, group: DirectoryGroup) -> dict[str, Any]:
+def _changed_fields(observation: GroupObservation, group: _Group) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if observation.display_name is not None and observation.display_name != group.display_name:
         fields |= {
@@ -143,14 +152,14 @@ def _members(observation: GroupObservation, ids: tuple[UUID, ...]) -> tuple[list
     """(those that are live accounts of this connection, those that are not)."""
     if not ids:
         return [], []
-    live = set(
-        Account.objects.filter(
-            tenant_id=observation.tenant_id,
-            connection_id=observation.connection_id,
-            deleted_at__isnull=True,
-            pk__in=ids,
-        ).values_list("pk", flat=True)
-    )
+    live = {
+        key
+        for (key,) in sql.rows(
+            "SELECT a.id FROM unnest(%s::uuid[]) AS k (id) JOIN provisioning_account a ON a.id = k.id "
+            "WHERE a.tenant_id = %s AND a.connection_id = %s AND a.deleted_at IS NULL",
+            (list(ids), observation.tenant_id, observation.connection_id),
+        )
+    }
     wanted = list(dict.fromkeys(ids))
     return [key for key in wanted if key in live], [key for key in wanted if key not in live]
 
@@ -158,28 +167,22 @@ def _members(observation: GroupObservation, ids: tuple[UUID, ...]) -> tuple[list
 def _join(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> int:
     if not wanted:
         return 0
-    return _execute(
+    return sql.execute(
         "INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since) "
         "SELECT %s, %s, k.id, %s FROM unnest(%s::uuid[]) AS k (id) ON CONFLICT DO NOTHING",
-        [observation.tenant_id, group_id, observation.at, wanted],
+        (observation.tenant_id, group_id, observation.at, wanted),
     )
 
 
 def _leave(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> int:
     scope = "DELETE FROM provisioning_membership WHERE tenant_id = %s AND group_id = %s "
     if observation.replace_members:
-        statement, ids = scope + "AND account_id <> ALL(%s)", wanted
+        statement, ids = scope + "AND account_id <> ALL(%s::uuid[])", wanted
     elif observation.remove:
-        statement, ids = scope + "AND account_id = ANY(%s)", list(observation.remove)
+        statement, ids = scope + "AND account_id = ANY(%s::uuid[])", list(observation.remove)
     else:
         return 0
-    return _execute(statement, [observation.tenant_id, group_id, ids])
-
-
-def _execute(statement: str, parameters: list[Any]) -> int:
-    with database.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
+    return sql.execute(statement, (observation.tenant_id, group_id, ids))
 
 
 def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list[UUID]) -> None:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.db import connection as database
 
 from identity_hub.core.ids import new_id
-from provisioning import audit, outbox
+from provisioning import audit, outbox, sql
 from provisioning.apply import apply
 from provisioning.decision.decide import decide
 from provisioning.decision.keys import lock_keys
@@ -33,7 +33,6 @@ from provisioning.decision.types import (
 )
 from provisioning.digests import lock_number
 from provisioning.load import Loaded, load
-from provisioning.models import Connection
 
 LARGE_BATCH = 50
 """A larger batch takes the tenant's lock alone: a stock PostgreSQL's lock table ends at some thousands."""
@@ -101,12 +100,11 @@ def take_locks(tenant_id: UUID, keys: set[tuple[str, ...]], *, alone: bool) -> N
     first = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
     if not alone:
         numbers += sorted(lock_number(tenant_id, key) for key in keys)
-    with database.cursor() as cursor:
-        cursor.execute(
-            f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "  # noqa: S608 - a name
-            "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
-            [numbers],
-        )
+    sql.rows(
+        f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "  # noqa: S608 - a name
+        "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
+        (numbers,),
+    )
 
 
 def _with_ids(observation: Observation) -> Observation:
@@ -257,4 +255,7 @@ def _note_push(tenant_id: UUID, items: Sequence[_Pending], loaded: Loaded) -> No
     for connection_id, at in pushes.items():
         last = loaded.rules.last_push.get(connection_id)
         if last is None or at - last >= PUSH_RESOLUTION:
-            Connection.objects.filter(tenant_id=tenant_id, pk=connection_id).update(last_push_at=at)
+            sql.execute(
+                "UPDATE provisioning_connection SET last_push_at = %s WHERE tenant_id = %s AND id = %s",
+                (at, tenant_id, connection_id),
+            )
