@@ -118,6 +118,11 @@ else:
     if not env.get("SAML_SP_KEY_FILE"):
         keys.saml_key(Path(SAML_SP_KEY_FILE), Path(SAML_SP_CERT_FILE))
 
+# Serves /scim/v2/TestResources, a type that is nothing but its schema: for tests of the SCIM face.
+HUB_SCIM_CONFORMANCE = _flag("HUB_SCIM_CONFORMANCE", False)
+if HUB_SCIM_CONFORMANCE and HUB_PRODUCTION:
+    raise ImproperlyConfigured("HUB_SCIM_CONFORMANCE is for tests; production does not serve it.")
+
 # Older keys still verify what they signed while a new one takes over.
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS")
 

@@ -249,7 +249,7 @@ def _complex(attribute: Attribute, value: object, path: str) -> JSON | None:
             value = value[0]
         if isinstance(value, str) and attribute.sub("value"):
             value = {"value": value} if value else None
-        if value is None:
+        if value is None or value == []:
             return None
     if not isinstance(value, dict):
         raise InvalidValueException(detail=f"{path}: this is not an object.")

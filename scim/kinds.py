@@ -6,6 +6,7 @@ from uuid import UUID
 
 from provisioning.selectors import schemas
 from provisioning.selectors.tokens import Caller
+from scim import conformance
 from scim.schemas import GROUP, KINDS, USER, ResourceKind, with_extensions
 
 TENANTS_KEPT = 256
@@ -40,9 +41,6 @@ class Kinds(Mapping[str, ResourceKind]):
         return self._by_name[GROUP.name]
 
 
-_BASE = Kinds(KINDS)
-
-
 def kinds_of(caller: Caller) -> Kinds:
     """The types as they are for this caller's tenant.
 
@@ -58,16 +56,22 @@ def kinds_of_tenant(tenant_id: UUID) -> Kinds:
 
 
 def kinds_at(tenant_id: UUID, schema_version: int) -> Kinds:
+    profile = conformance.is_served()
     # A tenant begins with version 1 and without extensions.
-    return _BASE if schema_version <= 1 else _compiled(tenant_id, schema_version)
+    return _base(profile) if schema_version <= 1 else _compiled(tenant_id, schema_version, profile)
+
+
+@lru_cache(maxsize=2)
+def _base(profile: bool) -> Kinds:
+    return Kinds((*KINDS, conformance.kind()) if profile else KINDS)
 
 
 @lru_cache(maxsize=TENANTS_KEPT)
-def _compiled(tenant_id: UUID, schema_version: int) -> Kinds:
+def _compiled(tenant_id: UUID, schema_version: int, profile: bool) -> Kinds:
     extensions = schemas.extensions_of(tenant_id)
     return Kinds(
         with_extensions(
             kind, [(one.document, one.required) for one in extensions if one.resource == kind.name]
         )
-        for kind in _BASE.all
+        for kind in _base(profile).all
     )

@@ -11,6 +11,7 @@ import orjson
 from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation
 from provisioning.selectors.accounts import AccountDocument
+from provisioning.selectors.data_resources import DataDocument
 from provisioning.selectors.groups import GroupDocument
 from provisioning.selectors.tokens import Caller
 from scim.documents import schemas_of, unique_keys
@@ -88,6 +89,7 @@ def group_observation(
         group_id=group_id,
         display_name=change.display_name,
         external_id=change.external_id,
+        resource=change.resource,
         set_external_id=change.set_external_id,
         add=tuple(sorted(change.add)),
         remove=tuple(sorted(change.remove)),
@@ -119,7 +121,7 @@ def user_resource(account: AccountDocument, kind: ResourceKind, base: str) -> JS
             {"value": key, "display": name, "type": "direct", "$ref": f"{base}/Groups/{key}"}
             for key, name in account.groups
         ]
-    document["meta"] = _meta("User", f"{base}/Users/{account.id}", account)
+    document["meta"] = meta("User", f"{base}/Users/{account.id}", account)
     return document
 
 
@@ -142,11 +144,11 @@ def group_resource(group: GroupDocument, kind: ResourceKind, base: str, *, whole
         ]
         for member, name in zip(document["members"], group.names, strict=False):
             member["display"] = name
-    document["meta"] = _meta("Group", f"{base}/Groups/{group.id}", group)
+    document["meta"] = meta("Group", f"{base}/Groups/{group.id}", group)
     return document
 
 
-def _meta(resource_type: str, location: str, row: AccountDocument | GroupDocument) -> JSON:
+def meta(resource_type: str, location: str, row: AccountDocument | DataDocument | GroupDocument) -> JSON:
     return {
         "resourceType": resource_type,
         "created": _instant(row.created_at),

@@ -2,10 +2,11 @@
 
 from django.urls import re_path
 
-from scim import views
+from scim import conformance, views
+from scim.data_resources import TEST_RESOURCES
 from scim.groups import GROUPS
 from scim.users import USERS
-from scim.views import ResourceEndpoint
+from scim.views import ConformanceEndpoint, ResourceEndpoint
 
 app_name = "scim"
 
@@ -32,6 +33,8 @@ urlpatterns = [
     re_path(_entry("Users"), ResourceEndpoint.as_view(resources=USERS), name="users"),
     re_path(_one("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
     re_path(_entry("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
+    re_path(_one(conformance.ENDPOINT), ConformanceEndpoint.as_view(resources=TEST_RESOURCES)),
+    re_path(_entry(conformance.ENDPOINT), ConformanceEndpoint.as_view(resources=TEST_RESOURCES)),
     re_path(_one("Me"), views.MeView.as_view(), name="me"),
     re_path(
         _one("ServiceProviderConfig"),

@@ -19,7 +19,7 @@ from scim2_models.exceptions import (
 
 from provisioning.selectors import accounts
 from provisioning.sessions import FACTS
-from scim import discovery, responses
+from scim import conformance, discovery, responses
 from scim.calls import Answer, Call
 from scim.errors import MethodNotAllowedException
 from scim.kinds import Kinds, kinds_of, kinds_of_tenant
@@ -67,6 +67,15 @@ class ResourceEndpoint(Endpoint):
         call.endpoint = self.resources.endpoint
         verbs = self.resources.verbs if call.resource_id else self.resources.list_verbs
         return answered_by(self.resources, verbs, call)
+
+
+class ConformanceEndpoint(ResourceEndpoint):
+    """The conformance profile's resources, where the setting serves them."""
+
+    def answer(self, call: Call) -> Answer:
+        if not conformance.is_served():
+            raise NotFoundException(detail="There is nothing at this address.")
+        return super().answer(call)
 
 
 def answered_by(handler: Any, verbs: Mapping[str, str], call: Call) -> Answer:
