@@ -2,19 +2,21 @@
 
 from uuid import UUID
 
-from provisioning.decision.types import Intent, Outcome
+from provisioning.decision.types import Intent, Outcome, Verdict
 from provisioning.selectors.groups import GROUPS as TABLE
 from provisioning.selectors.groups import GroupDocument
 from provisioning.services.groups import COUNTED, submit_group
 from scim import responses
 from scim.calls import Answer, Call
-from scim.errors import refusal
+from scim.errors import BusyException, refusal
 from scim.mapping import group_observation, group_resource
 from scim.membership import GroupChange, change_of, whole_change
 from scim.patch import operations_of
 from scim.projection import Projection
 from scim.resources import Resources
 from scim.schemas import JSON, ResourceKind
+
+ATTEMPTS = 5
 
 
 class Groups(Resources[GroupDocument]):
@@ -33,25 +35,42 @@ class Groups(Resources[GroupDocument]):
         return "names" if wanted.names("members", "display") else "members"
 
     def create(self, call: Call) -> Answer:
-        change = whole_change(call.body())
+        change = whole_change(call.body(), self.kind(call.caller))
         outcome = self._submitted(call, Intent.CREATE, change)
         return self._written(call, outcome, 201)
 
     def replace(self, call: Call) -> Answer:
-        change = whole_change(call.body())
-        outcome = self._submitted(call, Intent.UPDATE, change, self.addressed(call), self._expected(call))
-        return self._written(call, outcome)
+        kind = self.kind(call.caller)
+        return self._written(call, self._changed(call, kind, whole_change(call.body(), kind)))
 
     def patch(self, call: Call) -> Answer:
-        change = change_of(operations_of(call.body()))
-        group_id = self.addressed(call)
-        outcome = self._submitted(call, Intent.UPDATE, change, group_id, self._expected(call))
+        kind = self.kind(call.caller)
+        outcome = self._changed(call, kind, change_of(operations_of(call.body()), kind))
         if outcome.size is not None and outcome.size > COUNTED:
             # The body would cost more than the change; RFC 7644 3.5.2 allows 204.
-            wanted = self.projection(call, self.kind(call.caller))
+            wanted = self.projection(call, kind)
             if wanted.shows("members"):
-                return Answer(status=204, version=outcome.version, target_id=group_id, reason=outcome.reason)
+                return Answer(
+                    status=204,
+                    version=outcome.version,
+                    target_id=outcome.account_id,
+                    reason=outcome.reason,
+                )
         return self._written(call, outcome)
+
+    def _changed(self, call: Call, kind: ResourceKind, change: GroupChange) -> Outcome:
+        """Attributes of extensions are computed from what the group has, and again where that is old by then."""
+        group_id = self.addressed(call)
+        if not change.pending(kind):
+            return self._submitted(call, Intent.UPDATE, change, group_id, self._expected(call))
+        for _ in range(ATTEMPTS):
+            held, kind = self.current(call, related="")
+            self.demand_version(call.if_match, held.version)
+            final = change.settled(kind, held.resource)
+            outcome = self._asked(call, Intent.UPDATE, final, group_id, held.version)
+            if outcome.verdict is not Verdict.STALE or call.if_match is not None:
+                return self._accepted(outcome)
+        raise BusyException
 
     def delete(self, call: Call) -> Answer:
         group_id = self.addressed(call)
@@ -74,8 +93,23 @@ class Groups(Resources[GroupDocument]):
         group_id: UUID | None = None,
         expected_version: int | None = None,
     ) -> Outcome:
+        return self._accepted(self._asked(call, intent, change, group_id, expected_version))
+
+    def _accepted(self, outcome: Outcome) -> Outcome:
+        if not outcome.accepted:
+            raise refusal(outcome.reason)
+        return outcome
+
+    def _asked(
+        self,
+        call: Call,
+        intent: Intent,
+        change: GroupChange,
+        group_id: UUID | None,
+        expected_version: int | None,
+    ) -> Outcome:
         caller = call.caller
-        outcome = submit_group(
+        return submit_group(
             group_observation(
                 caller,
                 intent,
@@ -87,9 +121,6 @@ class Groups(Resources[GroupDocument]):
             ),
             skip_unknown=caller.unknown_member == "skip",
         )
-        if not outcome.accepted:
-            raise refusal(outcome.reason)
-        return outcome
 
     def _written(self, call: Call, outcome: Outcome, status: int = 200) -> Answer:
         found, kind = self.current(_addressed_to(call, outcome))

@@ -8,7 +8,7 @@ from provisioning.decision.types import Intent, Outcome, Verdict
 from provisioning.selectors.accounts import ACCOUNTS, AccountDocument, document
 from scim import responses
 from scim.calls import Answer, Call
-from scim.documents import canonical
+from scim.documents import canonical, replacing
 from scim.errors import BusyException, refusal
 from scim.mapping import observation, said_of, user_resource
 from scim.patch import operations_of, patched
@@ -47,7 +47,8 @@ class Users(Resources[AccountDocument]):
     def replace(self, call: Call) -> Answer:
         def change(kind: ResourceKind, held: JSON) -> JSON:
             sent = canonical(kind, call.body())
-            return {key: held[key] for key in KEPT_BY_PUT if key in held} | sent
+            kept = {key: held[key] for key in KEPT_BY_PUT if key in held}
+            return replacing(kind, held, kept | sent)
 
         return self._changed(call, change)
 
