@@ -291,12 +291,17 @@ def _account_columns(change: UpdateAccount, facts: AccountFacts, observation: Ob
     }
     if change.confirmed and not facts.confirmed:
         columns |= {"confirmed_at": at, "lifecycle_owner": Origin.SCIM.value}
-    if change.resource != facts.resource or change.external_id != facts.external_id:
+    if says_more(change, facts):
         columns |= _document_columns(change, observation)
         columns |= {"version": facts.version + 1, "updated_at": at}
     else:
         columns["email_keys"] = email_keys(change.resource, change.emails)
     return columns
+
+
+def says_more(change: UpdateAccount, facts: AccountFacts) -> bool:
+    """Whether a reader sees a difference, which is what a version counts."""
+    return change.resource != facts.resource or change.external_id != facts.external_id
 
 
 def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) -> Columns:

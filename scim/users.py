@@ -69,7 +69,7 @@ class Users(Resources[AccountDocument]):
     def _changed(self, call: Call, change: Change) -> Answer:
         """Reads, computes the whole new resource, submits it for the version read; again if that is old."""
         for _ in range(ATTEMPTS):
-            held, kind = self.current(call, related="")
+            held, kind = self.current(call)
             self.demand_version(call.if_match, held.version)
             outcome = self._submitted(
                 call,
@@ -80,7 +80,7 @@ class Users(Resources[AccountDocument]):
                 expected_version=held.version,
             )
             if outcome.verdict is not Verdict.STALE:
-                return self._written(call, kind, outcome)
+                return self._written(call, kind, outcome, groups=held.groups)
             if call.if_match is not None:
                 raise refusal(outcome.reason)
         raise BusyException
@@ -111,13 +111,32 @@ class Users(Resources[AccountDocument]):
             raise refusal(outcome.reason, attribute=outcome.detail.get("attribute", ""))
         return outcome
 
-    def _written(self, call: Call, kind: ResourceKind, outcome: Outcome, status: int = 200) -> Answer:
-        caller = call.caller
-        found = document(
-            tenant_id=caller.tenant_id, connection_id=caller.connection_id, account_id=outcome.account_id
-        )
-        if found is None:
+    def _written(
+        self,
+        call: Call,
+        kind: ResourceKind,
+        outcome: Outcome,
+        status: int = 200,
+        groups: list[tuple[str, str]] | None = None,
+    ) -> Answer:
+        """What was written, as a reader would read it now; `groups` None are those of a new account."""
+        if outcome.account_id is None or outcome.written is None:
             raise refusal("account:unknown")
+        if groups is None and not outcome.created:
+            caller = call.caller
+            held = document(
+                tenant_id=caller.tenant_id, connection_id=caller.connection_id, account_id=outcome.account_id
+            )
+            groups = held.groups if held is not None else []
+        found = AccountDocument(
+            id=outcome.account_id,
+            version=outcome.written.version,
+            active=outcome.written.active,
+            resource=dict(outcome.written.resource),
+            created_at=outcome.written.created_at,
+            updated_at=outcome.written.updated_at,
+            groups=groups or [],
+        )
         answer = self.shown(call, found, kind, status)
         answer.reason = outcome.reason
         return answer

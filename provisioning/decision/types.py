@@ -234,6 +234,8 @@ class AccountFacts:
     """Of its connection: the lower number is shown first."""
     created_at: datetime
     last_login_at: datetime | None
+    updated_at: datetime | None = None
+    """When its resource last changed; what a decision makes of it does not depend on that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -467,6 +469,17 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A live account as a write left it: what a reader would read now."""
+
+    version: int
+    active: bool
+    resource: Document
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What `services.submit` answers: `created` says whether the account is new, `version` its version."""
 
@@ -478,6 +491,8 @@ class Outcome:
     created: bool = False
     version: int | None = None
     audit_id: int | None = None
+    written: Written | None = None
+    """The account of an accepted write; None where there is none any more."""
     size: int | None = None
     """Of a group: its members, counted no further than one more than services.groups.COUNTED."""
     detail: Mapping[str, str] = field(default_factory=dict)

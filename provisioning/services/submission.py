@@ -14,13 +14,14 @@ from django.db import connection as database
 
 from identity_hub.core.ids import new_id
 from provisioning import audit, outbox, sql
-from provisioning.apply import apply
+from provisioning.apply import apply, says_more
 from provisioning.decision.decide import decide
 from provisioning.decision.keys import lock_keys
 from provisioning.decision.types import (
     Channel,
     CreateAccount,
     Decision,
+    DeleteAccount,
     EndSessions,
     Intent,
     Known,
@@ -30,6 +31,7 @@ from provisioning.decision.types import (
     UpdateAccount,
     UpdateIdentity,
     Verdict,
+    Written,
 )
 from provisioning.digests import lock_number
 from provisioning.load import Loaded, load
@@ -182,8 +184,8 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
     )
     outbox.enqueue(messages)
     audit_ids = {n: row for (n, _, _), row in zip(audited, rows, strict=True)}
-    for n, (item, _, decision, _) in enumerate(kept):
-        outcomes[item.position] = _outcome(decision, loaded, audit_ids.get(n))
+    for n, (item, observation, decision, _) in enumerate(kept):
+        outcomes[item.position] = _outcome(observation, decision, loaded, audit_ids.get(n))
     return again
 
 
@@ -222,27 +224,54 @@ def _is_worth_a_row(observation: Observation, decision: Decision) -> bool:
     return decision.verdict is not Verdict.UNCHANGED or observation.intent is Intent.AUTHENTICATE
 
 
-def _outcome(decision: Decision, loaded: Loaded, audit_id: int | None) -> Outcome:
-    facts = loaded.accounts.get(decision.account_id) if decision.account_id else None
-    version = facts.version if facts is not None else None
-    created = False
-    for change in decision.changes:
-        if isinstance(change, CreateAccount):
-            created, version = True, 1
-        elif isinstance(change, UpdateAccount) and facts is not None:
-            changed = change.resource != facts.resource or change.external_id != facts.external_id
-            version = facts.version + changed
+def _outcome(observation: Observation, decision: Decision, loaded: Loaded, audit_id: int | None) -> Outcome:
+    written = _written(observation, decision, loaded)
     return Outcome(
         verdict=decision.verdict,
         situation=decision.situation,
         reason=decision.reason,
         account_id=decision.account_id,
         identity_id=decision.identity_id,
-        created=created,
-        version=version,
+        created=any(isinstance(change, CreateAccount) for change in decision.changes),
+        version=written.version if written is not None else None,
         audit_id=audit_id,
+        written=written,
         detail=decision.detail,
     )
+
+
+def _written(observation: Observation, decision: Decision, loaded: Loaded) -> Written | None:
+    facts = loaded.accounts.get(decision.account_id) if decision.account_id else None
+    found = None
+    if facts is not None:
+        found = Written(
+            version=facts.version,
+            active=facts.active,
+            resource=facts.resource,
+            created_at=facts.created_at,
+            updated_at=facts.updated_at or facts.created_at,
+        )
+    for change in decision.changes:
+        match change:
+            case CreateAccount():
+                found = Written(
+                    version=1,
+                    active=change.active,
+                    resource=change.resource,
+                    created_at=observation.at,
+                    updated_at=observation.at,
+                )
+            case UpdateAccount() if facts is not None and says_more(change, facts):
+                found = Written(
+                    version=facts.version + 1,
+                    active=change.active,
+                    resource=change.resource,
+                    created_at=facts.created_at,
+                    updated_at=observation.at,
+                )
+            case DeleteAccount():
+                found = None
+    return found
 
 
 def _note_push(tenant_id: UUID, items: Sequence[_Pending], loaded: Loaded) -> None:

@@ -134,7 +134,7 @@ Request = tuple[str, str, Any, int]
 
 
 def bare(people: Population) -> Request:
-    return "GET", f"/bare/{random.choice(people.accounts)}", None, 200
+    return "GET", f"/bare/users/{random.choice(people.accounts)}", None, 200
 
 
 def get(people: Population) -> Request:
