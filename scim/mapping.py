@@ -1,15 +1,15 @@
 """From a canonical document to what the hub is told, and back to one for a client. Knows no request."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from provisioning.decision.authority import profile_of_resource
-from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation
+from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation, Profile
 from provisioning.selectors.accounts import AccountDocument
 from provisioning.selectors.data_resources import DataDocument
 from provisioning.selectors.groups import GroupDocument
@@ -18,11 +18,17 @@ from scim.documents import schemas_of, unique_keys
 from scim.membership import GroupChange
 from scim.schemas import JSON, ResourceKind
 
+NOBODY = Profile()
 _BESIDE = frozenset({"id", "meta", "schemas"})
 
 
 def actor(caller: Caller) -> Actor:
-    return Actor(kind="token", id=str(caller.token_id))
+    return _token(caller.token_id)
+
+
+@lru_cache(maxsize=1024)
+def _token(token_id: UUID) -> Actor:
+    return Actor(kind="token", id=str(token_id))
 
 
 def observation(
@@ -35,9 +41,14 @@ def observation(
     document: JSON | None = None,
     account_id: UUID | None = None,
     expected_version: int | None = None,
+    new_id: UUID | None = None,
 ) -> Observation:
-    """What a request says of one person; `document` is her whole canonical resource, None for a DELETE."""
-    addressed = Observation(
+    """What a request says of one person; `document` is her whole canonical resource, None for a DELETE.
+
+    `new_id` is the id of a new account, where it must be known before there is one.
+    """
+    said = document or {}
+    return Observation(
         channel=Channel.SCIM,
         intent=intent,
         tenant_id=caller.tenant_id,
@@ -46,19 +57,15 @@ def observation(
         actor=actor(caller),
         request_id=request_id,
         account_id=account_id,
+        new_account_id=new_id,
         expected_version=expected_version,
-    )
-    if document is None:
-        return addressed
-    return replace(
-        addressed,
-        user_name=document["userName"],
-        external_id=document.get("externalId"),
-        active=document.get("active"),
-        emails=emails_of(document),
-        profile=profile_of_resource(document),
-        resource=document | {"schemas": schemas_of(kind, document)},
-        unique_keys=unique_keys(kind, document),
+        user_name=said.get("userName", ""),
+        external_id=said.get("externalId"),
+        active=said.get("active"),
+        emails=emails_of(said),
+        profile=profile_of_resource(said) if said else NOBODY,
+        resource=said | {"schemas": schemas_of(kind, said)} if said else None,
+        unique_keys=unique_keys(kind, said),
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from django_scim.views import SCIMView
 from scim2_models.exceptions import (
@@ -39,7 +38,11 @@ class Endpoint(SCIMView):
 
     endpoint = ""
 
-    @method_decorator(csrf_exempt)
+    @classmethod
+    def as_view(cls, **given: Any) -> Any:
+        # Here and not at `dispatch`, which some views have of their own.
+        return csrf_exempt(super().as_view(**given))
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return self.answered(call_of(request, self.endpoint, kwargs.get("uuid") or ""))

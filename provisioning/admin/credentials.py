@@ -100,7 +100,7 @@ class CredentialPages(TenantAdmin):
         return {
             "at": at,
             "rotations": [(pair, *SWITCHED[pair.state]) for pair in rotations],
-            "tokens": [row for row in credentials.tokens(connection) if row.pk not in rotating],
+            "tokens": [row for row in credentials.tokens(connection, at) if row.pk not in rotating],
             "clients": credentials.clients(connection, at),
             "all_scopes": len(Scope.values),
         }

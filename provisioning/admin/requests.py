@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
@@ -24,13 +25,14 @@ from provisioning.models import (
     ScimRequest,
     ScimToken,
 )
-from provisioning.selectors import request_log
-from provisioning.selectors.request_log import wording
+from provisioning.models.requests import wording
+from provisioning.selectors import people_search, request_log
 from provisioning.selectors.timeline import meaning
 
 from .base import TenantAdmin, pretty, tenant_of, within_tenant
 from .export import Exported
 from .records import SourceFilter
+from .site import Found
 
 _READS = ("read", "list", "look-up")
 _ACTIONS = (
@@ -176,39 +178,38 @@ def ended_in(scim_request: ScimRequest) -> str:
         return str(status)
 
 
-def why_of(scim_request: ScimRequest) -> str:
+def answer_of(scim_request: ScimRequest) -> str:
     """One sentence: what the parser or the decision said."""
     if scim_request.status >= 400 and scim_request.detail:
         return str(scim_request.detail)
     if scim_request.reason:
         return meaning(scim_request.reason)
     if scim_request.results is not None:
-        return f"{scim_request.results} found" if scim_request.results else "Nobody found"
+        return f"{scim_request.results or 'None'} found"
     return str(scim_request.detail)
 
 
 @admin.register(ScimRequest)
 class ScimRequestPage(Exported, TenantAdmin):
     tenant_path = "tenant_id"
-    list_display = ["when", "what", "outcome", "target", "why", "source", "took"]
+    list_display = ["when", "what", "outcome", "target", "answer", "source", "took"]
     list_display_links = ["when", "what"]
     # Millions of rows: counting them all would cost more than showing a page of them.
     paginator = InfinitePaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_filter = [
         OutcomeFilter,
         TimeFilter,
-        ActionFilter,
         SourceFilter,
+        ActionFilter,
         ScimTypeFilter,
         StatusFilter,
         PersonFilter,
     ]
     more_lookups = frozenset({"target_id", "request_id", "token_id", "connection_id"})
     search_fields = ["request_id"]
-    search_help_text = (
-        "Whole userName, externalId or e-mail of a person; id of an account, group or identity; request id"
-    )
+    search_help_text = "A person's whole userName, externalId or e-mail; an id; a request id"
     change_form_template = "provisioning/admin/request.html"
     ordering = ["-id"]
     export_columns = {
@@ -251,21 +252,42 @@ class ScimRequestPage(Exported, TenantAdmin):
     ) -> tuple[QuerySet[ScimRequest], bool]:
         return request_log.matching(queryset, search_term, tenant_id=tenant_of(request)), False
 
+    def find(self, request: HttpRequest, key: str) -> list[Found]:
+        """For the search over all pages: somebody of whom there is nothing but a refused request."""
+        tenant_id = tenant_of(request)
+        rows = request_log.refused(self.get_queryset(request))
+        newest = request_log.matching(rows, key, tenant_id=tenant_id).order_by("-id").first()
+        if newest is None or self._is_known(request, key):
+            return []
+        return [
+            Found(
+                title=f"{wording(newest.action)}, refused",
+                kind=f"{newest.at:%Y-%m-%d %H:%M} · {newest.connection_name or 'a former connection'}",
+                link=self.address_of(newest),
+                icon="swap_horiz",
+                state=ended_in(newest),
+                good=False,
+                answer=answer_of(newest),
+            )
+        ]
+
+    def _is_known(self, request: HttpRequest, key: str) -> bool:
+        people = within_tenant(Identity.objects.all(), request, "tenant")
+        return bool(people_search.matching(people, key, tenant_id=tenant_of(request)).exists())
+
     @display(description="When", ordering="id")
     def when(self, row: ScimRequest) -> str:
-        return f"{row.at:%Y-%m-%d %H:%M:%S}"
+        return format_html('<span class="hub-nowrap">{}</span>', f"{row.at:%Y-%m-%d %H:%M:%S}")
 
     @display(description="What was asked")
     def what(self, row: ScimRequest) -> str:
         return wording(row.action)
 
-    @display(
-        description="Outcome",
-        ordering="status",
-        label={"success": "success", "info": "info", "danger": "danger", "warning": "warning"},
-    )
-    def outcome(self, row: ScimRequest) -> tuple[str, str]:
-        return signal_of(row), ended_in(row)
+    @display(description="Outcome", ordering="status")
+    def outcome(self, row: ScimRequest) -> str:
+        # The theme's own label writes capitals only; a scimType has small letters that mean something.
+        badge = '<span class="hub-cell"><span class="hub-badge hub-{}">{}</span></span>'
+        return format_html(badge, signal_of(row), ended_in(row))
 
     @display(description="About")
     def target(self, row: ScimRequest) -> str:
@@ -275,9 +297,9 @@ class ScimRequestPage(Exported, TenantAdmin):
         address = reverse(f"admin:provisioning_{page}_change", args=[row.target_id])
         return format_html('<a class="hub-link" href="{}">{}</a>', address, name)
 
-    @display(description="Why")
-    def why(self, row: ScimRequest) -> str:
-        return why_of(row)
+    @display(description="Answer")
+    def answer(self, row: ScimRequest) -> str:
+        return answer_of(row)
 
     @display(description="Connection")
     def source(self, row: ScimRequest) -> str:
@@ -300,7 +322,7 @@ class ScimRequestPage(Exported, TenantAdmin):
             "title": wording(row.action),
             "signal": signal_of(row),
             "ended": ended_in(row),
-            "why": why_of(row),
+            "answer": answer_of(row),
             "sentence": meaning(row.reason) if row.reason else "",
             "connection": Connection.objects.filter(tenant_id=tenant_id, pk=row.connection_id).first(),
             "token": ScimToken.objects.filter(tenant_id=tenant_id, pk=row.token_id).first(),
@@ -313,6 +335,12 @@ class ScimRequestPage(Exported, TenantAdmin):
             else [],
             "around": told(list(around.order_by("-id")[:10])) if row.target_id else [],
         }
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """What the request changed is in the audit, under its id."""
+        row: ScimRequest = self.get_object(request, object_id)
+        named = urlencode({"request_id": row.request_id})
+        return HttpResponseRedirect(f"{reverse('admin:provisioning_auditrecord_changelist')}?{named}")
 
     def numbers(self, request: HttpRequest, since: datetime) -> list[tuple[str, int, str]]:
         """For the start page: what directories asked for and did not get."""
@@ -342,7 +370,7 @@ def told(rows: Sequence[ScimRequest]) -> list[dict[str, Any]]:
             "what": wording(row.action),
             "signal": signal_of(row),
             "ended": ended_in(row),
-            "why": why_of(row),
+            "answer": answer_of(row),
         }
         for row in rows
     ]

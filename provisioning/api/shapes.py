@@ -17,7 +17,7 @@ from provisioning.models import (
     ReconciliationRun,
     ScimRequest,
 )
-from provisioning.selectors.request_log import wording
+from provisioning.models.requests import wording
 from provisioning.selectors.timeline import meaning
 
 

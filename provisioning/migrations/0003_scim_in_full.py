@@ -111,6 +111,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'SCIM request',
+                'verbose_name_plural': 'provisioning log',
                 'ordering': ['-id'],
             },
         ),

@@ -4,6 +4,32 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
+_VERBS = {
+    "create": "Create {}",
+    "look-up": "Look up {}s",
+    "list": "List {}s",
+    "read": "Read {}",
+    "replace": "Replace {}",
+    "update": "Update {}",
+    "rename": "Rename {}",
+    "enable": "Enable {}",
+    "disable": "Disable {}",
+    "delete": "Delete {}",
+    "add-members": "Add members",
+    "remove-members": "Remove members",
+    "replace-members": "Replace members",
+    "change-members": "Change members",
+}
+_WHOLE = {"bulk": "Bulk", "discovery": "Discovery", "me": "Me"}
+
+
+def wording(action: str) -> str:
+    """What a request meant, in words: `user.look-up` is "Look up users"."""
+    noun, _, verb = action.partition(".")
+    if verb in _VERBS:
+        return _VERBS[verb].format(noun)
+    return _WHOLE.get(action) or action.replace(".", " ").replace("-", " ").capitalize()
+
 
 class ScimRequest(models.Model):
     """One SCIM request, kept for 90 days. It points at nothing by foreign key, so that it outlives what it names.
@@ -37,6 +63,7 @@ class ScimRequest(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name = "SCIM request"
+        verbose_name_plural = "provisioning log"
         indexes = [
             models.Index(fields=["tenant_id", "-id"], name="scimrequest_tenant"),
             models.Index(
@@ -51,4 +78,4 @@ class ScimRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.status}"
+        return f"{wording(self.action)}, {self.status}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from provisioning.models import Connection, ScimClient, ScimToken
 
@@ -62,19 +62,23 @@ def rotations(connection: Connection, at: datetime) -> list[Rotation]:
     return [Rotation(old=row.replaces, new=row) for row in rows.order_by("-created_at")[:AT_MOST]]
 
 
-def tokens(connection: Connection) -> list[ScimToken]:
-    """Those that a person issued, the newest first."""
+def tokens(connection: Connection, at: datetime) -> list[ScimToken]:
+    """Those that a person issued: the live ones first, the newest of each first."""
     rows = ScimToken.objects.filter(
         tenant_id=connection.tenant_id, connection=connection, client__isnull=True
-    )
-    return list(rows.order_by("-created_at")[:AT_MOST])
+    ).annotate(is_live=Exists(live(at).filter(tenant=OuterRef("tenant"), pk=OuterRef("pk"))))
+    return list(rows.order_by("-is_live", "-created_at")[:AT_MOST])
 
 
 def clients(connection: Connection, at: datetime) -> list[ScimClient]:
-    """The newest first, each with how many of its tokens live now as `live_tokens`."""
+    """The live ones first, each with how many of its tokens live now as `live_tokens`."""
     alive = Q(tokens__revoked_at__isnull=True, tokens__expires_at__gt=at)
     rows = ScimClient.objects.filter(tenant_id=connection.tenant_id, connection=connection)
-    return list(rows.annotate(live_tokens=Count("tokens", filter=alive)).order_by("-created_at")[:AT_MOST])
+    return list(
+        rows.annotate(live_tokens=Count("tokens", filter=alive)).order_by(
+            F("revoked_at").desc(nulls_first=True), "-created_at"
+        )[:AT_MOST]
+    )
 
 
 def ending(at: datetime, until: datetime) -> Iterator[ScimToken]:

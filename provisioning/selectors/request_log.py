@@ -8,32 +8,6 @@ from identity_hub.core.ids import as_uuid
 from provisioning.models import Account, Connection, Identity, ScimRequest
 from provisioning.request_log import EMAIL, EXTERNAL_ID, FAMILIES, USER_NAME, digests
 
-_VERBS = {
-    "create": "Create {}",
-    "look-up": "Look up {}s",
-    "list": "List {}s",
-    "read": "Read {}",
-    "replace": "Replace {}",
-    "update": "Update {}",
-    "rename": "Rename {}",
-    "enable": "Enable {}",
-    "disable": "Disable {}",
-    "delete": "Delete {}",
-    "add-members": "Add members",
-    "remove-members": "Remove members",
-    "replace-members": "Replace members",
-    "change-members": "Change members",
-}
-_WHOLE = {"bulk": "Bulk", "discovery": "Discovery", "me": "Me"}
-
-
-def wording(action: str) -> str:
-    """What a request meant, in words: `user.look-up` is "Look up users"."""
-    noun, _, verb = action.partition(".")
-    if verb in _VERBS:
-        return _VERBS[verb].format(noun)
-    return _WHOLE.get(action) or action.replace(".", " ").replace("-", " ").capitalize()
-
 
 def refused(rows: QuerySet[ScimRequest]) -> QuerySet[ScimRequest]:
     return rows.filter(status__gte=400)

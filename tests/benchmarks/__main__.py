@@ -80,7 +80,9 @@ def populate(size: int) -> Population:
     slug = f"bench-{size}-{new_id().hex[-8:]}"
     domain = f"{slug}.example"
     tenant = configuration.create_tenant(slug=slug, name=slug, domains=[domain], actor=OPERATOR)
-    where = configuration.create_connection(tenant=tenant, name="Bench", status="active", actor=OPERATOR)
+    where = configuration.create_connection(
+        tenant=tenant, name="Bench", status="active", requests_per_minute=0, actor=OPERATOR
+    )
     _, token = issue_token(connection=where, actor=OPERATOR)
     started = time.perf_counter()
     accounts: list[str] = []

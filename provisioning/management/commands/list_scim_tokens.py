@@ -36,7 +36,7 @@ class Command(HubCommand):
                     "expires_at": moment(token.expires_at),
                     "last_used_at": moment(token.last_used_at),
                 }
-                for token in credentials.tokens(connection)
+                for token in credentials.tokens(connection, at)
             ],
             "clients": [
                 {
