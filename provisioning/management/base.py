@@ -2,18 +2,24 @@
 
 import getpass
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
+from django.utils.dateparse import parse_date, parse_datetime
 
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.types import Actor
 from provisioning.models import Connection, Tenant
 from provisioning.services.configuration import Invalid
+
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class HubCommand(BaseCommand, ABC):
@@ -120,6 +126,20 @@ def connection_named(key: str, tenant: Tenant | None = None) -> Connection:
     if len(found) > 1:
         raise CommandError(f"Several connections are named {key!r}; give the id, or the tenant.")
     return found[0]
+
+
+def moment(text: str, at: datetime) -> datetime:
+    """What --since says: so long before `at`, a day or a time (UTC)."""
+    if ago := _AGO.fullmatch(text.strip()):
+        return at - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        if named := parse_datetime(text):
+            return named if named.tzinfo else named.replace(tzinfo=UTC)
+        if day := parse_date(text):
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    except ValueError:
+        pass  # well-formed, but no such day
+    raise CommandError(f"--since {text!r} is no moment; try 2h, 7d, 2026-01-31 or 2026-01-31T08:00.")
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> Iterator[str]:

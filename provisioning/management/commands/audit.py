@@ -1,22 +1,16 @@
 """`manage.py audit`: what happened to somebody, or since when, in order."""
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
-from django.utils.dateparse import parse_date, parse_datetime
 
 from identity_hub.core.clock import now
-from provisioning.management.base import HubCommand, table, tenant_named
+from provisioning.management.base import HubCommand, moment, table, tenant_named
 from provisioning.management.lookup import identities_named, tenants_of
 from provisioning.models import AuditRecord
 from provisioning.selectors.timeline import meaning, records_of
-
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Command(HubCommand):
@@ -36,7 +30,7 @@ class Command(HubCommand):
         if options["limit"] < 1:
             raise CommandError("--limit is at least 1.")
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
-        condition = Q(at__gte=_moment(options["since"], now())) if options["since"] else Q()
+        condition = Q(at__gte=moment(options["since"], now())) if options["since"] else Q()
         if options["identity"]:
             sources = [_of_identity(options["identity"], tenant)]
         else:
@@ -77,19 +71,6 @@ def _of_identity(key: str, tenant: Any) -> QuerySet[AuditRecord]:
         ids = ", ".join(str(hit.identity.pk) for hit in found[:5])
         raise CommandError(f"{len(found)} identities answer to {key!r}; give an id: {ids}.")
     return records_of(found[0].identity)
-
-
-def _moment(text: str, at: datetime) -> datetime:
-    if ago := _AGO.fullmatch(text.strip()):
-        return at - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        if moment := parse_datetime(text):
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if day := parse_date(text):
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    except ValueError:
-        pass  # well-formed, but no such day
-    raise CommandError(f"--since {text!r} is no moment; try 2h, 7d, 2026-01-31 or 2026-01-31T08:00.")
 
 
 def _told(row: AuditRecord) -> dict[str, Any]:

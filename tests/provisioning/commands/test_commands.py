@@ -45,6 +45,7 @@ COMMANDS = (
     "revoke_scim_client",
     "revoke_scim_token",
     "rotate_scim_token",
+    "scim_log",
     "show_identity",
 )
 
