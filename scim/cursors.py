@@ -1,0 +1,121 @@
+"""Where a list continues (RFC 9865): a position in an order, sealed. Knows no filter, no order and no request.
+
+A cursor is kept by the client and by nobody else. It cannot be read, made or changed without the server's key; it
+holds for one connection, one resource type, one filter and one order; and it ends.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+from scim2_models.exceptions import ExpiredCursorException, InvalidCountException, InvalidCursorException
+
+from scim.sorting import Position
+
+LIFETIME = timedelta(hours=1)
+"""From one page to the next; advertised as `cursorTimeout`."""
+
+_NONCE = 12
+# Of what sorting makes there is none longer.
+_MAX_LENGTH = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What a cursor belongs to. RFC 9865 2: "all query parameters and values being identical"."""
+
+    tenant_id: UUID
+    connection_id: UUID
+    resource_type: str
+    count: int
+    filter: str = ""
+    sort_by: str = ""
+    sort_order: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where a page begins: behind `after`, which was the last row of the one before.
+
+    `total` is what the first page counted, so that the others need not.
+    """
+
+    after: Position
+    total: int | None = None
+
+
+def sealed(page: Page, query: Query, at: datetime) -> str:
+    """The `nextCursor` that leads to this page. Of RFC 3986's unreserved characters."""
+    expires = int((at + LIFETIME).timestamp())
+    position = page.after
+    content = orjson.dumps([expires, query.count, page.total, position.id, position.key])
+    nonce = os.urandom(_NONCE)
+    cipher = _cipher(settings.SECRET_KEY).encrypt(nonce, content, _bound(query))
+    return base64.urlsafe_b64encode(nonce + cipher).rstrip(b"=").decode()
+
+
+def opened(cursor: str, query: Query, at: datetime) -> Page | None:
+    """The page that a cursor leads to; None for the empty one, which asks for the first.
+
+    Raises InvalidCursor where it is not one of this query's, ExpiredCursor, or InvalidCount where another number
+    of resources is asked for than at the beginning.
+    """
+    if not cursor:
+        return None
+    try:
+        raw = base64.b64decode(cursor[:_MAX_LENGTH] + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        content = _cipher(settings.SECRET_KEY).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(query))
+    except (binascii.Error, ValueError, InvalidTag) as error:
+        raise InvalidCursorException(
+            detail="cursor: this is no cursor of this query. Begin with an empty one, and change nothing else."
+        ) from error
+    expires, count, total, last, key = orjson.loads(content)
+    if at.timestamp() >= expires:
+        raise ExpiredCursorException(
+            detail=f"cursor: it was not used for {int(LIFETIME.total_seconds())} seconds. Begin again."
+        )
+    if count != query.count:
+        raise InvalidCountException(detail=f"count: this query began with {count}.")
+    return Page(after=Position(id=UUID(last), key=key), total=total)
+
+
+def page_size(text: str | int | None, *, default: int, most: int) -> int:
+    """The `count` of a query by cursor: capped at `most`, which RFC 9865 2 allows ("MAY return fewer results").
+
+    "A negative value SHALL be interpreted as "0"." InvalidCount where it is no integer.
+    """
+    if text is None:
+        return min(default, most)
+    try:
+        # Digits are read in time that grows with their square.
+        return min(max(int(str(text)[:1000]), 0), most)
+    except ValueError as error:
+        raise InvalidCountException(detail="count: this is not an integer.") from error
+
+
+def _bound(query: Query) -> bytes:
+    """What the seal covers and the cursor does not carry. The count has an error of its own."""
+    said = [
+        query.tenant_id,
+        query.connection_id,
+        query.resource_type,
+        query.filter,
+        query.sort_by.lower(),
+        query.sort_order.lower(),
+    ]
+    return hashlib.sha256(orjson.dumps(said)).digest()
+
+
+@lru_cache(maxsize=4)
+def _cipher(secret: str) -> AESGCM:
+    return AESGCM(salted_hmac("scim.cursors", b"", secret=secret, algorithm="sha256").digest())
