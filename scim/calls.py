@@ -21,10 +21,13 @@ class Credential:
     """The bearer token of a request. A read asks about it in its own statement; anything else asks first."""
 
     digest: bytes
+    address: Callable[[], str]
+    """Where it was sent from."""
     caller: Caller | None = None
 
     def identified(self, at: datetime) -> Caller:
         if self.caller is None:
+            self.guard()
             self.recognised(tokens.caller_of(self.digest, at))
         assert self.caller is not None
         return self.caller
@@ -32,13 +35,19 @@ class Credential:
     def recognised(self, caller: Caller | None) -> Caller:
         """What the database says of the token. 401 where it says nothing, 429 where it is asked too often."""
         if caller is None:
+            rates.failed(self.address())
             # The same for a token that is unknown, expired, revoked, or of a connection without SCIM.
             raise UnauthorizedException(detail="The bearer token is not valid.")
+        _SEEN[self.digest] = caller
         if self.caller is None:
             self.caller = caller
-            _SEEN[self.digest] = caller
             rates.admit(caller)
         return caller
+
+    def guard(self) -> None:
+        """429 where an address keeps guessing. A token that was valid a moment ago is no guess."""
+        if self.digest not in _SEEN:
+            rates.guard(self.address())
 
     def expected(self, at: datetime) -> Caller:
         """Who it was the last time: enough to compile a query by, never to answer one."""
@@ -49,7 +58,7 @@ class _Seen(dict[bytes, Caller]):
     """Forgets everything once it is full: nothing is lost but one statement."""
 
     def __setitem__(self, key: bytes, value: Caller) -> None:
-        if len(self) >= 1000:
+        if len(self) >= 1000 and key not in self:
             self.clear()
         super().__setitem__(key, value)
 
@@ -96,7 +105,9 @@ class Call:
         return caller
 
     def body(self) -> Any:
+        """The JSON that was sent: read only for who may ask, so that nobody else learns what is wrong with it."""
         if self.sent is None:
+            self.caller  # noqa: B018 - refuses
             self.sent = self.read_body()
         return self.sent
 

@@ -3,7 +3,7 @@
 from django_scim.settings import scim_settings
 from scim2_models import ResourceType, ServiceProviderConfig
 
-from scim import responses
+from scim import cursors, responses
 from scim.kinds import Kinds
 from scim.queries import DEFAULT_COUNT, MAX_COUNT
 from scim.requests import MAX_BODY
@@ -21,14 +21,15 @@ def service_provider_config() -> JSON:
             "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
             "filter": {"supported": True, "maxResults": MAX_COUNT},
             "changePassword": {"supported": False},
-            "sort": {"supported": False},
+            "sort": {"supported": True},
             "etag": {"supported": True},
             "pagination": {
-                "cursor": False,
+                "cursor": True,
                 "index": True,
                 "defaultPaginationMethod": "index",
                 "defaultPageSize": DEFAULT_COUNT,
                 "maxPageSize": MAX_COUNT,
+                "cursorTimeout": int(cursors.LIFETIME.total_seconds()),
             },
             "authenticationSchemes": scim_settings.AUTHENTICATION_SCHEMES,
             "meta": {

@@ -1,6 +1,7 @@
 """From an HTTP request to a call: its body, its parameters, its credential. Knows no resource and no database."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from scim2_models.exceptions import InvalidSyntaxException, PayloadTooLargeExcep
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning.selectors.tokens import digest
+from scim import rates
 from scim.calls import Call, Credential, Versions
 from scim.errors import UnsupportedMediaTypeException
 
@@ -57,7 +59,7 @@ def credential_of(request: HttpRequest) -> Credential:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     # RFC 9110 11.1: the name of the scheme is matched without case.
     if scheme.lower() == "bearer" and (token := token.strip()):
-        return Credential(digest(token))
+        return Credential(digest(token), partial(rates.address_of, request))
     raise UnauthorizedException(detail="Send the bearer token of a connection.")
 
 
@@ -67,7 +69,8 @@ def parameters_of(request: HttpRequest) -> Mapping[str, str]:
         return {}
     found: dict[str, str] = {}
     for name, value in request.GET.items():
-        if value:
+        # RFC 9865: an empty cursor asks for the first page.
+        if value or name.lower() == "cursor":
             found.setdefault(name.lower(), value)
     return found
 

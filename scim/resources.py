@@ -61,12 +61,12 @@ class Resources(ABC, Generic[Document]):
         page, query, wanted, kind = self.page(call)
         resources = [wanted.of(self.resource_of(found, kind, wanted)) for found in page.found]
         body: JSON = {"schemas": [responses.LIST_URN]}
-        if page.total is not None:
-            body["totalResults"] = page.total
-        if not query.cursor:
+        if (total := query.total(page)) is not None:
+            body["totalResults"] = total
+        if query.seal is None:
             body["startIndex"] = query.start
         body["itemsPerPage"] = len(resources)
-        if following := query.following(page, call.caller):
+        if following := query.following(page, call):
             body["nextCursor"] = following
         body["Resources"] = resources
         return Answer(status=200, body=body, results=len(resources))

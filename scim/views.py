@@ -1,5 +1,6 @@
 """From HTTP to a call and back, for every SCIM address; discovery, and the addresses of no resource type."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from scim2_models.exceptions import (
 
 from provisioning.selectors import accounts
 from provisioning.sessions import FACTS
-from scim import conformance, discovery, responses
+from scim import conformance, discovery, log, responses
 from scim.calls import Answer, Call
 from scim.errors import MethodNotAllowedException
 from scim.kinds import Kinds, kinds_of, kinds_of_tenant
@@ -50,10 +51,16 @@ class Endpoint(SCIMView):
             return responses.error(refused)
 
     def answered(self, call: Call) -> HttpResponse:
+        """The answer as HTTP, with its line in the provisioning log."""
+        started = time.perf_counter()
+        ended: Answer | SCIMException
         try:
-            return responses.of(self.answer(call))
+            ended = self.answer(call)
+            response = responses.of(ended)
         except SCIMException as refused:
-            return responses.error(refused)
+            ended, response = refused, responses.error(refused)
+        log.note(call, ended, (time.perf_counter() - started) * 1000)
+        return response
 
     @abstractmethod
     def answer(self, call: Call) -> Answer:
@@ -108,6 +115,8 @@ class NotImplementedView(Endpoint):
 
 
 class ServiceProviderConfigView(Endpoint):
+    endpoint = "ServiceProviderConfig"
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # RFC 7643 5: a client may read which schemes there are before it has a token. One that sends a token
         # wants to know whether it works.
@@ -151,17 +160,23 @@ class _CatalogueView(Endpoint, ABC):
 
 
 class ResourceTypesView(_CatalogueView):
+    endpoint = "ResourceTypes"
+
     def entries(self, kinds: Kinds) -> list[JSON]:
         return discovery.resource_types(kinds)
 
 
 class SchemasView(_CatalogueView):
+    endpoint = "Schemas"
+
     def entries(self, kinds: Kinds) -> list[JSON]:
         return discovery.schemas(kinds)
 
 
 class MeView(Endpoint):
     """RFC 7644 3.11: the resource of the person who is signed in, by the cookie of the people's pages."""
+
+    endpoint = "Me"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
