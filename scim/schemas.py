@@ -155,17 +155,15 @@ def kind_of(
     core: JSON,
     extensions: Iterable[tuple[JSON, bool]] = (),
     *,
-    ignored: Iterable[Attribute] = (),
     own: bool = False,
     longest: Mapping[str, int] = MappingProxyType({}),
 ) -> ResourceKind:
     """A resource type from its core Schema document and (extension document, required) pairs.
 
-    `ignored` are attributes that clients send, that are dropped, and that discovery does not promise. With `own`
-    the type is nothing but data: all its schemas bind.
+    With `own` the type is nothing but data: all its schemas bind.
     """
     pairs = tuple(extensions)
-    common = {attribute.name.lower(): attribute for attribute in (*_COMMON, *ignored)}
+    common = {attribute.name.lower(): attribute for attribute in _COMMON}
     return _kind(
         name=name,
         endpoint=endpoint,
@@ -241,13 +239,11 @@ def _immutable(urn: str | None, attribute: Attribute) -> Iterator[Name]:
                 yield urn, attribute.name, sub.name
 
 
-def _published(model: Any, name: str, description: str, without: tuple[str, ...] = (), **told: JSON) -> JSON:
+def _published(model: Any, name: str, description: str, **told: JSON) -> JSON:
     """scim2-models' Schema document, in one line per description, with what this server does differently."""
     document: JSON = model.to_schema().model_dump()
     document |= {"name": name, "description": description}
-    document["attributes"] = [
-        _told(raw, told.get(raw["name"], {})) for raw in document["attributes"] if raw["name"] not in without
-    ]
+    document["attributes"] = [_told(raw, told.get(raw["name"], {})) for raw in document["attributes"]]
     return document
 
 
@@ -279,7 +275,18 @@ _LONGEST: Mapping[str, int] = {
 USER = kind_of(
     "User",
     "/Users",
-    _published(User, "User", "A person, as this connection described her.", without=("groups",)),
+    _published(
+        User,
+        "User",
+        "A person, as this connection described her.",
+        # Groups hold people, and no groups.
+        groups={
+            "subAttributes": {
+                "$ref": {"referenceTypes": ["Group"]},
+                "type": {"canonicalValues": ["direct"]},
+            }
+        },
+    ),
     [
         (
             _published(
@@ -290,24 +297,6 @@ USER = kind_of(
                 manager={"subAttributes": {"$ref": {"required": False}, "value": {"required": False}}},
             ),
             False,
-        )
-    ],
-    # Okta and others send it with every PUT.
-    ignored=[
-        Attribute(
-            name="groups",
-            type="complex",
-            multi_valued=True,
-            mutability="readOnly",
-            subs={
-                name.lower(): Attribute(name=name, type=type_, mutability="readOnly", case_exact=exact)
-                for name, type_, exact in (
-                    ("value", "string", True),
-                    ("$ref", "reference", True),
-                    ("display", "string", False),
-                    ("type", "string", False),
-                )
-            },
         )
     ],
     longest=_LONGEST,
