@@ -86,6 +86,10 @@ class Call:
     read_body: Callable[[], Any] = _no_body
     sent: Any = None
     """The body, once it was read."""
+    brief: bool = False
+    """That the answer needs no body: status, version and location say it all."""
+    new_id: UUID | None = None
+    """The id that what is created here shall have, where others refer to it already."""
 
     @property
     def writes(self) -> bool:

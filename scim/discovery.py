@@ -4,9 +4,10 @@ from django_scim.settings import scim_settings
 from scim2_models import ResourceType, ServiceProviderConfig
 
 from scim import cursors, responses
+from scim.bulk import MAX_PAYLOAD
+from scim.bulk_plan import MAX_OPERATIONS
 from scim.kinds import Kinds
 from scim.queries import DEFAULT_COUNT, MAX_COUNT
-from scim.requests import MAX_BODY
 from scim.schemas import JSON
 
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
@@ -18,7 +19,7 @@ def service_provider_config() -> JSON:
         {
             "schemas": [ServiceProviderConfig.__schema__],
             "patch": {"supported": True},
-            "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
+            "bulk": {"supported": True, "maxOperations": MAX_OPERATIONS, "maxPayloadSize": MAX_PAYLOAD},
             "filter": {"supported": True, "maxResults": MAX_COUNT},
             "changePassword": {"supported": False},
             "sort": {"supported": True},

@@ -68,7 +68,7 @@ def refusal(reason: str, **facts: str) -> SCIMException:
     status, scim_type, detail = REFUSALS[reason]
     error = SCIMException(detail=detail.format(**facts))
     error.status, error.scim_type = status, scim_type
-    error.reason = reason  # type: ignore[attr-defined]
+    error.hub_reason = reason  # type: ignore[attr-defined]
     return error
 
 

@@ -35,8 +35,9 @@ class Groups(Resources[GroupDocument]):
         return "names" if wanted.names("members", "display") else "members"
 
     def create(self, call: Call) -> Answer:
-        change = whole_change(call.body(), self.kind(call.caller))
-        outcome = self._submitted(call, Intent.CREATE, change)
+        kind = self.kind(call.caller)
+        change = whole_change(call.body(), kind)
+        outcome = self._submitted(call, Intent.CREATE, change, call.new_id)
         return self._written(call, outcome, 201)
 
     def replace(self, call: Call) -> Answer:
@@ -46,7 +47,7 @@ class Groups(Resources[GroupDocument]):
     def patch(self, call: Call) -> Answer:
         kind = self.kind(call.caller)
         outcome = self._changed(call, kind, change_of(operations_of(call.body()), kind))
-        if outcome.size is not None and outcome.size > COUNTED:
+        if not call.brief and outcome.size is not None and outcome.size > COUNTED:
             # The body would cost more than the change; RFC 7644 3.5.2 allows 204.
             wanted = self.projection(call, kind)
             if wanted.shows("members"):
@@ -123,6 +124,8 @@ class Groups(Resources[GroupDocument]):
         )
 
     def _written(self, call: Call, outcome: Outcome, status: int = 200) -> Answer:
+        if call.brief:
+            return self.told(outcome.account_id, outcome.version, status, outcome.reason)
         found, kind = self.current(_addressed_to(call, outcome))
         answer = self.shown(call, found, kind, status)
         answer.reason = outcome.reason

@@ -29,7 +29,7 @@ def entry_of(call: Call, ended: Answer | SCIMException, milliseconds: float) -> 
     body = call.sent if call.sent is not None else (dict(call.parameters) or None)
     if isinstance(ended, SCIMException):
         status, scim_type, detail = int(ended.status), ended.scim_type or "", ended.detail or ""
-        target_id, reason, results = identifier(call.resource_id), getattr(ended, "reason", ""), None
+        target_id, reason, results = identifier(call.resource_id), getattr(ended, "hub_reason", ""), None
     else:
         status, scim_type, detail = ended.status, "", ""
         target_id, reason, results = ended.target_id, ended.reason, ended.results

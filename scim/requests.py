@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest
-from django.http.request import RequestDataTooBig, UnreadablePostError
+from django.http.request import UnreadablePostError
 from scim2_models.exceptions import InvalidSyntaxException, PayloadTooLargeException, UnauthorizedException
 
 from identity_hub.core.clock import now
@@ -20,27 +20,31 @@ MAX_BODY = 1024 * 1024
 _MEDIA_TYPES = ("application/scim+json", "application/json", "")
 
 
-def body_of(request: HttpRequest) -> Any:
+def body_of(request: HttpRequest, limit: int = MAX_BODY) -> Any:
     """The JSON of the body. 413, 415 or 400 invalidSyntax where it is none."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
-        raise PayloadTooLargeException(detail=f"The body is larger than {MAX_BODY} bytes.")
+    too_large = PayloadTooLargeException(detail=f"The body is larger than {limit} bytes.")
+    if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+        raise too_large
     # Nothing was sent with a media type of its own accord by clients that send no body.
     if request.content_type not in _MEDIA_TYPES:
         raise UnsupportedMediaTypeException
     try:
-        # RFC 8259 8.1: a parser "MAY ignore the presence of a byte order mark"; .NET clients send one.
-        return orjson.loads(request.body.removeprefix(b"\xef\xbb\xbf"))
-    except RequestDataTooBig as error:
-        raise PayloadTooLargeException(detail=f"The body is larger than {MAX_BODY} bytes.") from error
+        # As a stream: `request.body` is bounded by what the smallest address takes.
+        raw = request.read(limit + 1)
     except UnreadablePostError as error:
         raise InvalidSyntaxException(detail="The body ended too early.") from error
+    if len(raw) > limit:
+        raise too_large
+    try:
+        # RFC 8259 8.1: a parser "MAY ignore the presence of a byte order mark"; .NET clients send one.
+        return orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         # The decoder's own text quotes the body, which may hold a password.
         raise InvalidSyntaxException(detail="The body is not JSON in UTF-8.") from error
 
 
-def call_of(request: HttpRequest, endpoint: str, resource_id: str) -> Call:
-    """What a request asks, with the token that it brings; 401 without one."""
+def call_of(request: HttpRequest, endpoint: str, resource_id: str, limit: int = MAX_BODY) -> Call:
+    """What a request asks, with the token that it brings; 401 without one. `limit` is for its body."""
     return Call(
         method=request.method or "",
         endpoint=endpoint,
@@ -49,9 +53,9 @@ def call_of(request: HttpRequest, endpoint: str, resource_id: str) -> Call:
         request_id=current_request_id(),
         resource_id=resource_id,
         parameters=parameters_of(request),
-        if_match=_versions(request.META.get("HTTP_IF_MATCH")),
-        if_none_match=_versions(request.META.get("HTTP_IF_NONE_MATCH")),
-        read_body=lambda: body_of(request),
+        if_match=versions_of(request.META.get("HTTP_IF_MATCH")),
+        if_none_match=versions_of(request.META.get("HTTP_IF_NONE_MATCH")),
+        read_body=lambda: body_of(request, limit),
     )
 
 
@@ -75,7 +79,7 @@ def parameters_of(request: HttpRequest) -> Mapping[str, str]:
     return found
 
 
-def _versions(text: str | None) -> Versions | None:
+def versions_of(text: str | None) -> Versions | None:
     """The entity-tags of If-Match or If-None-Match, without the mark of weakness; None without the header.
 
     RFC 7644 3.14 uses weak tags throughout, so they are compared weakly (RFC 9110 8.8.3.2). `*` is itself.

@@ -1,7 +1,7 @@
 """What every resource type answers in the same way: reads, lists, entity-tags. Knows no transport and no rule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from provisioning.selectors.pages import Page, Table
 from provisioning.selectors.tokens import Caller
 from scim import queries, responses
 from scim.calls import Answer, Call, Versions
-from scim.errors import refusal
+from scim.errors import MethodNotAllowedException, refusal
 from scim.identifiers import identifier
 from scim.kinds import kinds_of
 from scim.projection import Projection, projection
@@ -41,6 +41,10 @@ class Resources(ABC, Generic[Document]):
 
     def kind(self, caller: Caller) -> ResourceKind:
         return kinds_of(caller)[self.name]
+
+    def answer(self, call: Call) -> Answer:
+        """What is said to any call; 405 for a method that does not answer there."""
+        return answered_by(self, self.verbs if call.resource_id else self.list_verbs, call)
 
     @abstractmethod
     def version_of(self, found: Document) -> int: ...
@@ -136,7 +140,27 @@ class Resources(ABC, Generic[Document]):
             target_id=UUID(document["id"]),
         )
 
+    def told(self, target_id: UUID | None, version: int | None, status: int, reason: str = "") -> Answer:
+        """Of a write no more than how it ended: for a call that wants no body."""
+        return Answer(
+            status=status,
+            version=version,
+            location=f"{responses.base()}/{self.endpoint}/{target_id}",
+            target_id=target_id,
+            reason=reason,
+        )
+
     def demand_version(self, wanted: Versions | None, version: int) -> None:
         """412 where If-Match asks for another version."""
         if wanted is not None and "*" not in wanted and str(version) not in wanted:
             raise refusal(f"{self.subject}:stale")
+
+
+def answered_by(handler: Any, verbs: Mapping[str, str], call: Call) -> Answer:
+    """What the handler's method for this verb says. 405 without one: to those who may ask at all."""
+    name = verbs.get(call.method)
+    if name is None:
+        call.credential.identified(call.at)
+        raise MethodNotAllowedException(verbs)
+    answer: Answer = getattr(handler, name)(call)
+    return answer

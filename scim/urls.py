@@ -45,6 +45,6 @@ urlpatterns = [
     re_path(_entry("ResourceTypes"), views.ResourceTypesView.as_view(), name="resource-types"),
     re_path(_one("Schemas"), views.SchemasView.as_view(), name="schemas"),
     re_path(_entry("Schemas"), views.SchemasView.as_view(), name="schemas"),
-    re_path(_one("Bulk"), views.NotImplementedView.as_view(), name="bulk"),
+    re_path(_one("Bulk"), views.BulkView.as_view(), name="bulk"),
     re_path(r"^.*$", views.NotFoundView.as_view()),
 ]

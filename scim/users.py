@@ -20,7 +20,22 @@ ATTEMPTS = 5
 # RFC 7644 3.5.1 lets a server keep what a PUT leaves out: an omission revives nobody and loses no key.
 KEPT_BY_PUT = ("active", "externalId")
 
-Change = Callable[[ResourceKind, JSON], JSON]
+Change = Callable[[ResourceKind, JSON, object], JSON]
+"""From what is held and the body of a request to the whole new document."""
+
+
+def begun(kind: ResourceKind, body: object) -> JSON:
+    """The document that a POST begins with."""
+    return {"active": True} | canonical(kind, body)
+
+
+def replaced(kind: ResourceKind, held: JSON, body: object) -> JSON:
+    kept = {key: held[key] for key in KEPT_BY_PUT if key in held}
+    return replacing(kind, held, kept | canonical(kind, body))
+
+
+def stepped(kind: ResourceKind, held: JSON, body: object) -> JSON:
+    return patched(kind, held, operations_of(body))
 
 
 class Users(Resources[AccountDocument]):
@@ -38,22 +53,16 @@ class Users(Resources[AccountDocument]):
 
     def create(self, call: Call) -> Answer:
         kind = self.kind(call.caller)
-        document = {"active": True} | canonical(kind, call.body())
-        outcome = self._submitted(call, kind, Intent.CREATE, document=document)
+        outcome = self._submitted(call, kind, Intent.CREATE, document=begun(kind, call.body()))
         # 201 also for somebody whom a login had made, or who comes back, under the id that she has already:
         # provisioning clients take every other answer to a POST for a failure.
         return self._written(call, kind, outcome, 201)
 
     def replace(self, call: Call) -> Answer:
-        def change(kind: ResourceKind, held: JSON) -> JSON:
-            sent = canonical(kind, call.body())
-            kept = {key: held[key] for key in KEPT_BY_PUT if key in held}
-            return replacing(kind, held, kept | sent)
-
-        return self._changed(call, change)
+        return self._changed(call, replaced)
 
     def patch(self, call: Call) -> Answer:
-        return self._changed(call, lambda kind, held: patched(kind, held, operations_of(call.body())))
+        return self._changed(call, stepped)
 
     def delete(self, call: Call) -> Answer:
         expected = None
@@ -75,7 +84,7 @@ class Users(Resources[AccountDocument]):
                 call,
                 kind,
                 Intent.UPDATE,
-                document=change(kind, said_of(held)),
+                document=change(kind, said_of(held), call.body()),
                 account_id=held.id,
                 expected_version=held.version,
             )
@@ -120,6 +129,8 @@ class Users(Resources[AccountDocument]):
         groups: list[tuple[str, str]] | None = None,
     ) -> Answer:
         """What was written, as a reader would read it now; `groups` None are those of a new account."""
+        if call.brief:
+            return self.told(outcome.account_id, outcome.version, status, outcome.reason)
         if outcome.account_id is None or outcome.written is None:
             raise refusal("account:unknown")
         if groups is None and not outcome.created:

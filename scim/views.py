@@ -2,7 +2,6 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -19,14 +18,13 @@ from scim2_models.exceptions import (
 
 from provisioning.selectors import accounts
 from provisioning.sessions import FACTS
-from scim import conformance, discovery, log, responses
+from scim import bulk, conformance, discovery, log, responses
 from scim.calls import Answer, Call
-from scim.errors import MethodNotAllowedException
 from scim.kinds import Kinds, kinds_of, kinds_of_tenant
 from scim.mapping import user_resource
 from scim.projection import projection
-from scim.requests import call_of, parameters_of
-from scim.resources import Resources
+from scim.requests import MAX_BODY, call_of, parameters_of
+from scim.resources import Resources, answered_by
 from scim.schemas import JSON
 
 
@@ -38,6 +36,7 @@ class Endpoint(SCIMView):
     """
 
     endpoint = ""
+    max_body = MAX_BODY
 
     @classmethod
     def as_view(cls, **given: Any) -> Any:
@@ -46,7 +45,7 @@ class Endpoint(SCIMView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            return self.answered(call_of(request, self.endpoint, kwargs.get("uuid") or ""))
+            return self.answered(call_of(request, self.endpoint, kwargs.get("uuid") or "", self.max_body))
         except SCIMException as refused:
             return responses.error(refused)
 
@@ -75,8 +74,7 @@ class ResourceEndpoint(Endpoint):
 
     def answer(self, call: Call) -> Answer:
         call.endpoint = self.resources.endpoint
-        verbs = self.resources.verbs if call.resource_id else self.resources.list_verbs
-        return answered_by(self.resources, verbs, call)
+        return self.resources.answer(call)
 
 
 class ConformanceEndpoint(ResourceEndpoint):
@@ -88,14 +86,12 @@ class ConformanceEndpoint(ResourceEndpoint):
         return super().answer(call)
 
 
-def answered_by(handler: Any, verbs: Mapping[str, str], call: Call) -> Answer:
-    """What the handler's method for this verb says. 405 without one: to those who may ask at all."""
-    name = verbs.get(call.method)
-    if name is None:
-        call.credential.identified(call.at)
-        raise MethodNotAllowedException(verbs)
-    answer: Answer = getattr(handler, name)(call)
-    return answer
+class BulkView(Endpoint):
+    endpoint = "Bulk"
+    max_body = bulk.MAX_PAYLOAD
+
+    def answer(self, call: Call) -> Answer:
+        return answered_by(bulk, {"POST": "perform"}, call)
 
 
 class NotFoundView(Endpoint):

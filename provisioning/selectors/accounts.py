@@ -1,5 +1,6 @@
 """Live accounts as SCIM documents, served from the stored JSON."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,6 +60,16 @@ ACCOUNTS = Table(
 
 def document(*, tenant_id: UUID, connection_id: UUID, account_id: UUID) -> AccountDocument | None:
     return _one("a.connection_id = %s AND a.id = %s", tenant_id, connection_id, account_id)
+
+
+def many(*, tenant_id: UUID, connection_id: UUID, account_ids: Sequence[UUID]) -> dict[UUID, AccountDocument]:
+    """Those that there are, by id, without their groups."""
+    found = sql.rows(
+        f"SELECT {ACCOUNTS.selected('')} FROM provisioning_account a "  # noqa: S608 - constants of this module
+        "WHERE a.tenant_id = %s AND a.connection_id = %s AND a.deleted_at IS NULL AND a.id = ANY(%s::uuid[])",
+        (tenant_id, connection_id, list(account_ids)),
+    )
+    return {row[0]: _document(row) for row in found}
 
 
 def of_identity(*, tenant_id: UUID, identity_id: UUID, connection_id: UUID) -> AccountDocument | None:

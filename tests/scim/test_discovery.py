@@ -20,15 +20,13 @@ def test_the_configuration_is_complete_and_true(idp: Idp) -> None:
         "patch": True,
         "filter": True,
         "etag": True,
-        "bulk": False,
+        "bulk": True,
         "sort": False,
         "changePassword": False,
     }
-    assert {"maxOperations", "maxPayloadSize"} <= body["bulk"].keys()
+    assert (body["bulk"]["maxOperations"], body["bulk"]["maxPayloadSize"]) == (1000, 4 * 1024 * 1024)
     limit = body["filter"]["maxResults"]
     assert body["pagination"]["maxPageSize"] == limit
-    # What it calls unsupported really is.
-    assert error_of(idp.post("/Bulk", {}))[0] == 501
 
 
 def test_the_configuration_needs_no_token_but_tests_one(idp: Idp) -> None:
