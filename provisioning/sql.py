@@ -40,6 +40,8 @@ def _run(statement: str, parameters: Sequence[Any]) -> psycopg.Cursor[tuple[Any,
     database.ensure_connection()
     database.validate_no_broken_transaction()
     line = database.connection
+    # Django switches preparing off for the whole connection, so that `prepare` alone would say nothing.
+    line.prepare_threshold = line.prepare_threshold or 5
     line.prepared_max = KEPT
     # Django's own cursors write the values into the text; a plain one binds them at the server.
     cursor: psycopg.Cursor[tuple[Any, ...]] = psycopg.Cursor(line)

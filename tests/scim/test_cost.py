@@ -13,26 +13,30 @@ pytestmark = pytest.mark.django_db
 
 
 REQUESTS: dict[str, tuple[Callable[[Idp, list[str], str], Any], int | None]] = {
-    # token, document
-    "GET a user": (lambda idp, people, group: idp.get(f"/Users/{people[0]}"), 2),
-    # token, page, count
-    "list users": (lambda idp, people, group: idp.get("/Users", count=2), 3),
-    "list many users": (lambda idp, people, group: idp.get("/Users", startIndex=2, count=500), 3),
-    # token, page: a first page that is not full has the count in it
-    "look up a userName": (lambda idp, people, group: idp.get("/Users", filter='userName eq "p1"'), 2),
+    # The token is checked in the statement that reads.
+    "GET a user": (lambda idp, people, group: idp.get(f"/Users/{people[0]}"), 1),
+    # page, count
+    "list users": (lambda idp, people, group: idp.get("/Users", count=2), 2),
+    "list many users": (lambda idp, people, group: idp.get("/Users", startIndex=2, count=500), 2),
+    # Nobody counts to turn a page.
+    "a page by cursor": (lambda idp, people, group: idp.get("/Users", cursor="", count=2), 1),
+    "a sorted page by cursor": (
+        lambda idp, people, group: idp.get("/Users", cursor="", count=2, sortBy="userName"),
+        1,
+    ),
+    # A first page that is not full has the count in it.
+    "look up a userName": (lambda idp, people, group: idp.get("/Users", filter='userName eq "p1"'), 1),
     "look up an e-mail": (
         lambda idp, people, group: idp.get("/Users", filter='emails[type eq "work"].value eq "p1@x.example"'),
-        2,
+        1,
     ),
-    "look up nobody": (lambda idp, people, group: idp.get("/Users", filter='userName eq "nobody"'), 2),
-    # token, group, members
-    "GET a group": (lambda idp, people, group: idp.get(f"/Groups/{group}"), 3),
+    "look up nobody": (lambda idp, people, group: idp.get("/Users", filter='userName eq "nobody"'), 1),
+    "GET a group": (lambda idp, people, group: idp.get(f"/Groups/{group}"), 1),
     "GET a group without its members": (
         lambda idp, people, group: idp.get(f"/Groups/{group}", excludedAttributes="members"),
-        2,
+        1,
     ),
-    # token, count, page, members
-    "list groups": (lambda idp, people, group: idp.get("/Groups"), 4),
+    "list groups": (lambda idp, people, group: idp.get("/Groups"), 1),
     "create": (lambda idp, people, group: idp.post("/Users", {"userName": "new"}), None),
     "PATCH active": (
         lambda idp, people, group: idp.patch(

@@ -21,7 +21,7 @@ def test_the_configuration_is_complete_and_true(idp: Idp) -> None:
         "filter": True,
         "etag": True,
         "bulk": True,
-        "sort": False,
+        "sort": True,
         "changePassword": False,
     }
     assert (body["bulk"]["maxOperations"], body["bulk"]["maxPayloadSize"]) == (1000, 4 * 1024 * 1024)

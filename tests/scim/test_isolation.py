@@ -40,6 +40,7 @@ def test_another_tenants_id_is_not_found(
     """404 and never 403: the answer must not say that the resource exists."""
     user = idp.person("ada", externalId="7")
     group = idp.group("Staff", [user["id"]])
+    user = idp.get(f"/Users/{user['id']}").json()
     here = path.format(user=user["id"], group=group["id"])
     assert error_of(stranger.send(method, here, body, headers=headers)) == (404, None)
     assert idp.get(f"/Users/{user['id']}").json() == user
