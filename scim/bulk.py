@@ -60,6 +60,8 @@ class _Undone(Exception):
 class _Job:
     def __init__(self, call: Call, operations: Sequence[Operation], limit: int | None) -> None:
         self.call = call
+        self.root = responses.base()
+        self.resources = {name: resources_at(name) for name in {one.endpoint for one in operations}}
         self.order = Order(operations, BATCHES, strictly=limit is not None)
         self.limit = limit
         self.errors = 0
@@ -110,7 +112,7 @@ class _Job:
     def _answers(self, endpoint: str, calls: list[Call]) -> Sequence[Ended]:
         if endpoint in BATCHES:
             return BATCHES[endpoint](calls)
-        return [_answer(resources_at(endpoint), call) for call in calls]
+        return [_answer(self.resources[endpoint], call) for call in calls]
 
     def _keep_promises(self, done: Sequence[tuple[Operation, Ended]]) -> None:
         """Nobody refers to what is not there: a creation may fail, or meet somebody who has an id already."""
@@ -154,10 +156,10 @@ class _Job:
 
     def _call(self, one: Operation) -> Call:
         whole = self.call
-        handler = resources_at(one.endpoint)
+        resources = self.resources[one.endpoint]
         return Call(
             method=one.method,
-            endpoint=handler.endpoint if handler else one.endpoint,
+            endpoint=resources.endpoint if resources else one.endpoint,
             credential=whole.credential,
             at=whole.at,
             request_id=whole.request_id,
@@ -173,12 +175,12 @@ class _Job:
 
     def _note(self, one: Operation, ended: Ended) -> None:
         """RFC 7644 3.7: of a location "REQUIRED in a response, except in the event of a POST failure"."""
-        handler = resources_at(one.endpoint)
+        resources = self.resources[one.endpoint]
         result: JSON = {}
         if isinstance(ended, Answer) and ended.location:
             result["location"] = ended.location
-        elif one.resource_id and handler is not None:
-            result["location"] = f"{responses.base()}/{handler.endpoint}/{self._id(one)}"
+        elif one.resource_id and resources is not None:
+            result["location"] = f"{self.root}/{resources.endpoint}/{self._id(one)}"
         if one.method:
             result["method"] = one.method
         if one.bulk_id:

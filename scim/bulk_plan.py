@@ -220,8 +220,8 @@ class Order:
         waiting: set[int] = set()
         while run := self._run(waiting):
             # Creations of one run may refer to each other, but not to what waits.
-            own = {one.bulk_id for one in run if one.creates}
-            stuck = {one.position for one in run if not one.refers.isdisjoint(self._open - own)}
+            elsewhere = self._open - {one.bulk_id for one in run if one.creates}
+            stuck = {one.position for one in run if not one.refers.isdisjoint(elsewhere)}
             if not stuck:
                 return run
             waiting |= stuck

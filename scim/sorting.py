@@ -29,7 +29,8 @@ class Position:
 class Sorting:
     """An order of one kind of resource. `id` is its id column, which settles every tie.
 
-    `expression` is "" for the order of ids; `cast` is its type, and `optional` says that it may be null.
+    `expression` is "" for the order of ids; `cast` is its type, and `optional` says that it may be null. `scans`
+    says that no index serves the order: the connection's rows are read.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Sorting:
     cast: str = "text"
     descending: bool = False
     optional: bool = False
+    scans: bool = False
 
     @property
     def order(self) -> str:
@@ -100,7 +102,12 @@ def sorting(kind: ResourceKind, sort_by: str = "", sort_order: str = "") -> Sort
         return Sorting(id=row_id, descending=descending)
     expression, cast = _ordered(found, sub or attribute)
     return Sorting(
-        id=row_id, expression=expression, cast=cast, descending=descending, optional=not found.always
+        id=row_id,
+        expression=expression,
+        cast=cast,
+        descending=descending,
+        optional=not found.always,
+        scans=not found.ordered,
     )
 
 

@@ -11,6 +11,8 @@ from provisioning.decision.keys import fold
 from provisioning.decision.types import Intent, Observation, Outcome, Verdict
 from provisioning.selectors import accounts
 from provisioning.selectors.accounts import AccountDocument
+from provisioning.selectors.tokens import Caller
+from scim import responses
 from scim.calls import Answer, Call
 from scim.documents import unique_keys
 from scim.errors import refusal
@@ -29,14 +31,21 @@ def many(calls: Sequence[Call]) -> list[Ended]:
     All of them create, or all of them change, or all of them delete; those that change or delete are about different
     users. What is wrong with one is its own matter.
     """
-    return _BATCHES[calls[0].method](calls)
+    try:
+        caller = calls[0].caller
+    except SCIMException as refused:
+        return [refused] * len(calls)
+    return _BATCHES[calls[0].method](_Batch(calls, caller))
 
 
 class _Batch:
-    """Calls on their way to one `submit_many`."""
+    """Calls on their way to one `submit_many`: of one caller, to one address, by one kind of method."""
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[Call], caller: Caller) -> None:
         self.calls = calls
+        self.caller = caller
+        self.kind = USERS.kind(caller)
+        self.root = f"{responses.base()}/{USERS.endpoint}/"
         self.ended: dict[int, Ended] = {}
         self._waiting: list[tuple[int, Observation]] = []
         self._released: set[Key] = set()
@@ -54,10 +63,47 @@ class _Batch:
         outcomes = services.submit_many([asked for _, asked in self._waiting])
         for (position, _), outcome in zip(self._waiting, outcomes, strict=True):
             try:
-                self.ended[position] = _answer(self.calls[position], outcome)
+                self.ended[position] = self._answer(self.calls[position], outcome)
             except SCIMException as refused:
                 self.ended[position] = refused
         self._waiting, self._released = [], set()
+
+    def _answer(self, call: Call, outcome: Outcome) -> Answer:
+        method = call.method
+        if outcome.verdict is Verdict.STALE and call.if_match is None and method in _CHANGES:
+            # Somebody else was quicker: by itself it is read and computed again.
+            return USERS.replace(call) if method == "PUT" else USERS.patch(call)
+        if not outcome.accepted:
+            raise refusal(outcome.reason)
+        return Answer(
+            status=_STATUS[method],
+            version=None if method == "DELETE" else outcome.version,
+            location=f"{self.root}{outcome.account_id}",
+            target_id=outcome.account_id,
+            reason=outcome.reason,
+        )
+
+    def observation(
+        self, call: Call, intent: Intent, document: JSON | None = None, **more: Any
+    ) -> Observation:
+        return observation(
+            self.caller,
+            intent,
+            kind=self.kind,
+            at=call.at,
+            request_id=call.request_id,
+            document=document,
+            **more,
+        )
+
+    def held(self, calls: Iterable[Call]) -> dict[UUID, AccountDocument]:
+        """The users that the calls are about, in one statement."""
+        ids = [found for call in calls if (found := identifier(call.resource_id)) is not None]
+        if not ids:
+            return {}
+        return accounts.many(
+            tenant_id=self.caller.tenant_id, connection_id=self.caller.connection_id, account_ids=ids
+        )
 
     def moved(self, before: set[Key], after: set[Key]) -> None:
         """A name that one user lets go of is free for the next: what asks for it waits until it is."""
@@ -66,50 +112,41 @@ class _Batch:
         self._released |= before - after
 
 
-def _created(calls: Sequence[Call]) -> list[Ended]:
+def _created(batch: _Batch) -> list[Ended]:
     def observe(call: Call) -> Observation:
-        kind = USERS.kind(call.caller)
-        return _observation(call, Intent.CREATE, kind, begun(kind, call.body()), new_id=call.new_id)
+        return batch.observation(call, Intent.CREATE, begun(batch.kind, call.body()), new_id=call.new_id)
 
-    return _Batch(calls).each(observe)
+    return batch.each(observe)
 
 
-def _changed(calls: Sequence[Call]) -> list[Ended]:
-    batch, held = _Batch(calls), _held(calls)
+def _changed(batch: _Batch) -> list[Ended]:
+    held = batch.held(batch.calls)
 
     def observe(call: Call) -> Observation:
-        kind, current = USERS.kind(call.caller), _current(call, held)
+        current = _current(call, held)
         before = said_of(current)
-        document = _CHANGES[call.method](kind, before, call.body())
-        batch.moved(_keys(kind, before), _keys(kind, document))
-        return _observation(
-            call,
-            Intent.UPDATE,
-            kind,
-            document,
-            account_id=current.id,
-            expected_version=current.version,
+        document = _CHANGES[call.method](batch.kind, before, call.body())
+        batch.moved(_keys(batch.kind, before), _keys(batch.kind, document))
+        return batch.observation(
+            call, Intent.UPDATE, document, account_id=current.id, expected_version=current.version
         )
 
     return batch.each(observe)
 
 
-def _deleted(calls: Sequence[Call]) -> list[Ended]:
-    held = _held([call for call in calls if call.if_match is not None])
+def _deleted(batch: _Batch) -> list[Ended]:
+    held = batch.held(call for call in batch.calls if call.if_match is not None)
 
     def observe(call: Call) -> Observation:
-        kind = USERS.kind(call.caller)
         if call.if_match is None:
-            return _observation(call, Intent.DELETE, kind, account_id=USERS.addressed(call))
+            return batch.observation(call, Intent.DELETE, account_id=USERS.addressed(call))
         current = _current(call, held)
-        return _observation(
-            call, Intent.DELETE, kind, account_id=current.id, expected_version=current.version
-        )
+        return batch.observation(call, Intent.DELETE, account_id=current.id, expected_version=current.version)
 
-    return _Batch(calls).each(observe)
+    return batch.each(observe)
 
 
-_BATCHES: Mapping[str, Callable[[Sequence[Call]], list[Ended]]] = {
+_BATCHES: Mapping[str, Callable[[_Batch], list[Ended]]] = {
     "POST": _created,
     "PUT": _changed,
     "PATCH": _changed,
@@ -117,26 +154,6 @@ _BATCHES: Mapping[str, Callable[[Sequence[Call]], list[Ended]]] = {
 }
 _CHANGES = {"PUT": replaced, "PATCH": stepped}
 _STATUS = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
-
-
-def _observation(
-    call: Call, intent: Intent, kind: ResourceKind, document: JSON | None = None, **more: Any
-) -> Observation:
-    return observation(
-        call.caller, intent, kind=kind, at=call.at, request_id=call.request_id, document=document, **more
-    )
-
-
-def _held(calls: Iterable[Call]) -> dict[UUID, AccountDocument]:
-    """The users that the calls are about, in one statement."""
-    caller, ids = None, []
-    for call in calls:
-        caller = call.credential.identified(call.at)
-        if (account_id := identifier(call.resource_id)) is not None:
-            ids.append(account_id)
-    if caller is None or not ids:
-        return {}
-    return accounts.many(tenant_id=caller.tenant_id, connection_id=caller.connection_id, account_ids=ids)
 
 
 def _current(call: Call, held: Mapping[UUID, AccountDocument]) -> AccountDocument:
@@ -155,14 +172,3 @@ def _keys(kind: ResourceKind, document: JSON) -> set[Key]:
     if "externalId" in document:
         keys.add(("externalId", document["externalId"]))
     return keys
-
-
-def _answer(call: Call, outcome: Outcome) -> Answer:
-    method = call.method
-    if outcome.verdict is Verdict.STALE and call.if_match is None and method in _CHANGES:
-        # Somebody else was quicker: by itself it is read and computed again.
-        return USERS.replace(call) if method == "PUT" else USERS.patch(call)
-    if outcome.verdict is Verdict.REFUSED or (method in ("PUT", "PATCH", "DELETE") and not outcome.accepted):
-        raise refusal(outcome.reason)
-    version = None if method == "DELETE" else outcome.version
-    return USERS.told(outcome.account_id, version, _STATUS[method], outcome.reason)
