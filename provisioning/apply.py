@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db.models import Q
 
 from identity_hub.core.ids import new_id
 from provisioning import sql
@@ -48,6 +47,15 @@ Message = tuple[str, dict[str, Any], UUID | None]
 Columns = dict[str, Any]
 
 
+# A lift that names no source lifts every hold of its kind.
+_LIFT = """
+DELETE FROM provisioning_hold h
+ USING json_to_recordset(%s::json) AS l (identity_id uuid, kind text, source_account_id uuid)
+ WHERE h.tenant_id = %s AND h.identity_id = l.identity_id AND h.kind = l.kind
+   AND (l.source_account_id IS NULL OR h.source_account_id = l.source_account_id)
+"""
+
+
 @dataclass(slots=True)
 class _Work:
     """The changes of a batch, sorted by what they touch."""
@@ -57,7 +65,7 @@ class _Work:
     identity_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     deleted: list[Columns] = field(default_factory=list)
     holds: list[Columns] = field(default_factory=list)
-    lifts: list[LiftHold] = field(default_factory=list)
+    lifts: list[Columns] = field(default_factory=list)
     ended: set[UUID] = field(default_factory=set)
     aliases: list[Columns] = field(default_factory=list)
     findings: list[Columns] = field(default_factory=list)
@@ -81,13 +89,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
     _bury(tenant_id, work)
     if work.lifts:
-        condition = Q(pk__in=[])
-        for lift in work.lifts:
-            one = Q(identity_id=lift.identity_id, kind=lift.kind.value)
-            if lift.source_account_id is not None:
-                one &= Q(source_account_id=lift.source_account_id)
-            condition |= one
-        Hold.objects.filter(condition, tenant_id=tenant_id).delete()
+        sql.execute(_LIFT, (sql.as_json(work.lifts), tenant_id))
     sql.insert(Hold, work.holds)
     if work.ended:
         sql.execute(
@@ -240,7 +242,13 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                 }
             )
         case LiftHold():
-            work.lifts.append(change)
+            work.lifts.append(
+                {
+                    "identity_id": change.identity_id,
+                    "kind": change.kind.value,
+                    "source_account_id": change.source_account_id,
+                }
+            )
         case EndSessions():
             work.ended.add(change.identity_id)
         case AddAlias():

@@ -36,7 +36,7 @@ from identity_hub.core.clock import now  # noqa: E402
 from identity_hub.core.ids import new_id  # noqa: E402
 from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation, Profile  # noqa: E402
 from provisioning.models import Connection  # noqa: E402
-from provisioning.services import configuration, submit_many  # noqa: E402
+from provisioning.services import configuration, submit_many, tokens  # noqa: E402
 from provisioning.services.groups import submit_group  # noqa: E402
 from provisioning.services.tokens import issue_token  # noqa: E402
 
