@@ -10,6 +10,7 @@ from uuid import UUID
 from provisioning import sql
 from provisioning.decision.keys import fold
 from provisioning.decision.types import (
+    PROFILE_FIELDS,
     AccountFacts,
     Actor,
     AddAlias,
@@ -177,10 +178,12 @@ def tell(
 
 
 def _profile(profile: Any) -> dict[str, str]:
-    return {f.name: value for f in fields(profile) if (value := getattr(profile, f.name))}
+    return {name: value for name in PROFILE_FIELDS if (value := getattr(profile, name))}
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    if not before:
+        return sorted(name for name in after if name != "schemas")
     return sorted(
         name
         for name in before.keys() | after.keys()

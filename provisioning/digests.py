@@ -8,7 +8,7 @@ from uuid import UUID
 def keyed(digest_key: bytes, kind: str, connection_id: UUID | None, value: str) -> bytes:
     """HMAC-SHA-256 with the tenant's key: nobody without it can try values against a tombstone or the audit."""
     message = f"{kind}\x00{connection_id or ''}\x00{value}".encode("utf-8", "surrogatepass")
-    return hmac.new(digest_key, message, hashlib.sha256).digest()
+    return hmac.digest(digest_key, message, "sha256")
 
 
 def lock_number(tenant_id: UUID, key: tuple[str, ...]) -> int:

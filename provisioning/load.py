@@ -38,6 +38,7 @@ from provisioning.digests import keyed
 from provisioning.models import Finding, Identity, Session
 from provisioning.selectors import connections
 
+NOBODY = Known()
 NO_POLICY = Policy()
 """For acts of an administrator that concern no connection."""
 
@@ -79,8 +80,11 @@ class Loaded:
     """(kind of key, connection, value) -> live account."""
     held_by: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     """Account that placed a hold -> identities that it rests on."""
+    empty: bool = False
+    """Nothing at all answers: so it is while people are loaded for the first time."""
 
     def __post_init__(self) -> None:
+        self.empty = not (self.accounts or self.identities or self.graves or self.candidates or self.holders)
         for identity in self.identities.values():
             for hold in identity.holds:
                 if hold.source_account_id is not None:
@@ -102,6 +106,8 @@ class Loaded:
 
     def known(self, observation: Observation) -> Known:
         """What the decision core may know about one observation."""
+        if self.empty:
+            return NOBODY
         where = observation.connection_id
         addressed = self.accounts.get(observation.account_id) if observation.account_id else None
         if addressed is not None and where is not None and addressed.connection_id != where:
@@ -249,96 +255,83 @@ def _tombstone_digests(observation: Observation, digest_key: bytes) -> Digests:
     return wanted
 
 
+# Values are compared with arrays, and joined with nothing: that is one probe of an index for each, whatever the plan
+# thinks of the tenant. A key of one connection is looked for in the others of the batch, too; what it finds there
+# answers to nobody.
 _MATCHES = """
-WITH asked AS (SELECT %s::uuid AS tenant_id)
-SELECT a.id, a.identity_id, a.version FROM asked JOIN provisioning_account a ON a.tenant_id = asked.tenant_id
- WHERE a.deleted_at IS NULL AND a.id = ANY(%s::uuid[])
+SELECT id, identity_id, version FROM provisioning_account
+ WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND id = ANY(%(ids)s::uuid[])
 UNION
-SELECT a.id, a.identity_id, a.version
-  FROM asked, unnest(%s::uuid[], %s::text[]) AS k (connection_id, value)
-  JOIN provisioning_account a ON a.connection_id = k.connection_id AND a.external_id = k.value
- WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL
+SELECT id, identity_id, version FROM provisioning_account
+ WHERE connection_id = ANY(%(connections)s::uuid[]) AND external_id = ANY(%(external_ids)s::text[])
+   AND tenant_id = %(tenant)s AND deleted_at IS NULL AND external_id IS NOT NULL
 UNION
-SELECT a.id, a.identity_id, a.version
-  FROM asked, unnest(%s::uuid[], %s::text[]) AS k (connection_id, value)
-  JOIN provisioning_account a ON a.connection_id = k.connection_id AND a.asserted_key = k.value
- WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL AND a.asserted_key IS NOT NULL
-   AND a.confirmed_at IS NULL
+SELECT id, identity_id, version FROM provisioning_account
+ WHERE connection_id = ANY(%(connections)s::uuid[]) AND asserted_key = ANY(%(external_ids)s::text[])
+   AND tenant_id = %(tenant)s AND deleted_at IS NULL AND asserted_key IS NOT NULL AND confirmed_at IS NULL
 UNION
-SELECT a.id, a.identity_id, a.version
-  FROM asked, unnest(%s::uuid[], %s::text[]) AS k (connection_id, value)
-  JOIN provisioning_account a ON a.connection_id = k.connection_id AND a.user_name_key = k.value
- WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL
+SELECT id, identity_id, version FROM provisioning_account
+ WHERE connection_id = ANY(%(connections)s::uuid[]) AND user_name_key = ANY(%(names)s::text[])
+   AND tenant_id = %(tenant)s AND deleted_at IS NULL
 UNION
-SELECT a.id, a.identity_id, a.version
-  FROM asked, unnest(%s::uuid[], %s::text[], %s::text[]) AS k (connection_id, issuer, value)
-  JOIN provisioning_account a
-    ON a.connection_id = k.connection_id AND a.subject_issuer = k.issuer AND a.subject_value = k.value
- WHERE a.tenant_id = asked.tenant_id AND a.deleted_at IS NULL AND a.subject_value <> ''
+SELECT id, identity_id, version FROM provisioning_account
+ WHERE connection_id = ANY(%(connections)s::uuid[]) AND subject_issuer = ANY(%(issuers)s::text[])
+   AND subject_value = ANY(%(subjects)s::text[])
+   AND tenant_id = %(tenant)s AND deleted_at IS NULL AND subject_value <> ''
 """
 
-# The index of e-mails is asked first and alone, one probe for each: a plan that begins with the tenant's accounts
-# looks at all of them for each e-mail, and a planner without fresh statistics chooses it.
+# The index of e-mails is asked first and alone: a plan that begins with the tenant's accounts looks at all of them for
+# each e-mail, and a planner without fresh statistics chooses it.
 _CANDIDATES = """
-WITH asked AS (SELECT %s::uuid AS tenant_id, %s::varchar[] AS emails, %s::text[] AS names, %s::text[] AS numbers),
-named AS MATERIALIZED (
+WITH named AS MATERIALIZED (
     SELECT k.value, a.tenant_id, a.identity_id, a.deleted_at
-      FROM asked, unnest(asked.emails) AS k (value)
+      FROM unnest(%(emails)s::varchar[]) AS k (value)
       JOIN provisioning_account a ON a.email_keys @> ARRAY[k.value]
 )
-SELECT 'email', value, identity_id FROM named, asked
- WHERE named.tenant_id = asked.tenant_id AND deleted_at IS NULL AND identity_id IS NOT NULL
+SELECT 'email', value, identity_id FROM named
+ WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
 UNION
-SELECT 'email', i.email_key, i.id FROM asked, unnest(asked.emails) AS k (value)
-  JOIN provisioning_identity i ON i.email_key = k.value
- WHERE i.tenant_id = asked.tenant_id AND i.email_key <> ''
+SELECT 'email', email_key, id FROM provisioning_identity
+ WHERE tenant_id = %(tenant)s AND email_key <> '' AND email_key = ANY(%(emails)s::text[])
 UNION
-SELECT 'former', l.value_key, l.identity_id FROM asked, unnest(asked.names) AS k (value)
-  JOIN provisioning_alias l ON l.value_key = k.value
- WHERE l.tenant_id = asked.tenant_id AND l.kind <> 'external_id' AND l.identity_id IS NOT NULL
+SELECT 'former', value_key, identity_id FROM provisioning_alias
+ WHERE tenant_id = %(tenant)s AND value_key = ANY(%(names)s::text[]) AND kind <> 'external_id'
+   AND identity_id IS NOT NULL
 UNION
-SELECT 'hr', i.hr_number, i.id FROM asked, unnest(asked.numbers) AS k (value)
-  JOIN provisioning_identity i ON i.hr_number = k.value
- WHERE i.tenant_id = asked.tenant_id AND i.hr_number <> ''
+SELECT 'hr', hr_number, id FROM provisioning_identity
+ WHERE tenant_id = %(tenant)s AND hr_number <> '' AND hr_number = ANY(%(hr_numbers)s::text[])
 """
 
 _HOLDERS = """
 SELECT k.connection_id, k.value, a.id FROM unnest(%s::uuid[], %s::varchar[]) AS k (connection_id, value)
   JOIN provisioning_account a ON a.unique_keys @> ARRAY[k.value] AND a.connection_id = k.connection_id
- WHERE a.tenant_id = %s AND a.deleted_at IS NULL
+ WHERE a.tenant_id = %s AND a.deleted_at IS NULL AND a.unique_keys <> '{}'
 """
 
 
 def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple[UUID, UUID | None, int]]:
     """(account, identity, version) of the live accounts that answer to a key."""
-    external: set[tuple[UUID, str]] = set()
-    names: set[tuple[UUID, str]] = set()
-    subjects: set[tuple[UUID, str, str]] = set()
+    external: set[str] = set()
+    names: set[str] = set()
+    subjects: set[Subject] = set()
     for o in observations:
-        if o.connection_id is None:
-            continue
         if o.external_id:
-            external.add((o.connection_id, o.external_id))
+            external.add(o.external_id)
         if o.subject is not None and o.subject.is_key:
-            external.add((o.connection_id, o.subject.value))
-            subjects.add((o.connection_id, o.subject.issuer, o.subject.value))
-        for name in o.login_names if _is_login(o) else (o.user_name,):
-            if name:
-                names.add((o.connection_id, fold(name)))
-    keys = [c for c, _ in external], [v for _, v in external]
+            external.add(o.subject.value)
+            subjects.add(o.subject)
+        names.update(fold(name) for name in (o.login_names if _is_login(o) else (o.user_name,)) if name)
     found = sql.rows(
         _MATCHES,
-        (
-            tenant_id,
-            [o.account_id for o in observations if o.account_id is not None],
-            *keys,
-            *keys,
-            [c for c, _ in names],
-            [v for _, v in names],
-            [c for c, _, _ in subjects],
-            [i for _, i, _ in subjects],
-            [v for _, _, v in subjects],
-        ),
+        {
+            "tenant": tenant_id,
+            "connections": list({o.connection_id for o in observations if o.connection_id is not None}),
+            "ids": [o.account_id for o in observations if o.account_id is not None],
+            "external_ids": list(external),
+            "names": list(names),
+            "issuers": list({subject.issuer for subject in subjects}),
+            "subjects": [subject.value for subject in subjects],
+        },
     )
     return [(account_id, identity_id, version) for account_id, identity_id, version in found]
 
@@ -555,7 +548,12 @@ def _candidates(
     names = {name for o in undecided if _is_login(o) for name in _names_and_emails(o)}
     candidates: dict[tuple[str, str], set[UUID]] = defaultdict(set)
     if emails or hr_numbers or names:
-        asked = (tenant_id, list(emails), list(names), list(hr_numbers))
+        asked = {
+            "tenant": tenant_id,
+            "emails": list(emails),
+            "names": list(names),
+            "hr_numbers": list(hr_numbers),
+        }
         for kind, value, identity_id in sql.rows(_CANDIDATES, asked):
             candidates[kind, value].add(identity_id)
     return candidates

@@ -20,23 +20,25 @@ from django.db import models
 
 _Field: TypeAlias = "models.Field[Any, Any]"
 
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
+
 KEPT = 300
 """How many statements one database connection keeps prepared."""
 
 
-def rows(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def rows(statement: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
     """Every row of the answer. A jsonb value is its text. Raises what Django raises (`django.db.Error`)."""
     with _run(statement, parameters) as cursor:
         return cursor.fetchall()
 
 
-def execute(statement: str, parameters: Sequence[Any] = ()) -> int:
+def execute(statement: str, parameters: Parameters = ()) -> int:
     """How many rows were touched."""
     with _run(statement, parameters) as cursor:
         return cursor.rowcount
 
 
-def _run(statement: str, parameters: Sequence[Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+def _run(statement: str, parameters: Parameters) -> psycopg.Cursor[tuple[Any, ...]]:
     database.ensure_connection()
     database.validate_no_broken_transaction()
     line = database.connection

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from identity_hub.core.ids import new_id as fresh_id
 from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.types import Actor, Channel, GroupObservation, Intent, Observation, Profile
 from provisioning.selectors.accounts import AccountDocument
@@ -57,7 +58,8 @@ def observation(
         actor=actor(caller),
         request_id=request_id,
         account_id=account_id,
-        new_account_id=new_id,
+        new_account_id=new_id or fresh_id(),
+        new_identity_id=fresh_id(),
         expected_version=expected_version,
         user_name=said.get("userName", ""),
         external_id=said.get("externalId"),

@@ -18,6 +18,10 @@ def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = No
     What SCIM said wins, the lower precedence number first; assertions fill the blanks, and speak alone for an
     account that SCIM has not confirmed. Locale and time zone belong to the person: once set, they stay.
     """
+    accounts = list(accounts)
+    if len(accounts) == 1 and current is None and accounts[0].confirmed and not accounts[0].assertion:
+        # Whom only SCIM has spoken of, once: most people.
+        return _named(profile_of_resource(accounts[0].resource), accounts[0])
     ranked = sorted(accounts, key=lambda a: (a.precedence, not a.confirmed, a.created_at, a.id))
     said_by_scim = [_named(profile_of_resource(a.resource), a) for a in ranked if a.confirmed]
     asserted = [
@@ -96,7 +100,8 @@ def first_said(profiles: Iterable[Profile]) -> Profile:
 
 
 def _named(profile: Profile, account: AccountFacts) -> Profile:
-    return replace(profile, user_name=account.user_name)
+    named = profile.user_name == account.user_name
+    return profile if named else replace(profile, user_name=account.user_name)
 
 
 def _best_email(emails: object) -> str:

@@ -8,7 +8,6 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Collate
 from django.utils.crypto import salted_hmac
 
 from identity_hub.core.clock import now
@@ -196,9 +195,10 @@ class Account(TenantRow):
     version = models.PositiveIntegerField(default=1)
 
     user_name = models.CharField(max_length=512)
-    user_name_key = models.CharField(max_length=512)
+    # Ranges, prefixes and orders go by code points, whatever the database's own collation is.
+    user_name_key = models.CharField(max_length=512, db_collation="C")
     # Null and not empty: SCIM tells an absent externalId from every value, and so must uniqueness.
-    external_id = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
+    external_id = models.CharField(max_length=512, null=True, blank=True, db_collation="C")  # noqa: DJ001
     asserted_key = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
     subject_issuer = models.CharField(max_length=1024, blank=True)
     subject_format = models.CharField(max_length=128, blank=True)
@@ -245,14 +245,11 @@ class Account(TenantRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["connection", "id"], name="account_page"),
-            # Ranges, prefixes and sorting go by code points, whatever the database's own collation is.
+            # Of live accounts, with the tenant, so that counting them reads the index alone.
             models.Index(
-                "connection",
-                Collate("user_name_key", "C"),
-                "id",
+                fields=["tenant", "connection", "id"],
                 condition=Q(deleted_at__isnull=True),
-                name="account_by_user_name",
+                name="account_page",
             ),
             models.Index(fields=["connection", "updated_at", "id"], name="account_by_change"),
             models.Index(
@@ -262,9 +259,14 @@ class Account(TenantRow):
             ),
             models.Index(fields=["tenant", "identity"], name="account_identity"),
             GinIndex(fields=["email_keys"], name="account_email_keys", fastupdate=False),
-            GinIndex(fields=["unique_keys"], name="account_unique_keys", fastupdate=False),
+            GinIndex(
+                fields=["unique_keys"],
+                name="account_unique_keys",
+                fastupdate=False,
+                condition=~Q(unique_keys=[]),
+            ),
             # Its pending list is read with every search, so it is kept short (KiB).
-            GinIndex(fields=["search"], name="account_search", gin_pending_list_limit=256),
+            GinIndex(fields=["search"], name="account_search", gin_pending_list_limit=1024),
         ]
 
     def __str__(self) -> str:

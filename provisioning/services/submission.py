@@ -110,6 +110,8 @@ def take_locks(tenant_id: UUID, keys: set[tuple[str, ...]], *, alone: bool) -> N
 
 
 def _with_ids(observation: Observation) -> Observation:
+    if observation.new_account_id is not None and observation.new_identity_id is not None:
+        return observation
     return replace(
         observation,
         new_account_id=observation.new_account_id or new_id(),
