@@ -275,7 +275,7 @@ class Reads:
 
     def finish(self) -> None:
         """At the end of the process: what waits is written, or counted as lost."""
-        if not self._waiting:
+        if not self.threaded or not self._waiting:
             return
         try:
             self.flush()
