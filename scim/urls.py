@@ -4,6 +4,7 @@ from django.urls import re_path
 
 from scim import conformance, views
 from scim.data_resources import TEST_RESOURCES
+from scim.entitlements import ENTITLEMENTS, ROLES
 from scim.groups import GROUPS
 from scim.users import USERS
 from scim.views import ConformanceEndpoint, ResourceEndpoint
@@ -33,6 +34,10 @@ urlpatterns = [
     re_path(_entry("Users"), ResourceEndpoint.as_view(resources=USERS), name="users"),
     re_path(_one("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
     re_path(_entry("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
+    re_path(_one("Roles"), ResourceEndpoint.as_view(resources=ROLES)),
+    re_path(_entry("Roles"), ResourceEndpoint.as_view(resources=ROLES)),
+    re_path(_one("Entitlements"), ResourceEndpoint.as_view(resources=ENTITLEMENTS)),
+    re_path(_entry("Entitlements"), ResourceEndpoint.as_view(resources=ENTITLEMENTS)),
     re_path(_one(conformance.ENDPOINT), ConformanceEndpoint.as_view(resources=TEST_RESOURCES)),
     re_path(_entry(conformance.ENDPOINT), ConformanceEndpoint.as_view(resources=TEST_RESOURCES)),
     re_path(_one("Me"), views.MeView.as_view(), name="me"),

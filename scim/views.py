@@ -18,9 +18,9 @@ from scim2_models.exceptions import (
 
 from provisioning.selectors import accounts
 from provisioning.sessions import FACTS
-from scim import bulk, conformance, discovery, log, responses
+from scim import bulk, catalogue, conformance, discovery, log, responses
 from scim.calls import Answer, Call
-from scim.kinds import Kinds, kinds_of, kinds_of_tenant
+from scim.kinds import Kinds, kinds_of_tenant
 from scim.mapping import user_resource
 from scim.projection import projection
 from scim.requests import MAX_BODY, call_of, parameters_of
@@ -144,7 +144,7 @@ class _CatalogueView(Endpoint, ABC):
         return answered_by(self, {"GET": "shown", "HEAD": "shown"}, call)
 
     def shown(self, call: Call) -> Answer:
-        entries = self.entries(kinds_of(call.credential.identified(call.at)))
+        entries = self.entries(catalogue.shown_to(call.credential.identified(call.at)))
         if not call.resource_id:
             if "filter" in call.parameters:
                 raise ForbiddenException(detail="Discovery is not filtered.")
