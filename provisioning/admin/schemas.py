@@ -23,7 +23,7 @@ from .forms import ReasonForm
 
 # What stays as it was defined: the values that exist were written under it.
 FIXED = ("path", "type", "multi_valued", "case_exact")
-FREE = ("required", "mutability", "returned", "uniqueness", "canonical_values", "description")
+FREE = ("required", "mutability", "returned", "uniqueness", "canonical_values")
 
 
 class AttributeForm(forms.ModelForm):
@@ -45,6 +45,11 @@ class AttributeForm(forms.ModelForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        for name in ("type", "mutability", "returned", "uniqueness"):
+            # The words of RFC 7643: whoever fills this in reads them in the directory's own pages, too.
+            words = SchemaAttribute._meta.get_field(name).choices
+            self.fields[name].choices = [(value, value) for value, _ in words]
+            self.fields[name].widget.attrs["class"] += " min-w-32"
         row = self.instance
         self.initial["canonical_values"] = ", ".join(row.canonical_values)
         if not row._state.adding:
@@ -71,7 +76,10 @@ class AttributeInline(Scoped, TabularInline):
     fk_name = "extension"
     fields = [*FIXED, *FREE]
     extra = 0
+    verbose_name = "attribute"
     verbose_name_plural = "Attributes"
+    hide_title = True
+    template_before = "provisioning/admin/attributes.html"
     ordering = ["id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SchemaAttribute]:
@@ -115,7 +123,7 @@ class SchemaExtensionPage(TenantAdmin):
     search_fields = ["urn_key", "name"]
     actions_detail = ["export", "remove"]
     fieldsets = [
-        (None, {"fields": [("urn", "resource"), ("name", "required"), "description", "reason"]}),
+        (None, {"fields": ["urn", ("resource", "name"), "description", "required", "reason"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SchemaExtension]:
@@ -219,8 +227,9 @@ def _attributes(
         if row.instance._state.adding:
             added.append(one)
         elif _key(one) in found:
-            # A name is spelled as it was defined.
-            found[_key(one)] = replace(one, path=found[_key(one)].path)
+            # What the form does not show stays: the spelling of the name, the description.
+            known = found[_key(one)]
+            found[_key(one)] = replace(one, path=known.path, description=known.description)
     # With a complex attribute its parts go.
     kept = [one for key, one in found.items() if key not in gone and key[:1] not in gone]
     return (*kept, *added)
