@@ -188,11 +188,10 @@ def _all(terms: Sequence[_Term]) -> _Term:
 
 
 def _any(terms: Sequence[_Term]) -> _Term:
-    settled = [_settled(term) for term in terms]
     return _Term(
-        "(" + " OR ".join(term.text for term in settled) + ")",
-        tuple(value for term in settled for value in term.parameters),
-        any(term.scans for term in settled),
+        "(" + " OR ".join(term.text for term in terms) + ")",
+        tuple(value for term in terms for value in term.parameters),
+        any(term.scans for term in terms),
     )
 
 
@@ -211,6 +210,12 @@ class _Named:
 
     def refused(self, why: str) -> InvalidFilterException:
         return InvalidFilterException(detail=f"{self.path}: {why}")
+
+    def shown(self) -> "_Named":
+        """Itself. Guess by guess a filter would tell what is never shown; RFC 7643 7 leaves that to the server."""
+        if any(one.returned == "never" or one.mutability == "writeOnly" for one in self.chain):
+            raise self.refused("this attribute cannot be filtered by.")
+        return self
 
     def matching(self, test: Callable[[Place], _Term], depth: int) -> _Term:
         """That the test holds for the value, or for any of the values."""
@@ -278,7 +283,11 @@ class _Compiler(FilterVisitor[_Term]):
 
     def visit_logical_expr(self, node: LogicalExpr) -> _Term:
         terms = [self.visit(term) for term in node.terms]
-        return _all(terms) if node.op is LogicalOperator.and_ else _any(terms)
+        return _all(terms) if node.op is LogicalOperator.and_ else _any([self.alone(term) for term in terms])
+
+    def alone(self, term: _Term) -> _Term:
+        """As one of several alternatives."""
+        raise NotImplementedError
 
     def visit_present(self, node: Present) -> _Term:
         return _Term(self._counted(node.attr_path).present(self.depth))
@@ -290,7 +299,7 @@ class _Compiler(FilterVisitor[_Term]):
             # RFC 7644 3.4.2.2 writes `emails co "example.com"` where it means the values.
             named = _Named(
                 path=f"{named.path}.{value.name}", holder=named.holder, chain=(*named.chain, value)
-            )
+            ).shown()
         if node.value is None and op in _EQUAL:
             term = _Term(named.absent(self.depth))
         else:
@@ -301,12 +310,7 @@ class _Compiler(FilterVisitor[_Term]):
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise InvalidFilterException(detail=f"The filter has more than {MAX_TERMS} terms.")
-        named = self.named(path)
-        for attribute in named.chain:
-            # Guess by guess a filter would tell what is never shown; RFC 7643 7 leaves that to the server.
-            if attribute.returned == "never" or attribute.mutability == "writeOnly":
-                raise named.refused("this attribute cannot be filtered by.")
-        return named
+        return self.named(path).shown()
 
     def _compared(self, named: _Named, op: CompareOperator, value: Any) -> _Term:
         attribute = named.attribute
@@ -325,6 +329,9 @@ class _Compiler(FilterVisitor[_Term]):
 
 class _Row(_Compiler):
     """A resource."""
+
+    def alone(self, term: _Term) -> _Term:
+        return _settled(term)
 
     def named(self, path: AttrPath) -> _Named:
         attribute = self.kind.attribute(path.uri, path.attr)
@@ -363,6 +370,10 @@ class _Element(_Compiler):
         super().__init__(row.kind, row.table, row.terms)
         self.parent = parent
         self.element = element
+
+    def alone(self, term: _Term) -> _Term:
+        # Inside an element no index is read.
+        return _Term(term.text, term.parameters, term.scans or bool(term.words or term.emails))
 
     def named(self, path: AttrPath) -> _Named:
         parent = self.parent

@@ -31,6 +31,12 @@ OWN: dict[str, Any] = {
         {"name": "level", "type": "integer"},
         {"name": "since", "type": "dateTime"},
         {"name": "tags", "type": "string", "multiValued": True},
+        {
+            "name": "keys",
+            "type": "complex",
+            "multiValued": True,
+            "subAttributes": [{"name": "value", "type": "string", "returned": "never"}],
+        },
         {"name": "o'clock%s", "type": "string"},
     ],
 }
@@ -77,6 +83,8 @@ REFUSED = {
     "the password": 'password eq "x"',
     "what is never shown": f'{OWN_URN}:secret sw "x"',
     "what can only be written": f"{OWN_URN}:pin pr",
+    "what is never shown, in short": f'{OWN_URN}:keys sw "x"',
+    "what is never shown, in brackets": f"{OWN_URN}:keys[value pr]",
     "an address that the server makes": 'meta.location co "x"',
     "a reference that the server makes": 'groups.$ref co "x"',
     "NUL": 'userName eq "a\\u0000b"',
@@ -398,7 +406,15 @@ def test_indexes_serve_equality_beginnings_and_ranges(where: Connection) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ['title co "x"', "title pr", 'title ne "x"', 'title eq "x" or nickName ew "y"', 'title sw "x"']
+    "text",
+    [
+        'title co "x"',
+        "title pr",
+        'title ne "x"',
+        'title eq "x" or nickName ew "y"',
+        'title sw "x"',
+        'emails[type eq "a" or value eq "b"]',
+    ],
 )
 def test_no_index_serves(text: str) -> None:
     assert compile_filter(USER, text).scans
