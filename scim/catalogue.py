@@ -13,11 +13,12 @@ from scim.kinds import Kinds, kinds_of
 from scim.resources import Resources
 from scim.users import USERS
 
-_ALWAYS: tuple[Resources[Any], ...] = (USERS, GROUPS, ROLES, ENTITLEMENTS)
+ALL: tuple[Resources[Any], ...] = (USERS, GROUPS, ROLES, ENTITLEMENTS, TEST_RESOURCES)
 
 
 def every() -> tuple[Resources[Any], ...]:
-    return (*_ALWAYS, TEST_RESOURCES) if conformance.is_served() else _ALWAYS
+    """Those that are served: the conformance profile's only where the setting says so."""
+    return ALL if conformance.is_served() else ALL[:-1]
 
 
 def resources_at(endpoint: str) -> Resources[Any] | None:

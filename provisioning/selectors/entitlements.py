@@ -33,7 +33,7 @@ _MAPPED = """EXISTS (
      WHERE m.tenant_id = d.tenant_id AND m.entitlement_id = d.id AND g.connection_id = {connection})"""
 
 
-def table_of(kind: Kind, type_name: str) -> Table[EntitlementDocument]:
+def table_of(kind: str, type_name: str) -> Table[EntitlementDocument]:
     """Shaped as the resources that are nothing but their document, so that the same filters and orders serve it."""
     return Table(
         name=f"""(
@@ -41,7 +41,7 @@ def table_of(kind: Kind, type_name: str) -> Table[EntitlementDocument]:
                    'displayName', name, 'type', '{type_name}', 'description', NULLIF(description, ''))) AS resource,
                hashtextextended(concat_ws(E'\\x1f', name, description), 0) & 9007199254740991 AS version,
                NULL::text AS external_id, NULL::timestamptz AS created_at, NULL::timestamptz AS updated_at
-          FROM provisioning_entitlement WHERE kind = '{kind.value}')""",  # noqa: S608 - constants of this module
+          FROM provisioning_entitlement WHERE kind = '{kind}')""",  # noqa: S608 - constants of this module
         alias="d",
         scope="d.tenant_id = caller.tenant_id AND " + _MAPPED.format(connection="caller.connection_id"),
         columns="d.id, d.version, d.resource",
@@ -54,11 +54,11 @@ ROLES = table_of(Kind.ROLE, "Role")
 ENTITLEMENTS = table_of(Kind.GROUP, "Entitlement")
 
 
-def kinds_mapped(*, tenant_id: UUID, connection_id: UUID) -> frozenset[Kind]:
+def kinds_mapped(*, tenant_id: UUID, connection_id: UUID) -> frozenset[str]:
     """The kinds of which this connection's groups are mapped to any."""
     found = sql.rows(
         "SELECT DISTINCT d.kind FROM provisioning_entitlement d "  # noqa: S608 - constants of this module
         f"WHERE d.tenant_id = %s AND {_MAPPED.format(connection='%s')}",
         (tenant_id, connection_id),
     )
-    return frozenset(Kind(kind) for (kind,) in found)
+    return frozenset(kind for (kind,) in found)
