@@ -35,7 +35,6 @@ LIMIT = 20_000
 """How many reads wait at most while the database is away; the oldest go first."""
 PAUSE_SECONDS = 5.0
 """How long the thread waits after a failure."""
-MOST_KEYS = 60
 
 USER_NAME, EXTERNAL_ID, EMAIL = "user_name", "external_id", "email"
 FAMILIES = (USER_NAME, EXTERNAL_ID, EMAIL)
@@ -153,7 +152,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "milliseconds": round(entry.milliseconds, 2),
         "results": entry.results,
         "body": redacted(entry.body, entry.names),
-        "digests": sorted({*digests(entry.digest_key, entry.connection_id, entry.keys[:MOST_KEYS])}),
+        "digests": sorted({*digests(entry.digest_key, entry.connection_id, entry.keys)}),
     }
 
 
@@ -275,7 +274,7 @@ class Reads:
 
     def finish(self) -> None:
         """At the end of the process: what waits is written, or counted as lost."""
-        if not self._waiting:
+        if not self.threaded or not self._waiting:
             return
         try:
             self.flush()

@@ -5,6 +5,7 @@ It must read bad requests too: those are what an administrator looks for in the 
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from provisioning.request_log import EMAIL, EXTERNAL_ID, USER_NAME
@@ -29,6 +30,7 @@ _GROUP_PATCHES = {
 _FAMILIES = {"username": USER_NAME, "externalid": EXTERNAL_ID, "emails": EMAIL}
 _LONGEST = 512
 _MOST_OPERATIONS = 200
+_MOST_KEYS = 60
 
 _BRACKETS = re.compile(r"\[.*?\]")
 # userName eq "x", emails.value eq "x", emails[type eq "work"].value eq "x", emails[value eq "x"]
@@ -89,14 +91,14 @@ def _change(noun: str, verb: str, body: Any) -> str:
 
 
 def keys_of(body: Any = None, parameters: Mapping[str, Any] | None = None) -> tuple[tuple[str, str], ...]:
-    """(family, value) of each userName, externalId and e-mail that a request names, each once."""
+    """(family, value) of each userName, externalId and e-mail that a request names, each once; not of very many."""
     found: dict[tuple[str, str], None] = {}
     condition = (parameters or {}).get("filter")
     if isinstance(condition, str):
         found |= dict.fromkeys(_in_filter(condition))
     if isinstance(body, dict):
-        found |= dict.fromkeys(_in_body(body))
-    return tuple(found)
+        found |= dict.fromkeys(islice(_in_body(body), _MOST_KEYS))
+    return tuple(found)[:_MOST_KEYS]
 
 
 def _in_filter(text: str) -> Iterator[tuple[str, str]]:

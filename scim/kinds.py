@@ -1,12 +1,13 @@
 """Which resource types a tenant has, with the extensions that its administrators wrote. Knows no request."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from uuid import UUID
 
 from provisioning.selectors import schemas
 from provisioning.selectors.tokens import Caller
 from scim import conformance
+from scim.roles import ENTITLEMENT, ROLE
 from scim.schemas import GROUP, KINDS, USER, ResourceKind, with_extensions
 
 TENANTS_KEPT = 256
@@ -26,6 +27,9 @@ class Kinds(Mapping[str, ResourceKind]):
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    def without(self, names: Collection[str]) -> "Kinds":
+        return Kinds(kind for name, kind in self._by_name.items() if name not in names)
 
     @property
     def all(self) -> tuple[ResourceKind, ...]:
@@ -63,7 +67,7 @@ def kinds_at(tenant_id: UUID, schema_version: int) -> Kinds:
 
 @lru_cache(maxsize=2)
 def _base(profile: bool) -> Kinds:
-    return Kinds((*KINDS, conformance.kind()) if profile else KINDS)
+    return Kinds((*KINDS, ROLE, ENTITLEMENT, *([conformance.kind()] if profile else [])))
 
 
 @lru_cache(maxsize=TENANTS_KEPT)

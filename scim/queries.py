@@ -22,7 +22,7 @@ DEFAULT_COUNT = 100
 SCAN_SECONDS = 5
 """How long a filter may take that no index serves."""
 # An offset is a bigint in PostgreSQL; no table comes near.
-_LAST_INDEX = 2**53
+LAST_INDEX = 2**53
 _CANCELED = "57014"
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def query(kind: ResourceKind, call: Call, caller: Caller) -> Query:
     return Query(
         condition=condition,
         sorting=order,
-        start=min(max(1 if start is None else start, 1), _LAST_INDEX),
+        start=min(max(1 if start is None else start, 1), LAST_INDEX),
         count=min(max(DEFAULT_COUNT if count_ is None else count_, 0), MAX_COUNT),
     )
 

@@ -1,12 +1,13 @@
 """Which view answers at which SCIM address. The names are django-scim2's, in its `scim` namespace."""
 
-from django.urls import re_path
+from collections.abc import Iterator
+from typing import Any
 
-from scim import conformance, views
-from scim.data_resources import TEST_RESOURCES
-from scim.groups import GROUPS
-from scim.users import USERS
-from scim.views import ConformanceEndpoint, ResourceEndpoint
+from django.urls import URLPattern, re_path
+
+from scim import catalogue, views
+from scim.resources import Resources
+from scim.views import ResourceEndpoint
 
 app_name = "scim"
 
@@ -24,17 +25,18 @@ def _entry(name: str) -> str:
     return rf"^{_any_case(name)}/(?P<uuid>[^/]+)/?$"
 
 
+def _of_a_type(resources: Resources[Any]) -> Iterator[URLPattern]:
+    name, view = resources.endpoint, ResourceEndpoint.as_view(resources=resources)
+    search = views.SearchView.as_view(resources=resources)
+    yield re_path(rf"^{_any_case(name)}/\.search/?$", search, name=f"{name.lower()}-search")
+    yield re_path(_one(name), view, name=name.lower())
+    yield re_path(_entry(name), view, name=name.lower())
+
+
 urlpatterns = [
-    re_path(r"^$", views.NotFoundView.as_view(), name="root"),
-    re_path(r"^\.search$", views.NotImplementedView.as_view(), name="search"),
-    re_path(rf"^{_any_case('Users')}/\.search$", views.NotImplementedView.as_view(), name="users-search"),
-    re_path(rf"^{_any_case('Groups')}/\.search$", views.NotImplementedView.as_view(), name="groups-search"),
-    re_path(_one("Users"), ResourceEndpoint.as_view(resources=USERS), name="users"),
-    re_path(_entry("Users"), ResourceEndpoint.as_view(resources=USERS), name="users"),
-    re_path(_one("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
-    re_path(_entry("Groups"), ResourceEndpoint.as_view(resources=GROUPS), name="groups"),
-    re_path(_one(conformance.ENDPOINT), ConformanceEndpoint.as_view(resources=TEST_RESOURCES)),
-    re_path(_entry(conformance.ENDPOINT), ConformanceEndpoint.as_view(resources=TEST_RESOURCES)),
+    re_path(r"^$", views.RootView.as_view(), name="root"),
+    re_path(r"^\.search/?$", views.SearchView.as_view(), name="search"),
+    *(pattern for resources in catalogue.ALL for pattern in _of_a_type(resources)),
     re_path(_one("Me"), views.MeView.as_view(), name="me"),
     re_path(
         _one("ServiceProviderConfig"),

@@ -11,16 +11,15 @@ from django_scim.views import SCIMView
 from scim2_models.exceptions import (
     ForbiddenException,
     NotFoundException,
-    NotImplementedException,
     SCIMException,
     UnauthorizedException,
 )
 
 from provisioning.selectors import accounts
 from provisioning.sessions import FACTS
-from scim import bulk, conformance, discovery, log, responses
+from scim import bulk, catalogue, discovery, log, responses, search
 from scim.calls import Answer, Call
-from scim.kinds import Kinds, kinds_of, kinds_of_tenant
+from scim.kinds import Kinds, kinds_of_tenant
 from scim.mapping import user_resource
 from scim.projection import projection
 from scim.requests import MAX_BODY, call_of, parameters_of
@@ -73,17 +72,40 @@ class ResourceEndpoint(Endpoint):
     resources: Resources[Any] = None  # type: ignore[assignment]
 
     def answer(self, call: Call) -> Answer:
+        _demand_served(self.resources)
         call.endpoint = self.resources.endpoint
         return self.resources.answer(call)
 
 
-class ConformanceEndpoint(ResourceEndpoint):
-    """The conformance profile's resources, where the setting serves them."""
+def _demand_served(resources: Resources[Any]) -> None:
+    if resources not in catalogue.every():
+        raise NotFoundException(detail="There is nothing at this address.")
+
+
+class SearchView(Endpoint):
+    """`/.search` behind a type's address, and at the root."""
+
+    endpoint = ".search"
+    resources: Resources[Any] | None = None
 
     def answer(self, call: Call) -> Answer:
-        if not conformance.is_served():
-            raise NotFoundException(detail="There is nothing at this address.")
-        return super().answer(call)
+        if self.resources is not None:
+            _demand_served(self.resources)
+            call.endpoint = f"{self.resources.endpoint}/.search"
+        return answered_by(self, {"POST": "found"}, call)
+
+    def found(self, call: Call) -> Answer:
+        return search.of_types(call) if self.resources is None else search.of_type(self.resources, call)
+
+
+class RootView(Endpoint):
+    """RFC 7644 3.4.2.1: a query "MAY be performed against" the server's root."""
+
+    # Who may ask is the same as for a search there.
+    endpoint = ".search"
+
+    def answer(self, call: Call) -> Answer:
+        return answered_by(search, {"GET": "of_all", "HEAD": "of_all"}, call)
 
 
 class BulkView(Endpoint):
@@ -100,14 +122,6 @@ class NotFoundView(Endpoint):
 
     def answer(self, call: Call) -> Answer:
         raise NotFoundException
-
-
-class NotImplementedView(Endpoint):
-    """RFC 7644 3.12, 501: "Service provider does not support the request operation"; said to those who may ask."""
-
-    def answer(self, call: Call) -> Answer:
-        call.credential.identified(call.at)
-        raise NotImplementedException(detail="This server does not offer that; see /ServiceProviderConfig.")
 
 
 class ServiceProviderConfigView(Endpoint):
@@ -144,7 +158,7 @@ class _CatalogueView(Endpoint, ABC):
         return answered_by(self, {"GET": "shown", "HEAD": "shown"}, call)
 
     def shown(self, call: Call) -> Answer:
-        entries = self.entries(kinds_of(call.credential.identified(call.at)))
+        entries = self.entries(catalogue.shown_to(call.credential.identified(call.at)))
         if not call.resource_id:
             if "filter" in call.parameters:
                 raise ForbiddenException(detail="Discovery is not filtered.")

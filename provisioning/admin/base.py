@@ -62,7 +62,7 @@ def _parameter(list_filter: Any) -> str:
     return list_filter[0] if isinstance(list_filter, tuple) else list_filter.parameter_name
 
 
-class _Scoped:
+class Scoped:
     """Seen inside the tenant only, and read-only until a page says otherwise."""
 
     tenant_path = "tenant"
@@ -101,7 +101,7 @@ class _Scoped:
         return super().formfield_for_foreignkey(db_field, request, **options)  # type: ignore[misc]
 
 
-class TenantAdmin(_Scoped, ModelAdmin):
+class TenantAdmin(Scoped, ModelAdmin):
     """A page about one model. `HubSite` registers nothing else."""
 
     list_per_page = 50

@@ -260,8 +260,8 @@ def test_a_thread_writes_within_a_second_and_gives_its_connection_back(
 
 @pytest.mark.django_db(transaction=True)
 def test_what_waits_is_written_at_the_end_of_the_process(acme: House) -> None:
-    note(read(acme))
-    request_log.READS.finish()
+    (reads := Reads()).put(read(acme))
+    reads.finish()
     assert ScimRequest.objects.count() == 1
 
 

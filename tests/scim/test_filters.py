@@ -7,6 +7,7 @@ import pytest
 from django.db import connection as database
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scim2_models import ScimFilter
 from scim2_models.exceptions import InvalidFilterException
 
 from provisioning.models import Account, Connection
@@ -30,6 +31,12 @@ OWN: dict[str, Any] = {
         {"name": "level", "type": "integer"},
         {"name": "since", "type": "dateTime"},
         {"name": "tags", "type": "string", "multiValued": True},
+        {
+            "name": "keys",
+            "type": "complex",
+            "multiValued": True,
+            "subAttributes": [{"name": "value", "type": "string", "returned": "never"}],
+        },
         {"name": "o'clock%s", "type": "string"},
     ],
 }
@@ -76,6 +83,8 @@ REFUSED = {
     "the password": 'password eq "x"',
     "what is never shown": f'{OWN_URN}:secret sw "x"',
     "what can only be written": f"{OWN_URN}:pin pr",
+    "what is never shown, in short": f'{OWN_URN}:keys sw "x"',
+    "what is never shown, in brackets": f"{OWN_URN}:keys[value pr]",
     "an address that the server makes": 'meta.location co "x"',
     "a reference that the server makes": 'groups.$ref co "x"',
     "NUL": 'userName eq "a\\u0000b"',
@@ -317,9 +326,34 @@ def test_resources_that_are_nothing_but_data_are_found(where: Connection) -> Non
         assert rows.found(where, "d", compile_filter(THING, text)) == [one]
 
 
-def test_the_quick_way_says_what_the_grammar_says() -> None:
-    for text in ('userName eq "a.b@x"', 'EXTERNALID  EQ  "ü #+%"', 'userName eq ""'):
-        assert parsed(text) == parsed(f"({text})")
+TREES = [
+    'userName eq "a.b@x"',
+    'EXTERNALID  EQ  "ü #+%"',
+    'userName eq ""',
+    'title eq "0" and (level eq 1 or not (title co "a\\"b\\\\") and active eq true)',
+    'emails[type eq "\\u00e9\\n" and value pr or display ne null].value sw "x y"',
+]
+
+
+@pytest.mark.parametrize("text", TREES)
+def test_the_tree_of_a_shape_is_the_tree_of_the_text(text: str) -> None:
+    assert parsed(text) == ScimFilter(text).ast
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(st.sampled_from(["a eq ", '"', "\\", " and ", "b", "\\u00", "\n"]), max_size=12).map(
+            "".join
+        ),
+    )
+)
+def test_no_text_is_read_in_another_way_than_the_parser_reads_it(text: str) -> None:
+    try:
+        tree = ScimFilter(text).ast
+    except InvalidFilterException:
+        return
+    assert parsed(text) == tree
 
 
 def test_the_statement_depends_on_the_shape_alone() -> None:
@@ -372,7 +406,15 @@ def test_indexes_serve_equality_beginnings_and_ranges(where: Connection) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ['title co "x"', "title pr", 'title ne "x"', 'title eq "x" or nickName ew "y"', 'title sw "x"']
+    "text",
+    [
+        'title co "x"',
+        "title pr",
+        'title ne "x"',
+        'title eq "x" or nickName ew "y"',
+        'title sw "x"',
+        'emails[type eq "a" or value eq "b"]',
+    ],
 )
 def test_no_index_serves(text: str) -> None:
     assert compile_filter(USER, text).scans

@@ -3,17 +3,20 @@
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 from scim2_models.exceptions import InvalidFilterException
 
 from identity_hub.core.clock import now
 from provisioning.models import ScimRequest
+from provisioning.request_log import flush
 from provisioning.selectors.tokens import connection_of, digest
 from scim import log
 from scim.calls import Answer, Call, Credential
 from scim.errors import refusal
 
 from ..provisioning.cast import House, house
+from .clients import PATCH_URN, USER_URN, Idp
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def acme(db: None) -> House:
 
 def call(where: House, method: str, endpoint: str, **more: Any) -> Call:
     at = now()
-    credential = Credential(digest(where.token), connection_of(where.token, at))
+    credential = Credential(digest(where.token), lambda: "192.0.2.1", connection_of(where.token, at))
     return Call(
         method=method, endpoint=endpoint, credential=credential, at=at, request_id="request-0001", **more
     )
@@ -76,6 +79,68 @@ def test_an_answer_tells_what_it_was_about(acme: House) -> None:
 
 def test_a_token_that_is_nobodys_is_not_logged(acme: House) -> None:
     asked = call(acme, "GET", "/Users")
-    asked.credential = Credential(b"nobody")
+    asked.credential = Credential(digest("nobody"), lambda: "192.0.2.1")
     log.note(asked, Answer(status=200), 1)
     assert not ScimRequest.objects.exists()
+
+
+def rows() -> list[tuple[str, int, str]]:
+    flush()
+    return list(ScimRequest.objects.order_by("pk").values_list("action", "status", "scim_type"))
+
+
+def test_every_request_of_a_client_is_on_record(idp: Idp) -> None:
+    made = idp.send("POST", "/Users", {"schemas": [USER_URN], "userName": "ada@acme.example"})
+    ada = orjson.loads(made.content)["id"]
+    idp.send("POST", "/Users", {"schemas": [USER_URN], "userName": "ADA@acme.example"})
+    idp.send("GET", "/Users", query={"filter": 'userName eq "ada@acme.example"'})
+    idp.send("GET", "/Users", query={"filter": "nonsense"})
+    off = {"schemas": [PATCH_URN], "Operations": [{"op": "Replace", "path": "active", "value": "False"}]}
+    idp.send("PATCH", f"/Users/{ada}", off)
+    idp.send("GET", "/ServiceProviderConfig")
+    idp.send("DELETE", f"/Users/{uuid4()}")
+    idp.send("POST", "/Users", raw=b"{")
+    idp.send("GET", "/Users", headers={"Authorization": "Bearer nobody's"})
+    assert sorted(rows()) == sorted(
+        [
+            ("user.create", 201, ""),
+            ("user.create", 409, "uniqueness"),
+            ("user.look-up", 200, ""),
+            ("user.look-up", 400, "invalidFilter"),
+            ("user.disable", 200, ""),
+            ("discovery", 200, ""),
+            ("user.delete", 404, ""),
+            ("user.create", 400, "invalidSyntax"),
+        ]
+    )
+    about = ScimRequest.objects.filter(target_id=ada).values_list("action", "reason")
+    assert ("user.create", "account:created") in about
+    assert ("user.disable", "account:disabled") in about
+    assert ScimRequest.objects.get(action="user.create", status=409).reason == "account:user-name-taken"
+    told = repr(list(ScimRequest.objects.values_list("detail", "body", "digests")))
+    assert "ada" not in told.lower()
+
+
+def test_what_fails_in_a_bulk_request_has_a_line_of_its_own(idp: Idp) -> None:
+    person = {"schemas": [USER_URN], "userName": "ada@acme.example"}
+    missing = str(uuid4())
+    idp.send(
+        "POST",
+        "/Bulk",
+        {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [
+                {"method": "POST", "path": "/Users", "bulkId": "a", "data": person},
+                {"method": "POST", "path": "/Users", "bulkId": "b", "data": person},
+                {"method": "DELETE", "path": f"/Users/{missing}"},
+                {"method": "POST", "path": "/Users", "bulkId": "c", "data": person | {"userName": "b"}},
+            ],
+        },
+    )
+    assert rows() == [("bulk", 200, ""), ("user.create", 409, "uniqueness"), ("user.delete", 404, "")]
+    whole, taken, gone = ScimRequest.objects.order_by("pk")
+    assert (whole.results, len(whole.digests), len(taken.digests)) == (4, 2, 1)
+    assert set(taken.digests) < set(whole.digests)
+    assert str(gone.target_id) == missing
+    assert whole.request_id == taken.request_id == gone.request_id
+    assert taken.detail

@@ -15,12 +15,14 @@ from provisioning.models import (
     Identity,
     OutboxMessage,
     ReconciliationRun,
+    SchemaExtension,
     ScimClient,
     ScimRequest,
     ScimToken,
     Session,
 )
-from provisioning.services import configuration, people, submit
+from provisioning.services import configuration, people, schemas, submit
+from provisioning.services.definitions import AttributeDefinition, Definition
 from provisioning.services.groups import submit_group
 from provisioning.services.tokens import create_client
 from saml_sp.models import LoginAttempt
@@ -50,6 +52,7 @@ class Scene:
     session: Session
     attempt: LoginAttempt
     outbox: OutboxMessage
+    schema: SchemaExtension
     request: ScimRequest
     """Refused: somebody else's name."""
 
@@ -199,6 +202,19 @@ def scene(where: House) -> Scene:
         client=client,
         session=session,
         attempt=attempt,
+        schema=schemas.define(
+            tenant=tenant,
+            definition=Definition(
+                urn=f"urn:example:{slug}:2.0:User",
+                name=f"Badge of {slug}",
+                attributes=(
+                    AttributeDefinition(path=("number",)),
+                    AttributeDefinition(path=("door",), type="complex"),
+                    AttributeDefinition(path=("door", "value")),
+                ),
+            ),
+            actor=OPERATOR,
+        ),
         outbox=OutboxMessage.objects.filter(tenant_id=tenant.pk).first()
         or OutboxMessage.objects.create(tenant_id=tenant.pk, topic=f"topic-{slug}"),
         request=ScimRequest.objects.get(tenant_id=tenant.pk, status=409),

@@ -55,6 +55,8 @@ def row_of(model: type[Model], scene: Scene) -> Any:
             return AuditRecord.objects.filter(tenant_id=tenant.pk).first()
         case "ScimRequest":
             return scene.request
+        case "SchemaExtension":
+            return scene.schema
         case "OutboxMessage":
             return scene.outbox
         case "LoginAttempt":
