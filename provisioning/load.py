@@ -38,6 +38,9 @@ from provisioning.digests import keyed
 from provisioning.models import Finding, Identity, Session
 from provisioning.selectors import connections
 
+FEW = 10
+"""Observations whose keys are looked for by prepared statements."""
+
 NOBODY = Known()
 NO_POLICY = Policy()
 """For acts of an administrator that concern no connection."""
@@ -332,6 +335,7 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple
             "issuers": list({subject.issuer for subject in subjects}),
             "subjects": [subject.value for subject in subjects],
         },
+        prepared=len(observations) <= FEW,
     )
     return [(account_id, identity_id, version) for account_id, identity_id, version in found]
 
@@ -460,7 +464,7 @@ SELECT id, connection_id, identity_id, external_id_digest, subject_digest, user_
 
 
 def _graves(
-    tenant_id: UUID, asked: Iterable[Digests], connection_ids: set[UUID], candidates: set[UUID]
+    tenant_id: UUID, asked: Sequence[Digests], connection_ids: set[UUID], candidates: set[UUID]
 ) -> list[Grave]:
     """Those that answer to a key, and those of the identities in question: another key there is a veto."""
     digests: Digests = {"external_id": set(), "subject": set(), "user_name": set()}
@@ -479,6 +483,7 @@ def _graves(
             list(digests["user_name"]),
             list(candidates),
         ),
+        prepared=len(asked) <= FEW,
     )
     return [Grave(*row) for row in found]
 
@@ -554,7 +559,7 @@ def _candidates(
             "names": list(names),
             "hr_numbers": list(hr_numbers),
         }
-        for kind, value, identity_id in sql.rows(_CANDIDATES, asked):
+        for kind, value, identity_id in sql.rows(_CANDIDATES, asked, prepared=len(observations) <= FEW):
             candidates[kind, value].add(identity_id)
     return candidates
 

@@ -26,9 +26,13 @@ KEPT = 300
 """How many statements one database connection keeps prepared."""
 
 
-def rows(statement: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-    """Every row of the answer. A jsonb value is its text. Raises what Django raises (`django.db.Error`)."""
-    with _run(statement, parameters) as cursor:
+def rows(statement: str, parameters: Parameters = (), *, prepared: bool = True) -> list[tuple[Any, ...]]:
+    """Every row of the answer. A jsonb value is its text. Raises what Django raises (`django.db.Error`).
+
+    Without `prepared` the database plans for just these values: right for a batch, whose best plan changes with its
+    size and, while people are loaded, from minute to minute.
+    """
+    with _run(statement, parameters, prepared) as cursor:
         return cursor.fetchall()
 
 
@@ -38,7 +42,7 @@ def execute(statement: str, parameters: Parameters = ()) -> int:
         return cursor.rowcount
 
 
-def _run(statement: str, parameters: Parameters) -> psycopg.Cursor[tuple[Any, ...]]:
+def _run(statement: str, parameters: Parameters, prepared: bool = True) -> psycopg.Cursor[tuple[Any, ...]]:
     database.ensure_connection()
     database.validate_no_broken_transaction()
     line = database.connection
@@ -50,7 +54,7 @@ def _run(statement: str, parameters: Parameters) -> psycopg.Cursor[tuple[Any, ..
     started = time.monotonic()
     try:
         with database.wrap_database_errors:
-            cursor.execute(statement, parameters, prepare=True)  # type: ignore[call-overload]
+            cursor.execute(statement, parameters, prepare=prepared)  # type: ignore[call-overload]
     finally:
         if database.queries_logged:
             seconds = time.monotonic() - started
