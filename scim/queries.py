@@ -50,7 +50,12 @@ class Query:
             related=related,
             # RFC 9865 lets a service provider leave totalResults out: nobody counts to turn a page.
             counted=self.seal is None,
+            peeks=self.seal is not None,
         )
+
+    @property
+    def scans(self) -> bool:
+        return self.sorting.scans or (self.condition is not None and self.condition.scans)
 
     def total(self, page: Page[Any]) -> int | None:
         """How many there are in all, where that is known without counting to turn a page."""
@@ -60,7 +65,7 @@ class Query:
 
     def following(self, page: Page[Any], call: Call) -> str:
         """The cursor of the next page; "" where there is none or nobody asked."""
-        if self.seal is None or not self.count or len(page.found) < self.count:
+        if self.seal is None or not page.more or not page.found:
             return ""
         last = Position(id=page.found[-1].id, key=page.keys[0] if page.keys else None)
         return cursors.sealed(cursors.Page(after=last, total=self.total(page)), self.seal, call.at)
@@ -96,9 +101,9 @@ def query(kind: ResourceKind, call: Call, caller: Caller) -> Query:
     )
 
 
-def limited(asked: Wanted, ask: Callable[[], T]) -> T:
-    """A filter that no index serves reads the connection's rows, for some seconds at most: then 400 tooMany."""
-    if asked.condition is None or not asked.condition.scans:
+def limited(scans: bool, ask: Callable[[], T]) -> T:
+    """A filter or an order that no index serves reads the connection's rows, for some seconds at most: then 400 tooMany."""
+    if not scans:
         return ask()
     try:
         with transaction.atomic():

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
+from scim2_models.exceptions import SCIMException
+
 from provisioning.selectors import pages
 from provisioning.selectors.pages import Page, Table
 from provisioning.selectors.tokens import Caller
@@ -82,7 +84,7 @@ class Resources(ABC, Generic[Document]):
             query = queries.query(kind, call, expected)
             asked = query.wanted(related=self.related(wanted))
             caller, found = queries.limited(
-                asked, lambda: pages.page(self.table, call.credential.digest, call.at, asked)
+                query.scans, lambda: pages.page(self.table, call.credential.digest, call.at, asked)
             )
             return caller, (found, query, wanted, kind)
 
@@ -110,7 +112,12 @@ class Resources(ABC, Generic[Document]):
         """Asks with what the caller was the last time, and again where the tenant's schemas have changed since."""
         while True:
             expected = call.credential.expected(call.at)
-            caller, found = ask(expected)
+            try:
+                caller, found = ask(expected)
+            except SCIMException:
+                # What is wrong with a request is said only to who may ask.
+                call.caller  # noqa: B018 - refuses
+                raise
             if call.recognised(caller).schema_version == expected.schema_version:
                 return found
 

@@ -53,15 +53,21 @@ class Wanted:
     offset: int = 0
     related: str = ""
     counted: bool = True
+    peeks: bool = False
+    """To read one row more than is shown, which says whether there is a next page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Document]):
-    """`total` is None where it was not counted; `keys` are what was asked of the last row."""
+    """`total` is None where it was not counted; `keys` are what was asked of the last row beside its document.
+
+    `more` says that the page has a successor, where that was asked.
+    """
 
     found: list[Document]
     total: int | None = None
     keys: tuple[Any, ...] = ()
+    more: bool = False
 
 
 def read(
@@ -96,14 +102,15 @@ def page(
         f"SELECT {table.selected(wanted.related)}{keys} FROM {table.name} {table.alias} "
         f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint"
         ") page ON true",
-        (token_digest, at, *values, wanted.limit, wanted.offset),
+        (token_digest, at, *values, wanted.limit + wanted.peeks, wanted.offset),
     )
     if not found:
         return None, Page(found=[])
     caller = caller_in(found[0], at)
-    own = [row[COLUMNS:] for row in found if row[COLUMNS] is not None]
+    rows = [row[COLUMNS:] for row in found if row[COLUMNS] is not None]
+    own = rows[: wanted.limit]
     total = None
-    if wanted.offset == 0 and len(own) < wanted.limit and wanted.after is None:
+    if wanted.offset == 0 and len(rows) < wanted.limit and wanted.after is None:
         total = len(own)
     elif wanted.counted:
         counted = sql.rows(
@@ -117,4 +124,5 @@ def page(
         found=[table.document(row[:width], wanted.related) for row in own],
         total=total,
         keys=own[-1][width:] if own else (),
+        more=len(rows) > len(own),
     )

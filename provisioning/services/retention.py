@@ -41,6 +41,8 @@ _NO_ACCOUNT_DATA: dict[str, Any] = {
     "subject_format": "",
     "subject_value": "",
     "email_keys": [],
+    "unique_keys": [],
+    "search": None,
     "resource": {},
     "assertion": {},
     "link_evidence": {},
