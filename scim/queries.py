@@ -102,7 +102,7 @@ def query(kind: ResourceKind, call: Call, caller: Caller) -> Query:
 
 
 def limited(scans: bool, ask: Callable[[], T]) -> T:
-    """A filter or an order that no index serves reads the connection's rows, for some seconds at most: then 400 tooMany."""
+    """What no index serves reads the connection's rows, for some seconds at most: then it is 400 tooMany."""
     if not scans:
         return ask()
     try:
