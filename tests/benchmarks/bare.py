@@ -68,8 +68,9 @@ def users(request: HttpRequest, token: ScimToken) -> HttpResponse:
             rows = rows.filter(external_id=key)
         if mail := request.GET.get("email"):
             rows = rows.filter(email_keys__contains=[mail])
-        start, count = int(request.GET.get("start", 0)), int(request.GET.get("count", 100))
-        return JsonResponse([_shown(row) for row in rows.order_by("id")[start : start + count]], safe=False)
+        if "count" in request.GET:
+            rows = rows.order_by("id")[: int(request.GET["count"])]
+        return JsonResponse([_shown(row) for row in rows], safe=False)
     said = json.loads(request.body)
     with transaction.atomic():
         row = Account.objects.create(
@@ -103,7 +104,7 @@ def group(request: HttpRequest, token: ScimToken, key: UUID) -> HttpResponse:
             DirectoryGroup.objects.filter(pk=row.pk).update(version=F("version") + 1, updated_at=now())
         return HttpResponse(status=204)
     shown: dict[str, Any] = {"id": str(row.pk), "displayName": row.display_name}
-    if "members" not in request.GET:
+    if request.GET.get("members") != "no":
         found = Membership.objects.filter(group=row).order_by("id").values_list("account_id", flat=True)
         shown["members"] = [{"value": str(member)} for member in found]
     return JsonResponse(shown)
