@@ -12,7 +12,7 @@ from scim import responses, user_batches
 from scim.bulk_plan import Operation, Order, operations_of, resolved
 from scim.calls import Answer, Call
 from scim.catalogue import resources_at
-from scim.errors import BusyException, body_of
+from scim.errors import BusyException, MethodNotAllowedException, body_of
 from scim.mapping import etag
 from scim.requests import versions_of
 from scim.resources import Resources
@@ -37,17 +37,13 @@ def perform(call: Call) -> Answer:
     operations, limit = operations_of(call.body(), responses.base())
     job = _Job(call, operations, limit)
     job.run()
-    results = [job.results[position] for position in sorted(job.results)]
-    return Answer(status=200, body={"schemas": [RESPONSE_URN], "Operations": results}, results=len(results))
-
-
-def _answer(resources: Resources[Any] | None, call: Call) -> Ended:
-    if resources is None:
-        return NotFoundException(detail="path: there is nothing at this address.")
-    try:
-        return resources.answer(call)
-    except SCIMException as refused:
-        return refused
+    positions = sorted(job.results)
+    return Answer(
+        status=200,
+        body={"schemas": [RESPONSE_URN], "Operations": [job.results[position] for position in positions]},
+        results=len(positions),
+        positions=positions,
+    )
 
 
 class _Undone(Exception):
@@ -88,7 +84,7 @@ class _Job:
                 return retrying(lambda: self._tried(run))  # noqa: B023 - called before the next round
             except _Undone as undone:
                 run = undone.kept
-        raise BusyException
+        return [(run[0], BusyException())]
 
     def _tried(self, run: list[Operation]) -> list[tuple[Operation, Ended]]:
         """In one transaction, so that what turns out to go too far leaves nothing."""
@@ -112,7 +108,18 @@ class _Job:
     def _answers(self, endpoint: str, calls: list[Call]) -> Sequence[Ended]:
         if endpoint in BATCHES:
             return BATCHES[endpoint](calls)
-        return [_answer(self.resources[endpoint], call) for call in calls]
+        return [self._answer(call) for call in calls]
+
+    def _answer(self, call: Call) -> Ended:
+        try:
+            return self._at(call.endpoint.lower()).answer(call)
+        except SCIMException as refused:
+            return refused
+
+    def _at(self, endpoint: str) -> Resources[Any]:
+        resources = self.resources[endpoint]
+        assert resources is not None  # `_fault` has seen to it
+        return resources
 
     def _keep_promises(self, done: Sequence[tuple[Operation, Ended]]) -> None:
         """Nobody refers to what is not there: a creation may fail, or meet somebody who has an id already."""
@@ -152,14 +159,17 @@ class _Job:
             return one.fault
         if lost := next(iter(one.refers & self.lost), None):
             return ConflictException(detail=f"bulkId:{lost[:100]}: the operation that creates it has failed.")
-        return None
+        resources = self.resources[one.endpoint]
+        if resources is None:
+            return NotFoundException(detail="path: there is nothing at this address.")
+        verbs = resources.verbs if one.resource_id else resources.list_verbs
+        return None if one.method in verbs else MethodNotAllowedException(verbs)
 
     def _call(self, one: Operation) -> Call:
         whole = self.call
-        resources = self.resources[one.endpoint]
         return Call(
             method=one.method,
-            endpoint=resources.endpoint if resources else one.endpoint,
+            endpoint=self._at(one.endpoint).endpoint,
             credential=whole.credential,
             at=whole.at,
             request_id=whole.request_id,

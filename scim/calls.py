@@ -1,6 +1,6 @@
 """One SCIM request without its transport, and its answer: HTTP brings one, a Bulk body many. Knows no resource."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -138,3 +138,5 @@ class Answer:
     target_id: UUID | None = None
     reason: str = ""
     results: int | None = None
+    positions: Sequence[int] = ()
+    """Of a Bulk: which of its operations the results are of, from 0."""

@@ -78,8 +78,8 @@ def _refused_in_bulk(whole: Entry, answer: Answer) -> Iterator[Entry]:
     Those that were done are in the audit, person by person; here they are one request.
     """
     sent = next((inner for key, inner in whole.body.items() if key.lower() == "operations"), ())
-    # Answers stand in the order of the operations, and end where failOnErrors ended the job.
-    for operation, result in zip(sent, answer.body["Operations"], strict=False):
+    for position, result in zip(answer.positions, answer.body["Operations"], strict=True):
+        operation = sent[position]
         if int(result["status"]) < 400 or not isinstance(operation, dict):
             continue
         known = {key.lower(): inner for key, inner in operation.items()}

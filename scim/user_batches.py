@@ -53,9 +53,11 @@ class _Batch:
     def each(self, observe: Callable[[Call], Observation]) -> list[Ended]:
         for position, call in enumerate(self.calls):
             try:
-                self._waiting.append((position, observe(call)))
+                asked = observe(call)
             except SCIMException as refused:
                 self.ended[position] = refused
+            else:
+                self._waiting.append((position, asked))
         self.submit()
         return [self.ended[position] for position in range(len(self.calls))]
 
