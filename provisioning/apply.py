@@ -115,15 +115,14 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
 
 
 def _insert_accounts(batch: Sequence[tuple[Observation, Decision]]) -> set[int]:
-    rows: list[Columns] = []
-    owner: dict[UUID, int] = {}
-    for position, (observation, decision) in enumerate(batch):
-        for change in decision.changes:
-            if isinstance(change, CreateAccount):
-                rows.append(_account(change, observation))
-                owner[change.account_id] = position
-    won = sql.insert(Account, rows)
-    return {position for account_id, position in owner.items() if account_id not in won}
+    created = [
+        (position, change, observation)
+        for position, (observation, decision) in enumerate(batch)
+        for change in decision.changes
+        if isinstance(change, CreateAccount)
+    ]
+    won = sql.insert(Account, (_account(change, observation) for _, change, observation in created))
+    return {position for position, change, _ in created if change.account_id not in won}
 
 
 def _account(change: CreateAccount, observation: Observation) -> Columns:

@@ -1,6 +1,6 @@
 """The one way into the audit. Knows how a decision is told without a personal value, and stores those apart."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -24,7 +24,7 @@ from provisioning.decision.types import (
     UpdateIdentity,
 )
 from provisioning.digests import keyed
-from provisioning.models import AuditRecord
+from provisioning.models import AuditRecord, AuditValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +49,53 @@ WITH told AS MATERIALIZED (
 )
 SELECT id FROM told ORDER BY id
 """  # noqa: S608 - the models' own names
+_NUMBERS = "SELECT nextval('provisioning_auditrecord_id_seq') FROM generate_series(1, %s)"
 
 
 def write(entries: Sequence[Entry]) -> list[int]:
-    """Writes rows and their values in one statement; answers the rows' ids in order."""
-    if not entries:
-        return []
-    told = [{**entry.record, "values": entry.values or None} for entry in entries]
-    return [key for (key,) in sql.rows(_WRITE, (sql.as_json(told),))]
+    """Writes rows and their values; answers the rows' ids in order."""
+    return _write(len(entries), entries)
+
+
+def write_decisions(
+    decided: Sequence[tuple[Observation, Decision]],
+    accounts: Mapping[UUID, AccountFacts],
+    identities: Mapping[UUID, IdentityFacts],
+    digest_key: bytes,
+) -> list[int]:
+    """`write` of what `of_decision` tells of each."""
+    told = (of_decision(o, d, accounts, identities, digest_key) for o, d in decided)
+    return _write(len(decided), told)
+
+
+def _write(number: int, entries: Iterable[Entry]) -> list[int]:
+    """In one statement, or of many by two copies: the first begins while they are still being told."""
+    if number <= sql.FEW:
+        told = [{**entry.record, "values": entry.values or None} for entry in entries]
+        return [key for (key,) in sql.rows(_WRITE, (sql.as_json(told),))] if told else []
+    ids = [key for (key,) in sql.rows(_NUMBERS, (number,))]
+    beside: list[Mapping[str, Any]] = []
+    sql.copy(AuditRecord, _recorded(ids, entries, beside))
+    sql.copy(AuditValue, beside)
+    return ids
+
+
+def _recorded(
+    ids: Sequence[int], entries: Iterable[Entry], beside: list[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """The records as they are told; their values gather `beside` them."""
+    for key, entry in zip(ids, entries, strict=True):
+        record = entry.record
+        if entry.values:
+            beside.append(
+                {
+                    "record_id": key,
+                    "tenant_id": record["tenant_id"],
+                    "identity_id": record["identity_id"],
+                    "values": entry.values,
+                }
+            )
+        yield {"id": key, **record}
 
 
 def record(

@@ -178,11 +178,11 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
         for n, (_, observation, decision, _) in enumerate(kept)
         if _is_worth_a_row(observation, decision)
     ]
-    rows = audit.write(
-        [
-            audit.of_decision(o, d, loaded.accounts, loaded.identities, loaded.rules.digest_key)
-            for _, o, d in audited
-        ]
+    rows = audit.write_decisions(
+        [(observation, decision) for _, observation, decision in audited],
+        loaded.accounts,
+        loaded.identities,
+        loaded.rules.digest_key,
     )
     outbox.enqueue(messages)
     audit_ids = {n: row for (n, _, _), row in zip(audited, rows, strict=True)}
