@@ -1,5 +1,6 @@
 """A tenant's roles and groups as SCIM documents: those that a directory group of the asking connection is mapped to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ class EntitlementDocument:
     resource: dict[str, Any]
 
 
-def _document(row: tuple[Any, ...], related: str = "") -> EntitlementDocument:
+def _document(row: Sequence[Any], related: str = "") -> EntitlementDocument:
     entitlement_id, version, resource, _ = row
     return EntitlementDocument(id=entitlement_id, version=version, resource=orjson.loads(resource))
 
