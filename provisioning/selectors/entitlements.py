@@ -51,8 +51,8 @@ def table_of(kind: str, type_name: str) -> Table[EntitlementDocument]:
     )
 
 
-ROLES = table_of(Kind.ROLE, "Role")
-ENTITLEMENTS = table_of(Kind.GROUP, "Entitlement")
+ROLES = table_of(str(Kind.ROLE), "Role")
+ENTITLEMENTS = table_of(str(Kind.GROUP), "Entitlement")
 
 
 def kinds_mapped(*, tenant_id: UUID, connection_id: UUID) -> frozenset[str]:

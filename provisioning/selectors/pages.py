@@ -103,18 +103,18 @@ def page(
     keys = f", {wanted.keys}" if wanted.keys else ""
     nothing = ", NULL" * (table.width + bool(keys))
     # Who asks is the first row, also of an empty page.
-    first, *rows = sql.rows(
+    found = sql.rows(
         f"{CALLER}, page AS ("  # noqa: S608 - the face's fragments
         f"SELECT page.* FROM caller CROSS JOIN LATERAL ("
         f"SELECT {table.selected(wanted.related)}{keys} FROM {table.name} {table.alias} "
         f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint) page"
         f") SELECT who{nothing} FROM caller UNION ALL SELECT NULL, page.* FROM page",
         (token_digest, at, *values, wanted.limit + wanted.peeks, wanted.offset),
-    ) or [None]
-    if first is None:
+    )
+    if not found:
         return None, Page(found=[])
-    caller = caller_in(first[0], at)
-    rows = [row[1:] for row in rows]
+    caller = caller_in(found[0][0], at)
+    rows = [row[1:] for row in found[1:]]
     own = rows[: wanted.limit]
     total = None
     if wanted.offset == 0 and len(rows) < wanted.limit and wanted.after is None:

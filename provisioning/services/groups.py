@@ -131,7 +131,10 @@ def _locked(observation: GroupObservation) -> _Group | None:
         "WHERE tenant_id = %s AND connection_id = %s AND id = %s FOR NO KEY UPDATE",
         (observation.tenant_id, observation.connection_id, observation.group_id),
     )
-    return _Group(*found[0][:4], orjson.loads(found[0][4])) if found else None
+    if not found:
+        return None
+    group_id, version, display_name, external_id, resource = found[0]
+    return _Group(group_id, version, display_name, external_id, orjson.loads(resource))
 
 
 def _changed_fields(observation: GroupObservation, group: _Group) -> dict[str, Any]:
