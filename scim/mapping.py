@@ -48,6 +48,7 @@ def observation(
     account_id: UUID | None = None,
     expected_version: int | None = None,
     new_id: UUID | None = None,
+    new_identity_id: UUID | None = None,
 ) -> Observation:
     """What a request says of one person; `document` is her whole canonical resource, None for a DELETE.
 
@@ -64,7 +65,7 @@ def observation(
         request_id=request_id,
         account_id=account_id,
         new_account_id=new_id or fresh_id(),
-        new_identity_id=fresh_id(),
+        new_identity_id=new_identity_id or fresh_id(),
         expected_version=expected_version,
         user_name=said.get("userName", ""),
         external_id=said.get("externalId"),
