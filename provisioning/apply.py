@@ -183,7 +183,7 @@ def _profile_columns(profile: Profile) -> dict[str, Any]:
 _LIMITS = tuple((name, Identity._meta.get_field(name).max_length) for name in PROFILE_FIELDS)
 _NEW_IDENTITY: Columns = {
     "password": UNUSABLE_PASSWORD_PREFIX,
-    "kind": Identity.Kind.PERSON.value,
+    "kind": Identity.Kind.PERSON,
     "local": False,
     "break_glass": False,
     "is_superuser": False,
@@ -352,7 +352,7 @@ def _finding(change: OpenFinding, observation: Observation) -> Columns:
         "candidates": [str(candidate) for candidate in change.candidates],
         "evidence": dict(change.evidence),
         "fingerprint": hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
-        "status": Finding.Status.OPEN.value,
+        "status": Finding.Status.OPEN,
         "opened_at": observation.at,
         "decided_by": "",
         "decision_reason": "",

@@ -395,7 +395,7 @@ def _accounts(
 
 
 _IDENTITIES = f"""
-SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE.value}', local, email_changed_at, {", ".join(PROFILE_FIELDS)}
+SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, {", ".join(PROFILE_FIELDS)}
   FROM provisioning_identity WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id
 """  # noqa: S608 - constants of the model
 _HOLDS = """

@@ -22,6 +22,8 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import IntegrityError, models, transaction
 from django.db import connection as database
 
+Model: TypeAlias = Any
+"""A model class. (mypy takes one for unhashable, and these are keys of caches.)"""
 _Field: TypeAlias = "models.Field[Any, Any]"
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
@@ -41,6 +43,12 @@ def rows(statement: str, parameters: Parameters = (), *, prepared: bool = True) 
     """
     with _run(statement, parameters, prepared) as cursor:
         return cursor.fetchall()
+
+
+def ids(found: Iterable[UUID]) -> str:
+    """A uuid[] as its text, to be cast: the driver looks at each element of a list with care, and takes ten times
+    as long."""
+    return "{" + ",".join(map(str, found)) + "}"
 
 
 def execute(statement: str, parameters: Parameters = ()) -> int:
@@ -78,7 +86,7 @@ Row = Mapping[str, Any]
 """Column name -> value. Bytes are written as they are; a search vector is a list of its lexemes."""
 
 
-def insert(model: type[models.Model], rows_: Iterable[Row]) -> set[Any]:
+def insert(model: Model, rows_: Iterable[Row]) -> set[Any]:
     """Inserts what no unique constraint refuses; answers the primary keys that went in.
 
     Every row has the same columns. Those left out get the database's default, or null.
@@ -87,7 +95,7 @@ def insert(model: type[models.Model], rows_: Iterable[Row]) -> set[Any]:
     few = list(islice(coming, FEW + 1))
     if not few:
         return set()
-    key = model._meta.pk.column  # type: ignore[union-attr]
+    key = model._meta.pk.column
     if len(few) <= FEW or key not in few[0]:
         return _inserted(model, [*few, *coming])
     new, known = tee(chain(few, coming))
@@ -100,11 +108,11 @@ def insert(model: type[models.Model], rows_: Iterable[Row]) -> set[Any]:
     return {row[key] for row in known}
 
 
-def _inserted(model: type[models.Model], rows_: Sequence[Row]) -> set[Any]:
+def _inserted(model: Model, rows_: Sequence[Row]) -> set[Any]:
     return {key for (key,) in rows(_insertion(model, tuple(rows_[0])), (as_json(rows_),))}
 
 
-def copy(model: type[models.Model], rows_: Iterable[Row]) -> None:
+def copy(model: Model, rows_: Iterable[Row]) -> None:
     """Writes every row or none: `django.db.IntegrityError` for a key that is there already.
 
     The database keeps the first ones while the next ones are still being made, so making them may ask it nothing.
@@ -120,7 +128,7 @@ def copy(model: type[models.Model], rows_: Iterable[Row]) -> None:
             line.write_row([None if (value := row[name]) is None else text(value) for name, text in texts])
 
 
-def update(model: type[models.Model], tenant_id: UUID, rows_: Sequence[Row]) -> None:
+def update(model: Model, tenant_id: UUID, rows_: Sequence[Row]) -> None:
     """Writes the columns that a row names beside its `id`. Rows with the same columns go together."""
     shapes: dict[tuple[str, ...], list[Row]] = {}
     for row in rows_:
@@ -129,29 +137,29 @@ def update(model: type[models.Model], tenant_id: UUID, rows_: Sequence[Row]) -> 
         execute(_updating(model, names), (as_json(alike), tenant_id))
 
 
-def recordset(model: type[models.Model], names: Iterable[str], beside: str = "") -> str:
+def recordset(model: Model, names: Iterable[str], beside: str = "") -> str:
     """`json_to_recordset(%s) AS r (...)`: rows of the model's own column types, and of those `beside`."""
     own = [f'"{name}" {_type(_field(model, name))}' for name in names]
     columns = ", ".join([*own, beside] if beside else own)
     return f"json_to_recordset(%s::json) AS r ({columns})"
 
 
-def selected(model: type[models.Model], names: Iterable[str]) -> str:
+def selected(model: Model, names: Iterable[str]) -> str:
     """The columns of `recordset` as the table takes them."""
     return ", ".join(_value(_field(model, name), name) for name in names)
 
 
 @lru_cache(maxsize=64)
-def _insertion(model: type[models.Model], names: tuple[str, ...]) -> str:
+def _insertion(model: Model, names: tuple[str, ...]) -> str:
     columns = ", ".join(f'"{name}"' for name in names)
     return (
         f'INSERT INTO "{model._meta.db_table}" ({columns}) SELECT {selected(model, names)} '  # noqa: S608 - the model's own names
-        f"FROM {recordset(model, names)} ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}"  # type: ignore[union-attr]
+        f"FROM {recordset(model, names)} ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}"
     )
 
 
 @lru_cache(maxsize=256)
-def _updating(model: type[models.Model], names: tuple[str, ...]) -> str:
+def _updating(model: Model, names: tuple[str, ...]) -> str:
     table = model._meta.db_table
     settings = ", ".join(f'"{name}" = {_value(_field(model, name), name)}' for name in names if name != "id")
     return (
@@ -161,7 +169,7 @@ def _updating(model: type[models.Model], names: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _field(model: type[models.Model], name: str) -> _Field:
+def _field(model: Model, name: str) -> _Field:
     return next(field for field in model._meta.local_concrete_fields if field.column == name)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from scim2_models.exceptions import ConflictException, NotFoundException, SCIMException
 
-from identity_hub.core.ids import new_id
+from identity_hub.core.ids import new_ids
 from provisioning.services.submission import retrying
 from scim import responses, user_batches
 from scim.bulk_plan import Operation, Order, operations_of, resolved
@@ -63,7 +63,8 @@ class _Job:
         self.errors = 0
         self.results: dict[int, JSON] = {}
         # An id for everything that is referred to, so that what refers need not wait for it.
-        self.promised: dict[str, UUID] = {name: new_id() for one in operations for name in one.refers}
+        names = {name for one in operations for name in one.refers}
+        self.promised: dict[str, UUID] = dict(zip(names, new_ids(len(names)), strict=True))
         self.ids: dict[str, str] = {name: str(promise) for name, promise in self.promised.items()}
         self.lost: set[str] = set()
         """The bulkIds whose resources there are not."""

@@ -9,7 +9,7 @@ from provisioning.services.groups import COUNTED, submit_group
 from scim import responses
 from scim.calls import Answer, Call
 from scim.errors import BusyException, refusal
-from scim.mapping import group_observation, group_resource
+from scim.mapping import MEMBER, group_observation, group_resource
 from scim.membership import GroupChange, change_of, whole_change
 from scim.patch import operations_of
 from scim.projection import Projection
@@ -27,7 +27,7 @@ class Groups(Resources[GroupDocument]):
         return found.version
 
     def resource_of(self, found: GroupDocument, kind: ResourceKind, wanted: Projection) -> JSON:
-        return group_resource(found, kind, responses.base(), whole=wanted.everything)
+        return group_resource(found, kind, responses.base(), whole=wanted.whole("members", MEMBER))
 
     def related(self, wanted: Projection) -> str:
         if not wanted.shows("members"):

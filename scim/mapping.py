@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,11 @@ from scim.membership import GroupChange
 from scim.schemas import JSON, ResourceKind
 
 NOBODY = Profile()
+# Ids in the order of their numbers: comparing them as they are takes a call each.
+_NUMBER = attrgetter("int")
 _BESIDE = frozenset({"id", "meta", "schemas"})
+MEMBER = ("type", "value", "$ref")
+"""What a member consists of, whose name nobody asked for."""
 
 
 def actor(caller: Caller) -> Actor:
@@ -43,6 +48,7 @@ def observation(
     account_id: UUID | None = None,
     expected_version: int | None = None,
     new_id: UUID | None = None,
+    new_identity_id: UUID | None = None,
 ) -> Observation:
     """What a request says of one person; `document` is her whole canonical resource, None for a DELETE.
 
@@ -59,7 +65,7 @@ def observation(
         request_id=request_id,
         account_id=account_id,
         new_account_id=new_id or fresh_id(),
-        new_identity_id=fresh_id(),
+        new_identity_id=new_identity_id or fresh_id(),
         expected_version=expected_version,
         user_name=said.get("userName", ""),
         external_id=said.get("externalId"),
@@ -100,8 +106,8 @@ def group_observation(
         external_id=change.external_id,
         resource=change.resource,
         set_external_id=change.set_external_id,
-        add=tuple(sorted(change.add)),
-        remove=tuple(sorted(change.remove)),
+        add=tuple(sorted(change.add, key=_NUMBER)),
+        remove=tuple(sorted(change.remove, key=_NUMBER)),
         replace_members=change.whole,
         strangers=len(change.unknown),
         expected_version=expected_version,
@@ -119,18 +125,18 @@ def user_resource(account: AccountDocument, kind: ResourceKind, base: str) -> JS
 
     RFC 7643 2.5: what is unassigned is not there, so a person without groups has no "groups".
     """
-    document: JSON = {"schemas": schemas_of(kind, account.resource), "id": str(account.id)}
-    document |= account.resource
+    key = str(account.id)
+    document: JSON = {"schemas": None, "id": key, **account.resource}
+    document["schemas"] = schemas_of(kind, account.resource)
     if "active" in document:
         # Absent where a PATCH removed it; what it was is kept for the next write.
         document["active"] = account.active
-    document["schemas"] = schemas_of(kind, account.resource)
     if account.groups:
         document["groups"] = [
-            {"value": key, "display": name, "type": "direct", "$ref": f"{base}/Groups/{key}"}
-            for key, name in account.groups
+            {"value": group, "display": name, "type": "direct", "$ref": f"{base}/Groups/{group}"}
+            for group, name in account.groups
         ]
-    document["meta"] = meta("User", f"{base}/Users/{account.id}", account)
+    document["meta"] = meta("User", f"{base}/Users/{key}", account)
     return document
 
 
@@ -144,7 +150,7 @@ def group_resource(group: GroupDocument, kind: ResourceKind, base: str, *, whole
     document["displayName"] = group.display_name
     if group.external_id is not None:
         document["externalId"] = group.external_id
-    if group.members and whole:
+    if group.members and whole and not group.names:
         one = f'{{"type":"User","value":"%s","$ref":"{base}/Users/%s"}}'
         document["members"] = orjson.Fragment(f"[{','.join([one % (key, key) for key in group.members])}]")
     elif group.members:
@@ -160,8 +166,8 @@ def group_resource(group: GroupDocument, kind: ResourceKind, base: str, *, whole
 def meta(resource_type: str, location: str, row: AccountDocument | DataDocument | GroupDocument) -> JSON:
     return {
         "resourceType": resource_type,
-        "created": _instant(row.created_at),
-        "lastModified": _instant(row.updated_at),
+        "created": row.created_at,
+        "lastModified": row.updated_at,
         "version": etag(row.version),
         "location": location,
     }
@@ -172,5 +178,6 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def _instant(moment: datetime) -> str:
+def instant(moment: datetime) -> str:
+    """As `selectors.pages.instant` writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

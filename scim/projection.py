@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from scim.documents import normalised
 from scim.patch import operations_of, steps_of
 from scim.schemas import JSON, Attribute, Name, ResourceKind
@@ -32,6 +34,12 @@ class Projection:
     def names(self, attribute: str, sub: str) -> bool:
         """Whether a sub-attribute is asked for by its own name, as RFC 7643 7 has it for "request"."""
         return self.wanted is not None and (None, attribute, sub) in self.wanted
+
+    def whole(self, attribute: str, parts: Collection[str]) -> bool:
+        """Whether a core attribute is shown with all of these parts: then it may be finished JSON."""
+        if self.wanted is not None and (None, attribute, None) not in self.wanted:
+            return False
+        return not any(urn is None and name == attribute and sub in parts for urn, name, sub in self.unwanted)
 
     def of(self, document: JSON) -> JSON:
         shown = document if self.wanted is None else _only(document, self.wanted)
@@ -175,6 +183,9 @@ def _drop(holder: JSON, name: str, sub: str | None) -> None:
         del holder[name]
         return
     value = holder[name]
+    if isinstance(value, orjson.Fragment):
+        # Finished JSON holds nothing that is to be left out (`Projection.whole`).
+        return
     if isinstance(value, list):
         holder[name] = [{key: inner for key, inner in item.items() if key != sub} for item in value]
     else:

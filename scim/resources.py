@@ -95,13 +95,11 @@ class Resources(ABC, Generic[Document]):
         """The addressed resource as it is now, with its kind; 404 where there is none."""
         resource_id = self.addressed(call)
 
-        def ask(expected: Caller) -> Any:
+        def ask(expected: Caller) -> tuple[Caller | None, tuple[Document | None, ResourceKind]]:
             kind = self.kind(expected)
             asked = self.related(self.projection(call, kind)) if related is None else related
-            caller, found = pages.read(
-                self.table, call.credential.digest, call.at, resource_id, related=asked
-            )
-            return caller, (found, kind)
+            read = pages.read(self.table, call.credential.digest, call.at, resource_id, related=asked)
+            return read[0], (read[1], kind)
 
         found, kind = self.agreed(call, ask)
         if found is None:

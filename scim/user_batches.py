@@ -6,6 +6,7 @@ from uuid import UUID
 
 from scim2_models.exceptions import SCIMException
 
+from identity_hub.core.ids import new_ids
 from provisioning import services
 from provisioning.decision.keys import fold
 from provisioning.decision.types import Intent, Observation, Outcome, Verdict
@@ -46,6 +47,7 @@ class _Batch:
         self.caller = caller
         self.kind = USERS.kind(caller)
         self.root = f"{responses.base()}/{USERS.endpoint}/"
+        self._ids = iter(new_ids(2 * len(calls)))
         self.ended: dict[int, Ended] = {}
         self._waiting: list[tuple[int, Observation]] = []
         self._released: set[Key] = set()
@@ -75,8 +77,8 @@ class _Batch:
         if outcome.verdict is Verdict.STALE and call.if_match is None and method in _CHANGES:
             # Somebody else was quicker: by itself it is read and computed again.
             return USERS.replace(call) if method == "PUT" else USERS.patch(call)
-        if not outcome.accepted:
-            raise refusal(outcome.reason)
+        if outcome.verdict in (Verdict.REFUSED, Verdict.STALE):
+            raise refusal(outcome.reason, attribute=outcome.detail.get("attribute", ""))
         return Answer(
             status=_STATUS[method],
             version=None if method == "DELETE" else outcome.version,
@@ -95,6 +97,8 @@ class _Batch:
             at=call.at,
             request_id=call.request_id,
             document=document,
+            new_id=next(self._ids) if call.new_id is None else call.new_id,
+            new_identity_id=next(self._ids),
             **more,
         )
 
@@ -116,7 +120,7 @@ class _Batch:
 
 def _created(batch: _Batch) -> list[Ended]:
     def observe(call: Call) -> Observation:
-        return batch.observation(call, Intent.CREATE, begun(batch.kind, call.body()), new_id=call.new_id)
+        return batch.observation(call, Intent.CREATE, begun(batch.kind, call.body()))
 
     return batch.each(observe)
 

@@ -10,7 +10,7 @@ from scim import responses
 from scim.calls import Answer, Call
 from scim.documents import canonical, replacing
 from scim.errors import BusyException, refusal
-from scim.mapping import observation, said_of, user_resource
+from scim.mapping import instant, observation, said_of, user_resource
 from scim.patch import operations_of, patched
 from scim.projection import Projection
 from scim.resources import Resources
@@ -144,8 +144,8 @@ class Users(Resources[AccountDocument]):
             version=outcome.written.version,
             active=outcome.written.active,
             resource=dict(outcome.written.resource),
-            created_at=outcome.written.created_at,
-            updated_at=outcome.written.updated_at,
+            created_at=instant(outcome.written.created_at),
+            updated_at=instant(outcome.written.updated_at),
             groups=groups or [],
         )
         answer = self.shown(call, found, kind, status)

@@ -1,5 +1,6 @@
 """What every test gets. Knows no app's rules; each app's fixtures stand beside its tests."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,10 +23,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh_process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Neither the cache nor the log context of one test reaches the next, nor what waits to be logged."""
     cache.clear()
     # No thread: it would write beside the test's transaction. `request_log.flush` writes what waits.
     monkeypatch.setattr(request_log.READS, "threaded", False)
     request_log.READS.start_anew()
     structlog.contextvars.clear_contextvars()
+    yield
+    # What waits at the end of the process would go to the database that the tests' own is named after.
+    request_log.READS.start_anew()

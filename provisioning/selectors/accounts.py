@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from provisioning import sql
-from provisioning.selectors.pages import Table
+from provisioning.selectors.pages import Table, instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +22,12 @@ class AccountDocument:
     version: int
     active: bool
     resource: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
     groups: list[tuple[str, str]]
 
 
-def _document(row: tuple[Any, ...], related: str = "groups") -> AccountDocument:
+def _document(row: Sequence[Any], related: str = "groups") -> AccountDocument:
     account_id, version, active, resource, created_at, updated_at, groups = row
     return AccountDocument(
         id=account_id,
@@ -37,7 +36,7 @@ def _document(row: tuple[Any, ...], related: str = "groups") -> AccountDocument:
         resource=orjson.loads(resource),
         created_at=created_at,
         updated_at=updated_at,
-        groups=groups or [],
+        groups=orjson.loads(groups) if groups else [],
     )
 
 
@@ -45,12 +44,12 @@ ACCOUNTS = Table(
     name="provisioning_account",
     alias="a",
     scope="a.tenant_id = caller.tenant_id AND a.connection_id = caller.connection_id AND a.deleted_at IS NULL",
-    columns="a.id, a.version, a.active, a.resource, a.created_at, a.updated_at",
+    columns=f"a.id, a.version, a.active, a.resource, {instant('a.created_at')}, {instant('a.updated_at')}",
     width=7,
     document=_document,
     related={
         "groups": """(
-        SELECT json_agg(json_build_array(g.id, g.display_name) ORDER BY g.id)
+        SELECT json_agg(json_build_array(g.id, g.display_name) ORDER BY g.id)::text
           FROM provisioning_membership m
           JOIN provisioning_directorygroup g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
          WHERE m.tenant_id = a.tenant_id AND m.account_id = a.id)"""

@@ -1,14 +1,14 @@
 """Resources of types that are nothing but their schema, as SCIM documents."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from provisioning import sql
-from provisioning.selectors.pages import Table
+from provisioning.selectors.pages import Table, instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +18,11 @@ class DataDocument:
     id: UUID
     version: int
     resource: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
 
 
-def _document(row: tuple[Any, ...], related: str = "") -> DataDocument:
+def _document(row: Sequence[Any], related: str = "") -> DataDocument:
     resource_id, version, resource, created_at, updated_at, _ = row
     return DataDocument(
         id=resource_id,
@@ -42,7 +42,7 @@ def table_of(kind: str) -> Table[DataDocument]:
         alias="d",
         scope="d.tenant_id = caller.tenant_id AND d.connection_id = caller.connection_id "
         f"AND d.kind = '{kind}'",
-        columns="d.id, d.version, d.resource, d.created_at, d.updated_at",
+        columns=f"d.id, d.version, d.resource, {instant('d.created_at')}, {instant('d.updated_at')}",
         width=6,
         document=_document,
     )

@@ -1,5 +1,6 @@
 """A tenant's roles and groups as SCIM documents: those that a directory group of the asking connection is mapped to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ class EntitlementDocument:
     resource: dict[str, Any]
 
 
-def _document(row: tuple[Any, ...], related: str = "") -> EntitlementDocument:
+def _document(row: Sequence[Any], related: str = "") -> EntitlementDocument:
     entitlement_id, version, resource, _ = row
     return EntitlementDocument(id=entitlement_id, version=version, resource=orjson.loads(resource))
 
@@ -50,8 +51,8 @@ def table_of(kind: str, type_name: str) -> Table[EntitlementDocument]:
     )
 
 
-ROLES = table_of(Kind.ROLE, "Role")
-ENTITLEMENTS = table_of(Kind.GROUP, "Entitlement")
+ROLES = table_of(str(Kind.ROLE), "Role")
+ENTITLEMENTS = table_of(str(Kind.GROUP), "Entitlement")
 
 
 def kinds_mapped(*, tenant_id: UUID, connection_id: UUID) -> frozenset[str]:

@@ -1,14 +1,14 @@
 """Directory groups as SCIM documents, and what an identity derives from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from provisioning.models import DirectoryGroup
-from provisioning.selectors.pages import Table
+from provisioning.selectors.pages import Table, instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +20,13 @@ class GroupDocument:
     display_name: str
     external_id: str | None
     resource: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
     members: list[str]
     names: list[str]
 
 
-def _document(row: tuple[Any, ...], related: str) -> GroupDocument:
+def _document(row: Sequence[Any], related: str) -> GroupDocument:
     group_id, version, display_name, external_id, resource, created_at, updated_at, members = row
     named = members or () if related == "names" else ()
     return GroupDocument(
@@ -46,7 +46,8 @@ GROUPS = Table(
     name="provisioning_directorygroup",
     alias="g",
     scope="g.tenant_id = caller.tenant_id AND g.connection_id = caller.connection_id",
-    columns="g.id, g.version, g.display_name, g.external_id, g.resource, g.created_at, g.updated_at",
+    columns="g.id, g.version, g.display_name, g.external_id, g.resource, "
+    f"{instant('g.created_at')}, {instant('g.updated_at')}",
     width=8,
     document=_document,
     related={

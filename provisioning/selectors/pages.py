@@ -3,7 +3,7 @@
 Knows what every kind of resource has in common; each kind's own module says what its table is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -11,9 +11,14 @@ from uuid import UUID
 
 from provisioning import sql
 from provisioning.selectors.conditions import Condition
-from provisioning.selectors.tokens import CALLER, COLUMNS, Caller, caller_in
+from provisioning.selectors.tokens import CALLER, Caller, caller_in
 
 Document = TypeVar("Document")
+
+
+def instant(column: str) -> str:
+    """The column as RFC 3339 text in milliseconds and UTC, as clients read it."""
+    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,7 @@ class Table(Generic[Document]):
     scope: str
     columns: str
     width: int
-    document: Callable[[tuple[Any, ...], str], Document]
+    document: Callable[[Sequence[Any], str], Document]
     related: Mapping[str, str] = field(default_factory=dict)
 
     def selected(self, related: str) -> str:
@@ -75,15 +80,14 @@ def read(
 ) -> tuple[Caller | None, Document | None]:
     """The token's caller and one of its resources. No caller, no resource."""
     found = sql.rows(
-        f"{CALLER} SELECT caller.*, {table.selected(related)} FROM caller "  # noqa: S608 - the table's own names
+        f"{CALLER} SELECT caller.who, {table.selected(related)} FROM caller "  # noqa: S608 - the table's own names
         f"LEFT JOIN {table.name} {table.alias} ON {table.scope} AND {table.alias}.id = %s::uuid",
         (token_digest, at, resource_id),
     )
     if not found:
         return None, None
-    row = found[0]
-    own = row[COLUMNS:]
-    return caller_in(row, at), table.document(own, related) if own[0] is not None else None
+    who, *own = found[0]
+    return caller_in(who, at), table.document(own, related) if own[0] is not None else None
 
 
 def page(
@@ -97,17 +101,20 @@ def page(
     narrowed = "".join(f" AND ({one.text})" for one in given)
     values = tuple(value for one in given for value in one.parameters)
     keys = f", {wanted.keys}" if wanted.keys else ""
+    nothing = ", NULL" * (table.width + bool(keys))
+    # Who asks is the first row, also of an empty page.
     found = sql.rows(
-        f"{CALLER} SELECT caller.*, page.* FROM caller LEFT JOIN LATERAL ("  # noqa: S608 - the face's fragments
+        f"{CALLER}, page AS ("  # noqa: S608 - the face's fragments
+        f"SELECT page.* FROM caller CROSS JOIN LATERAL ("
         f"SELECT {table.selected(wanted.related)}{keys} FROM {table.name} {table.alias} "
-        f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint"
-        ") page ON true",
+        f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint) page"
+        f") SELECT who{nothing} FROM caller UNION ALL SELECT NULL, page.* FROM page",
         (token_digest, at, *values, wanted.limit + wanted.peeks, wanted.offset),
     )
     if not found:
         return None, Page(found=[])
-    caller = caller_in(found[0], at)
-    rows = [row[COLUMNS:] for row in found if row[COLUMNS] is not None]
+    caller = caller_in(found[0][0], at)
+    rows = [row[1:] for row in found[1:]]
     own = rows[: wanted.limit]
     total = None
     if wanted.offset == 0 and len(rows) < wanted.limit and wanted.after is None:

@@ -7,8 +7,10 @@ process and costs nothing: such a statement begins with `CALLER` and takes the c
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
 from uuid import UUID
+
+import orjson
 
 from provisioning import sql
 
@@ -33,8 +35,11 @@ class Caller:
 
 CALLER = """
 WITH caller AS (
-    SELECT t.id AS token_id, t.tenant_id, t.connection_id, c.unknown_member, t.scopes, n.schema_version,
-           c.requests_per_minute, n.digest_key, t.last_used_at
+    SELECT t.tenant_id, t.connection_id,
+           jsonb_build_object(
+               'token', t.id, 'tenant', t.tenant_id, 'connection', t.connection_id,
+               'unknown_member', c.unknown_member, 'scopes', t.scopes, 'schema_version', n.schema_version,
+               'rate', c.requests_per_minute, 'key', encode(n.digest_key, 'hex'), 'used', t.last_used_at) AS who
       FROM provisioning_scimtoken t
       JOIN provisioning_connection c ON c.id = t.connection_id AND c.tenant_id = t.tenant_id
       JOIN provisioning_tenant n ON n.id = t.tenant_id
@@ -44,10 +49,7 @@ WITH caller AS (
 )
 """
 """Parameters: the token's digest, the time. No row for a token that is unknown, expired or revoked, or whose
-connection takes no SCIM."""
-
-COLUMNS = 9
-"""How many columns of `caller.*` come before what a read adds."""
+connection takes no SCIM. `who` is what `caller_in` reads."""
 
 
 def digest(token: str) -> bytes:
@@ -57,31 +59,37 @@ def digest(token: str) -> bytes:
 
 def caller_of(token_digest: bytes, at: datetime) -> Caller | None:
     """In a statement of its own, for what does not begin with a read."""
-    found = sql.rows(f"{CALLER} SELECT * FROM caller", (token_digest, at))  # noqa: S608 - a constant
-    return caller_in(found[0], at) if found else None
+    found = sql.rows(f"{CALLER} SELECT who FROM caller", (token_digest, at))  # noqa: S608 - a constant
+    return caller_in(found[0][0], at) if found else None
 
 
 def connection_of(token: str, at: datetime) -> Caller | None:
     return caller_of(digest(token), at)
 
 
-def caller_in(row: tuple[Any, ...], at: datetime) -> Caller:
-    """The caller of a statement that began with `CALLER`; notes the token's use, once a minute."""
-    token_id, tenant_id, connection_id, unknown_member, scopes, version, rate, key, last_used_at = row[
-        :COLUMNS
-    ]
-    if last_used_at is None or at - last_used_at >= LAST_USE_RESOLUTION:
+def caller_in(who: str, at: datetime) -> Caller:
+    """The caller that a statement with `CALLER` found; notes the token's use, once a minute."""
+    caller, used = _read(who)
+    if used is None or at - used >= LAST_USE_RESOLUTION:
         sql.execute(
             "UPDATE provisioning_scimtoken SET last_used_at = %s WHERE id = %s AND tenant_id = %s",
-            (at, token_id, tenant_id),
+            (at, caller.token_id, caller.tenant_id),
         )
-    return Caller(
-        token_id=token_id,
-        tenant_id=tenant_id,
-        connection_id=connection_id,
-        unknown_member=unknown_member,
-        scopes=frozenset(scopes),
-        schema_version=version,
-        requests_per_minute=rate,
-        digest_key=bytes(key),
+    return caller
+
+
+# Of one token the database says the same for a minute.
+@lru_cache(maxsize=1024)
+def _read(who: str) -> tuple[Caller, datetime | None]:
+    said = orjson.loads(who)
+    caller = Caller(
+        token_id=UUID(said["token"]),
+        tenant_id=UUID(said["tenant"]),
+        connection_id=UUID(said["connection"]),
+        unknown_member=said["unknown_member"],
+        scopes=frozenset(said["scopes"]),
+        schema_version=said["schema_version"],
+        requests_per_minute=said["rate"],
+        digest_key=bytes.fromhex(said["key"]),
     )
+    return caller, datetime.fromisoformat(said["used"]) if said["used"] else None

@@ -131,7 +131,10 @@ def _locked(observation: GroupObservation) -> _Group | None:
         "WHERE tenant_id = %s AND connection_id = %s AND id = %s FOR NO KEY UPDATE",
         (observation.tenant_id, observation.connection_id, observation.group_id),
     )
-    return _Group(*found[0][:4], orjson.loads(found[0][4])) if found else None
+    if not found:
+        return None
+    group_id, version, display_name, external_id, resource = found[0]
+    return _Group(group_id, version, display_name, external_id, orjson.loads(resource))
 
 
 def _changed_fields(observation: GroupObservation, group: _Group) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def _members(observation: GroupObservation, ids: tuple[UUID, ...]) -> tuple[list
         for (key,) in sql.rows(
             "SELECT a.id FROM unnest(%s::uuid[]) AS k (id) JOIN provisioning_account a ON a.id = k.id "
             "WHERE a.tenant_id = %s AND a.connection_id = %s AND a.deleted_at IS NULL",
-            (list(ids), observation.tenant_id, observation.connection_id),
+            (sql.ids(ids), observation.tenant_id, observation.connection_id),
         )
     }
     wanted = list(dict.fromkeys(ids))
@@ -170,7 +173,7 @@ def _join(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> 
     return sql.execute(
         "INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since) "
         "SELECT %s, %s, k.id, %s FROM unnest(%s::uuid[]) AS k (id) ON CONFLICT DO NOTHING",
-        (observation.tenant_id, group_id, observation.at, wanted),
+        (observation.tenant_id, group_id, observation.at, sql.ids(wanted)),
     )
 
 
@@ -182,7 +185,7 @@ def _leave(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) ->
         statement, ids = scope + "AND account_id = ANY(%s::uuid[])", list(observation.remove)
     else:
         return 0
-    return sql.execute(statement, (observation.tenant_id, group_id, ids))
+    return sql.execute(statement, (observation.tenant_id, group_id, sql.ids(ids)))
 
 
 def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list[UUID]) -> None:

@@ -32,6 +32,19 @@ def test_ids_are_version_7_and_sort_by_time() -> None:
     assert datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).year == 2026
 
 
+def test_ids_of_one_moment_keep_their_order() -> None:
+    with time_machine.travel(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), tick=False) as traveller:
+        made = [*ids.new_ids(1000)]
+        again = ids.new_ids(1000)
+        traveller.shift(datetime.timedelta(microseconds=1))
+        later = ids.new_id()
+    assert made == sorted(made)
+    assert max(*made, *again) < later
+    assert len({*made, *again}) == 2000
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+    assert ids.new_ids(0) == []
+
+
 def test_a_logged_traceback_does_not_quote_the_row_that_it_is_about() -> None:
     formatter = logs.configure(as_json=True, level="INFO")["formatters"]["line"]
     row = "Key (email)=(ada@example.com) already exists."

@@ -71,26 +71,28 @@ def test_the_list_by_id_and_by_code(admin: Client, ours: Scene) -> None:
 @pytest.mark.parametrize(
     ("question", "actions"),
     [
-        ({"ended": "refused"}, {"user.create"}),
-        ({"ended": "failed"}, set()),
-        ({"ended": "written"}, {"user.disable"}),
-        ({"ended": "read"}, {"user.look-up"}),
-        ({"did": "user.disable"}, {"user.disable"}),
-        ({"answered": "409"}, {"user.create"}),
-        ({"answered": "4x9"}, set()),
-        ({"type": "uniqueness"}, {"user.create"}),
-        ({"within": "hour"}, {"user.create", "user.disable", "user.look-up"}),
-        ({"within": "fortnight"}, set()),
-        ({"source": "{connection}"}, {"user.create", "user.disable", "user.look-up"}),
-        ({"ended": "refused", "type": "uniqueness", "within": "day"}, {"user.create"}),
+        ({"ended": "refused"}, ["user.create"]),
+        ({"ended": "failed"}, []),
+        ({"ended": "written"}, ["user.disable"]),
+        ({"ended": "read"}, ["user.look-up"]),
+        ({"did": "user.disable"}, ["user.disable"]),
+        ({"answered": "409"}, ["user.create"]),
+        ({"answered": "4x9"}, []),
+        ({"type": "uniqueness"}, ["user.create"]),
+        ({"within": "hour"}, ["user.create", "user.disable", "user.look-up"]),
+        ({"within": "fortnight"}, []),
+        ({"source": "{connection}"}, ["user.create", "user.disable", "user.look-up"]),
+        ({"ended": "refused", "type": "uniqueness", "within": "day"}, ["user.create"]),
     ],
     ids=str,
 )
-def test_the_list_by_outcome(admin: Client, ours: Scene, question: dict[str, str], actions: set[str]) -> None:
+def test_the_list_by_outcome(
+    admin: Client, ours: Scene, question: dict[str, str], actions: list[str]
+) -> None:
     note(entry(ours, method="POST", action="user.look-up", status=200, results=0))
     flush()
     asked = {name: value.format(connection=ours.where.connection.pk) for name, value in question.items()}
-    assert {row.action for row in shown(admin, **asked)} == actions
+    assert {row.action for row in shown(admin, **asked)} == set(actions)
 
 
 def test_the_page_of_a_refused_request(admin: Client, ours: Scene) -> None:

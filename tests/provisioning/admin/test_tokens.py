@@ -84,7 +84,9 @@ def test_a_token_that_could_do_nothing_is_refused(admin: Client, ours: Scene, sc
 
 
 class TestRotation:
-    def test_both_are_shown_side_by_side_until_the_new_one_is_in_use(self, admin: Client, ours: Scene) -> None:
+    def test_both_are_shown_side_by_side_until_the_new_one_is_in_use(
+        self, admin: Client, ours: Scene
+    ) -> None:
         old = ours.token
         ScimToken.objects.filter(pk=old.pk).update(last_used_at=now() - timedelta(minutes=5))
         asked = admin.get(page(ours, f"rotate/{old.pk}/")).content.decode()
