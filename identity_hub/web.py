@@ -1,5 +1,6 @@
 """How gunicorn serves the hub (`gunicorn -c python:identity_hub.web identity_hub.wsgi`). Knows no address."""
 
+import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Django imports the views at the first request; a person should not wait for that."""
     get_resolver().url_patterns  # noqa: B018 - reading it is what imports them
+    # All that is there by now stays. A batch of a thousand makes a million objects more, and nearly none in a circle:
+    # looking for those after every few hundred took a sixth of its time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def child_exit(server: Any, worker: Any) -> None:

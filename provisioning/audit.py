@@ -179,6 +179,9 @@ def of_decision(
     )
 
 
+_FIELDS = ("active", "confirmed", "external_id", "user_name", "subject", "asserted_key")
+
+
 def tell(
     change: Change, accounts: Mapping[UUID, AccountFacts], identities: Mapping[UUID, IdentityFacts]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -191,17 +194,17 @@ def tell(
             known = accounts.get(change.account_id)
             before, after = (known.resource if known else {}), change.resource
             said = (known.assertion if known else {}), change.assertion
-            line["attributes"] = _differing(before, after) + [f"assertion.{n}" for n in _differing(*said)]
-            for name in ("active", "confirmed", "external_id", "user_name", "subject", "asserted_key"):
-                if known is None or getattr(known, name) != getattr(change, name):
-                    line.setdefault("fields", []).append(name)
-            aside = _sides(before, after)
+            names = _differing(before, after)
+            line["attributes"] = names + [f"assertion.{name}" for name in _differing(*said)]
+            if moved := _moved(known, change):
+                line["fields"] = moved
+            aside = _sides(names, before, after)
         case CreateIdentity() | UpdateIdentity():
             shown = identities.get(change.identity_id)
             before = _profile(shown.profile) if shown else {}
             after = _profile(change.profile)
-            line["attributes"] = _differing(before, after)
-            aside = _sides(before, after)
+            line["attributes"] = names = _differing(before, after)
+            aside = _sides(names, before, after)
         case AddAlias():
             line["kind"] = change.kind
             aside = {"alias": {change.kind: change.value}}
@@ -214,6 +217,12 @@ def tell(
         if (value := getattr(change, name, None)) is not None:
             line[name] = str(value)
     return line, aside
+
+
+def _moved(known: AccountFacts | None, change: CreateAccount | UpdateAccount) -> list[str]:
+    if known is None:
+        return list(_FIELDS)
+    return [name for name in _FIELDS if getattr(known, name) != getattr(change, name)]
 
 
 def _profile(profile: Any) -> dict[str, str]:
@@ -230,8 +239,7 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]
     )
 
 
-def _sides(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    names = _differing(before, after)
+def _sides(names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "before": {name: before[name] for name in names if name in before},
         "after": {name: after[name] for name in names if name in after},

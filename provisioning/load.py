@@ -330,8 +330,8 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple
             "tenant": tenant_id,
             "connections": list({o.connection_id for o in observations if o.connection_id is not None}),
             "ids": [o.account_id for o in observations if o.account_id is not None],
-            "external_ids": list(external),
-            "names": list(names),
+            "external_ids": sql.array(external),
+            "names": sql.array(names),
             "issuers": list({subject.issuer for subject in subjects}),
             "subjects": [subject.value for subject in subjects],
         },
@@ -478,9 +478,9 @@ def _graves(
         (
             tenant_id,
             list(connection_ids),
-            list(digests["external_id"]),
-            list(digests["subject"]),
-            list(digests["user_name"]),
+            sql.array(digests["external_id"]),
+            sql.array(digests["subject"]),
+            sql.array(digests["user_name"]),
             list(candidates),
         ),
         prepared=len(asked) <= FEW,
@@ -555,9 +555,9 @@ def _candidates(
     if emails or hr_numbers or names:
         asked = {
             "tenant": tenant_id,
-            "emails": list(emails),
-            "names": list(names),
-            "hr_numbers": list(hr_numbers),
+            "emails": sql.array(emails),
+            "names": sql.array(names),
+            "hr_numbers": sql.array(hr_numbers),
         }
         for kind, value, identity_id in sql.rows(_CANDIDATES, asked, prepared=len(observations) <= FEW):
             candidates[kind, value].add(identity_id)

@@ -120,12 +120,14 @@ def copy(model: Model, rows_: Iterable[Row]) -> None:
     coming = iter(rows_)
     if (first := next(coming, None)) is None:
         return
-    texts = [(name, _TEXTS.get(type(_field(model, name)), _as_it_is)) for name in first]
+    texts = [(name, _TEXTS.get(type(_field(model, name)))) for name in first]
     columns = ", ".join(f'"{name}"' for name in first)
     statement = f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN'
     with _cursor(statement) as cursor, cursor.copy(statement) as line:
         for row in chain((first,), coming):
-            line.write_row([None if (value := row[name]) is None else text(value) for name, text in texts])
+            line.write_row(
+                [row[name] if text is None or row[name] is None else text(row[name]) for name, text in texts]
+            )
 
 
 def update(model: Model, tenant_id: UUID, rows_: Sequence[Row]) -> None:
@@ -194,10 +196,6 @@ def _value(field: _Field, name: str) -> str:
     return f'r."{name}"'
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 def _json(value: Any) -> str:
     return orjson.dumps(value, default=_hexadecimal, option=orjson.OPT_NON_STR_KEYS).decode()
 
@@ -213,16 +211,20 @@ def _lexemes(value: Iterable[str]) -> str:
     return " ".join(["'" + key.replace("\\", "\\\\").replace("'", "''") + "'" for key in value])
 
 
-def _array(value: Iterable[str]) -> str:
-    """The text of an array of texts: every element in quotes."""
-    return (
-        "{" + ",".join(['"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in value]) + "}"
-    )
+def array(values: Iterable[str | bytes]) -> str:
+    """The text of an array of texts or of bytes, for a parameter of a thousand, which psycopg spells one by one."""
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 _TEXTS: Mapping[type[_Field], Callable[[Any], Any]] = {
     models.JSONField: _json,
-    ArrayField: _array,
+    ArrayField: array,
     models.DateTimeField: _moment,
     SearchVectorField: _lexemes,
 }

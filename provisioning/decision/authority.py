@@ -19,9 +19,6 @@ def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = No
     account that SCIM has not confirmed. Locale and time zone belong to the person: once set, they stay.
     """
     accounts = list(accounts)
-    if len(accounts) == 1 and current is None and accounts[0].confirmed and not accounts[0].assertion:
-        # Whom only SCIM has spoken of, once: most people.
-        return _named(profile_of_resource(accounts[0].resource), accounts[0])
     ranked = sorted(accounts, key=lambda a: (a.precedence, not a.confirmed, a.created_at, a.id))
     said_by_scim = [_named(profile_of_resource(a.resource), a) for a in ranked if a.confirmed]
     asserted = [
@@ -33,6 +30,11 @@ def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = No
     if current is None:
         return shown
     return replace(shown, **{name: getattr(current, name) or getattr(shown, name) for name in _PERSONAL})
+
+
+def shown_alone(account: AccountFacts, profile: Profile) -> Profile:
+    """What `shown_profile` says of whom nobody has spoken of but SCIM, once: `profile` is that of the resource."""
+    return _named(profile, account)
 
 
 def profile_of_resource(resource: Document) -> Profile:

@@ -88,6 +88,9 @@ class Correlation:
         return {"candidates": [dict(assessment.as_document()) for assessment in self.assessments]}
 
 
+NOBODY = Correlation()
+
+
 def correlate(
     known: Known, observation: Observation, policy: Policy, *, without: frozenset[UUID] = _NO_IDENTITIES
 ) -> Correlation:
@@ -95,6 +98,8 @@ def correlate(
 
     One answer by a rule that nothing vetoes is strong. Anything else that answers waits for a person.
     """
+    if not known.candidates:
+        return NOBODY
     assessed = (
         assess(candidate, known, observation, policy)
         for candidate in known.candidates
@@ -106,7 +111,7 @@ def correlate(
     )
     assessments = tuple(answering)
     if not assessments:
-        return Correlation()
+        return NOBODY
     # One protected candidate is enough: linking past it would be a guess about break-glass access.
     if any(a.identity.protected for a in assessments):
         protected_first = tuple(sorted(assessments, key=lambda a: not a.identity.protected))

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from .answers import accepted, identity_of, protected_match, question, refuse, refused
-from .authority import shown_profile
+from .authority import shown_alone
 from .correlate import correlate
 from .effects import (
     accounts_with,
@@ -44,7 +44,7 @@ def create(case: Case) -> Decision:
     identity_id = needed(case.observation.new_identity_id, "new_identity_id")
     account = scim_account(case.observation, case.policy, identity_id=identity_id)
     changes: list[Change] = [
-        CreateIdentity(identity_id=identity_id, profile=shown_profile([account])),
+        CreateIdentity(identity_id=identity_id, profile=shown_alone(account, case.observation.profile)),
         creation(account, rule=Rule.CREATED),
         *_released_by_return(case, identity_id),
         *hold_of_inactive(account, None),

@@ -1,10 +1,10 @@
 """Names where an observation finds the hub. Knows no reaction: it only reads what is known."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-from .correlate import Correlation, Match, correlate, correlate_returning
+from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
 from .keys import domain_of
 from .policy import Jit, Policy
 from .reasons import FindingKind, Reason
@@ -37,7 +37,7 @@ class Case:
     account: AccountFacts | None = None
     other: AccountFacts | None = None
     tombstone: TombstoneFacts | None = None
-    correlation: Correlation = field(default_factory=Correlation)
+    correlation: Correlation = NOBODY
     reason: Reason | None = None
     finding: FindingKind | None = None
     missing: str = ""
@@ -290,6 +290,8 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
 
 def _newcomer(known: Known, observation: Observation, policy: Policy) -> Case:
     """A POST that no live account of the connection answers."""
+    if not known.tombstones and not known.candidates:
+        return Case(observation=observation, known=known, policy=policy, situation=Situation.UNMATCHED)
     tombstone = _youngest(known, KEPT_KEYS)
     if tombstone and observation.at - tombstone.deleted_at <= policy.retention:
         return _returning(known, observation, policy, tombstone)
