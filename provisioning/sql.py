@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, islice, tee
+from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -120,14 +121,19 @@ def copy(model: Model, rows_: Iterable[Row]) -> None:
     coming = iter(rows_)
     if (first := next(coming, None)) is None:
         return
-    texts = [(name, _TEXTS.get(type(_field(model, name)))) for name in first]
+    values_of = itemgetter(*first)
+    spelt = [
+        (place, text) for place, name in enumerate(first) if (text := _TEXTS.get(type(_field(model, name))))
+    ]
     columns = ", ".join(f'"{name}"' for name in first)
     statement = f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN'
     with _cursor(statement) as cursor, cursor.copy(statement) as line:
         for row in chain((first,), coming):
-            line.write_row(
-                [row[name] if text is None or row[name] is None else text(row[name]) for name, text in texts]
-            )
+            values = list(values_of(row))
+            for place, text in spelt:
+                if values[place] is not None:
+                    values[place] = text(values[place])
+            line.write_row(values)
 
 
 def update(model: Model, tenant_id: UUID, rows_: Sequence[Row]) -> None:
