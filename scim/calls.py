@@ -120,7 +120,8 @@ class Call:
         text = self.parameters.get(name.lower())
         if text is None:
             return None
-        digits = text.strip().removeprefix("-").removeprefix("+")
+        digits = text.strip()
+        digits = digits[1:] if digits.startswith(("+", "-")) else digits
         # Longer numbers are refused by int() itself, in time that grows with their square.
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 1000):
             raise InvalidValueException(detail=f"{name}: this is not an integer.")

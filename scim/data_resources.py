@@ -15,7 +15,7 @@ from scim.documents import canonical, replacing, schemas_of, unique_keys
 from scim.errors import BusyException, refusal
 from scim.mapping import actor, meta
 from scim.patch import operations_of, patched
-from scim.projection import Projection, projection, written_names
+from scim.projection import Projection
 from scim.resources import Resources
 from scim.schemas import JSON, ResourceKind
 
@@ -118,12 +118,6 @@ class DataResources(Resources[DataDocument]):
         if not found:
             raise refusal("resource:unknown")
         return self.shown(call, found, kind, status)
-
-    def projection(self, call: Call, kind: ResourceKind) -> Projection:
-        # RFC 7643 7, "request": what a write names is in its answer.
-        written = written_names(kind, call.sent) if call.writes and call.sent is not None else ()
-        asked = call.parameters
-        return projection(kind, asked.get("attributes"), asked.get("excludedattributes"), written)
 
     def _refused(self, outcome: DataOutcome) -> SCIMException:
         if outcome.taken:

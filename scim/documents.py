@@ -375,8 +375,8 @@ def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] =
         return _few(attribute, list(once.values()))
     fresh = {id(value) for value in newest}
     kept: dict[object, JSON] = {}
-    for position, value in enumerate(values):
-        key = identity(attribute, value) if "value" in value else position
+    for value in values:
+        key = identity(attribute, value)
         if key in kept:
             merged = kept[key] | value
             if id(value) in fresh or id(kept[key]) in fresh:
@@ -388,10 +388,14 @@ def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] =
     primaries = [value for value in found if value.get("primary") is True]
     if len(primaries) > 1:
         winner = ([value for value in primaries if id(value) in fresh] or primaries)[-1]
-        return [
-            value if value is winner or value.get("primary") is not True else value | {"primary": False}
-            for value in found
-        ]
+        # Two that say nothing else are now one.
+        return settled(
+            attribute,
+            [
+                value if value is winner or value.get("primary") is not True else value | {"primary": False}
+                for value in found
+            ],
+        )
     return found
 
 
@@ -402,8 +406,10 @@ def _few(attribute: Attribute, values: list[Any]) -> list[Any]:
 
 
 def identity(attribute: Attribute, element: JSON) -> object:
-    """By which an element with a value is the same one: type and value."""
-    return str(element.get("type", "")).lower(), comparable(attribute.sub("value"), element["value"])
+    """By which an element is the same one: its type and value, or all it has where it has no value."""
+    if "value" in element:
+        return str(element.get("type", "")).lower(), comparable(attribute.sub("value"), element["value"])
+    return tuple([(name, comparable(attribute.sub(name), element[name])) for name in sorted(element)])
 
 
 def comparable(attribute: Attribute | None, value: Any) -> object:

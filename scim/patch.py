@@ -40,6 +40,7 @@ MAX_OPERATIONS = 1000
 MAX_FILTERS = 64 * 1024
 """How many characters the paths with a value filter of one PATCH have together, but for the plainest ones."""
 
+_LABELS = frozenset({"type", "primary", "display"})
 _PATHS_KEPT = 2048
 # What every client writes for one element; the grammar takes fifty times as long to say the same.
 _ONE_ELEMENT = re.compile(
@@ -435,7 +436,8 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
     holds = predicate(attribute, condition)
     chosen = [item for item in held if holds(item)]
     if step.op == "remove" or _is_nothing(step.value):
-        return _removed(held, chosen, target)
+        return _removed(held, chosen, attribute, target)
+    written = _written(attribute, target, step.value)
     if not chosen:
         seed = described(attribute, condition)
         if seed is None:
@@ -443,28 +445,30 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
             # operated on".
             raise NoTargetException(detail=f"{target.label}: the filter matches nothing.")
         # Entra expects the element that the filter describes to be made.
-        fresh = (single(attribute, seed, target.label) or {}) | _written(attribute, target, step.value)
+        fresh = (single(attribute, seed, target.label) or {}) | written
         return settled(attribute, [*held, fresh], [fresh])
-    written = _written(attribute, target, step.value)
     if not written and (sub is not None or step.op == "add"):
         return held
     if sub is not None or step.op == "add":
         changed = {id(item): item | written for item in chosen}
     else:
-        # RFC 7644 3.5.2.3: "all matching record values SHALL be replaced"; what they were chosen by stays true.
-        terms = described(attribute, condition) or {}
+        # RFC 7644 3.5.2.3: "all matching record values SHALL be replaced"; what they were chosen by stays true, and
+        # what is immutable stays, as it does in a PUT that leaves it out.
+        stays = {*(described(attribute, condition) or {}), *_immutable_parts(attribute)}
         changed = {
-            id(item): {name: item[name] for name in terms if name in item} | written for item in chosen
+            id(item): {name: item[name] for name in item if name in stays} | written for item in chosen
         }
     for item in chosen if attribute.own else ():
         _demand_same(attribute, item, changed[id(item)], target.label)
     rest = [changed.get(id(item), item) for item in held]
-    return settled(attribute, rest, list(changed.values())) if _tells_apart(target, written) else rest
+    return rest if _stay_apart(written, rest) else settled(attribute, rest, list(changed.values()))
 
 
-def _tells_apart(target: Target, written: JSON) -> bool:
-    """Whether what was written may make two elements one, or two of them primary."""
-    return target.sub is None or not written.keys().isdisjoint(("value", "type", "primary"))
+def _stay_apart(written: JSON, elements_: list[JSON]) -> bool:
+    """Whether what was written made no two elements one, and no two primary."""
+    return written.keys().isdisjoint(("value", "type", "primary")) and all(
+        "value" in one for one in elements_
+    )
 
 
 def _written(attribute: Attribute, target: Target, value: Any) -> JSON:
@@ -478,7 +482,7 @@ def _written(attribute: Attribute, target: Target, value: Any) -> JSON:
     return dict(written) if written else {}
 
 
-def _removed(held: list[JSON], chosen: list[JSON], target: Target) -> list[JSON]:
+def _removed(held: list[JSON], chosen: list[JSON], attribute: Attribute, target: Target) -> list[JSON]:
     gone = {id(item) for item in chosen}
     sub = target.sub
     if sub is None:
@@ -491,38 +495,43 @@ def _removed(held: list[JSON], chosen: list[JSON], target: Target) -> list[JSON]
                 raise _immutable(target.label)
             item = {key: inner for key, inner in item.items() if key != sub.name}
             # What is left says only which value it was; without the value it says nothing.
-            if item.keys() <= {"type", "primary", "display"}:
+            if not item or (sub.name not in _LABELS and item.keys() <= _LABELS):
                 continue
         rest.append(item)
-    return rest
+    # Without their types, two values may be one.
+    return settled(attribute, rest) if sub.name in ("type", "value") else rest
 
 
 def _in_each(held: list[JSON], attribute: Attribute, step: Step, sub: Attribute) -> list[JSON]:
     """A sub-attribute without a filter ("emails.value") means that of every element."""
     if step.op == "remove" or _is_nothing(step.value):
-        return _removed(held, held, step.target)
+        return _removed(held, held, attribute, step.target)
     written = _written(attribute, step.target, step.value)
     if not written:
         return held
     for item in held if attribute.own else ():
         _demand_same(attribute, item, item | written, step.target.label)
     changed = [item | written for item in held] or [written]
-    return settled(attribute, changed, changed[-1:]) if _tells_apart(step.target, written) else changed
+    return changed if _stay_apart(written, changed) else settled(attribute, changed, changed[-1:])
 
 
 def _demand_merged(attribute: Attribute, before: list[JSON], after: list[JSON], label: str) -> None:
     """Adding an element that is there already changes it: its immutable parts stay."""
     if attribute.own:
-        known = {identity(attribute, item): item for item in before if "value" in item}
+        known = {identity(attribute, item): item for item in before}
         for item in after:
-            if "value" in item and (old := known.get(identity(attribute, item))) is not None:
+            if (old := known.get(identity(attribute, item))) is not None:
                 _demand_same(attribute, old, item, label)
 
 
 def _demand_same(attribute: Attribute, before: JSON, after: JSON, label: str) -> None:
-    for sub in attribute.subs.values():
-        if sub.mutability == "immutable" and sub.name in before and before[sub.name] != after.get(sub.name):
-            raise _immutable(f"{label.removesuffix('.' + sub.name)}.{sub.name}")
+    for name in _immutable_parts(attribute):
+        if name in before and before[name] != after.get(name):
+            raise _immutable(f"{label.removesuffix('.' + name)}.{name}")
+
+
+def _immutable_parts(attribute: Attribute) -> list[str]:
+    return [sub.name for sub in attribute.subs.values() if sub.own and sub.mutability == "immutable"]
 
 
 def _immutable(label: str) -> MutabilityException:

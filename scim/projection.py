@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 
-from scim.documents import normalised
 from scim.patch import operations_of, steps_of
 from scim.schemas import JSON, Attribute, Name, ResourceKind
 
@@ -75,7 +74,7 @@ def projection(
 
 
 def written_names(kind: ResourceKind, body: object) -> frozenset[Name]:
-    """The attributes that the body of a write names: a resource, or the operations of a PATCH."""
+    """The attributes that the body of a write names: a resource, or the operations of a PATCH. Checks nothing."""
     if isinstance(body, dict) and any(key.lower() == "operations" for key in body):
         steps = steps_of(kind, operations_of(body))
         touched: set[Name] = set()
@@ -86,12 +85,15 @@ def written_names(kind: ResourceKind, body: object) -> frozenset[Name]:
                     touched.add((target.urn, target.attribute.name, target.sub.name))
         return frozenset(touched)
     found: set[Name] = set()
-    for key, value in normalised(kind, body).items():
-        if (extension := kind.extension(key)) is None:
-            found |= _parts(None, kind.attributes[key.lower()], value)
-        else:
-            for name, inner in value.items():
-                found |= _parts(extension.urn, extension.attributes[name.lower()], inner)
+    for key, value in body.items() if isinstance(body, dict) else ():
+        if key.lower() == kind.urn.lower():
+            found |= written_names(kind, value)
+        elif (extension := kind.extension(key)) is not None:
+            for name, inner in value.items() if isinstance(value, dict) else ():
+                if (attribute := extension.attributes.get(name.lower())) is not None:
+                    found |= _parts(extension.urn, attribute, inner)
+        elif (attribute := kind.attribute(None, key)) is not None:
+            found |= _parts(None, attribute, value)
     return frozenset(found)
 
 
@@ -142,7 +144,17 @@ def _only(document: JSON, wanted: frozenset[Name]) -> JSON:
             target[name] = _merged(target.get(name), _picked(source[name], sub))
         if urn is not None:
             shown[urn] = target
-    return {key: shown[key] for key in document if key in shown and shown[key] not in ({}, [], None)}
+    kept = {key: _left(shown[key]) for key in document if key in shown}
+    return {key: value for key, value in kept.items() if value not in ({}, [], None)}
+
+
+def _left(value: Any) -> Any:
+    """Of what parts were taken from: no element that says nothing any more (RFC 7643 2.5)."""
+    if isinstance(value, list):
+        return [item for item in value if item != {}]
+    if isinstance(value, dict):
+        return {name: left for name, inner in value.items() if (left := _left(inner)) not in ({}, [])}
+    return value
 
 
 def _picked(value: Any, sub: str) -> Any:
@@ -187,7 +199,7 @@ def _drop(holder: JSON, name: str, sub: str | None) -> None:
         # Finished JSON holds nothing that is to be left out (`Projection.whole`).
         return
     if isinstance(value, list):
-        holder[name] = [{key: inner for key, inner in item.items() if key != sub} for item in value]
+        holder[name] = _left([{key: inner for key, inner in item.items() if key != sub} for item in value])
     else:
         holder[name] = {key: inner for key, inner in value.items() if key != sub}
     if not holder[name]:

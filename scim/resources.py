@@ -15,7 +15,7 @@ from scim.calls import Answer, Call, Versions
 from scim.errors import MethodNotAllowedException, refusal
 from scim.identifiers import identifier
 from scim.kinds import kinds_of
-from scim.projection import Projection, projection
+from scim.projection import Projection, projection, written_names
 from scim.schemas import JSON, ResourceKind
 
 Document = TypeVar("Document")
@@ -127,7 +127,10 @@ class Resources(ABC, Generic[Document]):
         return found
 
     def projection(self, call: Call, kind: ResourceKind) -> Projection:
-        return projection(kind, call.parameters.get("attributes"), call.parameters.get("excludedattributes"))
+        # RFC 7643 7, "request": what a write names is in its answer.
+        written = written_names(kind, call.sent) if kind.on_request and call.writes else ()
+        asked = call.parameters
+        return projection(kind, asked.get("attributes"), asked.get("excludedattributes"), written)
 
     def shown(self, call: Call, found: Document, kind: ResourceKind, status: int = 200) -> Answer:
         """The resource as the projection asks for it; 304 where the reader has this version (RFC 7644 3.14)."""

@@ -101,9 +101,10 @@ class _Predicates(FilterVisitor[Predicate]):
         if sub.type == "boolean":
             if node.op not in (CompareOperator.eq, CompareOperator.ne):
                 raise InvalidFilterException(detail=f"{name}: a boolean is compared by eq or ne only.")
-            # RFC 7643 2.4: where primary is not said, it is false.
-            wanted = expected is (node.op is CompareOperator.eq)
-            return lambda element: bool(element.get(name)) is wanted
+            # RFC 7643 2.4: where primary is not said, it is false. Any other boolean is then nothing.
+            unsaid = False if name == "primary" else None
+            equal = node.op is CompareOperator.eq
+            return lambda element: (element.get(name, unsaid) is expected) is equal
         compare = _comparison(sub, node.op, expected)
         different = node.op is CompareOperator.ne
 

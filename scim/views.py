@@ -22,7 +22,7 @@ from scim.calls import Answer, Call
 from scim.kinds import Kinds, kinds_of_tenant
 from scim.mapping import user_resource
 from scim.projection import projection
-from scim.requests import MAX_BODY, call_of, parameters_of
+from scim.requests import MAX_BODY, call_of, parameters_of, versions_of
 from scim.resources import Resources, answered_by
 from scim.schemas import JSON
 
@@ -218,6 +218,9 @@ class MeView(Endpoint):
             raise NotFoundException(
                 detail="Nobody's directory has sent you, so there is no resource to show."
             )
+        held = versions_of(request.META.get("HTTP_IF_NONE_MATCH")) or frozenset()
+        if not held.isdisjoint({"*", str(account.version)}):
+            return Answer(status=304, version=account.version)
         kind = kinds_of_tenant(facts["tenant_id"])["User"]
         document = user_resource(account, kind, responses.base())
         asked = parameters_of(request)

@@ -16,7 +16,7 @@ from identity_hub.core.ids import new_id
 from provisioning import audit, outbox, sql
 from provisioning.apply import apply, says_more
 from provisioning.decision.decide import decide
-from provisioning.decision.keys import lock_keys
+from provisioning.decision.keys import fold, lock_keys
 from provisioning.decision.types import (
     Channel,
     CreateAccount,
@@ -44,6 +44,8 @@ ATTEMPTS = 3
 _LOST_RACES = frozenset({"40001", "40P01"})  # serialization failure, deadlock detected
 
 T = TypeVar("T")
+Key = tuple[str, ...]
+"""What `decision.keys.lock_keys` names."""
 
 
 def submit(observation: Observation) -> Outcome:
@@ -160,13 +162,15 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
     settled: list[tuple[_Pending, Observation, Decision, Known]] = []
     again: list[_Pending] = []
     touched: set[UUID] = set()
+    freed: set[Key] = set()
     for item in items:
         observation, decision, known = _decide(item.observation, loaded)
         identities = _touches(decision, known)
-        if touched & identities:
+        if touched & identities or freed & item.keys:
             again.append(item)
             continue
         touched |= identities
+        freed |= _frees(decision, loaded)
         settled.append((item, observation, decision, known))
 
     effective = [(observation, decision) for _, observation, decision, _ in settled]
@@ -217,6 +221,22 @@ def _touches(decision: Decision, known: Known) -> set[UUID]:
         for change in decision.changes
         if isinstance(change, CreateAccount) and change.identity_id in known.identities and change.identity_id
     }
+
+
+def _frees(decision: Decision, loaded: Loaded) -> set[Key]:
+    """Names and keys that a decision lets go of: whoever asks for one after it finds it free."""
+    freed: set[Key] = set()
+    for change in decision.changes:
+        if not isinstance(change, UpdateAccount | DeleteAccount):
+            continue
+        before = loaded.accounts[change.account_id]
+        connection = str(before.connection_id)
+        gone = isinstance(change, DeleteAccount)
+        if gone or fold(change.user_name) != fold(before.user_name):
+            freed.add(("user_name", connection, fold(before.user_name)))
+        if before.external_id and (gone or change.external_id != before.external_id):
+            freed.add(("external_id", connection, before.external_id))
+    return freed
 
 
 def _is_worth_a_row(observation: Observation, decision: Decision) -> bool:

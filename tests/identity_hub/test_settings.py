@@ -87,6 +87,7 @@ def test_production_names_what_is_missing(production: dict[str, str], name: str)
             "SAML_SP_KEY_FILE", "/nowhere/sp.key", "cannot be read", id="a key file that is not there"
         ),
         pytest.param("DATABASE_URL", "sqlite:///hub.db", "needs PostgreSQL", id="another database"),
+        pytest.param("HUB_SCIM_CONFORMANCE", "1", "is for tests", id="the conformance profile"),
     ],
 )
 def test_production_refuses(production: dict[str, str], name: str, value: str, sentence: str) -> None:

@@ -132,7 +132,7 @@ def test_a_method_that_is_not_answered_says_which_are(
     assert set(answer["Allow"].split(", ")) - {"HEAD"} == allowed
 
 
-@pytest.mark.parametrize("value", ["x", "1.5", "\uff11", "0x1", "1_0", "", "--1"])
+@pytest.mark.parametrize("value", ["x", "1.5", "\uff11", "0x1", "1_0", "", "--1", "-+1", "-"])
 @pytest.mark.parametrize("name", ["startIndex", "count"])
 def test_a_page_that_is_no_number_is_refused(idp: Idp, name: str, value: str) -> None:
     answer = idp.get("/Users", **{name: value})

@@ -645,7 +645,7 @@ def test_the_cost_does_not_grow(
 # A job against the same operations one by one
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(26))
 def test_a_job_comes_to_what_single_requests_come_to(idp: Idp, other: Idp, seed: int) -> None:
     """The same operations, together at one tenant and one by one at another."""
     dice = random.Random(seed)

@@ -49,6 +49,31 @@ def test_a_person_reads_her_own_resource(idp: Idp, other: Idp) -> None:
     }
 
 
+def test_a_person_sees_her_groups(idp: Idp) -> None:
+    ada = idp.person("ada")
+    staff = idp.group("Staff", [ada["id"]])
+    idp.group("Crew", [idp.person("bob")["id"]])
+    browser = signed_in(idp, ada["id"])
+    shown = browser.get("/scim/v2/Me").json()
+    assert shown["groups"] == [
+        {
+            "value": staff["id"],
+            "display": "Staff",
+            "type": "direct",
+            "$ref": staff["meta"]["location"],
+        }
+    ]
+    assert shown == idp.get(f"/Users/{ada['id']}").json()
+    assert "groups" not in browser.get("/scim/v2/Me?excludedAttributes=groups").json()
+
+
+def test_what_a_person_has_is_not_sent_again(idp: Idp) -> None:
+    browser = signed_in(idp, idp.person("ada")["id"])
+    version = browser.get("/scim/v2/Me")["ETag"]
+    assert browser.get("/scim/v2/Me", headers={"If-None-Match": version}).status_code == 304
+    assert browser.get("/scim/v2/Me", headers={"If-None-Match": 'W/"7"'}).status_code == 200
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_cookie_changes_nothing(idp: Idp, method: str) -> None:
     """A browser sends the cookie on anybody's behalf: a page of another site could change the person."""

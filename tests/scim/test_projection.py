@@ -14,6 +14,7 @@ ADA: dict[str, Any] = {
     "userName": "ada",
     "name": {"givenName": "Ada", "familyName": "Byron"},
     "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x", "type": "home"}],
+    "photos": [{"value": "https://x/a", "display": "A"}, {"value": "https://x/b"}],
     ENTERPRISE_URN: {"department": "Mathematics", "division": "A"},
     "meta": {"version": 'W/"1"', "resourceType": "User"},
 }
@@ -27,6 +28,8 @@ ASKED = {
     "emails.value": {"emails": [{"value": "a@x"}, {"value": "b@x"}]},
     "emails.value,emails.type": {"emails": ADA["emails"]},
     "emails,emails.type": {"emails": ADA["emails"]},
+    "photos.display": {"photos": [{"display": "A"}]},
+    "photos.type": {},
     f"{ENTERPRISE_URN}:department": {ENTERPRISE_URN: {"department": "Mathematics"}},
     ENTERPRISE_URN: {ENTERPRISE_URN: ADA[ENTERPRISE_URN]},
     "meta.version": {"meta": {"version": 'W/"1"'}},
@@ -45,6 +48,7 @@ EXCLUDED = {
     "emails": {"emails": None},
     "name.givenName": {"name": {"familyName": "Byron"}},
     "name.givenName,name.familyName": {"name": None},
+    "photos.value": {"photos": [{"display": "A"}]},
     f"{ENTERPRISE_URN}:division": {ENTERPRISE_URN: {"department": "Mathematics"}},
     ENTERPRISE_URN: {ENTERPRISE_URN: None},
     # RFC 7644 3.9: excludedAttributes "SHALL have no effect on attributes whose schema "returned" setting is "always""

@@ -80,3 +80,40 @@ def test_of_two_writers_with_one_version_one_wins(idp: Idp) -> None:
         return idp.put(path, {"userName": "ada", "title": str(number)}, headers=headers)
 
     assert Counter(answer.status_code for answer in at_once(4, put)) == {200: 1, 412: 3}
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+@pytest.mark.parametrize("size", [20, 80], ids=["each key locked", "the tenant locked"])
+def test_bulk_jobs_of_the_same_people_make_each_once(idp: Idp, size: int, limit: int | None) -> None:
+    def load(number: int) -> HttpResponse:
+        names = [f"p{n}" for n in range(size)]
+        operations = [
+            {"method": "POST", "path": "/Users", "bulkId": name, "data": {"userName": name}}
+            for name in (names if number % 2 else reversed(names))
+        ]
+        return idp.post("/Bulk", {"Operations": operations, "failOnErrors": limit})
+
+    answers = at_once(4, load)
+    assert {answer.status_code for answer in answers} == {200}
+    ended = Counter(one["status"] for answer in answers for one in answer.json()["Operations"])
+    assert ended == {"201": size, "409": 3 * size}
+    assert Account.objects.count() == Identity.objects.count() == size
+
+
+def test_bulk_jobs_do_not_lose_what_others_change(idp: Idp) -> None:
+    people = [idp.person(f"p{number}")["id"] for number in range(8)]
+    names = ["title", "nickName", "locale", "userType"]
+
+    def patch(number: int) -> HttpResponse:
+        step = {"op": "replace", "path": names[number], "value": "x"}
+        operations = [
+            {"method": "PATCH", "path": f"/Users/{one}", "data": {"Operations": [step]}}
+            for one in (people if number % 2 else reversed(people))
+        ]
+        return idp.post("/Bulk", {"Operations": operations})
+
+    answers = at_once(4, patch)
+    assert {one["status"] for answer in answers for one in answer.json()["Operations"]} == {"200"}
+    for one in people:
+        shown = idp.get(f"/Users/{one}").json()
+        assert [shown.get(name) for name in names] == ["x"] * 4
