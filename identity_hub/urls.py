@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from scim import oauth
+from scim.views import RootView
 
 handler400 = "identity_hub.errors.bad_request"
 handler403 = "identity_hub.errors.forbidden"
@@ -13,6 +14,7 @@ handler500 = "identity_hub.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("scim/oauth/token", oauth.token, name="scim-token"),
+    path("scim/v2", RootView.as_view()),
     path("scim/v2/", include(("scim.urls", "scim"), namespace="scim")),
     path("api/", include("provisioning.api.urls")),
     path("admin/", admin.site.urls),

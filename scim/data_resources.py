@@ -11,7 +11,7 @@ from provisioning.services import data_resources as service
 from provisioning.services.data_resources import DataOutcome, DataWrite
 from scim import conformance, responses
 from scim.calls import Answer, Call
-from scim.documents import canonical, replacing, schemas_of, unique_keys
+from scim.documents import canonical, replacing, schemas_of, spelled, unique_keys
 from scim.errors import BusyException, refusal
 from scim.mapping import actor, meta
 from scim.patch import operations_of, patched
@@ -67,7 +67,7 @@ class DataResources(Resources[DataDocument]):
         kind = self.kind(call.caller)
         outcome = service.delete(self._wanted(call, kind, {}, resource_id, expected))
         if outcome.verdict is not Verdict.APPLIED:
-            raise self._refused(outcome)
+            raise self._refused(call, outcome)
         return Answer(status=204, target_id=resource_id)
 
     def _changed(self, call: Call, change: Change) -> Answer:
@@ -79,7 +79,7 @@ class DataResources(Resources[DataDocument]):
             if outcome.verdict is not Verdict.STALE:
                 return self._written(call, kind, outcome)
             if call.if_match is not None:
-                raise self._refused(outcome)
+                raise self._refused(call, outcome)
         raise BusyException
 
     def _wanted(
@@ -107,7 +107,7 @@ class DataResources(Resources[DataDocument]):
 
     def _written(self, call: Call, kind: ResourceKind, outcome: DataOutcome, status: int = 200) -> Answer:
         if outcome.verdict is Verdict.REFUSED:
-            raise self._refused(outcome)
+            raise self._refused(call, outcome)
         caller = call.caller
         found = outcome.resource_id and document(
             tenant_id=caller.tenant_id,
@@ -119,9 +119,11 @@ class DataResources(Resources[DataDocument]):
             raise refusal("resource:unknown")
         return self.shown(call, found, kind, status)
 
-    def _refused(self, outcome: DataOutcome) -> SCIMException:
+    def _refused(self, call: Call, outcome: DataOutcome) -> SCIMException:
         if outcome.taken:
-            return UniquenessException(detail=f"{outcome.taken}: another {self.name} has this value.")
+            return UniquenessException(
+                detail=f"{spelled(self.kind(call.caller), outcome.taken)}: another {self.name} has this value."
+            )
         return refusal("resource:stale" if outcome.verdict is Verdict.STALE else "resource:unknown")
 
 

@@ -61,7 +61,7 @@ def replacing(kind: ResourceKind, held: JSON, sent: JSON) -> JSON:
                 holder = holder[step]
         holder[sub or name] = value
     unchanging(kind, held, document)
-    return document
+    return steady(held, document)
 
 
 def normalised(kind: ResourceKind, body: object) -> JSON:
@@ -155,7 +155,7 @@ def unchanging(kind: ResourceKind, before: JSON, after: JSON) -> None:
     for urn, name, sub in kind.immutable:
         value = _at(before, urn, name, sub)
         if value is not None and not same_values(value, _at(after, urn, name, sub)):
-            path = ":".join(part for part in (urn, name) if part) + (f".{sub}" if sub else "")
+            path = _path(urn, name, sub)
             raise MutabilityException(detail=f"{path}: this attribute is immutable, and it has a value.")
 
 
@@ -166,6 +166,17 @@ def same_values(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def steady(before: JSON, after: JSON) -> JSON:
+    """`after` with the values in the order of `before` where nothing else differs: another order is no change."""
+    return {name: _steady(before.get(name), value) for name, value in after.items()}
+
+
+def _steady(before: Any, after: Any) -> Any:
+    if isinstance(before, dict) and isinstance(after, dict):
+        return steady(before, after)
+    return before if isinstance(before, list) and same_values(before, after) else after
+
+
 def _order(value: Any) -> str:
     return repr(sorted(value.items()) if isinstance(value, dict) else value)
 
@@ -174,6 +185,15 @@ def _at(document: Mapping[str, Any], urn: str | None, name: str, sub: str | None
     holder: Mapping[str, Any] = document if urn is None else document.get(urn) or {}
     value = holder.get(name)
     return value if sub is None or value is None else value.get(sub)
+
+
+def spelled(kind: ResourceKind, path: str) -> str:
+    """The path of a unique key as the schema writes it."""
+    return next((found for name in kind.unique if (found := _path(*name)).lower() == path), path)
+
+
+def _path(urn: str | None, name: str, sub: str | None) -> str:
+    return ":".join(part for part in (urn, name) if part) + (f".{sub}" if sub else "")
 
 
 def unique_keys(kind: ResourceKind, document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -188,7 +208,7 @@ def unique_keys(kind: ResourceKind, document: Mapping[str, Any]) -> tuple[str, .
         if attribute is None or found is None:
             continue
         exact = attribute.sub(sub) if sub else attribute
-        path = ":".join(part for part in (urn, name) if part) + (f".{sub}" if sub else "")
+        path = _path(urn, name, sub)
         for element in found if attribute.multi_valued else [found]:
             value = element.get(sub) if sub else element
             if value is not None:

@@ -4,13 +4,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from uuid import UUID
 
+from provisioning.models import Scope
 from provisioning.selectors import schemas
 from provisioning.selectors.tokens import Caller
 from scim import conformance
 from scim.roles import ENTITLEMENT, ROLE
-from scim.schemas import GROUP, KINDS, USER, ResourceKind, with_extensions
+from scim.schemas import GROUP, KINDS, USER, ResourceKind, with_extensions, without_showing
 
 TENANTS_KEPT = 256
+
+# What one type tells of the other, by name: (the scope that reads the other, attribute, part).
+_OF_OTHERS: Mapping[str, tuple[str, str, str]] = {
+    USER.name: (Scope.GROUPS, "groups", ""),
+    GROUP.name: (Scope.USERS, "members", "display"),
+}
 
 
 class Kinds(Mapping[str, ResourceKind]):
@@ -46,12 +53,15 @@ class Kinds(Mapping[str, ResourceKind]):
 
 
 def kinds_of(caller: Caller) -> Kinds:
-    """The types as they are for this caller's tenant.
+    """The types as they are for this caller's tenant; groups and names only where the token's scopes read them.
 
     Every change of a tenant's schemas makes a new version in the same transaction, so that what is kept here for
     an old one is never asked for again.
     """
-    return kinds_at(caller.tenant_id, caller.schema_version)
+    kinds = kinds_at(caller.tenant_id, caller.schema_version)
+    if Scope.READ in caller.scopes or caller.scopes.issuperset((Scope.USERS, Scope.GROUPS)):
+        return kinds
+    return Kinds(_seen_with(kind, caller.scopes) for kind in kinds.all)
 
 
 def kinds_of_tenant(tenant_id: UUID) -> Kinds:
@@ -63,6 +73,12 @@ def kinds_at(tenant_id: UUID, schema_version: int) -> Kinds:
     profile = conformance.is_served()
     # A tenant begins with version 1 and without extensions.
     return _base(profile) if schema_version <= 1 else _compiled(tenant_id, schema_version, profile)
+
+
+@lru_cache(maxsize=4 * TENANTS_KEPT)
+def _seen_with(kind: ResourceKind, scopes: frozenset[str]) -> ResourceKind:
+    scope, name, part = _OF_OTHERS.get(kind.name, ("", "", ""))
+    return without_showing(kind, name, part) if scope and scope not in scopes else kind
 
 
 @lru_cache(maxsize=2)

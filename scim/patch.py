@@ -29,6 +29,7 @@ from scim.documents import (
     require,
     settled,
     single,
+    steady,
     unchanging,
 )
 from scim.schemas import JSON, Attribute, ResourceKind
@@ -86,6 +87,8 @@ class Step:
     op: str
     target: Target
     value: Any
+    begins: bool = True
+    """Whether it may make the element that its filter describes: not, where nothing is said but labels of it."""
 
 
 def operations_of(body: object) -> list[Operation]:
@@ -167,7 +170,22 @@ def steps_of(kind: ResourceKind, operations: Iterable[Operation]) -> list[Step]:
     reading = _Reading(kind)
     for operation in operations:
         reading.read(operation)
-    return reading.steps
+    steps = reading.steps
+    # One operation may set an element's type and a later one its value.
+    told = {_chosen(step) for step in steps if step.target.selection and not _is_label(step)}
+    return [
+        replace(step, begins=_chosen(step) in told) if step.target.selection and _is_label(step) else step
+        for step in steps
+    ]
+
+
+def _chosen(step: Step) -> tuple[Any, ...]:
+    return step.target.urn, step.target.attribute, step.target.selection
+
+
+def _is_label(step: Step) -> bool:
+    sub = step.target.sub
+    return step.op == "remove" or _is_nothing(step.value) or sub is None or sub.name in _LABELS
 
 
 class _Reading:
@@ -273,7 +291,7 @@ def applied(kind: ResourceKind, document: JSON, steps: Iterable[Step]) -> JSON:
         _apply(result, step)
     require(kind, result, document)
     unchanging(kind, document, result)
-    return result
+    return steady(document, result)
 
 
 def _apply(document: JSON, step: Step) -> None:
@@ -446,6 +464,9 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
             raise NoTargetException(detail=f"{target.label}: the filter matches nothing.")
         # Entra expects the element that the filter describes to be made.
         fresh = (single(attribute, seed, target.label) or {}) | written
+        if not step.begins and fresh.keys() <= _LABELS and not attribute.subs.keys() <= _LABELS:
+            # Clients unset the primary of nothing so; it is no value.
+            return held
         return settled(attribute, [*held, fresh], [fresh])
     if not written and (sub is not None or step.op == "add"):
         return held

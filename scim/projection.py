@@ -26,13 +26,13 @@ class Projection:
 
     def shows(self, attribute: str) -> bool:
         """Whether any part of a core attribute is in the answer: what is not shown need not be loaded."""
-        if self.wanted is not None:
-            return any(urn is None and name == attribute for urn, name, _ in self.wanted)
-        return (None, attribute, None) not in self.unwanted
+        if (None, attribute, None) in self.unwanted:
+            return False
+        return self.wanted is None or any(urn is None and name == attribute for urn, name, _ in self.wanted)
 
     def names(self, attribute: str, sub: str) -> bool:
         """Whether a sub-attribute is asked for by its own name, as RFC 7643 7 has it for "request"."""
-        return self.wanted is not None and (None, attribute, sub) in self.wanted
+        return self.wanted is not None and (None, attribute, sub) in self.wanted - self.unwanted
 
     def whole(self, attribute: str, parts: Collection[str]) -> bool:
         """Whether a core attribute is shown with all of these parts: then it may be finished JSON."""

@@ -5,7 +5,7 @@ administrator wrote has the same form: validation, PATCH, filters, projection an
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -188,6 +188,21 @@ def with_extensions(kind: ResourceKind, extensions: Iterable[tuple[JSON, bool]])
         attributes=kind.attributes,
         extensions={**kind.extensions, **_extensions(pairs, own=True)},
         documents=(*kind.documents, *(document for document, _ in pairs)),
+    )
+
+
+def without_showing(kind: ResourceKind, name: str, part: str = "") -> ResourceKind:
+    """The type with a core attribute, or a part of one, that is never shown, filtered or sorted by."""
+    attribute = kind.attributes[name.lower()]
+    if part:
+        hidden = replace(attribute.subs[part.lower()], returned="never")
+        attribute = replace(attribute, subs={**attribute.subs, part.lower(): hidden})
+    else:
+        attribute = replace(attribute, returned="never")
+    return replace(
+        kind,
+        attributes={**kind.attributes, name.lower(): attribute},
+        never=kind.never | {(None, name, part or None)},
     )
 
 

@@ -27,7 +27,6 @@ _RESOURCES: Mapping[str, tuple[Needed, Needed]] = {
 _OTHERS = (frozenset({_READ, _USERS}), frozenset({_USERS}))
 # Discovery tells no secret, and of a Bulk body each operation is asked about by itself.
 _OPEN = frozenset({"", "serviceproviderconfig", "resourcetypes", "schemas", "bulk", "me"})
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class InsufficientScopeException(SCIMException):
@@ -44,13 +43,8 @@ class InsufficientScopeException(SCIMException):
         }
 
 
-def required(endpoint: str, method: str) -> Needed:
-    """The scopes of which a token needs one. `endpoint` is relative to the root: `Users`, `/Groups/.search`."""
-    return _needed(endpoint, method.upper() not in _READING)
-
-
 def demand(caller: Caller, endpoint: str, *, writes: bool) -> None:
-    """403 for a token without any of the scopes that this needs."""
+    """403 for a token without any of the scopes that this needs. `endpoint` is relative to the root: `Users`."""
     needed = _needed(endpoint, writes)
     if needed and needed.isdisjoint(caller.scopes):
         raise InsufficientScopeException(needed)

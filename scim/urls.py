@@ -17,6 +17,9 @@ def _any_case(name: str) -> str:
     return "".join(f"[{letter}{letter.swapcase()}]" for letter in name)
 
 
+_SEARCH = rf"\.{_any_case('search')}"
+
+
 def _one(name: str) -> str:
     return rf"^{_any_case(name)}/?$"
 
@@ -28,14 +31,14 @@ def _entry(name: str) -> str:
 def _of_a_type(resources: Resources[Any]) -> Iterator[URLPattern]:
     name, view = resources.endpoint, ResourceEndpoint.as_view(resources=resources)
     search = views.SearchView.as_view(resources=resources)
-    yield re_path(rf"^{_any_case(name)}/\.search/?$", search, name=f"{name.lower()}-search")
+    yield re_path(rf"^{_any_case(name)}/{_SEARCH}/?$", search, name=f"{name.lower()}-search")
     yield re_path(_one(name), view, name=name.lower())
     yield re_path(_entry(name), view, name=name.lower())
 
 
 urlpatterns = [
     re_path(r"^$", views.RootView.as_view(), name="root"),
-    re_path(r"^\.search/?$", views.SearchView.as_view(), name="search"),
+    re_path(rf"^{_SEARCH}/?$", views.SearchView.as_view(), name="search"),
     *(pattern for resources in catalogue.ALL for pattern in _of_a_type(resources)),
     re_path(_one("Me"), views.MeView.as_view(), name="me"),
     re_path(

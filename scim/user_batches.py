@@ -15,7 +15,7 @@ from provisioning.selectors.accounts import AccountDocument
 from provisioning.selectors.tokens import Caller
 from scim import responses
 from scim.calls import Answer, Call
-from scim.documents import unique_keys
+from scim.documents import spelled, unique_keys
 from scim.errors import refusal
 from scim.identifiers import identifier
 from scim.mapping import emails_of, observation, said_of
@@ -78,7 +78,10 @@ class _Batch:
             # Somebody else was quicker: by itself it is read and computed again.
             return USERS.replace(call) if method == "PUT" else USERS.patch(call)
         if outcome.verdict in (Verdict.REFUSED, Verdict.STALE):
-            raise refusal(outcome.reason, attribute=outcome.detail.get("attribute", ""))
+            raise refusal(
+                outcome.reason,
+                attribute=spelled(USERS.kind(call.caller), outcome.detail.get("attribute", "")),
+            )
         return Answer(
             status=_STATUS[method],
             version=None if method == "DELETE" else outcome.version,

@@ -8,7 +8,7 @@ from provisioning.decision.types import Intent, Outcome, Verdict
 from provisioning.selectors.accounts import ACCOUNTS, AccountDocument, document
 from scim import responses
 from scim.calls import Answer, Call
-from scim.documents import canonical, replacing
+from scim.documents import canonical, replacing, spelled
 from scim.errors import BusyException, refusal
 from scim.mapping import instant, observation, said_of, user_resource
 from scim.patch import operations_of, patched
@@ -117,7 +117,7 @@ class Users(Resources[AccountDocument]):
             )
         )
         if outcome.verdict is Verdict.REFUSED or (intent is Intent.DELETE and not outcome.accepted):
-            raise refusal(outcome.reason, attribute=outcome.detail.get("attribute", ""))
+            raise refusal(outcome.reason, attribute=spelled(kind, outcome.detail.get("attribute", "")))
         return outcome
 
     def _written(

@@ -76,3 +76,44 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_back(idp: Idp) -> None
         assert (answer.status_code, answer.json()["totalResults"]) == (200, 0)
         clock.shift(12)
         assert idp.get("/Users").status_code == 200
+
+
+def test_a_token_learns_nothing_of_the_other_type(idp: Idp) -> None:
+    """Neither from an answer nor from what a filter or an order makes of it."""
+    ada = idp.person("ada")
+    staff = idp.group("Staff", [ada["id"]])
+    user, group = f"/Users/{ada['id']}", f"/Groups/{staff['id']}"
+    named = f"{group}?attributes=members,members.display"
+
+    assert "groups" not in ask(idp, "GET", user, "users").json()
+    assert "groups" not in ask(idp, "GET", f"{user}?attributes=groups.display", "users").json()
+    assert "groups" not in ask(idp, "PATCH", user, "users").json()
+    for query in ("filter=groups.display+sw+%22S%22", "filter=groups+pr", "sortBy=groups.display"):
+        assert ask(idp, "GET", f"/Users?{query}", "users").status_code == 400
+    [member] = ask(idp, "GET", named, "groups").json()["members"]
+    assert (member["value"], "display" in member) == (ada["id"], False)
+    assert "members" not in ask(idp, "GET", f"{group}?attributes=members.display", "groups").json()
+    for query in (
+        "filter=members.display+sw+%22a%22",
+        "filter=members%5Bdisplay+pr%5D",
+        "sortBy=members.display",
+    ):
+        assert ask(idp, "GET", f"/Groups?{query}", "groups").status_code == 400
+
+    for scopes in (("read",), ("users", "groups")):
+        assert ask(idp, "GET", user, *scopes).json()["groups"][0]["display"] == "Staff"
+        assert ask(idp, "GET", named, *scopes).json()["members"][0]["display"] == "ada"
+        assert ask(idp, "GET", "/Users?filter=groups.display+sw+%22S%22", *scopes).json()["totalResults"] == 1
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_root_answers_with_a_slash_and_without(idp: Idp, path: str) -> None:
+    idp.person("ada")
+    assert idp.get(path, filter='userName eq "ada"').json()["totalResults"] == 1
+
+
+@pytest.mark.parametrize("path", ["/.SEARCH", "/.search/", "/users/.Search"])
+def test_a_search_is_found_in_any_case(idp: Idp, path: str) -> None:
+    idp.person("ada")
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": 'userName eq "ada"'}
+    assert idp.post(path, body).json()["totalResults"] == 1

@@ -219,6 +219,7 @@ def test_no_two_people_of_a_connection_share_a_unique_value(idp: Idp, make_idp: 
         idp.patch(bob, {"op": "add", "path": f"{URN}:number", "value": "7"}),
     ):
         assert error_of(answer) == (409, "uniqueness")
+        assert answer.json()["detail"].startswith(f"{URN}:number: ")
         assert f"{URN}:number".lower() in answer.json()["detail"].lower()
     second = make_idp("acme")
     second.person("ada", **{URN: {"number": "7"}})

@@ -337,3 +337,22 @@ def test_a_patch_ends_canonical_or_refused(operations: list[dict[str, Any]]) -> 
     except SCIMException:
         return
     assert canonical(USER, result) == result
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("phoneNumbers[primary eq true].primary", False),
+        ('phoneNumbers[type eq "work"]', {}),
+        ('emails[type eq "other"].primary', True),
+    ],
+)
+def test_labels_alone_begin_no_element(path: str, value: Any) -> None:
+    assert applied({"op": "add", "path": path, "value": value}) == ADA
+
+
+def test_the_labels_of_an_element_may_come_before_its_value() -> None:
+    """Entra writes an app role so, one operation each."""
+    parts = {"display": "A", "value": "a", "type": "T"}
+    said = [{"op": "add", "path": f'ims[primary eq "True"].{name}', "value": parts[name]} for name in parts]
+    assert applied(*said)["ims"] == [parts | {"primary": True}]

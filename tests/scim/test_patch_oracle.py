@@ -293,7 +293,11 @@ def excuse(world: World, document: JSON, operation: JSON, our: Result, their: Re
     if sub and target.selection is None and not values(document) and not values(their):
         return "a part of nothing"
     left = [one for one in values(their) if one not in values(our)]
-    if sub and left and all(one.keys() <= {"type", "primary", "display"} for one in left):
+    if (
+        (sub or target.selection is not None)
+        and left
+        and all(one.keys() <= {"type", "primary", "display"} for one in left)
+    ):
         return "an empty shell"
     if op == "replace" and sub is None and target.selection is not None:
         return "a whole match" if any(one.keys() - value.keys() for one in values(document)) else ""

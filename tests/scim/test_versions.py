@@ -32,3 +32,13 @@ def test_what_has_not_changed_is_not_sent_again(idp: Idp) -> None:
     answer = idp.send("GET", path, headers={"If-None-Match": 'W/"1"'})
     assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", 'W/"1"')
     assert idp.send("GET", path, headers={"If-None-Match": 'W/"2"'}).status_code == 200
+
+
+def test_another_order_of_values_is_no_change(idp: Idp) -> None:
+    """RFC 7643 2.4: the order of an attribute's values says nothing."""
+    values = [{"value": "1", "type": "work"}, {"value": "2", "type": "home"}]
+    ada = idp.person("ada", phoneNumbers=values)
+    path = f"/Users/{ada['id']}"
+    turned = values[::-1]
+    assert idp.patch(path, {"op": "replace", "path": "phoneNumbers", "value": turned}).json() == ada
+    assert idp.put(path, {"userName": "ada", "phoneNumbers": turned}).json() == ada
