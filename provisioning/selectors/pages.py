@@ -58,6 +58,8 @@ class Wanted:
     offset: int = 0
     related: str = ""
     counted: bool = True
+    prepared: bool = True
+    """Of few shapes, so that its plan is worth keeping. A plan takes megabytes, and clients invent filters."""
     peeks: bool = False
     """To read one row more than is shown, which says whether there is a next page."""
 
@@ -110,6 +112,7 @@ def page(
         f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint) page"
         f") SELECT who{nothing} FROM caller UNION ALL SELECT NULL, page.* FROM page",
         (token_digest, at, *values, wanted.limit + wanted.peeks, wanted.offset),
+        prepared=wanted.prepared,
     )
     if not found:
         return None, Page(found=[])
@@ -124,6 +127,7 @@ def page(
             f"{CALLER} SELECT count(*) FROM caller JOIN {table.name} {table.alias} "  # noqa: S608 - the face's fragments
             f"ON {table.scope}{narrowed}",
             (token_digest, at, *values),
+            prepared=wanted.prepared,
         )
         total = int(counted[0][0])
     width = table.width
