@@ -24,6 +24,8 @@ class Credential:
     address: Callable[[], str]
     """Where it was sent from."""
     caller: Caller | None = None
+    admitted: bool = False
+    """Its permit of this minute has been taken, or refused."""
 
     def identified(self, at: datetime) -> Caller:
         if self.caller is None:
@@ -39,10 +41,14 @@ class Credential:
             # The same for a token that is unknown, expired, revoked, or of a connection without SCIM.
             raise UnauthorizedException(detail="The bearer token is not valid.")
         _SEEN[self.digest] = caller
-        if self.caller is None:
-            self.caller = caller
-            rates.admit(caller)
+        self.caller = caller
+        self._admit(caller)
         return caller
+
+    def _admit(self, caller: Caller) -> None:
+        if not self.admitted:
+            self.admitted = True
+            rates.admit(caller)
 
     def guard(self) -> None:
         """429 where an address keeps guessing. A token that was valid a moment ago is no guess."""
@@ -51,7 +57,11 @@ class Credential:
 
     def expected(self, at: datetime) -> Caller:
         """Who it was the last time: enough to compile a query by, never to answer one."""
-        return _SEEN.get(self.digest) or self.identified(at)
+        seen = _SEEN.get(self.digest)
+        if seen is None:
+            return self.identified(at)
+        self._admit(seen)
+        return seen
 
 
 class _Seen(dict[bytes, Caller]):

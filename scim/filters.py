@@ -74,8 +74,26 @@ _TELLING = 3
 def compile_filter(kind: ResourceKind, text: str) -> Condition:
     """The condition that a filter means for this kind of resource. InvalidFilter where any part has none."""
     table = table_of(kind)
-    term = _settled(_Row(kind, table).visit(parsed(text)))
-    return Condition(term.text, term.parameters, scans=term.scans)
+    node = parsed(text)
+    term = _settled(_Row(kind, table).visit(node))
+    return Condition(term.text, term.parameters, scans=term.scans, plain=not term.scans and _is_plain(node))
+
+
+def _is_plain(node: FilterNode) -> bool:
+    """One comparison by eq, or two of them joined by `and`, as Entra asks for a member of a group."""
+    if isinstance(node, LogicalExpr):
+        return (
+            node.op is LogicalOperator.and_
+            and len(node.terms) == 2
+            and all(_is_look_up(term) for term in node.terms)
+        )
+    return _is_look_up(node)
+
+
+def _is_look_up(node: FilterNode) -> bool:
+    if isinstance(node, ValuePath):
+        return _is_plain(node.val_filter)
+    return isinstance(node, Comparison) and node.op is CompareOperator.eq
 
 
 def parsed(text: str) -> FilterNode:

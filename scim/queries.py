@@ -51,11 +51,14 @@ class Query:
             # RFC 9865 lets a service provider leave totalResults out: nobody counts to turn a page.
             counted=self.seal is None,
             peeks=self.seal is not None,
+            prepared=self.plain,
         )
 
     @property
-    def scans(self) -> bool:
-        return self.sorting.scans or (self.condition is not None and self.condition.scans)
+    def plain(self) -> bool:
+        """Whether it is sure to end at once, and comes in few shapes. An index that serves some term of a filter
+        says nothing of the rest: `userName ge "" and (...)` is served by one."""
+        return not self.sorting.scans and (self.condition is None or self.condition.plain)
 
     def total(self, page: Page[Any]) -> int | None:
         """How many there are in all, where that is known without counting to turn a page."""
@@ -101,9 +104,9 @@ def query(kind: ResourceKind, call: Call, caller: Caller) -> Query:
     )
 
 
-def limited(scans: bool, ask: Callable[[], T]) -> T:
-    """What no index serves reads the connection's rows, for some seconds at most: then it is 400 tooMany."""
-    if not scans:
+def limited(plain: bool, ask: Callable[[], T]) -> T:
+    """What may read all of a connection's rows has some seconds for it: then it is 400 tooMany."""
+    if plain:
         return ask()
     try:
         with transaction.atomic():

@@ -7,8 +7,12 @@ import pytest
 import structlog
 from django.core.cache import cache
 from django.db import connection
+from hypothesis import settings
 
 from provisioning import request_log
+
+# For an hour to spare: `make test ARGS="--hypothesis-profile=thorough tests/scim/test_fuzz.py"`.
+settings.register_profile("thorough", max_examples=5_000)
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,8 @@ GROUPS = Table(
     f"{instant('g.created_at')}, {instant('g.updated_at')}",
     width=8,
     document=_document,
+    weight="""(
+        SELECT count(*) FROM provisioning_membership m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id)""",
     related={
         # A deleted account's memberships go with it. Ids as one text: ten thousand of them cost little to read.
         "members": """(

@@ -15,6 +15,9 @@ from provisioning.selectors.tokens import CALLER, Caller, caller_in
 
 Document = TypeVar("Document")
 
+HEAVIEST = 20_000
+"""How many members the groups of one page have together. RFC 7644 3.4.2.4 lets it hold fewer than were asked for."""
+
 
 def instant(column: str) -> str:
     """The column as RFC 3339 text in milliseconds and UTC, as clients read it."""
@@ -26,8 +29,8 @@ class Table(Generic[Document]):
     """Where one kind of resource is stored.
 
     `scope` ties a row to the caller's tenant and connection. `columns` begin with the id. `related` are columns
-    derived from memberships, by name: one of them, or none, is read as the last. `document` makes a resource of
-    a row, and is told which.
+    derived from memberships, by name: one of them, or none, is read as the last. `weight` is a column that says how
+    much they hold, where that may be a lot. `document` makes a resource of a row, and is told which.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Table(Generic[Document]):
     width: int
     document: Callable[[Sequence[Any], str], Document]
     related: Mapping[str, str] = field(default_factory=dict)
+    weight: str = ""
 
     def selected(self, related: str) -> str:
         return f"{self.columns}, {self.related[related] if related else 'NULL'} AS related"
@@ -58,6 +62,8 @@ class Wanted:
     offset: int = 0
     related: str = ""
     counted: bool = True
+    prepared: bool = True
+    """Of few shapes, so that its plan is worth keeping. A plan takes megabytes, and clients invent filters."""
     peeks: bool = False
     """To read one row more than is shown, which says whether there is a next page."""
 
@@ -101,29 +107,35 @@ def page(
     narrowed = "".join(f" AND ({one.text})" for one in given)
     values = tuple(value for one in given for value in one.parameters)
     keys = f", {wanted.keys}" if wanted.keys else ""
+    weighed = bool(wanted.related and table.weight)
+    selected = f"{table.columns}, {table.weight}" if weighed else table.selected(wanted.related)
     nothing = ", NULL" * (table.width + bool(keys))
     # Who asks is the first row, also of an empty page.
     found = sql.rows(
         f"{CALLER}, page AS ("  # noqa: S608 - the face's fragments
         f"SELECT page.* FROM caller CROSS JOIN LATERAL ("
-        f"SELECT {table.selected(wanted.related)}{keys} FROM {table.name} {table.alias} "
+        f"SELECT {selected}{keys} FROM {table.name} {table.alias} "
         f"WHERE {table.scope}{narrowed} ORDER BY {wanted.order} LIMIT %s::bigint OFFSET %s::bigint) page"
         f") SELECT who{nothing} FROM caller UNION ALL SELECT NULL, page.* FROM page",
         (token_digest, at, *values, wanted.limit + wanted.peeks, wanted.offset),
+        prepared=wanted.prepared,
     )
     if not found:
         return None, Page(found=[])
     caller = caller_in(found[0][0], at)
     rows = [row[1:] for row in found[1:]]
     own = rows[: wanted.limit]
+    if weighed:
+        own = _related(table, token_digest, at, own, wanted.related)
     total = None
     if wanted.offset == 0 and len(rows) < wanted.limit and wanted.after is None:
-        total = len(own)
+        total = len(rows)
     elif wanted.counted:
         counted = sql.rows(
             f"{CALLER} SELECT count(*) FROM caller JOIN {table.name} {table.alias} "  # noqa: S608 - the face's fragments
             f"ON {table.scope}{narrowed}",
             (token_digest, at, *values),
+            prepared=wanted.prepared,
         )
         total = int(counted[0][0])
     width = table.width
@@ -133,3 +145,25 @@ def page(
         keys=own[-1][width:] if own else (),
         more=len(rows) > len(own),
     )
+
+
+def _related(
+    table: Table[Document], token_digest: bytes, at: datetime, rows: list[tuple[Any, ...]], related: str
+) -> list[tuple[Any, ...]]:
+    """As many rows as weigh no more than HEAVIEST together, the first in any case, with what is derived for each."""
+    place = table.width - 1
+    kept: list[tuple[Any, ...]] = []
+    weight = 0
+    for row in rows:
+        weight += row[place]
+        if kept and weight > HEAVIEST:
+            break
+        kept.append(row)
+    found = dict(
+        sql.rows(
+            f"{CALLER} SELECT {table.alias}.id, {table.related[related]} FROM caller "  # noqa: S608 - the table's own names
+            f"JOIN {table.name} {table.alias} ON {table.scope} AND {table.alias}.id = ANY(%s::uuid[])",
+            (token_digest, at, sql.ids(row[0] for row in kept)),
+        )
+    )
+    return [(*row[:place], found.get(row[0]), *row[place + 1 :]) for row in kept]

@@ -231,10 +231,12 @@ def _frees(decision: Decision, loaded: Loaded) -> set[Key]:
             continue
         before = loaded.accounts[change.account_id]
         connection = str(before.connection_id)
-        gone = isinstance(change, DeleteAccount)
-        if gone or fold(change.user_name) != fold(before.user_name):
+        user_name, external_id = "", None
+        if isinstance(change, UpdateAccount):
+            user_name, external_id = change.user_name, change.external_id
+        if fold(user_name) != fold(before.user_name):
             freed.add(("user_name", connection, fold(before.user_name)))
-        if before.external_id and (gone or change.external_id != before.external_id):
+        if before.external_id and external_id != before.external_id:
             freed.add(("external_id", connection, before.external_id))
     return freed
 

@@ -36,7 +36,12 @@ REQUESTS: dict[str, tuple[Callable[[Idp, list[str], str], Any], int | None]] = {
         lambda idp, people, group: idp.get(f"/Groups/{group}", excludedAttributes="members"),
         1,
     ),
-    "list groups": (lambda idp, people, group: idp.get("/Groups"), 1),
+    # groups with their sizes, members of as many as fit a page
+    "list groups": (lambda idp, people, group: idp.get("/Groups"), 2),
+    "list groups without their members": (
+        lambda idp, people, group: idp.get("/Groups", excludedAttributes="members"),
+        1,
+    ),
     "create": (lambda idp, people, group: idp.post("/Users", {"userName": "new"}), None),
     "PATCH active": (
         lambda idp, people, group: idp.patch(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from provisioning.selectors import pages
 from tests.scim.clients import Idp
 
 pytestmark = pytest.mark.django_db
@@ -43,3 +44,26 @@ def test_a_page_is_what_the_rfc_makes_of_it(
     page = answer.json()
     assert answer.status_code == 200
     assert (page["startIndex"], page["itemsPerPage"], page["totalResults"]) == (*expected, 2)
+
+
+def test_a_page_of_large_groups_ends_early(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 7644 3.4.2.4: a service provider may return fewer results than `count`; clients go on where it ended."""
+    monkeypatch.setattr(pages, "HEAVIEST", 5)
+    people = idp.crowd(4)
+    made = [idp.group(f"g{n}", people[: n + 1])["id"] for n in range(4)]
+    seen: list[str] = []
+    while len(seen) < len(made):
+        page = idp.get("/Groups", startIndex=len(seen) + 1).json()
+        assert page["totalResults"] == 4
+        assert page["itemsPerPage"] == len(page["Resources"])
+        assert sum(len(group["members"]) for group in page["Resources"]) <= 5
+        seen += [group["id"] for group in page["Resources"]]
+    assert seen == made
+    walked, cursor = [], ""
+    while True:
+        page = idp.get("/Groups", cursor=cursor).json()
+        walked += [group["id"] for group in page["Resources"]]
+        if "nextCursor" not in page:
+            break
+        cursor = page["nextCursor"]
+    assert walked == made

@@ -327,33 +327,19 @@ def _sort_by(dice: Dice, name: str) -> str:
 
 
 def _number(dice: Dice) -> str:
-    return dice.one(
-        (
-            "1",
-            "2",
-            "3",
-            "0",
-            "-1",
-            "500",
-            "501",
-            "99999999999999999999",
-            "+1",
-            "-+1",
-            "1.5",
-            "x",
-            "\uff11",
-            " 1 ",
-            "-",
-        )
-    )
+    if dice.chance(80):
+        return dice.one(("1", "2", "3", "500"))
+    return dice.one(("0", "-1", "501", "99999999999999999999", "+1", "-+1", "1.5", "x", "\uff11", " 1 ", "-"))
 
 
 def _cursor(dice: Dice) -> str:
-    return garbled(dice, dice.one(("", "~cursor~", "~cursor~", "User.", "User.~cursor~", "AAAA", ".")))
+    if dice.chance(70):
+        return ""
+    return garbled(dice, dice.one(("~cursor~", "~cursor~", "User.", "User.~cursor~", "AAAA", ".")))
 
 
 def _sort_order(dice: Dice) -> str:
-    return dice.one(("ascending", "descending", "DESCENDING", "up", ""))
+    return dice.one(("ascending", "descending", "descending", "DESCENDING", "up"))
 
 
 def question(dice: Dice, name: str, *, one: bool = False) -> dict[str, str]:
@@ -396,8 +382,9 @@ def path(dice: Dice, name: str) -> tuple[str, Attribute | None]:
 
 def operation(dice: Dice, name: str) -> dict[str, Any]:
     """One operation of a PATCH."""
-    found: dict[str, Any] = {"op": dice.one(("add", "replace", "remove", "Replace", "Add", "move"))}
-    if dice.chance(25):
+    op = dice.one(("add", "add", "replace", "replace", "remove", "Replace", "Add"))
+    found: dict[str, Any] = {"op": "move" if dice.chance(1) else op}
+    if dice.chance(5 if op == "remove" else 25):
         found["value"] = spoiled(dice, document(dice, name), 20)
         if dice.chance(30):
             dotted, last = path(dice, name)
@@ -420,7 +407,9 @@ def written(dice: Dice, name: str, method: str) -> Any:
     """The body of a write, rightly or wrongly."""
     if method == "DELETE":
         return None
-    return spoiled(dice, patch(dice, name) if method == "PATCH" else document(dice, name))
+    return (
+        spoiled(dice, patch(dice, name), 25) if method == "PATCH" else spoiled(dice, document(dice, name), 35)
+    )
 
 
 def bulk(dice: Dice) -> dict[str, Any]:
