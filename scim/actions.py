@@ -8,11 +8,17 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from scim2_models.exceptions import InvalidFilterException
+from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, Not, ValuePath
+
 from provisioning.request_log import EMAIL, EXTERNAL_ID, USER_NAME
+from scim.filters import parsed
 
 _NOUNS = {"users": "user", "groups": "group", "roles": "role", "entitlements": "entitlement"}
 _DISCOVERY = frozenset({"serviceproviderconfig", "resourcetypes", "schemas"})
-_WHOLE = {"bulk": "bulk", "me": "me"}
+UNKNOWN = "unknown"
+"""An address where nothing is."""
+_WHOLE = {"bulk": "bulk", "me": "me", UNKNOWN: UNKNOWN}
 
 _OF_ALL = {"GET": "list", "HEAD": "list", "POST": "create"}
 _OF_ONE = {"GET": "read", "HEAD": "read", "PUT": "replace", "PATCH": "update", "DELETE": "delete"}
@@ -29,6 +35,7 @@ _GROUP_PATCHES = {
 
 _FAMILIES = {"username": USER_NAME, "externalid": EXTERNAL_ID, "emails": EMAIL}
 _LONGEST = 512
+_LONGEST_FILTER = 2000
 _MOST_OPERATIONS = 200
 _MOST_KEYS = 60
 
@@ -102,8 +109,35 @@ def keys_of(body: Any = None, parameters: Mapping[str, Any] | None = None) -> tu
 
 
 def _in_filter(text: str) -> Iterator[tuple[str, str]]:
-    for name, value in _EQUALS.findall(text[:2000]):
+    """By its syntax tree, which also knows a value without quotes; of what is none, by its looks."""
+    try:
+        if len(text) <= _LONGEST_FILTER:
+            yield from _compared(parsed(text))
+            return
+    except InvalidFilterException:
+        pass
+    yield from _in_path(text)
+
+
+def _in_path(text: str) -> Iterator[tuple[str, str]]:
+    for name, value in _EQUALS.findall(text[:_LONGEST_FILTER]):
         yield from _key(name.lower(), re.sub(r"\\(.)", r"\1", value))
+
+
+def _compared(node: FilterNode, within: str = "") -> Iterator[tuple[str, str]]:
+    match node:
+        case LogicalExpr():
+            for term in node.terms:
+                yield from _compared(term, within)
+        case Not():
+            yield from _compared(node.expr, within)
+        case ValuePath():
+            yield from _compared(node.val_filter, node.attr_path.attr)
+        case Comparison(op=CompareOperator.eq, value=str() as value):
+            path = node.attr_path
+            name, sub = (within, path.attr) if within else (path.attr, path.sub_attr or "value")
+            if sub.lower() == "value":
+                yield from _key(name.lower(), value)
 
 
 def _in_body(body: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
@@ -117,7 +151,7 @@ def _in_body(body: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
         yield from _key(name, value)
     for operation in map(_lowered, _operations(known)):
         if isinstance(path := operation.get("path"), str):
-            yield from _in_filter(path)
+            yield from _in_path(path)
         # A Bulk operation carries a body of its own.
         if isinstance(data := operation.get("data"), dict):
             yield from _in_body(data)

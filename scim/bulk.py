@@ -1,6 +1,7 @@
 """Many operations in one request (RFC 7644 3.7), each answered as if it had come alone. Knows no resource."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from scim.calls import Answer, Call
 from scim.catalogue import resources_at
 from scim.errors import BusyException, MethodNotAllowedException, body_of
 from scim.mapping import etag
+from scim.patch import MAX_FILTERS, filters_in, too_many_filters
 from scim.requests import versions_of
 from scim.resources import Resources
 from scim.schemas import JSON
@@ -26,8 +28,9 @@ ATTEMPTS = 5
 
 Ended = Answer | SCIMException
 
-BATCHES: Mapping[str, Callable[[Sequence[Call]], list[Ended]]] = {"users": user_batches.many}
-"""The endpoints that do many of their operations at once."""
+Check = Callable[[Mapping[int, Ended]], None]
+BATCHES: Mapping[str, Callable[[Sequence[Call], Check], list[Ended]]] = {"users": user_batches.many}
+"""The endpoints that do many of their operations at once. They tell what they refuse before they write anything."""
 
 
 def perform(call: Call) -> Answer:
@@ -35,6 +38,7 @@ def perform(call: Call) -> Answer:
     partial failures", until there were failOnErrors of them."""
     call.credential.identified(call.at)
     operations, limit = operations_of(call.body(), responses.base())
+    _demand_few_filters(operations)
     job = _Job(call, operations, limit)
     job.run()
     positions = sorted(job.results)
@@ -44,6 +48,17 @@ def perform(call: Call) -> Answer:
         results=len(positions),
         positions=positions,
     )
+
+
+def _demand_few_filters(operations: Iterable[Operation]) -> None:
+    """Attack: a thousand operations would each have a PATCH's own allowance. Those beyond it fail."""
+    characters = 0
+    for one in operations:
+        if one.method == "PATCH" and one.fault is None:
+            weight = filters_in(one.data)
+            characters += weight
+            if weight and characters > MAX_FILTERS:
+                one.fault = too_many_filters()
 
 
 class _Undone(Exception):
@@ -67,7 +82,11 @@ class _Job:
         self.promised: dict[str, UUID] = dict(zip(names, new_ids(len(names)), strict=True))
         self.ids: dict[str, str] = {name: str(promise) for name, promise in self.promised.items()}
         self.lost: set[str] = set()
-        """The bulkIds whose resources there are not."""
+        """The bulkIds whose resources there are not, nor will be."""
+        self.referring: dict[str, list[Operation]] = defaultdict(list)
+        for one in operations:
+            for name in one.refers:
+                self.referring[name].append(one)
 
     def run(self) -> None:
         while self.order and not self._over(self.errors):
@@ -75,6 +94,25 @@ class _Job:
             self.order.done([one for one, _ in done])
             for one, ended in done:
                 self._note(one, ended)
+            # Attack: in a chain of references each link would be tried, with all before it, to learn of the next.
+            gone = {
+                one.bulk_id for one, ended in done if isinstance(ended, SCIMException) and self._named(one)
+            }
+            behind = [one for one in self._behind(gone) if one.position not in self.results]
+            self.lost |= gone.union(one.bulk_id for one in behind if self._named(one))
+
+    def _behind(self, names: Iterable[str]) -> Iterator[Operation]:
+        """What refers to these, or to what one of those that do creates, and so on; but for what has ended well."""
+        known = set(names)
+        waiting = list(known)
+        while waiting:
+            for one in self.referring.get(waiting.pop(), ()):
+                if one.position in self.results:
+                    continue
+                yield one
+                if self._named(one) and one.bulk_id not in known:
+                    known.add(one.bulk_id)
+                    waiting.append(one.bulk_id)
 
     def _over(self, errors: int) -> bool:
         return self.limit is not None and errors >= self.limit
@@ -95,10 +133,15 @@ class _Job:
                 ended[one.position] = fault
         free = [one for one in run if one.position not in ended]
         if free:
-            answers = self._answers(free[0].endpoint, [self._call(one) for one in free])
+
+            def check(refused: Mapping[int, Ended]) -> None:
+                known = {free[number].position: end for number, end in refused.items()}
+                self._keep_promises(run, ended | known)
+
+            answers = self._answers(free[0].endpoint, [self._call(one) for one in free], check)
             ended |= {one.position: answer for one, answer in zip(free, answers, strict=True)}
+        self._keep_promises(run, ended)
         done = [(one, ended[one.position]) for one in run]
-        self._keep_promises(done)
         errors = self.errors
         for number, (_, end) in enumerate(done, start=1):
             errors += isinstance(end, SCIMException)
@@ -106,9 +149,9 @@ class _Job:
                 raise _Undone(run[:number])
         return done
 
-    def _answers(self, endpoint: str, calls: list[Call]) -> Sequence[Ended]:
+    def _answers(self, endpoint: str, calls: list[Call], check: Check) -> Sequence[Ended]:
         if endpoint in BATCHES:
-            return BATCHES[endpoint](calls)
+            return BATCHES[endpoint](calls, check)
         return [self._answer(call) for call in calls]
 
     def _answer(self, call: Call) -> Ended:
@@ -122,27 +165,24 @@ class _Job:
         assert resources is not None  # `_fault` has seen to it
         return resources
 
-    def _keep_promises(self, done: Sequence[tuple[Operation, Ended]]) -> None:
+    def _keep_promises(self, run: list[Operation], ended: Mapping[int, Ended]) -> None:
         """Nobody refers to what is not there: a creation may fail, or meet somebody who has an id already."""
-        made = {one.bulk_id: end for one, end in done if self._named(one)}
-        run = [one for one, _ in done]
-        referred = {name for one in run for name in one.refers}.intersection(made)
-        moved = False
-        for name in referred:
-            end = made[name]
-            if isinstance(end, Answer) and str(end.target_id) != self.ids[name]:
-                self.ids[name] = str(end.target_id)
-                moved = True
-        if moved:
+        made = {one.bulk_id: ended[one.position] for one in run if self._named(one) and one.position in ended}
+        moved = {
+            name: str(end.target_id)
+            for name, end in made.items()
+            if isinstance(end, Answer) and str(end.target_id) != self.ids[name]
+        }
+        if not moved.keys().isdisjoint(name for one in run for name in one.refers):
+            self.ids |= moved
             raise _Undone(run)
-        gone = {name for name in referred if isinstance(made[name], SCIMException)}
-        kept = run
-        while gone:
-            left = [one for one in kept if one.refers.isdisjoint(gone) or self._failed(one, made)]
-            if len(left) == len(kept):
-                break
-            gone |= {one.bulk_id for one in kept if one not in left}
-            kept = left
+        gone = [name for name, end in made.items() if isinstance(end, SCIMException)]
+        left_out = {
+            one.position
+            for one in self._behind(gone)
+            if not isinstance(ended.get(one.position), SCIMException)
+        }
+        kept = [one for one in run if one.position not in left_out]
         if len(kept) < len(run):
             # They are told so when their turn comes again.
             raise _Undone(kept)
@@ -150,9 +190,6 @@ class _Job:
     def _named(self, one: Operation) -> bool:
         """Whether others refer to what it creates."""
         return one.creates and one.fault is None and one.bulk_id in self.promised
-
-    def _failed(self, one: Operation, made: Mapping[str, Ended]) -> bool:
-        return isinstance(made.get(one.bulk_id), SCIMException)
 
     def _fault(self, one: Operation) -> SCIMException | None:
         """Why an operation need not be tried."""
@@ -206,6 +243,4 @@ class _Job:
             result["status"] = str(ended.status)
             result["response"] = body_of(ended.status, ended.detail, ended.scim_type)
             self.errors += 1
-            if self._named(one):
-                self.lost.add(one.bulk_id)
         self.results[one.position] = result

@@ -29,6 +29,13 @@ class UnsupportedMediaTypeException(SCIMException):
     _default_detail = "Send application/scim+json or application/json."
 
 
+class FailedException(SCIMException):
+    """What the provisioning log calls an error of the hub's own; the client's answer comes from elsewhere."""
+
+    status = 500
+    _default_detail = "The hub failed."
+
+
 class BusyException(SCIMException):
     """Others kept changing the same resource; nothing was written."""
 

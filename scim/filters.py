@@ -35,24 +35,17 @@ from provisioning.search import search_key
 from provisioning.selectors.conditions import Condition
 from scim.columns import EXACT, FOLDED, Form, Holder, Place, Table, instant_of, number_of, table_of
 from scim.documents import storable
+from scim.filter_limits import LITERAL, MAX_TERMS, demand_flat, demand_short, too_many_terms
 from scim.identifiers import identifier
 from scim.schemas import Attribute, ResourceKind
 from scim.selection import operand
 
-MAX_LENGTH = 8192
-"""Characters: a hundred ids joined by `or` fit."""
-MAX_TERMS = 200
-MAX_DEPTH = 32
-"""Of parentheses and brackets, and of what the syntax tree nests."""
-
-_LITERAL = re.compile(r'"((?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*+)"')
 # Inside a quoted string nothing is touched; after an operator, whatever is no literal becomes one.
 _UNQUOTED = re.compile(
     r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))|(\s(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)'
     r"(?!(?:true|false|null)(?:[\s)\]]|$))([^\s()\[\]\"]+)",
     re.IGNORECASE,
 )
-_BRACKETS = re.compile(r"[()\[\]]")
 
 _EQUAL = frozenset({CompareOperator.eq, CompareOperator.ne})
 _SIGNS: Mapping[CompareOperator, str] = {
@@ -105,8 +98,7 @@ def _is_look_up(node: FilterNode) -> bool:
 
 def parsed(text: str) -> FilterNode:
     """The syntax tree. An unquoted word after an operator is a string: Entra's own tutorial sends that."""
-    if len(text) > MAX_LENGTH:
-        raise InvalidFilterException(detail=f"The filter is longer than {MAX_LENGTH} characters.")
+    demand_short(text)
     try:
         return _parsed(text)
     except InvalidFilterException:
@@ -124,13 +116,8 @@ def _parsed(text: str) -> FilterNode:
         strings.append(json.loads(found[0]) if "\\" in found[1] else found[1])
         return f'"{len(strings) - 1}"'
 
-    shape = _LITERAL.sub(numbered, text)
-    # Attack: a nest of parentheses says nothing, and the parser reads all of it.
-    depth = 0
-    for bracket in _BRACKETS.findall(shape):
-        depth += 1 if bracket in "([" else -1
-        if depth > MAX_DEPTH:
-            raise InvalidFilterException(detail=f"The filter nests more than {MAX_DEPTH} expressions.")
+    shape = LITERAL.sub(numbered, text)
+    demand_flat(shape)
     return _Filled(strings).visit(ScimFilter(shape).ast)
 
 
@@ -327,7 +314,7 @@ class _Compiler(FilterVisitor[_Term]):
     def _counted(self, path: AttrPath) -> _Named:
         self.terms += 1
         if self.terms > MAX_TERMS:
-            raise InvalidFilterException(detail=f"The filter has more than {MAX_TERMS} terms.")
+            raise too_many_terms()
         return self.named(path).shown()
 
     def _compared(self, named: _Named, op: CompareOperator, value: Any) -> _Term:

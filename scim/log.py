@@ -1,6 +1,8 @@
 """What the provisioning log is told of a call, however it ended. Judges nothing and answers nobody."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
@@ -19,11 +21,25 @@ from scim.schemas import Attribute
 
 Ended = Answer | SCIMException
 
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+# Many clients take the userName for a bulkId.
+_BULK_ID = re.compile(r"bulkId:.*: (?=no POST|the operation)", re.DOTALL)
+
 
 def note(call: Call, ended: Ended, milliseconds: float) -> None:
     """Logs an answered call. One whose token is nobody's belongs to no tenant; the access log has it."""
     if (caller := _caller(call, ended)) is not None:
+        if ended.status != 429:  # a flood is stemmed at little cost
+            _read(call)
         request_log.note(*_entries(call, caller, ended, milliseconds))
+
+
+def _read(call: Call) -> None:
+    """The body of a write that was refused before anybody read it: it says whom the write was about."""
+    if call.writes and call.sent is None:
+        # What is wrong with it is no longer of interest; a stream that was read already says the same.
+        with suppress(SCIMException):
+            call.sent = call.read_body()
 
 
 def _caller(call: Call, ended: Ended) -> Caller | None:
@@ -57,7 +73,7 @@ def _entry(call: Call, caller: Caller, ended: Ended, milliseconds: float) -> Ent
         digest_key=caller.digest_key,
         at=call.at,
         request_id=call.request_id,
-        method=call.method,
+        method=_method(call.method),
         action=action_of(call.endpoint, call.method, call.resource_id, call.sent, call.parameters),
         target_id=target_id or identifier(call.resource_id),
         status=status,
@@ -88,18 +104,23 @@ def _refused_in_bulk(whole: Entry, answer: Answer) -> Iterator[Entry]:
         error = result["response"]
         yield replace(
             whole,
-            method=method,
+            method=_method(method),
             action=action_of(endpoint, method, named, data),
             target_id=identifier(named),
             status=int(result["status"]),
             scim_type=error.get("scimType", ""),
             reason="",
-            detail=error.get("detail", ""),
+            detail=_BULK_ID.sub("bulkId:…: ", error.get("detail", "")),
             milliseconds=0.0,
             results=None,
             body=data,
             keys=keys_of(data),
         )
+
+
+def _method(method: str) -> str:
+    """Whatever else stands there may be anybody's name."""
+    return method if method in _METHODS else ""
 
 
 @lru_cache(maxsize=256)

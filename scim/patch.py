@@ -32,6 +32,7 @@ from scim.documents import (
     steady,
     unchanging,
 )
+from scim.filter_limits import LITERAL, demand_flat, demand_short
 from scim.schemas import JSON, Attribute, ResourceKind
 from scim.selection import described, predicate
 
@@ -39,7 +40,8 @@ MAX_OPERATIONS = 1000
 """How many attributes one PATCH may touch: each operation with a path, and each key of one without."""
 
 MAX_FILTERS = 64 * 1024
-"""How many characters the paths with a value filter of one PATCH have together, but for the plainest ones."""
+"""How many characters the paths with a value filter have together, but for the plainest ones: of one PATCH, and of
+all of a Bulk."""
 
 _LABELS = frozenset({"type", "primary", "display"})
 _PATHS_KEPT = 2048
@@ -106,6 +108,34 @@ def operations_of(body: object) -> list[Operation]:
     return [_operation(index, item) for index, item in enumerate(raw)]
 
 
+def filters_in(body: object) -> int:
+    """How many characters of MAX_FILTERS a PatchOp message takes at most: told without parsing any of them."""
+    characters = 0
+    waiting = [body]
+    while waiting:
+        match waiting.pop():
+            case list() as items:
+                waiting += items
+            case dict() as items:
+                for key, value in items.items():
+                    characters += _weight(key)
+                    if key.lower() == "path" and isinstance(value, str):
+                        characters += _weight(value)
+                    else:
+                        waiting.append(value)
+    return characters
+
+
+def _weight(path: str) -> int:
+    return len(path) if "[" in path and not _ONE_ELEMENT.fullmatch(path) else 0
+
+
+def too_many_filters() -> PayloadTooLargeException:
+    return PayloadTooLargeException(
+        detail=f"The value filters have {MAX_FILTERS} characters at most; split the request."
+    )
+
+
 def _too_many() -> PayloadTooLargeException:
     return PayloadTooLargeException(detail=f"A PATCH may touch {MAX_OPERATIONS} attributes; split it.")
 
@@ -131,6 +161,8 @@ def target_of(kind: ResourceKind, path: str) -> Target:
     if found := _ONE_ELEMENT.fullmatch(path):
         plain = _plain_target(kind, f"{found[1]}.{found[4]}" if found[4] else found[1])
         return _selecting(plain, Comparison(AttrPath(attr=found[2]), CompareOperator.eq, found[3]), path)
+    demand_short(path)
+    demand_flat(LITERAL.sub('""', path))
     node = Path(path).ast
     if not isinstance(node, ValuePath):
         raise InvalidPathException(detail=f"{path[:200]}: this is a filter, not a path.")
@@ -248,12 +280,9 @@ class _Reading:
                     self.step(op, found, inner)
 
     def target(self, path: str) -> Target:
-        if "[" in path and not _ONE_ELEMENT.fullmatch(path):
-            self.characters += len(path)
-            if self.characters > MAX_FILTERS:
-                raise PayloadTooLargeException(
-                    detail=f"The value filters of a PATCH have {MAX_FILTERS} characters at most; split it."
-                )
+        self.characters += _weight(path)
+        if self.characters > MAX_FILTERS:
+            raise too_many_filters()
         return target_of(self.kind, path)
 
     def step(self, op: str, target: Target, value: Any) -> None:

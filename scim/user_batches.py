@@ -26,24 +26,28 @@ Ended = Answer | SCIMException
 Key = tuple[str, str]
 
 
-def many(calls: Sequence[Call]) -> list[Ended]:
+def many(calls: Sequence[Call], check: Callable[[Mapping[int, Ended]], None]) -> list[Ended]:
     """How each call ends, as if they came one after the other.
 
     All of them create, or all of them change, or all of them delete; those that change or delete are about different
-    users. What is wrong with one is its own matter.
+    users. What is wrong with one is its own matter. `check` learns by position which are refused as they stand, before
+    anything is written; what it raises ends it all.
     """
     try:
         caller = calls[0].caller
     except SCIMException as refused:
         return [refused] * len(calls)
-    return _BATCHES[calls[0].method](_Batch(calls, caller))
+    return _BATCHES[calls[0].method](_Batch(calls, caller, check))
 
 
 class _Batch:
     """Calls on their way to one `submit_many`: of one caller, to one address, by one kind of method."""
 
-    def __init__(self, calls: Sequence[Call], caller: Caller) -> None:
+    def __init__(
+        self, calls: Sequence[Call], caller: Caller, check: Callable[[Mapping[int, Ended]], None]
+    ) -> None:
         self.calls = calls
+        self.check = check
         self.caller = caller
         self.kind = USERS.kind(caller)
         self.root = f"{responses.base()}/{USERS.endpoint}/"
@@ -60,6 +64,7 @@ class _Batch:
                 self.ended[position] = refused
             else:
                 self._waiting.append((position, asked))
+        self.check(self.ended)
         self.submit()
         return [self.ended[position] for position in range(len(self.calls))]
 

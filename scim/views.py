@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +19,9 @@ from scim2_models.exceptions import (
 from provisioning.selectors import accounts
 from provisioning.sessions import FACTS
 from scim import bulk, catalogue, discovery, log, responses, search
+from scim.actions import UNKNOWN
 from scim.calls import Answer, Call
+from scim.errors import FailedException
 from scim.kinds import Kinds, kinds_of_tenant
 from scim.mapping import user_resource
 from scim.projection import projection
@@ -57,6 +60,10 @@ class Endpoint(SCIMView):
             response = responses.of(ended)
         except SCIMException as refused:
             ended, response = refused, responses.error(refused)
+        except Exception:
+            # Passed on as it is: here only the provisioning log is told, whose readers would miss the request.
+            log.note(call, FailedException(), (time.perf_counter() - started) * 1000)
+            raise
         log.note(call, ended, (time.perf_counter() - started) * 1000)
         return response
 
@@ -79,7 +86,7 @@ class ResourceEndpoint(Endpoint):
 
 def _demand_served(resources: Resources[Any]) -> None:
     if resources not in catalogue.every():
-        raise NotFoundException(detail="There is nothing at this address.")
+        raise _nothing_here()
 
 
 class SearchView(Endpoint):
@@ -117,11 +124,21 @@ class BulkView(Endpoint):
 
 
 class NotFoundView(Endpoint):
+    endpoint = UNKNOWN
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return responses.error(NotFoundException(detail="There is nothing at this address."))
+        if "Authorization" in request.headers:
+            # A valid token's connection has it in its log; who may ask learns nothing more.
+            with suppress(SCIMException):
+                return self.answered(call_of(request, self.endpoint, "", self.max_body))
+        return responses.error(_nothing_here())
 
     def answer(self, call: Call) -> Answer:
-        raise NotFoundException
+        raise _nothing_here()
+
+
+def _nothing_here() -> NotFoundException:
+    return NotFoundException(detail="There is nothing at this address.")
 
 
 class ServiceProviderConfigView(Endpoint):

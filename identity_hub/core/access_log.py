@@ -27,7 +27,17 @@ def told(request: HttpRequest) -> str:
     for value in request.resolver_match.kwargs.values() if request.resolver_match else ():
         if isinstance(value, str) and not _is_id(value):
             path = path.replace(f"/{value}", "/…")
-    return _ADDRESS.sub("…", path)
+    return _ADDRESS.sub("…", _behind_unknown(request, path))
+
+
+def _behind_unknown(request: HttpRequest, path: str) -> str:
+    """Clients misspell SCIM's addresses: of one that is none, no more than its first unknown part and ids are told."""
+    match = request.resolver_match
+    if not path.startswith("/scim/") or (match is not None and match.url_name):
+        return path
+    parts = path.split("/")
+    kept = 4 if parts[2] == "v2" else 3
+    return "/".join(parts[:kept] + [part if not part or _is_id(part) else "…" for part in parts[kept:]])
 
 
 class AccessLogMiddleware:

@@ -172,3 +172,10 @@ def test_nonsense_has_a_name_too(body: Any, method: str, text: str) -> None:
         action = action_of(endpoint, method, text, body, {"filter": text})
         assert 0 < len(action) <= 40
     assert all(isinstance(value, str) and len(value) <= 512 for _, value in keys_of(body, {"filter": text}))
+
+
+def test_a_filter_without_quotes_names_somebody() -> None:
+    assert keys_of(None, {"filter": "userName eq ada and active eq true"}) == (("user_name", "ada"),)
+    assert keys_of(None, {"filter": 'emails[type eq "work" and value eq a@x.example]'}) == (
+        ("email", "a@x.example"),
+    )

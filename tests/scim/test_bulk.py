@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -703,3 +704,19 @@ def test_a_job_comes_to_what_single_requests_come_to(idp: Idp, other: Idp, seed:
         for each in (idp, other)
     ]
     assert members[0] == members[1]
+
+
+@pytest.mark.parametrize("last", [{"userName": ""}, {"userName": "taken"}], ids=["invalid", "refused"])
+def test_a_long_chain_of_references_falls_at_once(idp: Idp, last: dict[str, Any]) -> None:
+    idp.post("/Users", {"schemas": [USER_URN], "userName": "taken", "externalId": "another"})
+    people = [post(f"u{number}", **manager(f"bulkId:u{number + 1}")) for number in range(MAX_OPERATIONS - 1)]
+    people.append(post("x", f"u{MAX_OPERATIONS - 1}", externalId="mine"))
+    people[-1]["data"] |= last
+    started = time.process_time()
+    with CaptureQueriesContext(connection) as queries:
+        results = bulk(idp, *people)
+    assert time.process_time() - started < 10
+    assert len(queries) < 60
+    assert {result["status"] for result in results[:-1]} == {"409"}
+    assert results[-1]["status"] in ("400", "409")
+    assert Account.objects.count() == 1

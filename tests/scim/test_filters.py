@@ -12,7 +12,8 @@ from scim2_models.exceptions import InvalidFilterException
 
 from provisioning.models import Account, Connection
 from provisioning.selectors.conditions import Condition
-from scim.filters import MAX_DEPTH, MAX_LENGTH, MAX_TERMS, compile_filter, parsed
+from scim.filter_limits import MAX_DEPTH, MAX_LENGTH, MAX_TERMS
+from scim.filters import compile_filter, parsed
 from scim.schemas import GROUP, USER, kind_of, with_extensions
 from tests.scim import rows
 from tests.scim.clients import ENTERPRISE_URN, Idp, an_idp, error_of

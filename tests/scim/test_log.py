@@ -1,5 +1,6 @@
 """What the provisioning log is told of a call."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -144,3 +145,37 @@ def test_what_fails_in_a_bulk_request_has_a_line_of_its_own(idp: Idp) -> None:
     assert str(gone.target_id) == missing
     assert whole.request_id == taken.request_id == gone.request_id
     assert taken.detail
+
+
+def test_a_failure_of_the_hub_is_on_record_and_stays_one(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Answer:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("scim.users.Users.create", fail)
+    with suppress(ZeroDivisionError):
+        assert idp.send("POST", "/Users", {"userName": "ada"}).status_code == 500
+    assert rows() == [("user.create", 500, "")]
+    assert len(ScimRequest.objects.get().digests) == 1
+
+
+def test_an_address_where_nothing_is_is_on_record(idp: Idp) -> None:
+    assert idp.send("GET", "/User/ada.lovelace").status_code == 404
+    assert idp.send("GET", "/User", headers={"Authorization": "Bearer nobody's"}).status_code == 404
+    assert rows() == [("unknown", 404, "")]
+
+
+def test_a_write_that_was_refused_unread_is_found_by_whom_it_names(idp: Idp) -> None:
+    idp.send("PUT", f"/Users/{uuid4()}", {"userName": "ada"})
+    row = ScimRequest.objects.get()
+    assert (row.status, row.body, len(row.digests)) == (404, {"userName": "…"}, 1)
+
+
+def test_a_bulk_id_and_an_odd_method_are_not_told(idp: Idp) -> None:
+    operations = [
+        {"method": "PATCH", "path": "/Users/bulkId:ada.lovelace", "data": {}},
+        {"method": "ADA", "path": "/Users"},
+    ]
+    idp.send("POST", "/Bulk", {"Operations": operations})
+    found = list(ScimRequest.objects.filter(status__gte=400).order_by("pk").values_list("method", "detail"))
+    assert found[0] == ("PATCH", "bulkId:…: no POST has this bulkId.")
+    assert found[1][0] == ""

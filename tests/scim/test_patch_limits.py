@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from scim2_models.exceptions import SCIMException
+from scim2_models.exceptions import InvalidFilterException, SCIMException
 
 from scim.membership import change_of
 from scim.patch import MAX_FILTERS, MAX_OPERATIONS, operations_of, patched
 from scim.requests import MAX_BODY
 from scim.schemas import USER
+from tests.scim.clients import USER_URN, Idp
 
 # Of processor time, on a machine that does much else; on a quiet one none takes half a second.
 SECONDS = 2.0
@@ -99,8 +100,8 @@ def test_a_patch_of_a_megabyte_ends_soon(operations: Operations) -> None:
             id="thousands of members",
         ),
         pytest.param(
-            one("members[" + " or ".join(f'value eq "{n:032x}"' for n in range(1000)) + "]"),
-            id="a filter of a thousand members",
+            one("members[" + " or ".join(f'value eq "{n:032x}"' for n in range(150)) + "]"),
+            id="a filter of many members",
         ),
     ],
 )
@@ -108,3 +109,33 @@ def test_a_patch_of_many_members_ends_soon(operations: Operations) -> None:
     started = time.process_time()
     change_of(operations_of({"Operations": operations}))
     assert time.process_time() - started < SECONDS
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "(" * 40 + "value pr" + ")" * 40,
+        " or ".join(["value pr"] * 201),
+        f'value eq "{"x" * 9000}" or value pr',
+    ],
+    ids=["deep", "many terms", "long"],
+)
+def test_a_path_says_no_more_than_a_filter(inside: str) -> None:
+    with pytest.raises(InvalidFilterException):
+        patched(USER, ADA, operations_of({"Operations": one(f"emails[{inside}]")}))
+
+
+def test_filters_are_limited_for_a_whole_bulk(idp: Idp, db: None) -> None:
+    ada = orjson.loads(idp.post("/Users", {"schemas": [USER_URN], "userName": "ada"}).content)["id"]
+    heavy = one("emails[" + " or ".join(['value eq "x"'] * 190) + "]")
+    light = [{"op": "replace", "path": "title", "value": "x"}]
+    operations = [
+        {"method": "PATCH", "path": f"/Users/{ada}", "data": {"Operations": steps}}
+        for steps in [*[heavy] * 900, light]
+    ]
+    started = time.process_time()
+    results = orjson.loads(idp.post("/Bulk", {"Operations": operations}).content)["Operations"]
+    assert time.process_time() - started < 20
+    statuses = [result["status"] for result in results]
+    assert statuses.count("413") > 800
+    assert (statuses[0], statuses[-1]) == ("200", "200")
