@@ -29,8 +29,8 @@ LONGEST_UNIQUE = 512
 
 # RFC 7643 2.3.5: a date and a time. The zone may be missing, as in xsd:dateTime.
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
-# RFC 3986: what stands in no URI.
-_NO_URI = re.compile(r"[\s\x00-\x1f\x7f<>\"{}|\\^`]")
+# RFC 3986: what stands in no URI; and a relative one has no colon in its first segment (4.2).
+_NO_URI = re.compile(r"[\s\x00-\x1f\x7f<>\"{}|\\^`]|^(?![A-Za-z][A-Za-z0-9+.-]*:)[^/?#:]*:")
 
 
 def canonical(kind: ResourceKind, body: object) -> JSON:

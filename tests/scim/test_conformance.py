@@ -114,6 +114,17 @@ class TestTypes:
             answer = idp.patch(path_of(resource), {"op": "replace", "path": name, "value": value})
             assert refused(answer)[:2] == (400, "invalidValue")
 
+    @pytest.mark.parametrize("uri", ["/a:b", "a/b:c", "?a:b", "urn:a:b", "x-y+z.1:q", "../a", "#a", "%3a"])
+    def test_a_reference_is_a_uri_or_a_part_of_one(self, idp: Idp, uri: str) -> None:
+        """RFC 7643 2.3.7: "the absolute or relative URI" of its target."""
+        assert made(idp, reference=uri)["reference"] == uri
+
+    @pytest.mark.parametrize("text", ["2026-01-31T08:00:00Z", ":a", "a b", "a_b:c", "<a>"])
+    def test_what_is_no_uri_is_no_reference(self, idp: Idp, text: str) -> None:
+        """RFC 3986 4.2: a first segment with a colon "would be mistaken for a scheme name"."""
+        answer = idp.post("/TestResources", body(reference=text))
+        assert refused(answer) == (400, "invalidValue", "reference: this is not a URI.")
+
     def test_one_value_is_no_list_and_a_list_is_no_value(self, idp: Idp) -> None:
         for name, value in (("string", ["a"]), ("strings", "a"), ("complex", [1]), ("complexes", {})):
             answer = idp.post("/TestResources", body(**{name: value}))
