@@ -15,8 +15,8 @@ TENANTS_KEPT = 256
 
 # What one type tells of the other, by name: (the scope that reads the other, attribute, part).
 _OF_OTHERS: Mapping[str, tuple[str, str, str]] = {
-    USER.name: (Scope.GROUPS, "groups", ""),
-    GROUP.name: (Scope.USERS, "members", "display"),
+    USER.name: (str(Scope.GROUPS), "groups", ""),
+    GROUP.name: (str(Scope.USERS), "members", "display"),
 }
 
 
