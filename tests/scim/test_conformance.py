@@ -331,13 +331,13 @@ class TestUniqueness:
             ({"name": "Ada"}, {"name": "ADA"}, "name"),
             ({"unique": "a"}, {"unique": "a"}, "unique"),
             ({"uniques": ["a", "b"]}, {"uniques": ["c", "B"]}, "uniques"),
-            ({"uniqueInteger": 7}, {"uniqueInteger": 7}, "uniqueinteger"),
+            ({"uniqueInteger": 7}, {"uniqueInteger": 7}, "uniqueInteger"),
             (
                 {"uniqueParts": [{"value": "a", "type": "x"}]},
                 {"uniqueParts": [{"value": "A"}]},
-                "uniqueparts.value",
+                "uniqueParts.value",
             ),
-            ({OPTIONAL: {"unique": "a"}}, {OPTIONAL: {"unique": "a"}}, f"{OPTIONAL}:unique".lower()),
+            ({OPTIONAL: {"unique": "a"}}, {OPTIONAL: {"unique": "a"}}, f"{OPTIONAL}:unique"),
             ({"externalId": "7"}, {"externalId": "7"}, "externalId"),
         ],
         ids=[

@@ -293,10 +293,12 @@ def excuse(world: World, document: JSON, operation: JSON, our: Result, their: Re
     if sub and target.selection is None and not values(document) and not values(their):
         return "a part of nothing"
     left = [one for one in values(their) if one not in values(our)]
+    shells = [one for one in left if one.keys() <= {"type", "primary", "display"}]
+    # One that is made primary takes the mark from whoever had it.
     if (
         (sub or target.selection is not None)
-        and left
-        and all(one.keys() <= {"type", "primary", "display"} for one in left)
+        and shells
+        and (len(shells) == len(left) or any("primary" in one for one in shells))
     ):
         return "an empty shell"
     if op == "replace" and sub is None and target.selection is not None:
