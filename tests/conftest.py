@@ -10,6 +10,7 @@ from django.db import connection
 from hypothesis import settings
 
 from provisioning import request_log
+from scim import rates
 
 # For an hour to spare: `make test ARGS="--hypothesis-profile=thorough tests/scim/test_fuzz.py"`.
 settings.register_profile("thorough", max_examples=5_000)
@@ -30,6 +31,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def _fresh_process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Neither the cache nor the log context of one test reaches the next, nor what waits to be logged."""
     cache.clear()
+    # Wrong tokens of one test would shut out those of the next.
+    rates.forget()
     # No thread: it would write beside the test's transaction. `request_log.flush` writes what waits.
     monkeypatch.setattr(request_log.READS, "threaded", False)
     request_log.READS.start_anew()
