@@ -258,52 +258,81 @@ def _tombstone_digests(observation: Observation, digest_key: bytes) -> Digests:
     return wanted
 
 
-# Values are compared with arrays, and joined with nothing: that is one probe of an index for each, whatever the plan
-# thinks of the tenant. A key of one connection is looked for in the others of the batch, too; what it finds there
-# answers to nobody.
-_MATCHES = """
-SELECT id, identity_id, version FROM provisioning_account
- WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND id = ANY(%(ids)s::uuid[])
-UNION
-SELECT id, identity_id, version FROM provisioning_account
- WHERE connection_id = ANY(%(connections)s::uuid[]) AND external_id = ANY(%(external_ids)s::text[])
-   AND tenant_id = %(tenant)s AND deleted_at IS NULL AND external_id IS NOT NULL
-UNION
-SELECT id, identity_id, version FROM provisioning_account
- WHERE connection_id = ANY(%(connections)s::uuid[]) AND asserted_key = ANY(%(external_ids)s::text[])
-   AND tenant_id = %(tenant)s AND deleted_at IS NULL AND asserted_key IS NOT NULL AND confirmed_at IS NULL
-UNION
-SELECT id, identity_id, version FROM provisioning_account
- WHERE connection_id = ANY(%(connections)s::uuid[]) AND user_name_key = ANY(%(names)s::text[])
-   AND tenant_id = %(tenant)s AND deleted_at IS NULL
-UNION
-SELECT id, identity_id, version FROM provisioning_account
- WHERE connection_id = ANY(%(connections)s::uuid[]) AND subject_issuer = ANY(%(issuers)s::text[])
-   AND subject_value = ANY(%(subjects)s::text[])
-   AND tenant_id = %(tenant)s AND deleted_at IS NULL AND subject_value <> ''
-"""
+def _probes(columns: str, table: str, keys: str, condition: str) -> str:
+    """Rows of the tenant that answer to keys, by one probe of an index for each key (OFFSET keeps it so).
 
-# The index of e-mails is asked first and alone: a plan that begins with the tenant's accounts looks at all of them for
-# each e-mail, and a planner without fresh statistics chooses it.
-_CANDIDATES = """
-WITH named AS MATERIALIZED (
-    SELECT k.value, a.tenant_id, a.identity_id, a.deleted_at
-      FROM unnest(%(emails)s::varchar[]) AS k (value)
-      JOIN provisioning_account a ON a.email_keys @> ARRAY[k.value]
+    With the keys as a list, or the tenant beside them, the planner goes by its statistics, and while a connection is
+    being filled they say that it is empty: reading all of it, for every batch, then seems cheaper.
+    """
+    return (
+        f"SELECT {columns} FROM {keys} CROSS JOIN LATERAL "  # noqa: S608 - constants below
+        f"(SELECT * FROM {table} WHERE {condition} OFFSET 0) found WHERE found.tenant_id = %(tenant)s"
+    )
+
+
+# A key of one connection is looked for in the others of the batch, too; what it finds there answers to nobody.
+_EACH = "unnest(%(connections)s::uuid[]) AS c (connection_id) CROSS JOIN unnest({}) AS k (value)"
+
+_MATCHES = " UNION ".join(
+    _probes("found.id, found.identity_id, found.version", "provisioning_account", keys, condition)
+    for keys, condition in (
+        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value AND deleted_at IS NULL"),
+        (
+            _EACH.format("%(external_ids)s::text[]"),
+            "connection_id = c.connection_id AND external_id = k.value "
+            "AND deleted_at IS NULL AND external_id IS NOT NULL",
+        ),
+        (
+            _EACH.format("%(external_ids)s::text[]"),
+            "connection_id = c.connection_id AND asserted_key = k.value "
+            "AND deleted_at IS NULL AND asserted_key IS NOT NULL AND confirmed_at IS NULL",
+        ),
+        (
+            _EACH.format("%(names)s::text[]"),
+            "connection_id = c.connection_id AND user_name_key = k.value AND deleted_at IS NULL",
+        ),
+        (
+            _EACH.format("%(issuers)s::text[], %(subjects)s::text[]").replace("(value)", "(issuer, value)"),
+            "connection_id = c.connection_id AND subject_issuer = k.issuer AND subject_value = k.value "
+            "AND deleted_at IS NULL AND subject_value <> ''",
+        ),
+    )
 )
-SELECT 'email', value, identity_id FROM named
- WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
-UNION
-SELECT 'email', email_key, id FROM provisioning_identity
- WHERE tenant_id = %(tenant)s AND email_key <> '' AND email_key = ANY(%(emails)s::text[])
-UNION
-SELECT 'former', value_key, identity_id FROM provisioning_alias
- WHERE tenant_id = %(tenant)s AND value_key = ANY(%(names)s::text[]) AND kind <> 'external_id'
-   AND identity_id IS NOT NULL
-UNION
-SELECT 'hr', hr_number, id FROM provisioning_identity
- WHERE tenant_id = %(tenant)s AND hr_number <> '' AND hr_number = ANY(%(hr_numbers)s::text[])
-"""
+
+_CANDIDATES = " UNION ".join(
+    _probes(f"'{kind}', k.value, {identity}", table, f"unnest({keys}) AS k (value)", condition)
+    for kind, identity, table, keys, condition in (
+        (
+            "email",
+            "found.identity_id",
+            "provisioning_account",
+            "%(emails)s::varchar[]",
+            "email_keys @> ARRAY[k.value] AND deleted_at IS NULL AND identity_id IS NOT NULL",
+        ),
+        (
+            "email",
+            "found.id",
+            "provisioning_identity",
+            "%(emails)s::varchar[]",
+            "tenant_id = (SELECT %(tenant)s::uuid) AND email_key = k.value",
+        ),
+        (
+            "former",
+            "found.identity_id",
+            "provisioning_alias",
+            "%(names)s::text[]",
+            "tenant_id = (SELECT %(tenant)s::uuid) AND value_key = k.value AND kind <> 'external_id' "
+            "AND identity_id IS NOT NULL",
+        ),
+        (
+            "hr",
+            "found.id",
+            "provisioning_identity",
+            "%(hr_numbers)s::text[]",
+            "tenant_id = (SELECT %(tenant)s::uuid) AND hr_number = k.value AND hr_number <> ''",
+        ),
+    )
+)
 
 _HOLDERS = """
 SELECT k.connection_id, k.value, a.id FROM unnest(%s::uuid[], %s::varchar[]) AS k (connection_id, value)
@@ -454,13 +483,31 @@ class Grave(NamedTuple):
     deleted_at: datetime
 
 
-_GRAVES = """
-SELECT id, connection_id, identity_id, external_id_digest, subject_digest, user_name_digest, deleted_at
-  FROM provisioning_tombstone
- WHERE tenant_id = %s AND connection_id = ANY(%s::uuid[]) AND (
-       external_id_digest = ANY(%s::bytea[]) OR subject_digest = ANY(%s::bytea[])
-    OR user_name_digest = ANY(%s::bytea[]) OR identity_id = ANY(%s::uuid[]))
-"""
+_COLUMNS_OF_GRAVES = (
+    "id",
+    "connection_id",
+    "identity_id",
+    "external_id_digest",
+    "subject_digest",
+    "user_name_digest",
+    "deleted_at",
+)
+_GRAVES = " UNION ".join(
+    _probes(f"found.{', found.'.join(_COLUMNS_OF_GRAVES)}", "provisioning_tombstone", keys, condition)
+    for keys, condition in (
+        *(
+            (
+                _EACH.format(f"%({kind})s::bytea[]"),
+                f"connection_id = c.connection_id AND {kind}_digest = k.value",
+            )
+            for kind in ("external_id", "subject", "user_name")
+        ),
+        (
+            "unnest(%(identities)s::uuid[]) AS k (value)",
+            "identity_id = k.value AND connection_id = ANY(%(connections)s::uuid[])",
+        ),
+    )
+)
 
 
 def _graves(
@@ -475,14 +522,12 @@ def _graves(
         return []
     found = sql.rows(
         _GRAVES,
-        (
-            tenant_id,
-            list(connection_ids),
-            sql.array(digests["external_id"]),
-            sql.array(digests["subject"]),
-            sql.array(digests["user_name"]),
-            list(candidates),
-        ),
+        {
+            "tenant": tenant_id,
+            "connections": list(connection_ids),
+            "identities": sql.ids(candidates),
+            **{name: sql.array(values) for name, values in digests.items()},
+        },
         prepared=len(asked) <= FEW,
     )
     return [Grave(*row) for row in found]
