@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from scim2_models.exceptions import InvalidFilterException
+from scim2_models.exceptions import InvalidFilterException, TooManyException
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, Not, ValuePath
 
 from provisioning.request_log import EMAIL, EXTERNAL_ID, USER_NAME
@@ -114,7 +114,7 @@ def _in_filter(text: str) -> Iterator[tuple[str, str]]:
         if len(text) <= _LONGEST_FILTER:
             yield from _compared(parsed(text))
             return
-    except InvalidFilterException:
+    except (InvalidFilterException, TooManyException):
         pass
     yield from _in_path(text)
 

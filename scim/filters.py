@@ -35,7 +35,7 @@ from provisioning.search import search_key
 from provisioning.selectors.conditions import Condition
 from scim.columns import EXACT, FOLDED, Form, Holder, Place, Table, instant_of, number_of, table_of
 from scim.documents import storable
-from scim.filter_limits import LITERAL, MAX_TERMS, demand_flat, demand_short, too_many_terms
+from scim.filter_limits import LITERAL, MAX_TERMS, demand_flat, demand_short, parsing, too_many_terms
 from scim.identifiers import identifier
 from scim.schemas import Attribute, ResourceKind
 from scim.selection import operand
@@ -72,7 +72,9 @@ _TELLING = 3
 
 
 def compile_filter(kind: ResourceKind, text: str) -> Condition:
-    """The condition that a filter means for this kind of resource. InvalidFilter where any part has none."""
+    """The condition that a filter means for this kind of resource. InvalidFilter where any part has none,
+    TooMany where it says too much.
+    """
     table = table_of(kind)
     node = parsed(text)
     term = _settled(_Row(kind, table).visit(node))
@@ -118,7 +120,9 @@ def _parsed(text: str) -> FilterNode:
 
     shape = LITERAL.sub(numbered, text)
     demand_flat(shape)
-    return _Filled(strings).visit(ScimFilter(shape).ast)
+    with parsing():
+        tree = ScimFilter(shape).ast
+    return _Filled(strings).visit(tree)
 
 
 class _Filled(FilterVisitor[FilterNode]):

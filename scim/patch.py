@@ -17,6 +17,7 @@ from scim2_models.exceptions import (
     MutabilityException,
     NoTargetException,
     PayloadTooLargeException,
+    TooManyException,
 )
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, Path, ValuePath
 
@@ -32,7 +33,7 @@ from scim.documents import (
     steady,
     unchanging,
 )
-from scim.filter_limits import LITERAL, demand_flat, demand_short
+from scim.filter_limits import LITERAL, demand_flat, demand_short, parsing
 from scim.schemas import JSON, Attribute, ResourceKind
 from scim.selection import described, predicate
 
@@ -130,8 +131,8 @@ def _weight(path: str) -> int:
     return len(path) if "[" in path and not _ONE_ELEMENT.fullmatch(path) else 0
 
 
-def too_many_filters() -> PayloadTooLargeException:
-    return PayloadTooLargeException(
+def too_many_filters() -> TooManyException:
+    return TooManyException(
         detail=f"The value filters have {MAX_FILTERS} characters at most; split the request."
     )
 
@@ -158,12 +159,13 @@ def target_of(kind: ResourceKind, path: str) -> Target:
     """What the path means in this kind of resource; InvalidPath when it means nothing."""
     if "[" not in path:
         return _plain_target(kind, path)
+    demand_short(path)
     if found := _ONE_ELEMENT.fullmatch(path):
         plain = _plain_target(kind, f"{found[1]}.{found[4]}" if found[4] else found[1])
         return _selecting(plain, Comparison(AttrPath(attr=found[2]), CompareOperator.eq, found[3]), path)
-    demand_short(path)
     demand_flat(LITERAL.sub('""', path))
-    node = Path(path).ast
+    with parsing():
+        node = Path(path).ast
     if not isinstance(node, ValuePath):
         raise InvalidPathException(detail=f"{path[:200]}: this is a filter, not a path.")
     bare = ":".join(part for part in (node.attr_path.uri, node.attr_path.attr) if part)
