@@ -3,14 +3,15 @@
 from uuid import UUID
 
 from provisioning.decision.types import Intent, Outcome, Verdict
+from provisioning.selectors import accounts
 from provisioning.selectors.groups import GROUPS as TABLE
 from provisioning.selectors.groups import GroupDocument
 from provisioning.services.groups import COUNTED, submit_group
-from scim import responses
+from scim import queries, responses
 from scim.calls import Answer, Call
 from scim.errors import BusyException, refusal
 from scim.mapping import MEMBER, group_observation, group_resource
-from scim.membership import GroupChange, change_of, whole_change
+from scim.membership import GroupChange, People, change_of, whole_change
 from scim.patch import operations_of
 from scim.projection import Projection
 from scim.resources import Resources
@@ -60,18 +61,31 @@ class Groups(Resources[GroupDocument]):
         return self._written(call, outcome)
 
     def _changed(self, call: Call, kind: ResourceKind, change: GroupChange) -> Outcome:
-        """Attributes of extensions are computed from what the group has, and again where that is old by then."""
+        """What must be computed from what the group has is computed again where that is old by then."""
         group_id = self.addressed(call)
         if not change.pending(kind):
             return self._submitted(call, Intent.UPDATE, change, group_id, self._expected(call))
         for _ in range(ATTEMPTS):
-            held, kind = self.current(call, related="")
+            held, kind = self._held(call, change)
             self.demand_version(call.if_match, held.version)
-            final = change.settled(kind, held.resource)
+            final = change.settled(kind, held.resource, self._people(call, change, held))
             outcome = self._asked(call, Intent.UPDATE, final, group_id, held.version)
             if outcome.verdict is not Verdict.STALE or call.if_match is not None:
                 return self._accepted(outcome)
         raise BusyException
+
+    def _held(self, call: Call, change: GroupChange) -> tuple[GroupDocument, ResourceKind]:
+        if not change.choosing:
+            return self.current(call, related="")
+        return queries.limited(False, lambda: self.current(call, related="names"))
+
+    def _people(self, call: Call, change: GroupChange, held: GroupDocument) -> People:
+        caller = call.caller
+        given = accounts.names(
+            tenant_id=caller.tenant_id, connection_id=caller.connection_id, account_ids=change.given()
+        )
+        held_ = dict(zip(held.members, held.names, strict=False))
+        return People(held=held_, given=given, base=responses.base())
 
     def delete(self, call: Call) -> Answer:
         group_id = self.addressed(call)

@@ -1,8 +1,9 @@
-"""What a PATCH or a body wants of a group, as sets of member ids. Knows no request, no database, no member.
+"""What a PATCH or a body wants of a group, as sets of member ids. Knows no request and no database.
 
-No member is ever loaded to change a group: an operation becomes "add these", "remove those" or "exactly these", so
-a PATCH costs what it changes (RFC 7644 3.5.2; Entra, Okta and authentik each send another form). Attributes of
-extensions are few: what they become is computed from what the group has.
+No member is loaded to change a group: an operation becomes "add these", "remove those" or "exactly these", so a
+PATCH costs what it changes (RFC 7644 3.5.2; Entra, Okta and authentik each send another form). Only where a value
+filter asks more of members than who they are is it computed from those that the group has, as what becomes of the
+attributes of extensions is.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,26 +11,36 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from scim2_models.exceptions import InvalidFilterException, InvalidValueException, MutabilityException
-from scim2_models.path import (
-    CompareOperator,
-    Comparison,
-    FilterNode,
-    FilterVisitor,
-    LogicalExpr,
-    LogicalOperator,
-    Not,
-    Present,
-    ValuePath,
+from scim2_models.exceptions import (
+    InvalidValueException,
+    MutabilityException,
+    NoTargetException,
+    TooManyException,
 )
+from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, Not
 
 from scim.documents import accepted, canonical, replacing
 from scim.identifiers import identifier
-from scim.patch import Operation, Step, applied, as_list, steps_of
+from scim.patch import Operation, Step, applied, as_list, is_nothing, steps_of
 from scim.schemas import GROUP, JSON, Attribute, ResourceKind
-from scim.selection import operand, sub_attribute
+from scim.selection import predicate
 
-_MEMBERS = GROUP.attributes["members"]
+MOST_ASKED = 1_000_000
+"""How many comparisons the value filters of one PATCH make with the members of a group: about a second of work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Whom a group has, or is given: id -> userName. `base` is the SCIM root's URL without a slash at its end."""
+
+    held: Mapping[str, str]
+    given: Mapping[str, str]
+    base: str
+
+    def element(self, key: str) -> JSON:
+        """The member as a client reads it that asks for every part."""
+        name = self.held.get(key) or self.given.get(key)
+        return {"type": "User", "value": key, "$ref": f"{self.base}/Users/{key}", "display": name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +48,8 @@ class GroupChange:
     """What one request wants. None and False leave things as they are.
 
     `unknown` are values that cannot be an id of this server; whether they refuse the request is the
-    connection's option, as for an id that nobody has. `resource` holds the attributes of extensions, by URN;
-    while `pending` they are not final: `settled` needs what the group has now.
+    connection's option, as for an id that nobody has. `resource` holds the attributes of extensions, by URN.
+    While it is `pending` it is not final: `settled` needs what the group has now.
     """
 
     display_name: str | None = None
@@ -51,13 +62,28 @@ class GroupChange:
     resource: JSON | None = None
     further: tuple[Step, ...] = ()
     """What a PATCH does with attributes of extensions."""
+    choosing: tuple[Step, ...] = ()
+    """What a PATCH does with members, where it must be asked who they are."""
 
     def pending(self, kind: ResourceKind) -> bool:
-        """Whether the group's present attributes must be read first."""
-        return bool(self.further) or (self.resource is not None and bool(kind.immutable))
+        """Whether what the group has must be read first."""
+        return bool(self.further or self.choosing) or (self.resource is not None and bool(kind.immutable))
 
-    def settled(self, kind: ResourceKind, held: JSON) -> "GroupChange":
-        """The change for a group whose extensions hold `held`. Mutability or InvalidValue where it cannot be."""
+    def given(self) -> list[UUID]:
+        """Whom `choosing` names as members: a filter behind it may choose among them."""
+        naming = (step for step in self.choosing if step.op != "remove" and step.target.sub is None)
+        return [member for step in naming for member in _ids(as_list(step.value), _Members())]
+
+    def settled(self, kind: ResourceKind, held: JSON, people: People) -> "GroupChange":
+        """The change for a group whose extensions hold `held`, and which has those `people` where it is `choosing`.
+
+        Raises Mutability, InvalidValue or NoTarget where it cannot be, TooMany where the filters ask too much.
+        """
+        if self.choosing:
+            members = _Members(people=people)
+            for step in self.choosing:
+                _walk(members, step)
+            return replace(self, choosing=(), **members.sets()).settled(kind, held, people)
         if self.further:
             # What every group has is not checked here again.
             beside = {"displayName": "-"}
@@ -77,6 +103,35 @@ class _Members:
     remove: dict[UUID, None] = field(default_factory=dict)
     whole: bool = False
     unknown: list[str] = field(default_factory=list)
+    people: People | None = None
+    asked: int = 0
+
+    def sets(self) -> dict[str, Any]:
+        return {
+            "add": frozenset(self.add),
+            "remove": frozenset(self.remove),
+            "whole": self.whole,
+            "unknown": tuple(self.unknown),
+        }
+
+    def chosen(self, step: Step) -> list[UUID]:
+        """The members, as they are by now, for whom the step's filter holds."""
+        people, attribute, condition = self.people, step.target.attribute, step.target.selection
+        assert people is not None  # `settled` has seen to it
+        assert attribute is not None
+        assert condition is not None
+        # Attack: a thousand filters, each asked of a hundred thousand members.
+        self.asked += (len(people.held) + len(self.add)) * _terms(condition)
+        if self.asked > MOST_ASKED:
+            raise TooManyException(
+                detail="members: the filters ask too much of so many; name members by value."
+            )
+        gone = {str(member) for member in self.remove}
+        present = [] if self.whole else [key for key in people.held if key not in gone]
+        joined = (str(member) for member in self.add)
+        present += [key for key in joined if key in people.given and (self.whole or key not in people.held)]
+        holds = predicate(attribute, condition)
+        return [UUID(key) for key in present if holds(people.element(key))]
 
     def added(self, ids: Iterable[UUID]) -> None:
         for member in ids:
@@ -127,25 +182,27 @@ def change_of(operations: Iterable[Operation], kind: ResourceKind = GROUP) -> Gr
     change = GroupChange()
     members = _Members()
     further: list[Step] = []
+    on_members: list[Step] = []
     for step in steps_of(kind, operations):
         attribute = step.target.attribute
         if attribute is None or step.target.urn is not None:
             further.append(step)
         elif attribute.name == "members":
-            _walk(members, step)
+            on_members.append(step)
+            if step.target.selection is not None and not _is_told(step.target.selection):
+                # Refused before anything is looked up.
+                predicate(attribute, step.target.selection)
         else:
-            change = _named(change, attribute, step)
-    return replace(
-        change,
-        further=tuple(further),
-        add=frozenset(members.add),
-        remove=frozenset(members.remove),
-        whole=members.whole,
-        unknown=tuple(members.unknown),
-    )
+            change = _with(change, attribute, step)
+    change = replace(change, further=tuple(further))
+    if any(_chooses(step) for step in on_members):
+        return replace(change, choosing=tuple(on_members))
+    for step in on_members:
+        _walk(members, step)
+    return replace(change, **members.sets())
 
 
-def _named(change: GroupChange, attribute: Attribute, step: Step) -> GroupChange:
+def _with(change: GroupChange, attribute: Attribute, step: Step) -> GroupChange:
     fresh = None if step.op == "remove" else accepted(attribute, step.value, attribute.name)
     if attribute.name == "externalId":
         return replace(change, external_id=fresh, set_external_id=True)
@@ -173,19 +230,23 @@ def _walk(members: _Members, step: Step) -> None:
 
 def _walk_selected(members: _Members, step: Step, condition: FilterNode) -> None:
     target, value = step.target, step.value
-    selected = _Selected().visit(condition)
-    if selected is None:
-        if step.op == "remove" and target.sub is None:
-            members.replaced(())
-            return
-        raise InvalidFilterException(detail="members: the filter must name members by value.")
     if target.sub is not None:
         if target.sub.name == "value":
             raise MutabilityException(detail="members.value: add another member instead.")
         # What a member is shown as is the member's own business.
         return
-    ids = _ids([{"value": text} for text in selected], members if step.op != "remove" else _Members())
-    if step.op == "remove":
+    empties = step.op == "remove" or (step.op == "replace" and is_nothing(value))
+    if _chooses(step):
+        ids = members.chosen(step)
+        if not ids and not empties:
+            raise NoTargetException(detail="members: the filter matches nothing.")
+    else:
+        told = _told(condition)
+        if told is None:
+            members.replaced(())
+            return
+        ids = _ids([{"value": text} for text in told], _Members() if empties else members)
+    if empties:
         members.removed(ids)
         return
     named = _ids(as_list(value), members) if isinstance(value, list | dict) else []
@@ -194,6 +255,48 @@ def _walk_selected(members: _Members, step: Step, condition: FilterNode) -> None
         members.added(named)
     else:
         members.added([*ids, *named])
+
+
+def _chooses(step: Step) -> bool:
+    """Whether it must be asked who the members are: their ids in a filter say it, and so does "all of them"."""
+    condition = step.target.selection
+    if condition is None or step.target.sub is not None:
+        return False
+    return not _is_told(condition) or (step.op != "remove" and _told(condition) is None)
+
+
+def _is_told(node: FilterNode) -> bool:
+    match node:
+        case LogicalExpr():
+            return all(_is_told(term) for term in node.terms)
+        case Comparison(op=CompareOperator.eq):
+            return isinstance(node.value, str) and str(node.attr_path).lower() in ("value", "type")
+    return False
+
+
+def _told(node: FilterNode) -> frozenset[str] | None:
+    """The member ids that such a filter names, in lower case; None means every member."""
+    match node:
+        case LogicalExpr():
+            terms = [_told(term) for term in node.terms]
+            named = [term for term in terms if term is not None]
+            if node.op is LogicalOperator.and_:
+                return frozenset.intersection(*named) if named else None
+            return None if len(named) < len(terms) else frozenset().union(*named)
+        case Comparison(value=str(value)):
+            if str(node.attr_path).lower() == "value":
+                return frozenset({value.lower()})
+            return None if value.lower() == "user" else frozenset()
+    raise AssertionError(node)
+
+
+def _terms(node: FilterNode) -> int:
+    match node:
+        case LogicalExpr():
+            return sum(_terms(term) for term in node.terms)
+        case Not():
+            return _terms(node.expr)
+    return 1
 
 
 def _ids(values: Iterable[Any], members: _Members) -> list[UUID]:
@@ -231,35 +334,3 @@ def _member(raw: Any, index: int) -> str | None:
 
 def _known(raw: Mapping[Any, Any]) -> JSON:
     return {key.lower(): value for key, value in raw.items()}
-
-
-class _Selected(FilterVisitor["frozenset[str] | None"]):
-    """The member ids that a filter names, in lower case; None means every member."""
-
-    def visit_comparison(self, node: Comparison) -> frozenset[str] | None:
-        sub = sub_attribute(_MEMBERS, node.attr_path)
-        if node.op is not CompareOperator.eq:
-            raise InvalidFilterException(detail=f"members.{sub.name}: it is compared by eq only.")
-        value = str(operand(sub, node.value)).lower()
-        if sub.name == "value":
-            return frozenset({value})
-        if sub.name == "type":
-            return None if value == "user" else frozenset()
-        raise InvalidFilterException(detail=f"members.{sub.name}: members are filtered by value.")
-
-    def visit_logical_expr(self, node: LogicalExpr) -> frozenset[str] | None:
-        terms = [self.visit(term) for term in node.terms]
-        named = [term for term in terms if term is not None]
-        if node.op is LogicalOperator.and_:
-            return frozenset.intersection(*named) if named else None
-        return None if len(named) < len(terms) else frozenset().union(*named)
-
-    def visit_present(self, node: Present) -> frozenset[str] | None:
-        sub_attribute(_MEMBERS, node.attr_path)
-        raise InvalidFilterException(detail="members: the filter must name members by value.")
-
-    def visit_not(self, node: Not) -> frozenset[str] | None:
-        raise InvalidFilterException(detail="members: the filter must name members by value.")
-
-    def visit_value_path(self, node: ValuePath) -> frozenset[str] | None:
-        raise InvalidFilterException(detail="A value filter cannot hold another one.")

@@ -219,7 +219,7 @@ def _chosen(step: Step) -> tuple[Any, ...]:
 
 def _is_label(step: Step) -> bool:
     sub = step.target.sub
-    return step.op == "remove" or _is_nothing(step.value) or sub is None or sub.name in _LABELS
+    return step.op == "remove" or is_nothing(step.value) or sub is None or sub.name in _LABELS
 
 
 class _Reading:
@@ -270,7 +270,7 @@ class _Reading:
                 self.step(op, target, inner)
 
     def extension(self, op: str, target: Target, value: Any) -> None:
-        if op == "remove" or _is_nothing(value):
+        if op == "remove" or is_nothing(value):
             self.step("remove", target, None)
             return
         if not isinstance(value, dict):
@@ -356,7 +356,7 @@ def _check_only(attribute: Attribute, step: Step) -> None:
         accepted(attribute, as_list(step.value) if attribute.multi_valued else step.value, step.target.label)
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
     """RFC 7643 2.5: what says that an attribute is unassigned. Some clients empty one by sending no text."""
     return value is None or value in ("", [])
 
@@ -376,7 +376,7 @@ def _apply_to_complex(holder: JSON, attribute: Attribute, step: Step) -> None:
         if fresh is None and sub.name in held:
             _demand_optional(sub, label)
         put(held, sub, fresh)
-    elif step.op == "remove" or _is_nothing(step.value):
+    elif step.op == "remove" or is_nothing(step.value):
         held = {}
     else:
         # RFC 7644 3.5.2.3: of a complex attribute, the sub-attributes that the value names are replaced.
@@ -393,7 +393,7 @@ def _nulled(attribute: Attribute, value: Any) -> list[Attribute]:
     if not isinstance(value, dict):
         return []
     subs = ((attribute.sub(key), inner) for key, inner in value.items())
-    return [sub for sub, inner in subs if sub is not None and sub.writable and _is_nothing(inner)]
+    return [sub for sub, inner in subs if sub is not None and sub.writable and is_nothing(inner)]
 
 
 def _demand_optional(sub: Attribute, label: str) -> None:
@@ -426,7 +426,7 @@ def _selected_values(held: list[Any], attribute: Attribute, step: Step, conditio
     element = Attribute(name=attribute.name, subs={"value": replace(attribute, name="value")})
     holds = predicate(element, condition)
     chosen = [holds({"value": value}) for value in held]
-    if step.op == "remove" or _is_nothing(step.value):
+    if step.op == "remove" or is_nothing(step.value):
         return [value for value, found in zip(held, chosen, strict=True) if not found]
     if not any(chosen):
         raise NoTargetException(detail=f"{step.target.label}: the filter matches nothing.")
@@ -484,7 +484,7 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
     # The filter is checked even where there is nothing to match it against.
     holds = predicate(attribute, condition)
     chosen = [item for item in held if holds(item)]
-    if step.op == "remove" or _is_nothing(step.value):
+    if step.op == "remove" or is_nothing(step.value):
         return _removed(held, chosen, attribute, target)
     written = _written(attribute, target, step.value)
     if not chosen:
@@ -556,7 +556,7 @@ def _removed(held: list[JSON], chosen: list[JSON], attribute: Attribute, target:
 
 def _in_each(held: list[JSON], attribute: Attribute, step: Step, sub: Attribute) -> list[JSON]:
     """A sub-attribute without a filter ("emails.value") means that of every element."""
-    if step.op == "remove" or _is_nothing(step.value):
+    if step.op == "remove" or is_nothing(step.value):
         return _removed(held, held, attribute, step.target)
     written = _written(attribute, step.target, step.value)
     if not written:

@@ -66,6 +66,9 @@ def sub_attribute(attribute: Attribute, path: AttrPath) -> Attribute:
     sub = attribute.sub(path.attr) if path.sub_attr is None and path.uri is None else None
     if sub is None:
         raise InvalidFilterException(detail=f"{path}: {attribute.name} has no such sub-attribute.")
+    if sub.returned == "never":
+        # Guess by guess, what a PATCH changes would tell what is never shown.
+        raise InvalidFilterException(detail=f"{attribute.name}.{sub.name}: it cannot be filtered by.")
     return sub
 
 

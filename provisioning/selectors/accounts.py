@@ -71,6 +71,18 @@ def many(*, tenant_id: UUID, connection_id: UUID, account_ids: Sequence[UUID]) -
     return {row[0]: _document(row) for row in found}
 
 
+def names(*, tenant_id: UUID, connection_id: UUID, account_ids: Sequence[UUID]) -> dict[str, str]:
+    """id -> userName of those that there are."""
+    if not account_ids:
+        return {}
+    found = sql.rows(
+        "SELECT a.id::text, a.user_name FROM provisioning_account a "
+        "WHERE a.tenant_id = %s AND a.connection_id = %s AND a.deleted_at IS NULL AND a.id = ANY(%s::uuid[])",
+        (tenant_id, connection_id, list(account_ids)),
+    )
+    return dict(found)
+
+
 def of_identity(*, tenant_id: UUID, identity_id: UUID, connection_id: UUID) -> AccountDocument | None:
     """The live account that one connection keeps of an identity."""
     return _one("a.connection_id = %s AND a.identity_id = %s", tenant_id, connection_id, identity_id)

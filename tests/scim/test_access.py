@@ -99,6 +99,10 @@ def test_a_token_learns_nothing_of_the_other_type(idp: Idp) -> None:
         "sortBy=members.display",
     ):
         assert ask(idp, "GET", f"/Groups?{query}", "groups").status_code == 400
+    guess = {"op": "remove", "path": 'members[display sw "a"]'}
+    _, secret = issue_token(connection=idp.connection, actor=OPERATOR, scopes=("groups",))
+    guessed = idp.patch(group, guess, headers={"Authorization": f"Bearer {secret}"})
+    assert error_of(guessed) == (400, "invalidFilter")
 
     for scopes in (("read",), ("users", "groups")):
         assert ask(idp, "GET", user, *scopes).json()["groups"][0]["display"] == "Staff"

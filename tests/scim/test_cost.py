@@ -69,6 +69,14 @@ REQUESTS: dict[str, tuple[Callable[[Idp, list[str], str], Any], int | None]] = {
         ),
         None,
     ),
+    "PATCH members out by their names": (
+        lambda idp, people, group: idp.patch(
+            f"/Groups/{group}",
+            {"op": "remove", "path": 'members[display eq "p0" or display ew "1"]'},
+            query={"excludedAttributes": "members"},
+        ),
+        None,
+    ),
 }
 
 

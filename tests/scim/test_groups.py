@@ -75,6 +75,43 @@ def test_members_come_and_go(idp: Idp, people: list[str]) -> None:
     assert members_of(idp, path) == set()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        ('display eq "ADA"', "bob eve"),
+        ('type eq "User" and display co "e"', "ada bob"),
+        ('not (display eq "ada" or display eq "eve")', "ada eve"),
+        ('$ref ew "/Users/{ada}"', "bob eve"),
+        ('value ne "{ada}"', "ada"),
+        ('type eq "user"', ""),
+        ('type ne "User"', "ada bob eve"),
+        ('display eq "nobody"', "ada bob eve"),
+    ],
+)
+def test_members_are_removed_by_any_of_their_parts(
+    idp: Idp, people: list[str], chosen: str, left: str
+) -> None:
+    ids = dict(zip(("ada", "bob", "eve"), people, strict=True))
+    path = f"/Groups/{idp.group('Staff', people)['id']}"
+    read = idp.get(path, attributes="members,members.display").json()["members"]
+    assert [member["display"] for member in read] == list(ids)
+    answer = idp.patch(path, {"op": "remove", "path": f"members[{chosen.format(**ids)}]"})
+    assert answer.status_code == 200
+    assert members_of(idp, path) == {ids[name] for name in left.split()}
+    assert answer.headers["ETag"] == ('W/"1"' if len(left.split()) == 3 else 'W/"2"')
+
+
+def test_a_filter_knows_whoever_came_in_the_same_request(idp: Idp, people: list[str]) -> None:
+    path = f"/Groups/{idp.group('Staff', people[:1])['id']}"
+    answer = idp.patch(
+        path,
+        {"op": "add", "path": "members", "value": [{"value": one} for one in people[1:]]},
+        {"op": "remove", "path": 'members[display eq "bob" or display eq "ada"]'},
+    )
+    assert answer.status_code == 200
+    assert members_of(idp, path) == {people[2]}
+
+
 def test_an_unknown_member_refuses_the_whole_patch(idp: Idp, people: list[str]) -> None:
     path = f"/Groups/{idp.group('Staff')['id']}"
     for ghost in (str(uuid4()), "bjensen"):

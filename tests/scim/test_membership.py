@@ -6,14 +6,25 @@ from uuid import UUID, uuid4
 import pytest
 from scim2_models.exceptions import SCIMException
 
-from scim.membership import GroupChange, change_of, whole_change
+from scim import membership
+from scim.membership import GroupChange, People, change_of, whole_change
 from scim.patch import operations_of
+from scim.schemas import GROUP
 
 A, B, C = (uuid4() for _ in range(3))
+BASE = "https://hub.example/scim/v2"
+ADA_AND_BOB = People(held={str(A): "Ada", str(B): "bob"}, given={str(C): "cy"}, base=BASE)
 
 
 def change(*operations: dict[str, Any]) -> GroupChange:
     return change_of(operations_of({"Operations": list(operations)}))
+
+
+def settled(*operations: dict[str, Any]) -> GroupChange:
+    """For a group that has Ada and Bob."""
+    asked = change(*operations)
+    assert asked.pending(GROUP)
+    return asked.settled(GROUP, {}, ADA_AND_BOB)
 
 
 def members(*ids: UUID) -> list[dict[str, Any]]:
@@ -72,6 +83,11 @@ WANTED: dict[str, tuple[list[dict[str, Any]], GroupChange]] = {
     "replace of one by another": (
         [{"op": "replace", "path": f'members[value eq "{A}"]', "value": members(B)[0]}],
         sets({B}, {A}),
+    ),
+    # RFC 7643 2.5: null is nothing.
+    "replace of one by nothing": (
+        [{"op": "replace", "path": f'members[value eq "{A}"]', "value": None}],
+        sets(remove={A}),
     ),
     "the later word counts": (
         [
@@ -133,12 +149,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a number as a member": ({"op": "add", "path": "members", "value": [7]}, "invalidValue"),
     "a number as a member's id": ({"op": "add", "path": "members", "value": [{"value": 7}]}, "invalidValue"),
-    "a filter that would need the members": (
-        {"op": "remove", "path": 'members[display eq "Ada"]'},
-        "invalidFilter",
-    ),
-    "not": ({"op": "remove", "path": f'members[not (value eq "{A}")]'}, "invalidFilter"),
-    "sw": ({"op": "remove", "path": 'members[value sw "0"]'}, "invalidFilter"),
+    "a filter by what no member has": ({"op": "remove", "path": 'members[nickName eq "x"]'}, "invalidFilter"),
+    "a filter by a number": ({"op": "remove", "path": "members[display gt true]"}, "invalidFilter"),
     # RFC 7643 4.2: members.value is "immutable"
     "the value of a member": (
         {"op": "replace", "path": f'members[value eq "{A}"].value', "value": str(B)},
@@ -157,6 +169,97 @@ def test_what_cannot_be_is_refused(operation: dict[str, Any], scim_type: str) ->
     with pytest.raises(SCIMException) as refused:
         change(operation)
     assert (refused.value.status, refused.value.scim_type) == (400, scim_type)
+
+
+CHOSEN: dict[str, tuple[list[dict[str, Any]], GroupChange]] = {
+    "by name, without case": ([{"op": "remove", "path": 'members[display eq "ADA"]'}], sets(remove={A})),
+    "by a part of the name": ([{"op": "remove", "path": 'members[display co "o"]'}], sets(remove={B})),
+    "by address": ([{"op": "remove", "path": f'members[$ref eq "{BASE}/Users/{A}"]'}], sets(remove={A})),
+    "by the beginning of the id": (
+        [{"op": "remove", "path": f'members[value sw "{str(A)[:13]}"]'}],
+        sets(remove={A}),
+    ),
+    "everybody but one": ([{"op": "remove", "path": f'members[not (value eq "{A}")]'}], sets(remove={B})),
+    "who is not somebody": ([{"op": "remove", "path": f'members[value ne "{A}"]'}], sets(remove={B})),
+    "one or another": (
+        [{"op": "remove", "path": f'members[value eq "{A}" or display eq "bob"]'}],
+        sets(remove={A, B}),
+    ),
+    "one and another are nobody": (
+        [{"op": "remove", "path": f'members[value eq "{A}" and display eq "bob"]'}],
+        sets(),
+    ),
+    "everybody, by type and presence": (
+        [{"op": "remove", "path": 'members[type ne "Group" and display pr]'}],
+        sets(remove={A, B}),
+    ),
+    # As of every other attribute: what is not there need not be removed.
+    "nobody": ([{"op": "remove", "path": 'members[display eq "eve"]'}], sets()),
+    "among those who came just now": (
+        [
+            {"op": "add", "path": "members", "value": members(C)},
+            {"op": "remove", "path": 'members[display eq "cy" or display eq "bob"]'},
+        ],
+        sets(remove={B, C}),
+    ),
+    "not among those who went just now": (
+        [
+            {"op": "remove", "path": f'members[value eq "{A}"]'},
+            {"op": "replace", "path": 'members[display sw "b"]', "value": members(C)},
+            {"op": "remove", "path": "members[display pr]"},
+        ],
+        sets(remove={A, B, C}),
+    ),
+    "of a new list": (
+        [
+            {"op": "replace", "path": "members", "value": members(A, C)},
+            {"op": "remove", "path": 'members[display eq "cy" or display eq "bob"]'},
+        ],
+        sets({A}, whole=True),
+    ),
+    "one by another": (
+        [{"op": "replace", "path": 'members[display eq "ada"]', "value": members(C)[0]}],
+        sets({C}, {A}),
+    ),
+    "all by one": (
+        [{"op": "replace", "path": 'members[type eq "User"]', "value": members(C)}],
+        sets({C}, {A, B}),
+    ),
+    "one by nothing": (
+        [{"op": "replace", "path": 'members[display eq "ada"]', "value": None}],
+        sets(remove={A}),
+    ),
+    "with other attributes beside it": (
+        [
+            {"op": "replace", "path": "displayName", "value": "New"},
+            {"op": "remove", "path": 'members[display eq "ada"]'},
+        ],
+        GroupChange(display_name="New", remove=frozenset({A})),
+    ),
+}
+
+
+@pytest.mark.parametrize(("operations", "wanted"), CHOSEN.values(), ids=CHOSEN)
+def test_a_filter_chooses_among_the_members(operations: list[dict[str, Any]], wanted: GroupChange) -> None:
+    assert settled(*operations) == wanted
+
+
+@pytest.mark.parametrize("op", ["add", "replace"])
+def test_nobody_is_put_in_the_place_of_nobody(op: str) -> None:
+    """RFC 7644 3.12, noTarget: "the "path" value contains a filter that yields no match"."""
+    with pytest.raises(SCIMException) as refused:
+        settled({"op": op, "path": 'members[display eq "eve"]', "value": members(C)})
+    assert (refused.value.status, refused.value.scim_type) == (400, "noTarget")
+
+
+def test_filters_ask_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: a thousand operations, each asked of every member of a large group."""
+    monkeypatch.setattr(membership, "MOST_ASKED", 7)
+    thrice = {"op": "remove", "path": 'members[display eq "x" or display eq "y" or display eq "z"]'}
+    assert settled(thrice) == sets()
+    with pytest.raises(SCIMException) as refused:
+        settled(thrice, thrice)
+    assert (refused.value.status, refused.value.scim_type) == (400, "tooMany")
 
 
 def test_what_cannot_be_an_id_is_told_apart() -> None:
