@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from provisioning import sql
-from provisioning.decision.keys import fold
 from provisioning.decision.types import (
     PROFILE_FIELDS,
     AccountFacts,
@@ -23,7 +22,7 @@ from provisioning.decision.types import (
     UpdateAccount,
     UpdateIdentity,
 )
-from provisioning.digests import keyed
+from provisioning.digests import Digests
 from provisioning.models import AuditRecord, AuditValue
 
 
@@ -58,13 +57,12 @@ def write(entries: Sequence[Entry]) -> list[int]:
 
 
 def write_decisions(
-    decided: Sequence[tuple[Observation, Decision]],
+    decided: Sequence[tuple[Observation, Decision, Digests]],
     accounts: Mapping[UUID, AccountFacts],
     identities: Mapping[UUID, IdentityFacts],
-    digest_key: bytes,
 ) -> list[int]:
     """`write` of what `of_decision` tells of each."""
-    told = (of_decision(o, d, accounts, identities, digest_key) for o, d in decided)
+    told = (of_decision(*one, accounts, identities) for one in decided)
     return _write(len(decided), told)
 
 
@@ -140,9 +138,9 @@ def record(
 def of_decision(
     observation: Observation,
     decision: Decision,
+    digests: Digests,
     accounts: Mapping[UUID, AccountFacts],
     identities: Mapping[UUID, IdentityFacts],
-    digest_key: bytes,
 ) -> Entry:
     """How one decision is told: what changed by name and id, and the values before and after beside it."""
     told: list[dict[str, Any]] = []
@@ -173,12 +171,14 @@ def of_decision(
             "identity_id": decision.identity_id,
             "object_id": observation.finding_id,
             "changes": told,
-            "digests": _digests(observation, digest_key),
+            "digests": sorted([digest.hex() for name in _FOUND_BY for digest in digests[name]]),
         },
         values=values,
     )
 
 
+_FOUND_BY = ("external_id", "user_name")
+"""By the digests of these a person's rows are still found when the person's values are gone."""
 _FIELDS = ("active", "confirmed", "external_id", "user_name", "subject", "asserted_key")
 
 
@@ -254,12 +254,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
-
-
-def _digests(observation: Observation, digest_key: bytes) -> list[str]:
-    """By these a person's rows are still found when the person's values are gone."""
-    names = {fold(name) for name in (observation.user_name, *observation.login_names) if name}
-    found = {keyed(digest_key, "user_name", observation.connection_id, name).hex() for name in names}
-    if observation.external_id:
-        found.add(keyed(digest_key, "external_id", observation.connection_id, observation.external_id).hex())
-    return sorted(found)
