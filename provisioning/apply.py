@@ -324,9 +324,7 @@ def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) 
         "identity_id": facts.identity_id,
         "external_id_digest": keyed(key, "external_id", where, external_id) if external_id else None,
         "user_name_digest": keyed(key, "user_name", where, fold(facts.user_name)),
-        "subject_digest": keyed(key, "subject", where, subject_text(subject))
-        if subject
-        else None,
+        "subject_digest": keyed(key, "subject", where, subject_text(subject)) if subject else None,
         "deleted_at": observation.at,
         "purge_after": observation.at + loaded.rules.policies[where].retention
         if where in loaded.rules.policies

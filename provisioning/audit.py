@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from provisioning import sql
+from provisioning.decision.quick import quick
 from provisioning.decision.types import (
     PROFILE_FIELDS,
     AccountFacts,
@@ -26,6 +26,7 @@ from provisioning.digests import Digests
 from provisioning.models import AuditRecord, AuditValue
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One audit row to be, by column, with the values that go to the side table."""
@@ -177,6 +178,7 @@ def of_decision(
     )
 
 
+_UNTOLD = frozenset({"schemas"})
 _FOUND_BY = ("external_id", "user_name")
 """By the digests of these a person's rows are still found when the person's values are gone."""
 _FIELDS = ("active", "confirmed", "external_id", "user_name", "subject", "asserted_key")
@@ -211,11 +213,11 @@ def tell(
         case _:
             for field in fields(change):
                 if field.name not in ("evidence", "reason"):
-                    line[field.name] = _plain(getattr(change, field.name))
+                    line[field.name] = getattr(change, field.name)
             aside = {}
     for name in ("account_id", "identity_id"):
         if (value := getattr(change, name, None)) is not None:
-            line[name] = str(value)
+            line[name] = value
     return line, aside
 
 
@@ -230,13 +232,8 @@ def _profile(profile: Any) -> dict[str, str]:
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    if not before:
-        return sorted(name for name in after if name != "schemas")
-    return sorted(
-        name
-        for name in before.keys() | after.keys()
-        if before.get(name) != after.get(name) and name != "schemas"
-    )
+    named = (before.keys() | after.keys()) - _UNTOLD
+    return sorted([name for name in named if before.get(name) != after.get(name)] if before else named)
 
 
 def _sides(names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,13 +241,3 @@ def _sides(names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, 
         "before": {name: before[name] for name in names if name in before},
         "after": {name: after[name] for name in names if name in after},
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value

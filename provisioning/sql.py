@@ -130,13 +130,16 @@ def copy(model: Model, rows_: Iterable[Row]) -> None:
     statement = f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN'
     coming = chain((first,), coming)
     with _cursor(statement) as cursor, cursor.copy(statement) as line:
-        while lines := _lines(spellings, [values_of(row) for row in islice(coming, TOGETHER)]):
-            line.write(lines)
+        while together := [values_of(row) for row in islice(coming, TOGETHER)]:
+            line.write(_lines(spellings, together))
 
 
 def _lines(spellings: Sequence[Callable[[Any], str]], values: Sequence[tuple[Any, ...]]) -> str:
     """The text format of COPY, column by column: what a column has in common is looked at once."""
-    columns = [_column(spelling, column) for spelling, column in zip(spellings, zip(*values), strict=False)]
+    columns = [
+        _column(spelling, column)
+        for spelling, column in zip(spellings, zip(*values, strict=True), strict=True)
+    ]
     return "".join([f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))])
 
 
@@ -229,20 +232,25 @@ def _moment(value: datetime) -> str:
     return value.isoformat()
 
 
-def _lexemes(value: Iterable[str]) -> str:
+def _lexemes(values: Sequence[str]) -> str:
     """The text of a search vector: every lexeme in quotes."""
-    return " ".join(["'" + key.replace("\\", "\\\\").replace("'", "''") + "'" for key in value])
+    if not values:
+        return ""
+    whole = "".join(values)
+    if "'" in whole or "\\" in whole:
+        values = [value.replace("\\", "\\\\").replace("'", "''") for value in values]
+    return "'" + "' '".join(values) + "'"
 
 
 def array(values: Iterable[str | bytes]) -> str:
     """The text of an array of texts or of bytes, for a parameter of a thousand, which psycopg spells one by one."""
-    return "{" + ",".join([_element(value) for value in values]) + "}"
-
-
-def _element(value: str | bytes) -> str:
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    texts = [value if isinstance(value, str) else f"\\x{value.hex()}" for value in values]
+    if not texts:
+        return "{}"
+    whole = "".join(texts)
+    if '"' in whole or "\\" in whole:
+        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    return '{"' + '","'.join(texts) + '"}'
 
 
 def _is_plain(text: str) -> bool:
