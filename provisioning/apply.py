@@ -38,7 +38,7 @@ from provisioning.decision.types import (
     UpdateAccount,
     UpdateIdentity,
 )
-from provisioning.digests import keyed
+from provisioning.digests import keyed, subject_text
 from provisioning.load import Loaded, email_keys
 from provisioning.models import Account, Alias, Finding, Hold, Identity, Membership, Tombstone
 from provisioning.search import search_keys
@@ -324,9 +324,7 @@ def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) 
         "identity_id": facts.identity_id,
         "external_id_digest": keyed(key, "external_id", where, external_id) if external_id else None,
         "user_name_digest": keyed(key, "user_name", where, fold(facts.user_name)),
-        "subject_digest": keyed(key, "subject", where, f"{subject.issuer}\x00{subject.value}")
-        if subject
-        else None,
+        "subject_digest": keyed(key, "subject", where, subject_text(subject)) if subject else None,
         "deleted_at": observation.at,
         "purge_after": observation.at + loaded.rules.policies[where].retention
         if where in loaded.rules.policies

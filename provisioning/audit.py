@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from provisioning import sql
-from provisioning.decision.keys import fold
+from provisioning.decision.quick import quick
 from provisioning.decision.types import (
     PROFILE_FIELDS,
     AccountFacts,
@@ -23,10 +22,11 @@ from provisioning.decision.types import (
     UpdateAccount,
     UpdateIdentity,
 )
-from provisioning.digests import keyed
+from provisioning.digests import Digests
 from provisioning.models import AuditRecord, AuditValue
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One audit row to be, by column, with the values that go to the side table."""
@@ -58,13 +58,12 @@ def write(entries: Sequence[Entry]) -> list[int]:
 
 
 def write_decisions(
-    decided: Sequence[tuple[Observation, Decision]],
+    decided: Sequence[tuple[Observation, Decision, Digests]],
     accounts: Mapping[UUID, AccountFacts],
     identities: Mapping[UUID, IdentityFacts],
-    digest_key: bytes,
 ) -> list[int]:
     """`write` of what `of_decision` tells of each."""
-    told = (of_decision(o, d, accounts, identities, digest_key) for o, d in decided)
+    told = (of_decision(*one, accounts, identities) for one in decided)
     return _write(len(decided), told)
 
 
@@ -140,9 +139,9 @@ def record(
 def of_decision(
     observation: Observation,
     decision: Decision,
+    digests: Digests,
     accounts: Mapping[UUID, AccountFacts],
     identities: Mapping[UUID, IdentityFacts],
-    digest_key: bytes,
 ) -> Entry:
     """How one decision is told: what changed by name and id, and the values before and after beside it."""
     told: list[dict[str, Any]] = []
@@ -173,12 +172,15 @@ def of_decision(
             "identity_id": decision.identity_id,
             "object_id": observation.finding_id,
             "changes": told,
-            "digests": _digests(observation, digest_key),
+            "digests": sorted([digest.hex() for name in _FOUND_BY for digest in digests[name]]),
         },
         values=values,
     )
 
 
+_UNTOLD = frozenset({"schemas"})
+_FOUND_BY = ("external_id", "user_name")
+"""By the digests of these a person's rows are still found when the person's values are gone."""
 _FIELDS = ("active", "confirmed", "external_id", "user_name", "subject", "asserted_key")
 
 
@@ -211,11 +213,11 @@ def tell(
         case _:
             for field in fields(change):
                 if field.name not in ("evidence", "reason"):
-                    line[field.name] = _plain(getattr(change, field.name))
+                    line[field.name] = getattr(change, field.name)
             aside = {}
     for name in ("account_id", "identity_id"):
         if (value := getattr(change, name, None)) is not None:
-            line[name] = str(value)
+            line[name] = value
     return line, aside
 
 
@@ -230,13 +232,8 @@ def _profile(profile: Any) -> dict[str, str]:
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    if not before:
-        return sorted(name for name in after if name != "schemas")
-    return sorted(
-        name
-        for name in before.keys() | after.keys()
-        if before.get(name) != after.get(name) and name != "schemas"
-    )
+    named = (before.keys() | after.keys()) - _UNTOLD
+    return sorted([name for name in named if before.get(name) != after.get(name)] if before else named)
 
 
 def _sides(names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,22 +241,3 @@ def _sides(names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, 
         "before": {name: before[name] for name in names if name in before},
         "after": {name: after[name] for name in names if name in after},
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _digests(observation: Observation, digest_key: bytes) -> list[str]:
-    """By these a person's rows are still found when the person's values are gone."""
-    names = {fold(name) for name in (observation.user_name, *observation.login_names) if name}
-    found = {keyed(digest_key, "user_name", observation.connection_id, name).hex() for name in names}
-    if observation.external_id:
-        found.add(keyed(digest_key, "external_id", observation.connection_id, observation.external_id).hex())
-    return sorted(found)

@@ -2,13 +2,50 @@
 
 import hashlib
 import hmac
+from functools import lru_cache
 from uuid import UUID
+
+from provisioning.decision.keys import fold
+from provisioning.decision.types import Observation, Subject
+
+Digests = dict[str, list[bytes]]
+"""Kind of key (`external_id`, `subject`, `user_name`) -> keyed digests."""
 
 
 def keyed(digest_key: bytes, kind: str, connection_id: UUID | None, value: str) -> bytes:
     """HMAC-SHA-256 with the tenant's key: nobody without it can try values against a tombstone or the audit."""
-    message = f"{kind}\x00{connection_id or ''}\x00{value}".encode("utf-8", "surrogatepass")
-    return hmac.digest(digest_key, message, "sha256")
+    digest = _begun(digest_key, kind, connection_id).copy()
+    digest.update(value.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+# Setting a key up costs more than the digest of one value.
+@lru_cache(maxsize=1024)
+def _begun(digest_key: bytes, kind: str, connection_id: UUID | None) -> hmac.HMAC:
+    return hmac.new(digest_key, f"{kind}\x00{connection_id or ''}\x00".encode(), "sha256")
+
+
+def digests_of(observation: Observation, digest_key: bytes) -> Digests:
+    """Of every key that people keep, and that the observation speaks of: by them a tombstone answers, and a person's
+    audit rows are found."""
+    where = observation.connection_id
+    keys = [observation.external_id] if observation.external_id else []
+    names = [observation.user_name] if observation.user_name else []
+    if observation.login_names:
+        names += [name for name in observation.login_names if name]
+    found: Digests = {"subject": []}
+    if (subject := observation.subject) is not None and subject.is_key:
+        found["subject"].append(keyed(digest_key, "subject", where, subject_text(subject)))
+        keys.append(subject.value)
+    found["external_id"] = [keyed(digest_key, "external_id", where, key) for key in dict.fromkeys(keys)]
+    found["user_name"] = [
+        keyed(digest_key, "user_name", where, name) for name in dict.fromkeys(map(fold, names))
+    ]
+    return found
+
+
+def subject_text(subject: Subject) -> str:
+    return f"{subject.issuer}\x00{subject.value}"
 
 
 def lock_number(tenant_id: UUID, key: tuple[str, ...]) -> int:

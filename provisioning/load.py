@@ -34,7 +34,7 @@ from provisioning.decision.types import (
     Subject,
     TombstoneFacts,
 )
-from provisioning.digests import keyed
+from provisioning.digests import Digests, digests_of, subject_text
 from provisioning.models import Finding, Identity, Session
 from provisioning.selectors import connections
 
@@ -42,6 +42,7 @@ FEW = 10
 """Observations whose keys are looked for by prepared statements."""
 
 NOBODY = Known()
+NO_DIGESTS: Digests = {"external_id": [], "subject": [], "user_name": []}
 NO_POLICY = Policy()
 """For acts of an administrator that concern no connection."""
 
@@ -61,10 +62,6 @@ def plain_emails(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key in keys if ":" not in key.partition("@")[0])
 
 
-Digests = dict[str, set[bytes]]
-"""Kind of key -> keyed digests."""
-
-
 @dataclass(slots=True)
 class Loaded:
     """The facts of one batch, and how to look at them from one observation."""
@@ -74,7 +71,7 @@ class Loaded:
     identities: dict[UUID, IdentityFacts]
     graves: "list[Grave]"
     digests: dict[int, Digests]
-    """Which digests a tombstone would have to carry, by the identity (`id`) of the observation object."""
+    """What an observation's keys are digested to, by the identity (`id`) of the observation object."""
     candidates: dict[tuple[str, str], set[UUID]]
     """(`email`, `former` or `hr`, value) -> identities of the tenant that answer to it."""
     holders: dict[tuple[UUID, str], UUID]
@@ -100,7 +97,7 @@ class Loaded:
             if facts.asserted_key is not None and not facts.confirmed:
                 self.by["asserted_key", where, facts.asserted_key] = facts
             if facts.subject is not None:
-                self.by["subject", where, _subject_text(facts.subject)] = facts
+                self.by["subject", where, subject_text(facts.subject)] = facts
 
     def policy(self, observation: Observation) -> Policy:
         if observation.connection_id is None:
@@ -130,7 +127,7 @@ class Loaded:
                 "by_asserted_key": next(
                     (f for k in asserted if (f := self.by.get(("asserted_key", where, k)))), None
                 ),
-                "by_subject": self.by.get(("subject", where, _subject_text(subject)))
+                "by_subject": self.by.get(("subject", where, subject_text(subject)))
                 if subject is not None and subject.is_key
                 else None,
                 "by_user_name": named[0] if named else None,
@@ -165,7 +162,7 @@ class Loaded:
     def _tombstones(self, observation: Observation, asked_about: set[UUID]) -> tuple[TombstoneFacts, ...]:
         if not self.graves:
             return ()
-        wanted = self.digests[id(observation)]
+        wanted = self.digests[id(observation)] if _asks_for_tombstones(observation) else NO_DIGESTS
         graves = []
         for grave in self.graves:
             if grave.connection_id != observation.connection_id:
@@ -223,10 +220,6 @@ def _names_and_emails(observation: Observation) -> set[str]:
     return {fold(name) for name in said if name}
 
 
-def _subject_text(subject: Subject) -> str:
-    return f"{subject.issuer}\x00{subject.value}"
-
-
 def _hr_number(facts: AccountFacts) -> str:
     return profile_of_resource(facts.resource).hr_number or profile_of_assertion(facts.assertion).hr_number
 
@@ -241,21 +234,8 @@ def _asks_for_candidates(observation: Observation, addressed: AccountFacts | Non
     return addressed is not None and addressed.identity_id is None
 
 
-def _tombstone_digests(observation: Observation, digest_key: bytes) -> Digests:
-    """Which digests a tombstone would have to carry to answer; empty where a tombstone has no say."""
-    wanted: Digests = {"external_id": set(), "subject": set(), "user_name": set()}
-    if observation.intent not in (Intent.CREATE, Intent.AUTHENTICATE, Intent.UPDATE):
-        return wanted
-    where = observation.connection_id
-    subject = observation.subject
-    keys = {observation.external_id} if observation.external_id else set()
-    if subject is not None and subject.is_key:
-        wanted["subject"].add(keyed(digest_key, "subject", where, _subject_text(subject)))
-        keys.add(subject.value)
-    wanted["external_id"] = {keyed(digest_key, "external_id", where, key) for key in keys if key}
-    names = {observation.user_name, *observation.login_names}
-    wanted["user_name"] = {keyed(digest_key, "user_name", where, fold(name)) for name in names if name}
-    return wanted
+def _asks_for_tombstones(observation: Observation) -> bool:
+    return observation.intent in (Intent.CREATE, Intent.AUTHENTICATE, Intent.UPDATE)
 
 
 def _probes(columns: str, table: str, keys: str, condition: str) -> str:
@@ -514,10 +494,7 @@ def _graves(
     tenant_id: UUID, asked: Sequence[Digests], connection_ids: set[UUID], candidates: set[UUID]
 ) -> list[Grave]:
     """Those that answer to a key, and those of the identities in question: another key there is a veto."""
-    digests: Digests = {"external_id": set(), "subject": set(), "user_name": set()}
-    for one in asked:
-        for name, values in one.items():
-            digests[name] |= values
+    digests = {name: [value for one in asked for value in one[name]] for name in NO_DIGESTS}
     if not any(digests.values()):
         return []
     found = sql.rows(
@@ -545,8 +522,9 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
 
     candidates = _candidates(tenant_id, observations, account_ids, waiting)
     identity_ids |= {identity_id for found in candidates.values() for identity_id in found}
-    digests = [_tombstone_digests(o, rules.digest_key) for o in observations]
-    graves = _graves(tenant_id, digests, connection_ids, identity_ids)
+    digests = {id(o): digests_of(o, rules.digest_key) for o in observations}
+    asking = [digests[id(o)] for o in observations if _asks_for_tombstones(o)]
+    graves = _graves(tenant_id, asking, connection_ids, identity_ids)
     identity_ids |= {grave.identity_id for grave in graves if grave.identity_id is not None}
     identity_ids |= _held_by(tenant_id, account_ids | {grave.account_id for grave in graves})
     rows: list[tuple[Any, ...]] = []
@@ -571,7 +549,7 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         accounts=accounts,
         identities=identities,
         graves=graves,
-        digests={id(o): found for o, found in zip(observations, digests, strict=True)},
+        digests=digests,
         candidates=candidates,
         holders=_holders(tenant_id, observations),
         rejected=_rejected(tenant_id, waiting),

@@ -256,10 +256,8 @@ def single(attribute: Attribute, value: object, path: str) -> Any:
     """One canonical value; None for null, an empty string and an object without content."""
     if value is None:
         return None
-    if attribute.type == "complex":
-        return _complex(attribute, value, path)
     found = _CHECKS.get(attribute.type, _string)(attribute, value, path)
-    return _bound(attribute, found, path) if attribute.own else found
+    return _bound(attribute, found, path) if attribute.own and attribute.type != "complex" else found
 
 
 def _complex(attribute: Attribute, value: object, path: str) -> JSON | None:
@@ -328,15 +326,20 @@ def _string(attribute: Attribute, value: object, path: str) -> str | None:
         raise InvalidValueException(detail=f"{path}: this holds a character that is no text.")
     longest = attribute.longest
     # Some letters grow when they are folded to lower case, which is what the index holds.
-    if longest is not None and max(len(value), len(value.lower())) > longest:
+    if (
+        longest is not None
+        and (len(value) if value.isascii() else max(len(value), len(value.lower()))) > longest
+    ):
         raise InvalidValueException(detail=f"{path}: this is longer than {longest} characters.")
-    return value if value.strip() else None
+    return None if not value or value.isspace() else value
 
 
 def storable(text: str) -> bool:
     """PostgreSQL's text holds neither NUL nor half of a surrogate pair."""
     if "\x00" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -372,6 +375,7 @@ def moment(text: str) -> datetime | None:
 
 
 _CHECKS: Mapping[str, Callable[[Attribute, object, str], Any]] = {
+    "complex": _complex,
     "boolean": _boolean,
     "integer": _integer,
     "decimal": _decimal,
@@ -388,6 +392,8 @@ def settled(attribute: Attribute, values: Sequence[Any], newest: Sequence[Any] =
     RFC 7643 2.4: "The primary attribute value "true" MUST appear no more than once." The newest wins: the last of
     `newest` (elements just written, by object identity), else the last in the list.
     """
+    if len(values) < 2:
+        return list(values)
     if attribute.type != "complex":
         once: dict[object, Any] = {}
         for value in values:

@@ -1,6 +1,6 @@
 """Which source an identity shows. Knows documents of accounts, and neither who asks nor when."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -108,19 +108,16 @@ def _named(profile: Profile, account: AccountFacts) -> Profile:
 
 def _best_email(emails: object) -> str:
     """The primary one, else one of type work, else the first."""
-    entries = (
-        [entry for entry in emails if isinstance(entry, Mapping)] if isinstance(emails, list | tuple) else []
-    )
-    ranked = sorted(
-        (entry for entry in entries if _text(entry.get("value"))),
-        key=lambda entry: (entry.get("primary") is not True, entry.get("type") != "work"),
-    )
-    return _text(ranked[0]["value"]) if ranked else ""
+    entries = emails if isinstance(emails, list | tuple) else ()
+    named = [entry for entry in entries if isinstance(entry, dict) and _text(entry.get("value"))]
+    if len(named) > 1:
+        named.sort(key=lambda entry: (entry.get("primary") is not True, entry.get("type") != "work"))
+    return _text(named[0]["value"]) if named else ""
 
 
 def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

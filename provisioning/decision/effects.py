@@ -313,10 +313,14 @@ def _stamped(resource: Document, active: bool, external_id: str | None) -> dict[
 
     A client may remove `active`: then it is not read back, and the account stays as active as it was.
     """
-    activity = {"active": active} if "active" in resource else {}
-    key = {"externalId": external_id} if external_id else {}
-    said = {name: value for name, value in resource.items() if name != "externalId"}
-    return {**said, **activity, **key}
+    said = dict(resource)
+    if "active" in said:
+        said["active"] = active
+    if external_id:
+        said["externalId"] = external_id
+    else:
+        said.pop("externalId", None)
+    return said
 
 
 def _shown_email(account: AccountFacts) -> str:

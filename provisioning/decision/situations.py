@@ -7,6 +7,7 @@ from functools import partial
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
 from .keys import domain_of
 from .policy import Jit, Policy
+from .quick import quick
 from .reasons import FindingKind, Reason
 from .types import (
     AccountFacts,
@@ -21,6 +22,7 @@ from .types import (
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A named situation with what named it, so that the reaction does not look for it a second time.

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from .quick import quick
+
 Document = Mapping[str, Any]
 """A JSON object: a canonical SCIM resource, or mapped assertion attributes."""
 
@@ -153,6 +155,7 @@ class Subject:
         return self.format == TRANSIENT
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What the hub shows of a person. An empty string means: this source does not say."""
@@ -172,6 +175,7 @@ class Profile:
 PROFILE_FIELDS = tuple(one.name for one in fields(Profile))
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One fact that arrived, with everything a decision needs to know about it.
@@ -213,6 +217,7 @@ class Observation:
     reason: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFacts:
     id: UUID
@@ -244,6 +249,7 @@ class HoldFacts:
     source_account_id: UUID | None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityFacts:
     id: UUID
@@ -282,6 +288,7 @@ class Candidate:
     rules: tuple[Rule, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What the hub holds about the keys of one observation, read under their locks.
@@ -317,6 +324,7 @@ class Known:
     """(finding kind, identity id) pairs that a person has already decided for this account's keys."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateIdentity:
     identity_id: UUID
@@ -331,6 +339,7 @@ class UpdateIdentity:
     profile: Profile
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAccount:
     account_id: UUID
@@ -351,6 +360,7 @@ class CreateAccount:
     evidence: Document = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAccount:
     """The whole new state of the fields a writer may change; the account's version goes up by one."""
@@ -454,6 +464,7 @@ Change = (
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """`reason` is a stable code `subject:what-happened`. A refusal may carry findings, and nothing else."""
@@ -468,6 +479,7 @@ class Decision:
     """For the administrator: which attribute, which account holds the key. Ids and names, no values."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """A live account as a write left it: what a reader would read now."""
@@ -479,6 +491,7 @@ class Written:
     updated_at: datetime
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What `services.submit` answers: `created` says whether the account is new, `version` its version."""

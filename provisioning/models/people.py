@@ -62,7 +62,7 @@ class Identity(AbstractBaseUser):
     local = models.BooleanField(default=False)
     break_glass = models.BooleanField(default=False)
     # Null for everybody who is not local, so that being unique concerns the local ones only.
-    login_name = models.CharField(max_length=150, unique=True, null=True, blank=True)
+    login_name = models.CharField(max_length=150, null=True, blank=True)  # noqa: DJ001
     is_superuser = models.BooleanField("installation superuser", default=False)
     is_tenant_administrator = models.BooleanField(default=False)
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
@@ -95,6 +95,8 @@ class Identity(AbstractBaseUser):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "id"], name="identity_tenant_id"),
+            # Not `unique=True`, which brings a second index, for patterns that nobody asks for.
+            models.UniqueConstraint(fields=["login_name"], name="identity_login_name_once"),
             models.CheckConstraint(
                 condition=Q(tenant__isnull=False) | Q(is_superuser=True), name="identity_has_tenant"
             ),
@@ -179,6 +181,10 @@ class Account(TenantRow):
     `deleted_at` marks a tombstone inside retention. `identity` is the link: its rule and evidence stand beside it.
     """
 
+    # The connection is of this tenant, so the tenant is there: one check less for each account at a commit.
+    tenant = models.ForeignKey(
+        "provisioning.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     connection = TenantForeignKey(Connection, on_delete=models.PROTECT, related_name="accounts")
     identity = TenantForeignKey(
         Identity, on_delete=models.PROTECT, related_name="accounts", null=True, blank=True
@@ -199,7 +205,7 @@ class Account(TenantRow):
     user_name_key = models.CharField(max_length=512, db_collation="C")
     # Null and not empty: SCIM tells an absent externalId from every value, and so must uniqueness.
     external_id = models.CharField(max_length=512, null=True, blank=True, db_collation="C")  # noqa: DJ001
-    asserted_key = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
+    asserted_key = models.CharField(max_length=512, null=True, blank=True, db_collation="C")  # noqa: DJ001
     subject_issuer = models.CharField(max_length=1024, blank=True)
     subject_format = models.CharField(max_length=128, blank=True)
     subject_value = models.CharField(max_length=512, blank=True)

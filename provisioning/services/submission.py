@@ -6,7 +6,7 @@ Knows the order of these steps and how to lose a race well; what should change i
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -128,6 +128,14 @@ class _Pending:
     keys: frozenset[tuple[str, ...]]
 
 
+class _Settled(NamedTuple):
+    """What was asked, as it was decided: the intent may have become another one."""
+
+    item: _Pending
+    observation: Observation
+    decision: Decision
+
+
 def _submit(tenant_id: UUID, batch: Sequence[Observation]) -> list[Outcome]:
     pending = [_Pending(n, o, lock_keys(o)) for n, o in enumerate(batch)]
     every = {key for item in pending for key in item.keys}
@@ -159,7 +167,7 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
     """Decides and applies what can be decided on one loading; answers what must be decided again."""
     loaded = load(tenant_id, [item.observation for item in items])
     _note_push(tenant_id, items, loaded)
-    settled: list[tuple[_Pending, Observation, Decision, Known]] = []
+    settled: list[_Settled] = []
     again: list[_Pending] = []
     touched: set[UUID] = set()
     freed: set[Key] = set()
@@ -171,27 +179,21 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
             continue
         touched |= identities
         freed |= _frees(decision, loaded)
-        settled.append((item, observation, decision, known))
+        settled.append(_Settled(item, observation, decision))
 
-    effective = [(observation, decision) for _, observation, decision, _ in settled]
-    lost, messages = apply(effective, loaded)
-    kept = [entry for n, entry in enumerate(settled) if n not in lost]
-    again += [entry[0] for n, entry in enumerate(settled) if n in lost]
-    audited = [
-        (n, observation, decision)
-        for n, (_, observation, decision, _) in enumerate(kept)
-        if _is_worth_a_row(observation, decision)
-    ]
+    lost, messages = apply([(one.observation, one.decision) for one in settled], loaded)
+    kept = [one for n, one in enumerate(settled) if n not in lost]
+    again += [one.item for n, one in enumerate(settled) if n in lost]
+    audited = [one for one in kept if _is_worth_a_row(one.observation, one.decision)]
     rows = audit.write_decisions(
-        [(observation, decision) for _, observation, decision in audited],
+        [(one.observation, one.decision, loaded.digests[id(one.item.observation)]) for one in audited],
         loaded.accounts,
         loaded.identities,
-        loaded.rules.digest_key,
     )
     outbox.enqueue(messages)
-    audit_ids = {n: row for (n, _, _), row in zip(audited, rows, strict=True)}
-    for n, (item, observation, decision, _) in enumerate(kept):
-        outcomes[item.position] = _outcome(observation, decision, loaded, audit_ids.get(n))
+    audit_ids = {one.item.position: row for one, row in zip(audited, rows, strict=True)}
+    for item, observation, decision in kept:
+        outcomes[item.position] = _outcome(observation, decision, loaded, audit_ids.get(item.position))
     return again
 
 
