@@ -32,8 +32,9 @@ class Form(Enum):
 class Place:
     """One value: `sql` in its own form, `text` as text, `present` whether it is there; `always`, that it is not null.
 
-    `looked_up` says that an index serves equality, `ordered` that one serves ranges; `searched`, that the row's
-    search index has a key for it (`provisioning.search`).
+    `looked_up` says that an index serves equality, `ordered` that one serves ranges, and the order of all rows too
+    where the value is there `always`; `searched`, that the row's search index has a key for it
+    (`provisioning.search`).
     """
 
     form: Form
@@ -202,6 +203,7 @@ def _external_id(alias: str) -> Place:
         text=sql,
         present=f"{sql} IS NOT NULL",
         looked_up=True,
+        ordered=alias == "a",
         searched=alias == "a",
     )
 

@@ -434,7 +434,7 @@ def _comparison(place: Place, attribute: Attribute, op: CompareOperator, expecte
         case Form.ID:
             return _id(place, op, expected)
         case Form.KEY:
-            return _key(place, op, fold(expected))
+            return _exact(place, op, fold(expected))
         case Form.INSTANT:
             return _instant(place, op, expected)
         case Form.BOOLEAN:
@@ -450,8 +450,7 @@ def _comparison(place: Place, attribute: Attribute, op: CompareOperator, expecte
         return _Term(f"{instant_of(place)} {_SIGNS[op]} %s::timestamptz", (expected,))
     if not attribute.case_exact:
         return _text(FOLDED.format(place.text), FOLDED.format("%s::text"), op, expected)
-    term = _text(place.text, "%s::text", op, expected)
-    return replace(term, scans=False) if op is CompareOperator.eq and place.looked_up else term
+    return _exact(place, op, expected)
 
 
 def _text(left: str, right: str, op: CompareOperator, expected: str) -> _Term:
@@ -480,13 +479,13 @@ def _id(place: Place, op: CompareOperator, expected: str) -> _Term:
     return _text(place.text, "%s::text", op, expected)
 
 
-def _key(place: Place, op: CompareOperator, expected: str) -> _Term:
-    if op is CompareOperator.sw and (after := _after(expected)):
+def _exact(place: Place, op: CompareOperator, expected: str) -> _Term:
+    if op is CompareOperator.sw and place.ordered and (after := _after(expected)):
         # A range, which the index serves whatever the beginning is when the statement is planned.
-        ordered = EXACT.format(place.sql)
+        ordered = EXACT.format(place.text)
         text = f"({ordered} >= %s::text AND {ordered} < %s::text)"
-        return _Term(text, (expected, after), scans=not place.ordered)
-    term = _text(place.sql, "%s::text", op, expected)
+        return _Term(text, (expected, after), scans=False)
+    term = _text(place.text, "%s::text", op, expected)
     served = place.looked_up if op is CompareOperator.eq else place.ordered and op in _SIGNS
     return replace(term, scans=not served)
 

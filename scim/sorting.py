@@ -107,7 +107,7 @@ def sorting(kind: ResourceKind, sort_by: str = "", sort_order: str = "") -> Sort
         cast=cast,
         descending=descending,
         optional=not found.always,
-        scans=not found.ordered,
+        scans=not (found.ordered and found.always),
     )
 
 

@@ -146,3 +146,9 @@ def test_an_index_leads_to_any_page(by: str, index: str, direction: str, db: Non
     assert index in plan
     # Names are unique, so that an incremental sort never holds more than one row.
     assert "Sort" not in plan.replace("Incremental Sort", "").replace("Sort Key", "")
+
+
+@pytest.mark.parametrize("by", ["externalId", "meta.created", "title", "emails"])
+def test_no_index_serves_any_other_order(by: str) -> None:
+    """It has its time, as a filter that no index serves."""
+    assert sorting(USER, by).scans
