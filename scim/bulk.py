@@ -210,6 +210,7 @@ class _Job:
             endpoint=self._at(one.endpoint).endpoint,
             credential=whole.credential,
             at=whole.at,
+            patience=whole.patience,
             request_id=whole.request_id,
             resource_id=self._id(one),
             if_match=None if one.creates else versions_of(one.version),

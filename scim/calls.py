@@ -11,6 +11,7 @@ from scim2_models.exceptions import InvalidValueException, UnauthorizedException
 from provisioning.selectors import tokens
 from provisioning.selectors.tokens import Caller
 from scim import rates, scopes
+from scim.patience import Patience
 
 Versions = frozenset[str]
 """Entity-tags without their mark of weakness; `*` is itself."""
@@ -98,6 +99,8 @@ class Call:
     """The body, once it was read."""
     brief: bool = False
     """That the answer needs no body: status, version and location say it all."""
+    patience: Patience = field(default_factory=Patience)
+    """Of the whole request, whatever calls are made of it."""
     new_id: UUID | None = None
     """The id that what is created here shall have, where others refer to it already."""
 

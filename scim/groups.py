@@ -7,7 +7,7 @@ from provisioning.selectors import accounts
 from provisioning.selectors.groups import GROUPS as TABLE
 from provisioning.selectors.groups import GroupDocument
 from provisioning.services.groups import COUNTED, submit_group
-from scim import queries, responses
+from scim import responses
 from scim.calls import Answer, Call
 from scim.errors import BusyException, refusal
 from scim.mapping import MEMBER, group_observation, group_resource
@@ -77,7 +77,7 @@ class Groups(Resources[GroupDocument]):
     def _held(self, call: Call, change: GroupChange) -> tuple[GroupDocument, ResourceKind]:
         if not change.choosing:
             return self.current(call, related="")
-        return queries.limited(False, lambda: self.current(call, related="names"))
+        return call.patience.limited(lambda: self.current(call, related="names"))
 
     def _people(self, call: Call, change: GroupChange, held: GroupDocument) -> People:
         caller = call.caller

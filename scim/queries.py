@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import OperationalError, transaction
-from scim2_models.exceptions import TooManyException
-
-from provisioning import sql
 from provisioning.selectors.conditions import Condition
-from provisioning.selectors.pages import Page, Wanted
+from provisioning.selectors.pages import Page, Wanted, at_once
 from provisioning.selectors.tokens import Caller
 from scim import cursors
 from scim.calls import Call
@@ -19,13 +15,8 @@ from scim.sorting import Position, Sorting, sorting
 
 MAX_COUNT = 500
 DEFAULT_COUNT = 100
-SCAN_SECONDS = 5
-"""How long a filter may take that no index serves."""
 # An offset is a bigint in PostgreSQL; no table comes near.
 LAST_INDEX = 2**53
-_CANCELED = "57014"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +30,8 @@ class Query:
     seal: cursors.Query | None = None
     continued: cursors.Page | None = None
 
-    def wanted(self, *, related: str) -> Wanted:
+    def wanted(self, *, related: str, pace: Callable[[], None]) -> Wanted:
+        """What to read. `pace` is asked before every further statement."""
         return Wanted(
             order=self.sorting.order,
             limit=self.count,
@@ -52,6 +44,7 @@ class Query:
             counted=self.seal is None,
             peeks=self.seal is not None,
             prepared=self.plain,
+            pace=at_once if self.plain else pace,
         )
 
     @property
@@ -102,19 +95,3 @@ def query(kind: ResourceKind, call: Call, caller: Caller) -> Query:
         start=min(max(1 if start is None else start, 1), LAST_INDEX),
         count=min(max(DEFAULT_COUNT if count_ is None else count_, 0), MAX_COUNT),
     )
-
-
-def limited(plain: bool, ask: Callable[[], T]) -> T:
-    """What may read all of a connection's rows has some seconds for it: then it is 400 tooMany."""
-    if plain:
-        return ask()
-    try:
-        with transaction.atomic():
-            sql.execute(f"SET LOCAL statement_timeout = '{SCAN_SECONDS}s'")
-            return ask()
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) != _CANCELED:
-            raise
-        raise TooManyException(
-            detail=f"The filter took longer than {SCAN_SECONDS} s; name an attribute that eq or sw can look up."
-        ) from error

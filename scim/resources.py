@@ -82,10 +82,12 @@ class Resources(ABC, Generic[Document]):
             kind = self.kind(expected)
             wanted = self.projection(call, kind)
             query = queries.query(kind, call, expected)
-            asked = query.wanted(related=self.related(wanted))
-            caller, found = queries.limited(
-                query.plain, lambda: pages.page(self.table, call.credential.digest, call.at, asked)
-            )
+            asked = query.wanted(related=self.related(wanted), pace=call.patience.pace)
+
+            def read() -> tuple[Caller | None, Page[Document]]:
+                return pages.page(self.table, call.credential.digest, call.at, asked)
+
+            caller, found = read() if query.plain else call.patience.limited(read)
             return caller, (found, query, wanted, kind)
 
         found: tuple[Page[Document], queries.Query, Projection, ResourceKind] = self.agreed(call, ask)

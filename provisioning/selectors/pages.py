@@ -46,6 +46,10 @@ class Table(Generic[Document]):
         return f"{self.columns}, {self.related[related] if related else 'NULL'} AS related"
 
 
+def at_once() -> None:
+    """There is no limit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A page to be read: `order` and `keys` are made by the face from its schema.
@@ -64,6 +68,8 @@ class Wanted:
     counted: bool = True
     prepared: bool = True
     """Of few shapes, so that its plan is worth keeping. A plan takes megabytes, and clients invent filters."""
+    pace: Callable[[], None] = at_once
+    """Called before every statement but the first: what all of them may take is the face's to say."""
     peeks: bool = False
     """To read one row more than is shown, which says whether there is a next page."""
 
@@ -126,11 +132,13 @@ def page(
     rows = [row[1:] for row in found[1:]]
     own = rows[: wanted.limit]
     if weighed:
+        wanted.pace()
         own = _related(table, token_digest, at, own, wanted.related)
     total = None
     if wanted.offset == 0 and len(rows) < wanted.limit and wanted.after is None:
         total = len(rows)
     elif wanted.counted:
+        wanted.pace()
         counted = sql.rows(
             f"{CALLER} SELECT count(*) FROM caller JOIN {table.name} {table.alias} "  # noqa: S608 - the face's fragments
             f"ON {table.scope}{narrowed}",
