@@ -21,5 +21,5 @@ def quick(frozen: type[T]) -> type[T]:
         kw_only=True,
     )
     del frozen.__setattr__, frozen.__delattr__
-    frozen.__init__ = twin.__init__  # type: ignore[misc]
+    frozen.__init__ = twin.__init__  # type: ignore[method-assign, misc]
     return frozen

@@ -1,5 +1,6 @@
 """Reconciliation runs and what each of them found and did."""
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from identity_hub.core.clock import now
@@ -68,9 +69,9 @@ class ReconciliationItem(models.Model):
     reason = models.CharField(max_length=64)
     destructive = models.BooleanField(default=False)
     status = models.CharField(max_length=16, choices=Status)
-    plan = models.JSONField(default=list)
+    plan = models.JSONField(default=list, encoder=DjangoJSONEncoder)
     """The changes that simulation foresaw, by name and id."""
-    inverse = models.JSONField(default=list)
+    inverse = models.JSONField(default=list, encoder=DjangoJSONEncoder)
     """What would take them back."""
     evidence = models.JSONField(default=dict)
     decided_at = models.DateTimeField(null=True)
