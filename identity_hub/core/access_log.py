@@ -12,6 +12,12 @@ _log = structlog.get_logger("identity_hub.request")
 
 
 _ADDRESS = re.compile(r"[^/]*@[^/]*")
+# With the misspellings that one looks for when a client finds nothing.
+_WORDS = frozenset(
+    {"", "scim", "v1", "v2", "oauth", "token", "search", ".search", "bulk", "me", "serviceproviderconfig"}
+    | {"user", "users", "group", "groups", "role", "roles", "entitlement", "entitlements"}
+    | {"schema", "schemas", "resourcetype", "resourcetypes", "serviceproviderconfigs"}
+)
 
 
 def _is_id(text: str) -> bool:
@@ -27,17 +33,16 @@ def told(request: HttpRequest) -> str:
     for value in request.resolver_match.kwargs.values() if request.resolver_match else ():
         if isinstance(value, str) and not _is_id(value):
             path = path.replace(f"/{value}", "/…")
-    return _ADDRESS.sub("…", _behind_unknown(request, path))
+    return _ADDRESS.sub("…", _without_names(request, path))
 
 
-def _behind_unknown(request: HttpRequest, path: str) -> str:
-    """Clients misspell SCIM's addresses: of one that is none, no more than its first unknown part and ids are told."""
+def _without_names(request: HttpRequest, path: str) -> str:
+    """Clients misspell SCIM's addresses, and leave parts of them out: of one that is none, only its own words and ids
+    are told."""
     match = request.resolver_match
     if not path.startswith("/scim/") or (match is not None and match.url_name):
         return path
-    parts = path.split("/")
-    kept = 4 if parts[2] == "v2" else 3
-    return "/".join(parts[:kept] + [part if not part or _is_id(part) else "…" for part in parts[kept:]])
+    return "/".join(part if part.lower() in _WORDS or _is_id(part) else "…" for part in path.split("/"))
 
 
 class AccessLogMiddleware:

@@ -89,7 +89,10 @@ def test_a_logged_message_does_not_quote_the_row_either(message: str, kept: str)
         ),
         pytest.param("/scim/v2/Users/ada", "/scim/v2/Users/…", id="a userName in the place of an id"),
         pytest.param("/scim/v2/User/ada.lovelace/x", "/scim/v2/User/…/…", id="behind what is no address"),
-        pytest.param("/scim/v2/People/ada@example.com", "/scim/v2/People/…", id="an e-mail anywhere"),
+        pytest.param("/scim/v2/People/ada@example.com", "/scim/v2/…/…", id="an e-mail anywhere"),
+        pytest.param("/scim/v2/ada.lovelace", "/scim/v2/…", id="a userName in the place of a type"),
+        pytest.param("/scim/ada.lovelace/7", "/scim/…/7", id="a userName in the place of a version"),
+        pytest.param("/scim/v2//user/7/", "/scim/v2//user/7/", id="how an address was misspelled"),
         pytest.param(
             "/scim/v2/Users/01a20091-3007-75e3-b8b2-b1a35ebe52ec",
             "/scim/v2/Users/01a20091-3007-75e3-b8b2-b1a35ebe52ec",
