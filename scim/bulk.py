@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ MAX_PAYLOAD = 4 * 1024 * 1024
 """Bytes. A thousand operations of 4 KiB each."""
 
 ATTEMPTS = 5
+SECONDS = 20
+"""How long one job goes on. What it has not come to by then answers 503."""
 
 Ended = Answer | SCIMException
 
@@ -75,6 +78,8 @@ class _Job:
         self.resources = {name: resources_at(name) for name in {one.endpoint for one in operations}}
         self.order = Order(operations, BATCHES, strictly=limit is not None)
         self.limit = limit
+        self.until = monotonic() + SECONDS
+        self.singly = False
         self.errors = 0
         self.results: dict[int, JSON] = {}
         # An id for everything that is referred to, so that what refers need not wait for it.
@@ -118,12 +123,24 @@ class _Job:
         return self.limit is not None and errors >= self.limit
 
     def _done(self, run: list[Operation]) -> list[tuple[Operation, Ended]]:
+        run = self._next(run)
         for _ in range(ATTEMPTS):
+            if monotonic() > self.until:
+                return [(run[0], BusyException(detail=f"{SECONDS} s were over before this could be done."))]
             try:
                 return retrying(lambda: self._tried(run))  # noqa: B023 - called before the next round
             except _Undone as undone:
                 run = undone.kept
+        # Attack: every attempt brings another conflict to light, a thousand times.
+        if not self.singly:
+            self.singly = True
+            return self._done(run)
         return [(run[0], BusyException())]
+
+    def _next(self, run: list[Operation]) -> list[Operation]:
+        """Of an operation by itself, that refers to nothing to come, nothing can turn out too late."""
+        ready = next((one for one in run if self.order.ready(one)), None) if self.singly else None
+        return [ready] if ready else run
 
     def _tried(self, run: list[Operation]) -> list[tuple[Operation, Ended]]:
         """In one transaction, so that what turns out to go too far leaves nothing."""

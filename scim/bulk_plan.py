@@ -209,6 +209,10 @@ class Order:
     def __bool__(self) -> bool:
         return bool(self._pending)
 
+    def ready(self, operation: Operation) -> bool:
+        """Whether all that it refers to has ended."""
+        return operation.refers.isdisjoint(self._open)
+
     def done(self, operations: Collection[Operation]) -> None:
         """These have ended, well or not: whoever waited for them waits no longer."""
         gone = {one.position for one in operations}

@@ -1,5 +1,6 @@
 """Many operations in one request: what each comes to, in which order, and what it costs."""
 
+import itertools
 import json
 import random
 import time
@@ -12,6 +13,7 @@ from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from scim2_models import BulkResponse, Context, Group, User
 
+import scim.bulk
 from provisioning.models import Account, AuditRecord, DirectoryGroup, Identity, Membership
 from scim.bulk import MAX_PAYLOAD
 from scim.bulk_plan import MAX_OPERATIONS
@@ -363,6 +365,40 @@ def test_groups_in_a_circle_are_refused(idp: Idp) -> None:
     results = bulk(idp, group("A", "bulkId:B"), group("B", "bulkId:A"), post("ada"))
     assert statuses(results) == ["400", "409", "201"]
     assert not DirectoryGroup.objects.exists()
+
+
+def twisted() -> list[Operation]:
+    """Creations of one run: with the last one that fails gone, the next one meets its conflict."""
+    operations = [post("bob", "T0")]
+    for n in range(1, 40):
+        operations += [
+            post(f"x{n}", f"A{n}", **manager(f"bulkId:T{n - 1}")),
+            post(f"x{n}", f"B{n}", externalId=f"e{n}"),
+            post(f"t{n}", f"T{n}", externalId=f"e{n}"),
+        ]
+    return operations
+
+
+def test_however_conflicts_follow_from_each_other_each_is_told(
+    idp: Idp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: each attempt at all of them brings but one conflict to light, and there are hundreds."""
+    idp.person("bob")
+    attempts = itertools.count()
+    monkeypatch.setattr(scim.bulk, "monotonic", lambda: next(attempts) and 0)
+    results = bulk(idp, *twisted())
+    assert statuses(results) == ["409"] + ["409", "201", "409"] * 39
+    assert next(attempts) < len(results) + 10
+
+
+def test_a_job_ends_in_time(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has not come to by then may be sent again."""
+    seconds = itertools.count(step=9)
+    monkeypatch.setattr(scim.bulk, "monotonic", lambda: next(seconds))
+    results = bulk(idp, *[group(f"g{n}") for n in range(5)])
+    assert statuses(results) == ["201", "201", "503", "503", "503"]
+    assert results[-1]["response"]["detail"] == "20 s were over before this could be done."
+    assert DirectoryGroup.objects.count() == 2
 
 
 def test_what_refers_to_a_failure_fails(idp: Idp) -> None:
