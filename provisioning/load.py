@@ -238,15 +238,17 @@ def _asks_for_tombstones(observation: Observation) -> bool:
     return observation.intent in (Intent.CREATE, Intent.AUTHENTICATE, Intent.UPDATE)
 
 
-def _probes(columns: str, table: str, keys: str, condition: str) -> str:
+def _probes(columns: str, table: str, keys: str, condition: str, afterwards: str = "true") -> str:
     """Rows of the tenant that answer to keys, by one probe of an index for each key (OFFSET keeps it so).
 
-    With the keys as a list, or the tenant beside them, the planner goes by its statistics, and while a connection is
-    being filled they say that it is empty: reading all of it, for every batch, then seems cheaper.
+    With the keys as a list, or the tenant beside them, the planner goes by its statistics. While a connection is being
+    filled they say that it is empty: reading all of it, for every batch, then seems cheaper. For the same reason a
+    condition names nothing that another index begins with, or is partial to; `afterwards` does.
     """
     return (
         f"SELECT {columns} FROM {keys} CROSS JOIN LATERAL "  # noqa: S608 - constants below
-        f"(SELECT * FROM {table} WHERE {condition} OFFSET 0) found WHERE found.tenant_id = %(tenant)s"
+        f"(SELECT * FROM {table} WHERE {condition} OFFSET 0) found "
+        f"WHERE found.tenant_id = %(tenant)s AND {afterwards}"
     )
 
 
@@ -254,9 +256,15 @@ def _probes(columns: str, table: str, keys: str, condition: str) -> str:
 _EACH = "unnest(%(connections)s::uuid[]) AS c (connection_id) CROSS JOIN unnest({}) AS k (value)"
 
 _MATCHES = " UNION ".join(
-    _probes("found.id, found.identity_id, found.version", "provisioning_account", keys, condition)
+    _probes(
+        "found.id, found.identity_id, found.version",
+        "provisioning_account",
+        keys,
+        condition,
+        "found.deleted_at IS NULL",
+    )
     for keys, condition in (
-        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value AND deleted_at IS NULL"),
+        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value"),
         (
             _EACH.format("%(external_ids)s::text[]"),
             "connection_id = c.connection_id AND external_id = k.value "
@@ -280,37 +288,29 @@ _MATCHES = " UNION ".join(
 )
 
 _CANDIDATES = " UNION ".join(
-    _probes(f"'{kind}', k.value, {identity}", table, f"unnest({keys}) AS k (value)", condition)
-    for kind, identity, table, keys, condition in (
-        (
-            "email",
-            "found.identity_id",
+    (
+        _probes(
+            "'email', k.value, found.identity_id",
             "provisioning_account",
-            "%(emails)s::varchar[]",
-            "email_keys @> ARRAY[k.value] AND deleted_at IS NULL AND identity_id IS NOT NULL",
+            "unnest(%(emails)s::varchar[]) AS k (value)",
+            "email_keys @> ARRAY[k.value]",
+            "found.deleted_at IS NULL AND found.identity_id IS NOT NULL",
         ),
-        (
-            "email",
-            "found.id",
+        _probes(
+            "'email', k.value, found.id",
             "provisioning_identity",
-            "%(emails)s::varchar[]",
-            "tenant_id = (SELECT %(tenant)s::uuid) AND email_key = k.value",
+            "unnest(%(emails)s::varchar[]) AS k (value)",
+            "email_key = k.value",
         ),
-        (
-            "former",
-            "found.identity_id",
-            "provisioning_alias",
-            "%(names)s::text[]",
-            "tenant_id = (SELECT %(tenant)s::uuid) AND value_key = k.value AND kind <> 'external_id' "
-            "AND identity_id IS NOT NULL",
-        ),
-        (
-            "hr",
-            "found.id",
-            "provisioning_identity",
-            "%(hr_numbers)s::text[]",
-            "tenant_id = (SELECT %(tenant)s::uuid) AND hr_number = k.value AND hr_number <> ''",
-        ),
+        """
+        SELECT 'former', value_key, identity_id FROM provisioning_alias
+         WHERE tenant_id = %(tenant)s AND value_key = ANY(%(names)s::text[]) AND kind <> 'external_id'
+           AND identity_id IS NOT NULL
+        """,
+        """
+        SELECT 'hr', hr_number, id FROM provisioning_identity
+         WHERE tenant_id = %(tenant)s AND hr_number = ANY(%(hr_numbers)s::text[]) AND hr_number <> ''
+        """,
     )
 )
 
@@ -473,19 +473,18 @@ _COLUMNS_OF_GRAVES = (
     "deleted_at",
 )
 _GRAVES = " UNION ".join(
-    _probes(f"found.{', found.'.join(_COLUMNS_OF_GRAVES)}", "provisioning_tombstone", keys, condition)
-    for keys, condition in (
-        *(
-            (
-                _EACH.format(f"%({kind})s::bytea[]"),
-                f"connection_id = c.connection_id AND {kind}_digest = k.value",
-            )
-            for kind in ("external_id", "subject", "user_name")
-        ),
-        (
-            "unnest(%(identities)s::uuid[]) AS k (value)",
-            "identity_id = k.value AND connection_id = ANY(%(connections)s::uuid[])",
-        ),
+    _probes(
+        f"found.{', found.'.join(_COLUMNS_OF_GRAVES)}",
+        "provisioning_tombstone",
+        f"unnest(%({keys})s::{kind}[]) AS k (value)",
+        f"{column} = k.value",
+        "found.connection_id = ANY(%(connections)s::uuid[])",
+    )
+    for keys, kind, column in (
+        ("external_id", "bytea", "external_id_digest"),
+        ("subject", "bytea", "subject_digest"),
+        ("user_name", "bytea", "user_name_digest"),
+        ("identities", "uuid", "identity_id"),
     )
 )
 

@@ -113,7 +113,8 @@ class Identity(AbstractBaseUser):
         ]
         indexes = [
             models.Index(fields=["tenant", "user_name_key"], name="identity_user_name"),
-            models.Index(fields=["tenant", "email_key"], name="identity_email"),
+            # The e-mail first: whoever looks for a thousand of them reads no other index of the tenant.
+            models.Index(fields=["email_key", "tenant"], name="identity_email"),
             models.Index(
                 fields=["tenant", "hr_number"], condition=~Q(hr_number=""), name="identity_hr_number"
             ),
@@ -229,8 +230,10 @@ class Account(TenantRow):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "id"], name="account_tenant_id"),
+            # The name first: an index that serves everybody who is live must not begin with the connection, or the
+            # planner may prefer it to that of a key, by statistics that are older than the connection.
             models.UniqueConstraint(
-                fields=["connection", "user_name_key"],
+                fields=["user_name_key", "connection"],
                 condition=Q(deleted_at__isnull=True),
                 name="account_user_name_once",
             ),
@@ -257,7 +260,12 @@ class Account(TenantRow):
                 condition=Q(deleted_at__isnull=True),
                 name="account_page",
             ),
-            models.Index(fields=["connection", "updated_at", "id"], name="account_by_change"),
+            models.Index(
+                fields=["tenant", "connection", "user_name_key", "id"],
+                condition=Q(deleted_at__isnull=True),
+                name="account_by_name",
+            ),
+            models.Index(fields=["tenant", "connection", "updated_at", "id"], name="account_by_change"),
             models.Index(
                 fields=["connection", "asserted_key"],
                 condition=Q(deleted_at__isnull=True, asserted_key__isnull=False),
@@ -339,9 +347,9 @@ class Tombstone(TenantRow):
 
     class Meta:
         indexes = [
-            models.Index(fields=["connection", "external_id_digest"], name="tombstone_external_id"),
-            models.Index(fields=["connection", "user_name_digest"], name="tombstone_user_name"),
-            models.Index(fields=["connection", "subject_digest"], name="tombstone_subject"),
+            models.Index(fields=["external_id_digest"], name="tombstone_external_id"),
+            models.Index(fields=["user_name_digest"], name="tombstone_user_name"),
+            models.Index(fields=["subject_digest"], name="tombstone_subject"),
             models.Index(fields=["identity"], name="tombstone_identity"),
             models.Index(fields=["purge_after"], condition=Q(purged_at__isnull=True), name="tombstone_due"),
         ]
