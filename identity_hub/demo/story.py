@@ -95,6 +95,21 @@ class Story:
         group = self.okta.push_group(f"Okta {self.word}", [self.ids[self.olga], self.ids[self.oscar]])
         return self._members(self.okta, group["id"], 2)
 
+    def okta_reads_a_role(self) -> str:
+        """An administrator maps a pushed group to a role: Okta reads it, until the group is withdrawn"""
+        name, role = f"Tools {self.word}", "Engineering tools"
+        group = self.okta.push_group(name, [self.ids[self.olga]])
+        connection = self.stack.hub.connections[files.OKTA_CONNECTION]
+        where = ("--tenant", files.TENANT, "--connection", connection)
+        self.stack.manage("map_entitlement", *where, "--group", name, "--entitlement", role)
+        found = self.okta.find("Roles", "displayName", role)
+        expect(found is not None, "the role is not there")
+        status, _ = self.okta.call("DELETE", f"/Roles/{(found or {}).get('id')}")
+        expect(status == 405, f"its DELETE answered {status}")
+        self.okta.expect([204], "DELETE", f"/Groups/{group['id']}")
+        expect(self.okta.find("Roles", "displayName", role) is None, "the role has outlived its group")
+        return f"“{role}”, read-only"
+
     def connections_are_apart(self) -> str:
         """Neither sees the other's people, and a wrong token sees nobody"""
         status, _ = self.okta.call("GET", f"/Users/{self.ids[self.elena]}")
@@ -205,6 +220,7 @@ class Story:
 STEPS: list[Callable[[Story], str]] = [
     Story.entra_pushes,
     Story.okta_pushes,
+    Story.okta_reads_a_role,
     Story.connections_are_apart,
     Story.nina_signs_in_first,
     Story.scim_adopts_her,

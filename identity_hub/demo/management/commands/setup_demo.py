@@ -6,21 +6,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.test import Client
 
 from identity_hub.core.clock import now
 from identity_hub.demo import files, saml
 from identity_hub.demo.dialects import Entra, Send
 from provisioning.decision.types import Actor
-from provisioning.models import Account, Connection, DirectoryGroup, Entitlement, Identity, Tenant
+from provisioning.models import Account, Connection, Identity, Tenant
 from provisioning.selectors import tokens
 from provisioning.services import configuration
 from provisioning.services.tokens import issue_token
 
 _ACTOR = Actor(kind="command", id="setup_demo")
 _ADMINISTRATOR = "demo-admin"
-_ROLE = "Engineering tools"
 
 
 class Command(BaseCommand):
@@ -52,7 +51,6 @@ class Command(BaseCommand):
         # The tokens are shown to nobody again, so they are kept before anything else can fail.
         files.remember_hub(facts)
         _push_people(connections[0], facts.tokens[files.IDP_CONNECTION])
-        _map_group(tenant, connections[0])
         self.stdout.write(f"The demo is ready: {facts.url} and {idp_url}. Facts in {files.FOLDER}.")
 
 
@@ -146,22 +144,3 @@ def _in_process(token: str) -> Send:
         return answer.status_code, answer.content
 
     return send
-
-
-def _map_group(tenant: Tenant, connection: Connection) -> None:
-    """Members of the pushed group hold a role of the hub: no mapping, no privilege."""
-    if Entitlement.objects.filter(tenant=tenant, name=_ROLE).exists():
-        return
-    group = DirectoryGroup.objects.filter(
-        tenant=tenant, connection=connection, display_name=files.ENGINEERING
-    ).first()
-    if group is None:
-        raise CommandError(f"The group {files.ENGINEERING} did not arrive.")
-    role = configuration.create_entitlement(
-        tenant=tenant,
-        name=_ROLE,
-        kind="role",
-        actor=_ACTOR,
-        description="Given to the members of the pushed group.",
-    )
-    configuration.map_entitlement(entitlement=role, group=group, actor=_ACTOR)
