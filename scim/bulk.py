@@ -108,12 +108,15 @@ class _Job:
 
     def _behind(self, names: Iterable[str]) -> Iterator[Operation]:
         """What refers to these, or to what one of those that do creates, and so on; but for what has ended well."""
-        known = set(names)
+        # Whoever stands behind what is lost is lost already.
+        known = set(names) - self.lost
         waiting = list(known)
+        met: set[int] = set()
         while waiting:
             for one in self.referring.get(waiting.pop(), ()):
-                if one.position in self.results:
+                if one.position in self.results or one.position in met:
                     continue
+                met.add(one.position)
                 yield one
                 if self._named(one) and one.bulk_id not in known:
                     known.add(one.bulk_id)

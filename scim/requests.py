@@ -5,9 +5,15 @@ from functools import partial
 from typing import Any
 
 import orjson
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
-from scim2_models.exceptions import InvalidSyntaxException, PayloadTooLargeException, UnauthorizedException
+from scim2_models.exceptions import (
+    InvalidSyntaxException,
+    InvalidValueException,
+    PayloadTooLargeException,
+    UnauthorizedException,
+)
 
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
@@ -72,7 +78,11 @@ def parameters_of(request: HttpRequest) -> Mapping[str, str]:
     if not request.META.get("QUERY_STRING"):
         return {}
     found: dict[str, str] = {}
-    for name, value in request.GET.items():
+    try:
+        asked = request.GET
+    except TooManyFieldsSent as error:
+        raise InvalidValueException(detail="The address has too many parameters.") from error
+    for name, value in asked.items():
         # RFC 9865: an empty cursor asks for the first page.
         if value or name.lower() == "cursor":
             found.setdefault(name.lower(), value)

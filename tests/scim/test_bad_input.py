@@ -202,6 +202,15 @@ def test_more_operations_than_a_patch_may_have_are_refused(idp: Idp) -> None:
     operations = [{"op": "add", "path": "title", "value": str(n)} for n in range(MAX_OPERATIONS + 1)]
     assert error_of(idp.patch(path, *operations)) == (413, None)
     assert idp.patch(path, *operations[1:]).json()["title"] == str(MAX_OPERATIONS)
+    # What says nothing is counted, too; and so is each of many keys.
+    assert error_of(idp.patch(path, *[{"op": "add", "value": {}}] * (MAX_OPERATIONS + 1))) == (413, None)
+    keys = {f'emails[type eq "{n}"].value': "x" for n in range(MAX_OPERATIONS + 1)}
+    assert error_of(idp.patch(path, {"op": "add", "value": keys})) == (413, None)
+
+
+def test_an_address_of_very_many_parameters_is_refused(idp: Idp) -> None:
+    many = "&".join(f"a{n}=1" for n in range(1200))
+    assert error_of(idp.get(f"/Users?{many}")) == (400, "invalidValue")
 
 
 def test_an_attribute_has_an_end(idp: Idp) -> None:

@@ -391,6 +391,19 @@ def test_however_conflicts_follow_from_each_other_each_is_told(
     assert next(attempts) < len(results) + 10
 
 
+def test_a_tangle_of_references_ends_soon(idp: Idp) -> None:
+    """Attack: a hundred thousand references, and nothing that they lead to can be."""
+    near = range(-60, 60)
+    tangle = [
+        group(f"g{n}", *(f"bulkId:g{n + m}" for m in near if 0 <= n + m < MAX_OPERATIONS))
+        for n in range(MAX_OPERATIONS)
+    ]
+    started = time.process_time()
+    results = bulk(idp, *tangle)
+    assert time.process_time() - started < 15
+    assert set(statuses(results)) == {"400", "409"}
+
+
 def test_a_job_ends_in_time(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has not come to by then may be sent again."""
     seconds = itertools.count(step=9)

@@ -9,7 +9,7 @@ import pytest
 from scim2_models.exceptions import InvalidFilterException
 
 from identity_hub.core.clock import now
-from provisioning.models import ScimRequest
+from provisioning.models import ScimRequest, ScimToken
 from provisioning.request_log import flush
 from provisioning.selectors.tokens import connection_of, digest
 from scim import log
@@ -114,6 +114,14 @@ def test_every_request_of_a_client_is_on_record(idp: Idp) -> None:
             ("user.create", 400, "invalidSyntax"),
         ]
     )
+    token = ScimToken.objects.get(connection=idp.connection)
+    for row in ScimRequest.objects.all():
+        assert (row.tenant_id, row.connection_id, row.token_id) == (
+            idp.tenant_id,
+            idp.connection.pk,
+            token.pk,
+        )
+        assert row.milliseconds > 0
     about = ScimRequest.objects.filter(target_id=ada).values_list("action", "reason")
     assert ("user.create", "account:created") in about
     assert ("user.disable", "account:disabled") in about

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from provisioning.selectors import pages
+from tests.scim import rows
 from tests.scim.clients import Idp
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +45,21 @@ def test_a_page_is_what_the_rfc_makes_of_it(
     page = answer.json()
     assert answer.status_code == 200
     assert (page["startIndex"], page["itemsPerPage"], page["totalResults"]) == (*expected, 2)
+
+
+def test_no_page_holds_more_than_is_advertised(idp: Idp) -> None:
+    most = idp.get("/ServiceProviderConfig").json()["filter"]["maxResults"]
+    rows.accounts(rows.account(idp.connection, {"userName": f"p{n}"}) for n in range(most + 1))
+    for answer in (
+        idp.get("/Users", count=most + 1),
+        idp.get("/Users", count=10**6, cursor=""),
+        idp.get("/", count=10**6),
+        idp.post("/.search", {"count": 10**6}),
+        idp.post("/Users/.search", {"count": 10**6, "cursor": ""}),
+    ):
+        page = answer.json()
+        assert page["itemsPerPage"] == len(page["Resources"]) == most
+        assert page.get("totalResults", most + 1) == most + 1
 
 
 def test_a_page_of_large_groups_ends_early(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:

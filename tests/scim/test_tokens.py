@@ -6,7 +6,9 @@ import pytest
 from django.test import Client
 
 from identity_hub.core.clock import now
-from provisioning.models import Connection, ScimToken
+from provisioning.models import Account, Connection, DirectoryGroup, ScimToken
+from provisioning.services.tokens import issue_token, revoke_token
+from tests.provisioning.cast import OPERATOR
 from tests.scim.clients import Idp, error_of
 
 pytestmark = pytest.mark.django_db
@@ -47,9 +49,40 @@ def test_without_a_valid_token_nothing_is_shown(idp: Idp, authorization: str | N
     ids=["expired", "revoked", "connection disabled", "connection frozen", "SCIM switched off"],
 )
 def test_a_spoilt_token_is_no_token(idp: Idp, spoil: Any) -> None:
+    """From the next request on, whatever it asks, and though the token was known a moment ago."""
+    ada, staff = f"/Users/{idp.person('ada')['id']}", f"/Groups/{idp.group('Staff')['id']}"
     assert idp.get("/Users").status_code == 200
     spoil()
-    assert error_of(idp.get("/Users")) == (401, None)
+    rename = {"Operations": [{"op": "replace", "path": "displayName", "value": "X"}]}
+    for method, path, body in (
+        ("GET", "/Users", None),
+        ("GET", ada, None),
+        ("GET", "/Schemas", None),
+        ("GET", "/ServiceProviderConfig", None),
+        ("GET", "/", None),
+        ("POST", "/.search", {}),
+        ("POST", "/Users/.search", {}),
+        ("POST", "/Users", {"userName": "bob"}),
+        ("PUT", ada, {"userName": "bob"}),
+        ("PATCH", ada, rename),
+        ("PATCH", staff, rename),
+        ("DELETE", ada, None),
+        ("POST", "/Bulk", {"Operations": [{"method": "DELETE", "path": ada}]}),
+    ):
+        assert error_of(idp.send(method, path, body)) == (401, None), (method, path)
+    assert list(Account.objects.values_list("user_name", "version", "deleted_at")) == [("ada", 1, None)]
+    assert DirectoryGroup.objects.get().display_name == "Staff"
+
+
+def test_a_connection_has_several_tokens_and_one_ends_alone(idp: Idp) -> None:
+    token, secret = issue_token(connection=idp.connection, actor=OPERATOR)
+    another = {"Authorization": f"Bearer {secret}"}
+    idp.person("ada")
+    for headers in ({}, another):
+        assert idp.send("GET", "/Users", headers=headers).json()["totalResults"] == 1
+    revoke_token(token=token, actor=OPERATOR)
+    assert idp.send("GET", "/Users", headers=another).status_code == 401
+    assert idp.get("/Users").status_code == 200
 
 
 def test_the_name_of_the_scheme_is_matched_without_case(idp: Idp) -> None:

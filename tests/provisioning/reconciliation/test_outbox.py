@@ -191,8 +191,10 @@ class TestSchedule:
         for entry in celery_app.conf.beat_schedule.values():
             if entry["task"].startswith("provisioning."):
                 assert entry["task"] in celery_app.tasks
-        assert "provisioning.tasks.reconcile_all" in {
-            e["task"] for e in celery_app.conf.beat_schedule.values()
+        jobs = {entry["task"].rpartition(".")[2] for entry in celery_app.conf.beat_schedule.values()}
+        assert jobs >= {
+            *("drain_outbox", "reconcile_all", "purge_deleted", "trim_sessions"),
+            *("trim_requests", "trim_access_tokens", "warn_of_token_expiry"),
         }
 
     def test_the_nightly_job_runs_each_active_connection(
