@@ -23,6 +23,7 @@ LAST_INDEX = 2**53
 class Query:
     """One list request. `start` is 1-based (RFC 7644 3.4.2.4); `seal` is there where pages follow by cursor."""
 
+    caller: Caller
     condition: Condition | None
     sorting: Sorting
     start: int
@@ -35,6 +36,8 @@ class Query:
         return Wanted(
             order=self.sorting.order,
             limit=self.count,
+            tenant_id=self.caller.tenant_id,
+            connection_id=self.caller.connection_id,
             condition=self.condition,
             after=self.sorting.after(self.continued.after) if self.continued else None,
             keys=self.sorting.keys if self.seal else "",
@@ -43,7 +46,7 @@ class Query:
             # RFC 9865 lets a service provider leave totalResults out: nobody counts to turn a page.
             counted=self.seal is None,
             peeks=self.seal is not None,
-            prepared=self.plain,
+            prepared=self.plain and self.condition is not None,
             pace=at_once if self.plain else pace,
         )
 
@@ -86,10 +89,19 @@ def query(kind: ResourceKind, call: Call, caller: Caller) -> Query:
             sort_order=sort_order,
         )
         continued = cursors.opened(asked["cursor"], seal, call.at)
-        return Query(condition=condition, sorting=order, start=1, count=count, seal=seal, continued=continued)
+        return Query(
+            caller=caller,
+            condition=condition,
+            sorting=order,
+            start=1,
+            count=count,
+            seal=seal,
+            continued=continued,
+        )
     # RFC 7644 3.4.2.4: a startIndex "less than 1 SHALL be interpreted as 1", a negative count as 0.
     start, count_ = call.number("startIndex"), call.number("count")
     return Query(
+        caller=caller,
         condition=condition,
         sorting=order,
         start=min(max(1 if start is None else start, 1), LAST_INDEX),

@@ -27,13 +27,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sorting:
-    """An order of one kind of resource. `id` is its id column, which settles every tie.
+    """An order of one kind of resource. `id` is its id column, which settles every tie; `alone` is how it is ordered
+    by where there is nothing else.
 
     `expression` is "" for the order of ids; `cast` is its type, and `optional` says that it may be null. `scans`
     says that no index serves the order: the connection's rows are read.
     """
 
     id: str
+    alone: str = "{}"
     expression: str = ""
     cast: str = "text"
     descending: bool = False
@@ -48,7 +50,8 @@ class Sorting:
         is what PostgreSQL does with nulls.
         """
         direction = " DESC" if self.descending else ""
-        return ", ".join(f"{part}{direction}" for part in (self.expression, self.id) if part)
+        parts = (self.expression, self.id) if self.expression else (self.alone.format(self.id),)
+        return ", ".join(f"{part}{direction}" for part in parts)
 
     @property
     def keys(self) -> str:
@@ -58,9 +61,10 @@ class Sorting:
     def after(self, position: Position) -> Condition:
         """The rows behind this one."""
         sign = "<" if self.descending else ">"
-        behind = f"{self.id} {sign} %s::uuid"
         if not self.expression:
-            return Condition(behind, (position.id,))
+            text = f"{self.alone.format(self.id)} {sign} {self.alone.format('%s::uuid')}"
+            return Condition(text, (position.id,))
+        behind = f"{self.id} {sign} %s::uuid"
         if position.key is None:
             text = f"({self.expression} IS NULL AND {behind})"
             if self.descending:
@@ -83,8 +87,10 @@ def sorting(kind: ResourceKind, sort_by: str = "", sort_order: str = "") -> Sort
         raise InvalidValueException(detail="sortOrder: this is neither ascending nor descending.")
     table, descending = table_of(kind), sort_order.lower() == "descending"
     row_id = f"{table.alias}.id"
+    # Accounts are paged by an index of their ids' bytes.
+    by_id = Sorting(id=row_id, descending=descending, alone="uuid_send({})" if table.alias == "a" else "{}")
     if not sort_by:
-        return Sorting(id=row_id, descending=descending)
+        return by_id
     path = _path(sort_by)
     attribute, sub = _named(kind, path)
     extension = kind.extension(path.uri) if path.uri else None
@@ -99,7 +105,7 @@ def sorting(kind: ResourceKind, sort_by: str = "", sort_order: str = "") -> Sort
     if found is None:
         raise _refused(sort_by, "this attribute cannot be sorted by.")
     if found.form is Form.ID:
-        return Sorting(id=row_id, descending=descending)
+        return by_id
     expression, cast = _ordered(found, sub or attribute)
     return Sorting(
         id=row_id,

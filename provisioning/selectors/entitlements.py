@@ -47,6 +47,7 @@ def table_of(kind: str, type_name: str) -> Table[EntitlementDocument]:
         scope="d.tenant_id = caller.tenant_id AND " + _MAPPED.format(connection="caller.connection_id"),
         columns="d.id, d.version, d.resource",
         width=4,
+        by_connection=False,
         document=_document,
     )
 

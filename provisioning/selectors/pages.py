@@ -41,6 +41,8 @@ class Table(Generic[Document]):
     document: Callable[[Sequence[Any], str], Document]
     related: Mapping[str, str] = field(default_factory=dict)
     weight: str = ""
+    by_connection: bool = True
+    """Whether a row is of one connection, not of all of its tenant."""
 
     def selected(self, related: str) -> str:
         return f"{self.columns}, {self.related[related] if related else 'NULL'} AS related"
@@ -55,11 +57,14 @@ class Wanted:
     """A page to be read: `order` and `keys` are made by the face from its schema.
 
     `after` is where a cursor continues; with it nothing is counted and nothing skipped. `keys` are the columns
-    that the next cursor needs of the page's last row.
+    that the next cursor needs of the page's last row. `tenant_id` and `connection_id` are the caller's, as far as is
+    known beforehand: what is not prepared is planned for them.
     """
 
     order: str
     limit: int
+    tenant_id: UUID
+    connection_id: UUID
     condition: Condition | None = None
     after: Condition | None = None
     keys: str = ""
@@ -67,7 +72,8 @@ class Wanted:
     related: str = ""
     counted: bool = True
     prepared: bool = True
-    """Of few shapes, so that its plan is worth keeping. A plan takes megabytes, and clients invent filters."""
+    """Of few shapes, and of few rows whoever asks, so that one plan is worth keeping. A plan takes megabytes, and
+    clients invent filters; and what is right for a large connection walks past all of it for a small one."""
     pace: Callable[[], None] = at_once
     """Called before every statement but the first: what all of them may take is the face's to say."""
     peeks: bool = False
@@ -112,6 +118,9 @@ def page(
     given = [one for one in (wanted.condition, wanted.after) if one is not None]
     narrowed = "".join(f" AND ({one.text})" for one in given)
     values = tuple(value for one in given for value in one.parameters)
+    if table.by_connection and not wanted.prepared:
+        narrowed += f" AND {table.alias}.tenant_id = %s AND {table.alias}.connection_id = %s"
+        values += (wanted.tenant_id, wanted.connection_id)
     keys = f", {wanted.keys}" if wanted.keys else ""
     weighed = bool(wanted.related and table.weight)
     selected = f"{table.columns}, {table.weight}" if weighed else table.selected(wanted.related)

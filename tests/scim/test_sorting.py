@@ -121,18 +121,19 @@ def test_long_values_are_told_apart_by_their_beginning(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("by", "index"),
-    [("", "Index Scan"), ("userName", "account_by_name"), ("meta.lastModified", "account_by_change")],
+    [("", "account_page"), ("userName", "account_by_name"), ("meta.lastModified", "account_by_change")],
 )
 @pytest.mark.parametrize("direction", ["ascending", "descending"])
 def test_an_index_leads_to_any_page(by: str, index: str, direction: str, db: None) -> None:
-    """Page 990 costs what page 1 costs: nothing is sorted, nothing is skipped."""
+    """Page 990 costs what page 1 costs: nothing is sorted, nothing is skipped, and nobody is passed by of the many
+    others who came later."""
     where, beside, _ = World(USER).connections
     made = rows.accounts(
-        rows.account(where if n % 2 else beside, {"userName": f"p{n:04}"}) for n in range(3001)
+        rows.account(where if n < 600 else beside, {"userName": f"p{n:04}"}) for n in range(3001)
     )
     order = sorting(USER, by, direction)
     assert not order.scans
-    last = made[1501]
+    last = made[300]
     key = {"": None, "userName": last.user_name_key, "meta.lastModified": str(last.updated_at)}[by]
     behind = order.after(Position(id=last.pk, key=key))
     with database.cursor() as cursor:
@@ -143,7 +144,7 @@ def test_an_index_leads_to_any_page(by: str, index: str, direction: str, db: Non
             (where.tenant_id, where.pk, *behind.parameters),
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert index in plan
+    assert index in plan, plan
     # Names are unique, so that an incremental sort never holds more than one row.
     assert "Sort" not in plan.replace("Incremental Sort", "").replace("Sort Key", "")
 
