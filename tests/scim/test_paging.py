@@ -50,16 +50,17 @@ def test_a_page_is_what_the_rfc_makes_of_it(
 def test_no_page_holds_more_than_is_advertised(idp: Idp) -> None:
     most = idp.get("/ServiceProviderConfig").json()["filter"]["maxResults"]
     rows.accounts(rows.account(idp.connection, {"userName": f"p{n}"}) for n in range(most + 1))
+    idp.group("Staff")
     for answer in (
         idp.get("/Users", count=most + 1),
         idp.get("/Users", count=10**6, cursor=""),
         idp.get("/", count=10**6),
         idp.post("/.search", {"count": 10**6}),
-        idp.post("/Users/.search", {"count": 10**6, "cursor": ""}),
+        idp.post("/.search", {"count": 10**6, "cursor": ""}),
     ):
         page = answer.json()
         assert page["itemsPerPage"] == len(page["Resources"]) == most
-        assert page.get("totalResults", most + 1) == most + 1
+        assert page.get("totalResults", most + 1) > most
 
 
 def test_a_page_of_large_groups_ends_early(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
