@@ -81,6 +81,13 @@ def test_a_copy_keeps_what_an_insertion_keeps(acme: House) -> None:
     assert len(inserted) == len(ODD)
 
 
+def test_rows_beyond_those_that_go_together_are_kept_as_the_first(acme: House) -> None:
+    rows = [row(acme, f"{ODD[n % len(ODD)]} {n}") for n in range(2 * sql.TOGETHER + 1)]
+    sql.copy(Account, iter(rows))
+    assert set(Account.objects.values_list("user_name", flat=True)) == {one["user_name"] for one in rows}
+    assert ids() == {one["id"] for one in rows}
+
+
 def test_of_many_rows_only_those_that_a_constraint_refuses_are_left_out(acme: House) -> None:
     taken = row(acme, "taken")
     sql.insert(Account, [taken])
