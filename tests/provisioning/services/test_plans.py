@@ -1,0 +1,80 @@
+"""A batch's facts are found by the indexes of its keys, whatever the statistics say of a connection being filled."""
+
+from typing import Any
+
+import pytest
+from django.db import connection as database
+
+from identity_hub.core.ids import new_ids
+from provisioning import load, sql
+from provisioning.decision.types import Intent
+from provisioning.services import submit_many
+
+from ..cast import House, pushed, user
+
+pytestmark = pytest.mark.django_db
+
+PROBED = {
+    "account_email_keys": "provisioning_account",
+    "account_external_id_once": "provisioning_account",
+    "account_asserted_key": "provisioning_account",
+    "account_user_name_once": "provisioning_account",
+    "account_subject_once": "provisioning_account",
+    "provisioning_account_pkey": "provisioning_account",
+    "identity_email": "provisioning_identity",
+}
+ASKED = 1000
+
+
+def fill(where: House, number: int) -> None:
+    for start in range(0, number, 500):
+        submit_many(
+            [
+                pushed(where, Intent.CREATE, user(f"p{n}@{where.domain}", f"k{n}"))
+                for n in range(start, start + 500)
+            ]
+        )
+
+
+def explained(where: House) -> list[dict[str, Any]]:
+    """Every node that reads accounts or identities, as the statements were really run."""
+    names = [f"q{n}@{where.domain}" for n in range(ASKED)]
+    asked = {
+        "tenant": where.tenant.pk,
+        "connections": [where.connection.pk],
+        "ids": sql.ids(new_ids(ASKED)),
+        "external_ids": sql.array([f"q{n}" for n in range(ASKED)]),
+        "names": sql.array(names),
+        "emails": sql.array(names),
+        "issuers": ["https://idp.example"] * ASKED,
+        "subjects": [f"s{n}" for n in range(ASKED)],
+        "hr_numbers": sql.array([]),
+    }
+    nodes: list[dict[str, Any]] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        if node.get("Relation Name") in PROBED.values() or "Index Name" in node:
+            nodes.append(node)
+        for inner in node.get("Plans", ()):
+            walk(inner)
+
+    for statement in (load._MATCHES, load._CANDIDATES):
+        (plan,) = sql.rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", asked, prepared=False)
+        walk(plan[0][0]["Plan"])
+    return nodes
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["never looked at", "looked at before"])
+def test_each_key_is_one_probe_of_its_index(acme: House, globex: House, analysed: bool) -> None:
+    if analysed:
+        # All there is belongs to somebody else, so that of the next one nothing is known.
+        fill(globex, 500)
+        with database.cursor() as cursor:
+            cursor.execute("ANALYZE provisioning_account, provisioning_identity")
+    fill(acme, 1500)
+    nodes = explained(acme)
+    used = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert used >= PROBED.keys()
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    # Rows that were read to be thrown away.
+    assert sum(node.get("Rows Removed by Filter", 0) * node["Actual Loops"] for node in nodes) == 0
