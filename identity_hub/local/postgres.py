@@ -176,6 +176,7 @@ class Postgres:
             "listen_addresses": "",
             "unix_socket_directories": '"{}"'.format(str(self.sockets).replace('"', '""')),
             "max_connections": "100",
+            "max_locks_per_transaction": "2048",
             "shared_buffers": "128MB",
             "log_line_prefix": "%m [%p] ",
             # Statements and rows carry people's attributes; a log does not.

@@ -6,6 +6,7 @@ Knows the order of these steps and how to lose a race well; what should change i
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -36,12 +37,17 @@ from provisioning.decision.types import (
 from provisioning.digests import lock_number
 from provisioning.load import Loaded, load
 
-LARGE_BATCH = 50
-"""A larger batch takes the tenant's lock alone: a stock PostgreSQL's lock table ends at some thousands."""
+FEW_KEYS = 200
+"""So many may be locked in any case. A batch of more takes the tenant's lock alone where PostgreSQL's lock table is too
+small for them: a stock one ends at 6,400, for everybody together."""
+
+AT_ONCE = 32
+"""How many batches the lock table shall have room for."""
 
 PUSH_RESOLUTION = timedelta(minutes=1)
 ATTEMPTS = 3
-_LOST_RACES = frozenset({"40001", "40P01"})  # serialization failure, deadlock detected
+# Serialization failure, deadlock detected, lock table full.
+_LOST_RACES = frozenset({"40001", "40P01", "53200"})
 
 T = TypeVar("T")
 Key = tuple[str, ...]
@@ -107,8 +113,17 @@ def take_locks(tenant_id: UUID, keys: set[tuple[str, ...]], *, alone: bool) -> N
     sql.rows(
         f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "  # noqa: S608 - a name
         "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
-        (numbers,),
+        ("{" + ",".join(map(str, numbers)) + "}",),
     )
+
+
+@lru_cache(maxsize=1)
+def _most_keys() -> int:
+    ((slots,),) = sql.rows(
+        "SELECT current_setting('max_locks_per_transaction')::int"
+        " * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)"
+    )
+    return int(slots) // AT_ONCE
 
 
 def _with_ids(observation: Observation) -> Observation:
@@ -139,7 +154,7 @@ class _Settled(NamedTuple):
 def _submit(tenant_id: UUID, batch: Sequence[Observation]) -> list[Outcome]:
     pending = [_Pending(n, o, lock_keys(o)) for n, o in enumerate(batch)]
     every = {key for item in pending for key in item.keys}
-    take_locks(tenant_id, every, alone=len(batch) > LARGE_BATCH)
+    take_locks(tenant_id, every, alone=len(every) > FEW_KEYS and len(every) > _most_keys())
     outcomes: dict[int, Outcome] = {}
     idle = 0
     while pending:

@@ -1,4 +1,4 @@
-"""Measures one web process over one kept connection, all kinds of work interleaved, and prints Markdown.
+"""Measures a web server over one kept connection, all kinds of work interleaved, and prints Markdown.
 
 Times are of whole requests as the client sees them; `ratio` is the median time of the bare view of the same work
 (`bare`) divided by the hub's, so 1.0 means as fast as the bare view and 0.5 half as fast.
@@ -45,17 +45,26 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def server(name: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def server(name: str, processes: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     with closing(socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     if name == "granian":
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "identity_hub.wsgi:application"]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--blocking-threads", "4"]
+        command += [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            str(processes),
+            "--blocking-threads",
+            "4",
+        ]
         command += ["--no-access-log", "--log-level", "warning"]
     else:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"]
-        command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--log-level", "warning"]
+        command += ["--bind", f"127.0.0.1:{port}", "--workers", str(processes), "--log-level", "warning"]
     process = subprocess.Popen(command, env={**os.environ, "PORT": str(port)}, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
@@ -129,9 +138,12 @@ def main() -> int:
         "--rounds", type=int, default=300, help="requests of each kind (default: %(default)s)"
     )
     parser.add_argument("--server", default="gunicorn", choices=("gunicorn", "granian"))
+    parser.add_argument(
+        "--processes", type=int, default=2, help="of the web server (default: %(default)s, as docker/ has it)"
+    )
     arguments = parser.parse_args()
     call_command("migrate", verbosity=0)
-    with server(arguments.server) as (port, process):
+    with server(arguments.server, arguments.processes) as (port, process):
         sizes = []
         for size in arguments.sizes.split(","):
             people = populate(port, int(size))
@@ -147,8 +159,9 @@ def main() -> int:
         memory = largest_process(process)
 
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {arguments.server}, {arguments.rounds} requests "
-        f"of each kind; the worker holds {memory} MiB at the end.\n"
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {arguments.processes} processes of "
+        f"{arguments.server}, {arguments.rounds} requests of each kind; the larger process holds {memory} MiB at the "
+        "end.\n"
     )
     print("| work | people | median ms | 95 % ms | bare ms | ratio to bare | must / aim | statements |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")

@@ -11,10 +11,10 @@ from django.db import connection, connections, transaction
 
 from provisioning.decision.types import Intent, Outcome, Verdict
 from provisioning.models import Account, AuditRecord, Finding, Identity, Membership
-from provisioning.services import submit
+from provisioning.services import submission, submit, submit_many
 from provisioning.services.groups import submit_group
 
-from ..cast import House, asserted, pushed, user
+from ..cast import House, asserted, extend, pushed, user
 from .test_groups import group
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,6 +106,37 @@ def test_a_first_login_and_a_push_that_share_only_an_email_never_make_two_identi
     assert Identity.objects.count() == 1
     assert Account.objects.filter(identity__isnull=True).count() == 1
     assert Finding.objects.count() == 1
+
+
+@pytest.mark.parametrize("room", [0, 10_000], ids=["one after the other", "at once"])
+def test_batches_that_share_people_make_nobody_twice(
+    acme: House, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Whether PostgreSQL's lock table has room for their keys or not."""
+    monkeypatch.setattr(submission, "_most_keys", lambda: room)
+    other = extend(acme.tenant, "Other")
+
+    def load(where: House, numbers: range) -> list[Outcome]:
+        return submit_many(
+            [pushed(where, Intent.CREATE, user(f"p{n}@acme.example", f"e{n}")) for n in numbers]
+        )
+
+    people = range(150)
+    found = at_once(
+        lambda: load(acme, people),
+        lambda: load(other, people),
+        lambda: load(acme, people[::-1]),
+        lambda: load(other, people[::-1]),
+    )
+    assert all(
+        {one.verdict, two.verdict} == {Verdict.APPLIED, Verdict.REFUSED}
+        for first, second in ((found[0], found[2]), (found[1], found[3]))
+        for one, two in zip(first, reversed(second), strict=True)
+    )
+    assert Account.objects.count() == 2 * len(people)
+    # An equal e-mail alone links nobody, and makes nobody a second identity.
+    assert Identity.objects.count() == len(people)
+    assert Account.objects.filter(identity__isnull=True).count() == len(people)
 
 
 def test_a_disable_beats_every_login_that_comes_after_it(acme: House) -> None:
