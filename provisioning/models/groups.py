@@ -47,8 +47,9 @@ class DirectoryGroup(TenantRow):
 
 class Membership(models.Model):
     id = models.BigAutoField(primary_key=True)
+    # Group and account are of this tenant, so the tenant is there: a check less for each of a thousand members.
     tenant = models.ForeignKey(
-        "provisioning.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False
+        "provisioning.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     group = TenantForeignKey(DirectoryGroup, on_delete=models.CASCADE, related_name="memberships")
     account = TenantForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
