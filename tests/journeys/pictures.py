@@ -98,6 +98,8 @@ def take(browser: Browser, hub: Stack) -> None:
     _save(admin, "admin-reference")
     admin.goto(f"{hub.hub.url}/admin/provisioning/finding/")
     _save(admin, "admin-findings")
+    admin.goto(f"{hub.hub.url}/admin/provisioning/scimrequest/")
+    _save(admin, "admin-log")
 
 
 def main() -> int:
