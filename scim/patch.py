@@ -152,6 +152,10 @@ def _operation(index: int, raw: object) -> Operation:
     path = known.get("path")
     if path is not None and not isinstance(path, str):
         raise InvalidPathException(detail=f"Operations[{index}].path: this is not a string.")
+    # RFC 7644 3.5.2.1: "The operation MUST contain a "value" member". A forgotten or misspelt one must not empty
+    # a group; a null that was written says that it is meant.
+    if op.lower() != "remove" and "value" not in known:
+        raise InvalidValueException(detail=f"Operations[{index}].value: {op.lower()} needs a value.")
     return Operation(op=op.lower(), path=(path.strip() or None) if path else None, value=known.get("value"))
 
 
@@ -495,7 +499,7 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
             raise NoTargetException(detail=f"{target.label}: the filter matches nothing.")
         # Entra expects the element that the filter describes to be made.
         fresh = (single(attribute, seed, target.label) or {}) | written
-        if not step.begins and fresh.keys() <= _LABELS and not attribute.subs.keys() <= _LABELS:
+        if _is_shell(attribute, fresh, begins=step.begins and bool(written)):
             # Clients unset the primary of nothing so; it is no value.
             return held
         return settled(attribute, [*held, fresh], [fresh])
@@ -512,8 +516,25 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
         }
     for item in chosen if attribute.own else ():
         _demand_same(attribute, item, changed[id(item)], target.label)
-    rest = [changed.get(id(item), item) for item in held]
+    # Whoever replaces a value by labels of it has taken the value away, as with `remove`.
+    gone = {
+        id(item)
+        for item in chosen
+        if not item.keys() <= _LABELS
+        and _is_shell(attribute, changed[id(item)], begins=step.begins and bool(written))
+    }
+    rest = [changed.get(id(item), item) for item in held if id(item) not in gone]
     return rest if _stay_apart(written, rest) else settled(attribute, rest, list(changed.values()))
+
+
+def _is_shell(attribute: Attribute, element: JSON, *, begins: bool) -> bool:
+    """Whether an element says nothing, or nothing but labels of a value that it does not have.
+
+    `begins`: another operation of the same PATCH gives it the value.
+    """
+    if not element:
+        return True
+    return not begins and element.keys() <= _LABELS and not attribute.subs.keys() <= _LABELS
 
 
 def _stay_apart(written: JSON, elements_: list[JSON]) -> bool:

@@ -188,6 +188,53 @@ CHANGES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         [{"op": "replace", "path": 'emails[type eq "work"]', "value": {"value": "w@x.example"}}],
         ada(emails=[{"type": "work", "value": "w@x.example"}, HOME]),
     ),
+    # RFC 7643 2.5: what is empty is not there.
+    "replace of every match with nothing leaves nothing": (
+        [{"op": "replace", "path": "emails[value pr]", "value": {}}],
+        ada(emails=None),
+    ),
+    "replace of a match with parts that nobody knows": (
+        [{"op": "replace", "path": 'emails[not (type eq "home")]', "value": {"nope": 1}}],
+        ada(emails=[HOME]),
+    ),
+    "replace of matches with an empty part": (
+        [{"op": "replace", "path": 'emails[value co "work"]', "value": {"type": ""}}],
+        ada(emails=[HOME]),
+    ),
+    "replace of either match with nothing": (
+        [{"op": "replace", "path": 'emails[type eq "work" or type eq "home"]', "value": {}}],
+        ada(emails=None),
+    ),
+    "replace of matches with a list of nothing": (
+        [{"op": "replace", "path": 'emails[value co "1" or type pr]', "value": [{}]}],
+        ada(emails=None),
+    ),
+    "replace of a match with nothing leaves no empty shell": (
+        [{"op": "replace", "path": 'emails[type eq "work"]', "value": {}}],
+        ada(emails=[HOME]),
+    ),
+    "replace of a match with labels of a value leaves no empty shell": (
+        [{"op": "replace", "path": 'emails[type eq "work"]', "value": {"type": "home", "display": "D"}}],
+        ada(emails=[HOME]),
+    ),
+    "labels of a value that a later operation sets": (
+        [
+            {"op": "replace", "path": 'emails[type eq "work"]', "value": {"display": "D"}},
+            {"op": "add", "path": 'emails[type eq "work"].value', "value": "w@x.example"},
+        ],
+        ada(emails=[{"type": "work", "display": "D", "value": "w@x.example"}, HOME]),
+    ),
+    "add of nothing to a match changes nothing": (
+        [{"op": "add", "path": "emails[value pr]", "value": {}}],
+        ada(),
+    ),
+    "a blank value begins no element": (
+        [
+            {"op": "add", "path": 'ims[value eq ""].value', "value": "  "},
+            {"op": "add", "path": 'ims[type eq "aim"].value', "value": "  "},
+        ],
+        ada(),
+    ),
     "remove of a match": ([{"op": "remove", "path": 'emails[type eq "home"]'}], ada(emails=[WORK])),
     "remove of a match's value leaves no empty shell": (
         [{"op": "remove", "path": 'emails[type eq "home"].value'}],
@@ -272,6 +319,12 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     # a "scimType" error code of "mutability"."
     "the required userName removed": ({"op": "remove", "path": "userName"}, "mutability"),
     "the required userName emptied": ({"op": "replace", "path": "userName", "value": ""}, "mutability"),
+    # RFC 7644 3.5.2.1: "The operation MUST contain a "value" member whose content specifies the value to be added."
+    "add without a value": ({"op": "add", "path": "title"}, "invalidValue"),
+    "replace without a value": ({"op": "replace", "path": "displayName"}, "invalidValue"),
+    "a misspelt value": ({"op": "replace", "path": "emails", "values": []}, "invalidValue"),
+    "a match without a value": ({"op": "replace", "path": 'emails[type eq "work"]'}, "invalidValue"),
+    "neither path nor value": ({"op": "add"}, "invalidValue"),
     "no object without a path": ({"op": "add", "value": "x"}, "invalidValue"),
 }
 
@@ -306,6 +359,9 @@ _paths = st.sampled_from(
         "emails.value",
         'emails[type eq "work"]',
         'emails[type eq "work"].value',
+        'emails[value eq ""].value',
+        "emails[value pr]",
+        'emails[not (type eq "home")]',
         f"{ENTERPRISE_URN}:manager",
         ENTERPRISE_URN,
     ]
