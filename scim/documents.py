@@ -77,12 +77,40 @@ def normalised(kind: ResourceKind, body: object) -> JSON:
                 document |= normalised(kind, value)
             elif (extension := kind.extension(key)) is not None:
                 document |= extended(extension.urn, extension.attributes, value, document)
+            else:
+                _put_by_path(kind, document, key, value)
             continue
         attribute = kind.attribute(None, key)
         if attribute is None:
             raise InvalidSyntaxException(detail=f"{key[:100]}: the {kind.name} schema has no such attribute.")
         put(document, attribute, accepted(attribute, value, attribute.name))
     return document
+
+
+def _put_by_path(kind: ResourceKind, document: JSON, key: str, value: object) -> None:
+    """RFC 7644 3.10: a key may be the whole path of an attribute ("urn:...:User:name.givenName"), as in a PATCH."""
+    urn, _, path = key.rpartition(":")
+    extension = kind.extension(urn)
+    if extension is None and urn.lower() != kind.urn.lower():
+        return
+    name, _, part = path.partition(".")
+    attribute = kind.attribute(urn, name)
+    sub = attribute.sub(part) if attribute is not None and part and not attribute.multi_valued else None
+    if attribute is None or (part and sub is None):
+        if extension is not None and name.lower() == "schemas":
+            return
+        raise InvalidSyntaxException(detail=f"{key[:200]}: the {kind.name} schema has no such attribute.")
+    label = f"{extension.urn}:{attribute.name}" if extension else attribute.name
+    held: JSON = document if extension is None else dict(document.get(extension.urn, {}))
+    if sub is None:
+        put(held, attribute, accepted(attribute, value, label))
+    elif attribute.writable:
+        inner = dict(held.get(attribute.name, {}))
+        put(inner, sub, accepted(sub, value, f"{label}.{sub.name}"))
+        put(held, attribute, inner or None)
+    if extension is not None:
+        document.pop(extension.urn, None)
+        document |= {extension.urn: held} if held else {}
 
 
 def extended(urn: str, attributes: Mapping[str, Attribute], value: object, document: JSON) -> JSON:

@@ -157,15 +157,7 @@ def whole_change(body: object, kind: ResourceKind = GROUP) -> GroupChange:
     """
     # Members are read apart from the schema's checks: thousands of them need two comparisons each.
     members = _Members()
-    rest = body
-    if isinstance(body, dict):
-        rest = {key: value for key, value in body.items() if key.lower() != "members"}
-        for key, value in body.items():
-            if key.lower() == "members" and value is not None:
-                if not isinstance(value, list):
-                    raise InvalidValueException(detail="members: this is not a list.")
-                members.added(_ids(value, members))
-    document = canonical(kind, rest)
+    document = canonical(kind, _without_members(kind, body, members))
     return GroupChange(
         display_name=document["displayName"],
         external_id=document.get("externalId"),
@@ -175,6 +167,26 @@ def whole_change(body: object, kind: ResourceKind = GROUP) -> GroupChange:
         unknown=tuple(members.unknown),
         resource={key: document[key] for key in document if ":" in key} if kind.extensions else None,
     )
+
+
+def _without_members(kind: ResourceKind, body: object, members: _Members) -> object:
+    """The body without the members, which go to `members`, wherever their name stands: alone, or with its URN."""
+    if not isinstance(body, dict):
+        return body
+    urn = kind.urn.lower()
+    rest: JSON = {}
+    for key, value in body.items():
+        match key.lower():
+            case name if name in ("members", f"{urn}:members"):
+                if value is not None:
+                    if not isinstance(value, list):
+                        raise InvalidValueException(detail="members: this is not a list.")
+                    members.added(_ids(value, members))
+            case name if name == urn:
+                rest[key] = _without_members(kind, value, members)
+            case _:
+                rest[key] = value
+    return rest
 
 
 def change_of(operations: Iterable[Operation], kind: ResourceKind = GROUP) -> GroupChange:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from provisioning.models import Account, AuditRecord, Connection, Finding, Membership
-from tests.scim.clients import GROUP_URN, Idp, error_of
+from tests.scim.clients import ENTERPRISE_URN, GROUP_URN, USER_URN, Idp, error_of
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +99,53 @@ def test_members_are_removed_by_any_of_their_parts(
     assert answer.status_code == 200
     assert members_of(idp, path) == {ids[name] for name in left.split()}
     assert answer.headers["ETag"] == ('W/"1"' if len(left.split()) == 3 else 'W/"2"')
+
+
+def test_members_under_the_core_urn_are_members(idp: Idp, people: list[str]) -> None:
+    ada, bob, eve = people
+    created = idp.post("/Groups", {GROUP_URN: {"displayName": "Staff", "members": [{"value": ada}]}}).json()
+    assert [member["value"] for member in created["members"]] == [ada]
+    path = f"/Groups/{created['id']}"
+    idp.put(path, {GROUP_URN: {"displayName": "P", "members": [{"value": bob}, {"value": eve}]}})
+    assert members_of(idp, path) == {bob, eve}
+    idp.put(path, {f"{GROUP_URN}:displayName": "Q", f"{GROUP_URN}:members": [{"value": ada}]})
+    assert (idp.get(path).json()["displayName"], members_of(idp, path)) == ("Q", {ada})
+
+
+def test_a_patch_that_forgets_the_value_empties_no_group(idp: Idp, people: list[str]) -> None:
+    group = idp.group("Staff", people)
+    path = f"/Groups/{group['id']}"
+    forgetful = {"op": "replace", "path": "members", "values": [{"value": people[0]}]}
+    assert error_of(idp.patch(path, forgetful)) == (400, "invalidValue")
+    patch = {"Operations": [{"op": "replace", "path": "members"}]}
+    answer = idp.post("/Bulk", {"Operations": [{"method": "PATCH", "path": path, "data": patch}]})
+    assert answer.json()["Operations"][0]["response"]["scimType"] == "invalidValue"
+    assert members_of(idp, path) == set(people)
+
+
+def test_whole_paths_are_keys_of_a_body(idp: Idp) -> None:
+    """RFC 7644 3.10: "urn:...:User:title" is title, in a body as in a PATCH."""
+    body = {
+        f"{USER_URN}:userName": "ada",
+        f"{USER_URN}:title": "Countess",
+        f"{USER_URN}:name.givenName": "Ada",
+        f"{ENTERPRISE_URN}:department": "Mathematics",
+        f"{ENTERPRISE_URN}:manager.value": "9",
+        "urn:example:2.0:User:colour": "blue",
+    }
+    created = idp.post("/Users", body).json()
+    wanted = {
+        "userName": "ada",
+        "title": "Countess",
+        "name": {"givenName": "Ada"},
+        ENTERPRISE_URN: {"department": "Mathematics", "manager": {"value": "9"}},
+    }
+    assert {name: created.get(name) for name in wanted} == wanted
+    path = f"/Users/{created['id']}"
+    changed = idp.put(path, {"userName": "ada", f"{ENTERPRISE_URN}:department": "Poetry"}).json()
+    assert (changed.get("title"), changed[ENTERPRISE_URN]) == (None, {"department": "Poetry"})
+    for unknown in (f"{USER_URN}:colour", f"{ENTERPRISE_URN}:colour", f"{USER_URN}:title.colour"):
+        assert error_of(idp.put(path, {"userName": "ada", unknown: "x"})) == (400, "invalidSyntax")
 
 
 def test_a_filter_knows_whoever_came_in_the_same_request(idp: Idp, people: list[str]) -> None:

@@ -10,6 +10,7 @@ from scim import membership
 from scim.membership import GroupChange, People, change_of, whole_change
 from scim.patch import operations_of
 from scim.schemas import GROUP
+from tests.scim.clients import GROUP_URN
 
 A, B, C = (uuid4() for _ in range(3))
 BASE = "https://hub.example/scim/v2"
@@ -272,3 +273,34 @@ def test_a_body_is_the_whole_membership() -> None:
     wanted = whole_change({"displayName": "Staff", "MEMBERS": members(A, A, B)})
     assert wanted == GroupChange(display_name="Staff", add=frozenset({A, B}), whole=True)
     assert whole_change({"displayName": "Staff"}) == GroupChange(display_name="Staff", whole=True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {GROUP_URN: {"displayName": "Staff", "members": members(A, B)}},
+        {GROUP_URN.upper(): {"displayName": "Staff", "Members": members(A, B)}},
+        {"displayName": "Staff", GROUP_URN: {"members": members(A, B)}},
+        {f"{GROUP_URN}:displayName": "Staff", f"{GROUP_URN}:members": members(A, B)},
+    ],
+    ids=["under the core URN", "in any case", "members alone", "by whole paths"],
+)
+def test_members_are_read_wherever_the_urn_stands(body: dict[str, Any]) -> None:
+    """RFC 7644 3.10: the core URN may qualify whatever belongs to the core schema."""
+    assert whole_change(body) == GroupChange(display_name="Staff", add=frozenset({A, B}), whole=True)
+
+
+@pytest.mark.parametrize("key", ["members", f"{GROUP_URN}:members"])
+def test_members_that_are_no_list_are_refused_under_the_urn(key: str) -> None:
+    with pytest.raises(SCIMException) as refused:
+        whole_change({"displayName": "Staff", GROUP_URN: {key: "x"}})
+    assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
+
+
+@pytest.mark.parametrize("op", ["add", "replace"])
+@pytest.mark.parametrize("said", [{}, {"values": members(A)}], ids=["nothing", "a misspelt value"])
+def test_a_forgotten_value_empties_no_group(op: str, said: dict[str, Any]) -> None:
+    with pytest.raises(SCIMException) as refused:
+        change({"op": op, "path": "members", **said})
+    assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
+    assert change({"op": "replace", "path": "members", "value": None}) == sets(whole=True)
