@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
@@ -62,7 +62,8 @@ class Hub:
 def hub(tmp_path: Path) -> Iterator[Hub]:
     known = connection.settings_dict
     user = f"{quote(known['USER'])}:{quote(known['PASSWORD'], safe='')}"
-    host = quote(known["HOST"] or "127.0.0.1", safe="")
+    # A folder with a socket, or a name: of the former a URL would lose the capital letters.
+    place = urlencode({"host": known["HOST"] or "127.0.0.1", "port": known["PORT"] or "5432"})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -74,7 +75,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             env={
                 **os.environ,
                 "HUB_ENV": "test",
-                "DATABASE_URL": f"postgres://{user}@{host}:{known['PORT'] or 5432}/{known['NAME']}",
+                "DATABASE_URL": f"postgres://{user}@/{known['NAME']}?{place}",
                 "REDIS_URL": "redis://127.0.0.1:1/0",
                 "WEB_BIND": f"127.0.0.1:{port}",
                 "WEB_WORKERS": "1",
