@@ -2,7 +2,9 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -43,7 +45,7 @@ class Endpoint(SCIMView):
     @classmethod
     def as_view(cls, **given: Any) -> Any:
         # Here and not at `dispatch`, which some views have of their own.
-        return csrf_exempt(super().as_view(**given))
+        return csrf_exempt(_without_content_for_head(super().as_view(**given)))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -70,6 +72,20 @@ class Endpoint(SCIMView):
     @abstractmethod
     def answer(self, call: Call) -> Answer:
         """What is said to a call; a SCIMException refuses it."""
+
+
+def _without_content_for_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """RFC 9110 9.3.2: the answer to HEAD is that to GET, its Content-Length too, without the content."""
+
+    @wraps(view)
+    def headed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if request.method == "HEAD" and response.content:
+            response["Content-Length"] = str(len(response.content))
+            response.content = b""
+        return response
+
+    return headed
 
 
 class ResourceEndpoint(Endpoint):

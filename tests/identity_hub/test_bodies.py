@@ -1,4 +1,4 @@
-"""How bodies arrive through a real gunicorn: with their length said before, in chunks, or broken."""
+"""How bodies come and go through a real gunicorn: whole, in chunks, broken, or not at all."""
 
 import http.client
 import json
@@ -67,8 +67,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    log = tmp_path / "gunicorn.log"
-    with log.open("wb") as output:
+    made = Hub(port, an_idp("acme"), tmp_path / "gunicorn.log")
+    with made.log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"],
             cwd=BASE_DIR,
@@ -84,7 +84,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    made = Hub(port, an_idp("acme"), log)
 
     def ready() -> bool:
         try:
@@ -93,7 +92,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             return False
 
     try:
-        assert wait_until(ready, seconds=30), log.read_text()
+        assert wait_until(ready, seconds=30), made.log.read_text()
         yield made
     finally:
         process.terminate()
@@ -137,3 +136,20 @@ def test_a_body_in_chunks_has_the_limit_of_any_other(hub: Hub) -> None:
 def test_chunks_that_are_none_are_refused(hub: Hub, raw: bytes) -> None:
     assert hub.send_raw(raw) == 400
     assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["Users", "ServiceProviderConfig", "Schemas", "Users/nobody", "nothing"])
+def test_head_is_get_without_the_content(hub: Hub, path: str) -> None:
+    """RFC 9110 9.3.2. gunicorn warns of every view that leaves it to cut the content off."""
+    link = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=20)
+    headers = {"Authorization": f"Bearer {hub.idp.token}"}
+    link.request("GET", f"/scim/v2/{path}", headers=headers)
+    got = link.getresponse()
+    content = got.read()
+    link.request("HEAD", f"/scim/v2/{path}", headers=headers)
+    head = link.getresponse()
+    assert head.read() == b""
+    assert (head.status, head.headers["Content-Type"]) == (got.status, got.headers["Content-Type"])
+    assert head.headers["Content-Length"] == str(len(content))
+    link.close()
+    assert "no-body response" not in hub.log.read_text()
