@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import wraps
 from typing import Any
@@ -167,6 +167,10 @@ class ServiceProviderConfigView(Endpoint):
             return super().dispatch(request, *args, **kwargs)
         if request.method not in ("GET", "HEAD"):
             return responses.error(UnauthorizedException(detail="Send the bearer token of a connection."))
+        try:
+            _demand_unfiltered(parameters_of(request))
+        except SCIMException as refused:
+            return responses.error(refused)
         return responses.answer(discovery.service_provider_config())
 
     def answer(self, call: Call) -> Answer:
@@ -174,14 +178,18 @@ class ServiceProviderConfigView(Endpoint):
 
     def shown(self, call: Call) -> Answer:
         call.credential.identified(call.at)
+        _demand_unfiltered(call.parameters)
         return Answer(status=200, body=discovery.service_provider_config())
 
 
-class _CatalogueView(Endpoint, ABC):
-    """A discovery list and its entries, as the caller's tenant has them.
+def _demand_unfiltered(parameters: Mapping[str, str]) -> None:
+    """RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403"."""
+    if "filter" in parameters:
+        raise ForbiddenException(detail="Discovery is not filtered.")
 
-    RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403".
-    """
+
+class _CatalogueView(Endpoint, ABC):
+    """A discovery list and its entries, as the caller's tenant has them."""
 
     @abstractmethod
     def entries(self, kinds: Kinds) -> list[JSON]:
@@ -193,8 +201,7 @@ class _CatalogueView(Endpoint, ABC):
     def shown(self, call: Call) -> Answer:
         entries = self.entries(catalogue.shown_to(call.credential.identified(call.at)))
         if not call.resource_id:
-            if "filter" in call.parameters:
-                raise ForbiddenException(detail="Discovery is not filtered.")
+            _demand_unfiltered(call.parameters)
             return Answer(status=200, body=responses.whole_list(entries), results=len(entries))
         for entry in entries:
             if entry["id"].lower() == call.resource_id.lower():
