@@ -40,7 +40,7 @@ from provisioning.decision.types import (
 )
 from provisioning.digests import keyed, subject_text
 from provisioning.load import Loaded, email_keys
-from provisioning.models import Account, Alias, Finding, Hold, Identity, Membership, Tombstone
+from provisioning.models import Account, Alias, Finding, Hold, Identity, Tombstone
 from provisioning.search import search_keys
 
 Message = tuple[str, dict[str, Any], UUID | None]
@@ -357,9 +357,21 @@ def _finding(change: OpenFinding, observation: Observation) -> Columns:
     }
 
 
+# A group that loses a member is another one to whoever reads it.
+_LEAVE = """
+WITH gone AS (
+    DELETE FROM provisioning_membership WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])
+    RETURNING group_id
+)
+UPDATE provisioning_directorygroup g SET version = g.version + 1, updated_at = %(at)s
+  FROM (SELECT DISTINCT group_id FROM gone) AS left_by
+ WHERE g.tenant_id = %(tenant)s AND g.id = left_by.group_id
+"""
+
+
 def _bury(tenant_id: UUID, work: _Work) -> None:
     if work.deleted:
         sql.insert(Tombstone, work.deleted)
-        Membership.objects.filter(
-            tenant_id=tenant_id, account_id__in=[row["id"] for row in work.deleted]
-        ).delete()
+        accounts = sql.ids(row["id"] for row in work.deleted)
+        at = max(row["deleted_at"] for row in work.deleted)
+        sql.execute(_LEAVE, {"tenant": tenant_id, "accounts": accounts, "at": at})

@@ -177,6 +177,7 @@ class Postgres:
             "unix_socket_directories": '"{}"'.format(str(self.sockets).replace('"', '""')),
             "max_connections": "100",
             "max_locks_per_transaction": "2048",
+            "jit": "off",
             "shared_buffers": "128MB",
             "log_line_prefix": "%m [%p] ",
             # Statements and rows carry people's attributes; a log does not.

@@ -42,3 +42,16 @@ def test_another_order_of_values_is_no_change(idp: Idp) -> None:
     turned = values[::-1]
     assert idp.patch(path, {"op": "replace", "path": "phoneNumbers", "value": turned}).json() == ada
     assert idp.put(path, {"userName": "ada", "phoneNumbers": turned}).json() == ada
+
+
+def test_a_group_that_loses_a_deleted_member_is_another_version(idp: Idp) -> None:
+    ada, ben = (idp.person(name)["id"] for name in ("ada", "ben"))
+    group, beside = idp.group("Staff", [ada, ben]), idp.group("Others", [ben])
+    path = f"/Groups/{group['id']}"
+    assert idp.delete(f"/Users/{ada}").status_code == 204
+    old = {"If-Match": 'W/"1"'}
+    assert error_of(idp.patch(path, {"op": "remove", "path": "members"}, headers=old)) == (412, None)
+    answer = idp.send("GET", path, headers={"If-None-Match": 'W/"1"'})
+    assert (answer.status_code, answer["ETag"]) == (200, 'W/"2"')
+    assert answer.json()["meta"]["lastModified"] >= group["meta"]["lastModified"]
+    assert idp.get(f"/Groups/{beside['id']}")["ETag"] == 'W/"1"'
