@@ -1,7 +1,7 @@
 """Where a list continues (RFC 9865): a position in an order, sealed. Knows no filter, no order and no request.
 
 A cursor is kept by the client and by nobody else. It cannot be read, made or changed without the server's key; it
-holds for one connection, one resource type, one filter and one order; and it ends.
+holds for one connection, one resource type (or the list of all), one filter and one order; and it ends.
 """
 
 import base64
@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -32,7 +33,10 @@ _MAX_LENGTH = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What a cursor belongs to. RFC 9865 2: "all query parameters and values being identical"."""
+    """What a cursor belongs to. RFC 9865 2: "all query parameters and values being identical".
+
+    `resource_type` is "" for the list over all types.
+    """
 
     tenant_id: UUID
     connection_id: UUID
@@ -54,14 +58,22 @@ class Page:
     total: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Where a page of the list over all types begins: in this type, at the type's own cursor; "" is its beginning."""
+
+    resource_type: str
+    cursor: str = ""
+
+
 def sealed(page: Page, query: Query, at: datetime) -> str:
     """The `nextCursor` that leads to this page. Of RFC 3986's unreserved characters."""
-    expires = int((at + LIFETIME).timestamp())
-    position = page.after
-    content = orjson.dumps([expires, query.count, page.total, position.id, position.key])
-    nonce = os.urandom(_NONCE)
-    cipher = _cipher(settings.SECRET_KEY).encrypt(nonce, content, _bound(query))
-    return base64.urlsafe_b64encode(nonce + cipher).rstrip(b"=").decode()
+    return _sealed([page.total, page.after.id, page.after.key], query, at)
+
+
+def sealed_part(part: Part, query: Query, at: datetime) -> str:
+    """As `sealed`, of the list over all types. The type's own cursor is bound to less: what is asked of it."""
+    return _sealed([part.resource_type, part.cursor], query, at)
 
 
 def opened(cursor: str, query: Query, at: datetime) -> Page | None:
@@ -72,21 +84,16 @@ def opened(cursor: str, query: Query, at: datetime) -> Page | None:
     """
     if not cursor:
         return None
-    try:
-        raw = base64.b64decode(cursor[:_MAX_LENGTH] + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        content = _cipher(settings.SECRET_KEY).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(query))
-    except (binascii.Error, ValueError, InvalidTag) as error:
-        raise InvalidCursorException(
-            detail="cursor: this is no cursor of this query. Begin with an empty one, and change nothing else."
-        ) from error
-    expires, count, total, last, key = orjson.loads(content)
-    if at.timestamp() >= expires:
-        raise ExpiredCursorException(
-            detail=f"cursor: it was not used for {int(LIFETIME.total_seconds())} seconds. Begin again."
-        )
-    if count != query.count:
-        raise InvalidCountException(detail=f"count: this query began with {count}.")
+    total, last, key = _opened(cursor, query, at)
     return Page(after=Position(id=UUID(last), key=key), total=total)
+
+
+def opened_part(cursor: str, query: Query, at: datetime) -> Part | None:
+    """As `opened`, of the list over all types."""
+    if not cursor:
+        return None
+    resource_type, own = _opened(cursor, query, at)
+    return Part(resource_type=resource_type, cursor=own)
 
 
 def page_size(text: str | int | None, *, default: int, most: int) -> int:
@@ -101,6 +108,32 @@ def page_size(text: str | int | None, *, default: int, most: int) -> int:
         raise InvalidCountException(detail="count: this is not an integer.")
     # Longer numbers are read in time that grows with their square.
     return 0 if digits != str(text) else min(int(digits[:18]), most)
+
+
+def _sealed(content: list[Any], query: Query, at: datetime) -> str:
+    expires = int((at + LIFETIME).timestamp())
+    nonce = os.urandom(_NONCE)
+    said = orjson.dumps([expires, query.count, *content])
+    cipher = _cipher(settings.SECRET_KEY).encrypt(nonce, said, _bound(query))
+    return base64.urlsafe_b64encode(nonce + cipher).rstrip(b"=").decode()
+
+
+def _opened(cursor: str, query: Query, at: datetime) -> list[Any]:
+    try:
+        raw = base64.b64decode(cursor[:_MAX_LENGTH] + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        said = _cipher(settings.SECRET_KEY).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(query))
+    except (binascii.Error, ValueError, InvalidTag) as error:
+        raise InvalidCursorException(
+            detail="cursor: this is no cursor of this query. Begin with an empty one, and change nothing else."
+        ) from error
+    expires, count, *content = orjson.loads(said)
+    if at.timestamp() >= expires:
+        raise ExpiredCursorException(
+            detail=f"cursor: it was not used for {int(LIFETIME.total_seconds())} seconds. Begin again."
+        )
+    if count != query.count:
+        raise InvalidCountException(detail=f"count: this query began with {count}.")
+    return list(content)
 
 
 def _bound(query: Query) -> bytes:

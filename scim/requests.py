@@ -34,11 +34,7 @@ def body_of(request: HttpRequest, limit: int = MAX_BODY) -> Any:
     # Nothing was sent with a media type of its own accord by clients that send no body.
     if request.content_type not in _MEDIA_TYPES:
         raise UnsupportedMediaTypeException
-    try:
-        # As a stream: `request.body` is bounded by what the smallest address takes.
-        raw = request.read(limit + 1)
-    except UnreadablePostError as error:
-        raise InvalidSyntaxException(detail="The body ended too early.") from error
+    raw = _read(request, limit + 1)
     if len(raw) > limit:
         raise too_large
     try:
@@ -47,6 +43,22 @@ def body_of(request: HttpRequest, limit: int = MAX_BODY) -> Any:
     except orjson.JSONDecodeError as error:
         # The decoder's own text quotes the body, which may hold a password.
         raise InvalidSyntaxException(detail="The body is not JSON in UTF-8.") from error
+
+
+def _read(request: HttpRequest, most: int) -> bytes:
+    """As a stream: `request.body` is bounded by what the smallest address takes."""
+    if request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH"):
+        # RFC 9112 7.1: a chunked body ends by itself and says no length before, which Django takes for 0.
+        try:
+            chunked: bytes = request.META["wsgi.input"].read(most)
+        except Exception as error:
+            # Every server has errors of its own for chunks that are none.
+            raise InvalidSyntaxException(detail="The body is not sent as HTTP sends one.") from error
+        return chunked
+    try:
+        return request.read(most)
+    except UnreadablePostError as error:
+        raise InvalidSyntaxException(detail="The body ended too early.") from error
 
 
 def call_of(request: HttpRequest, endpoint: str, resource_id: str, limit: int = MAX_BODY) -> Call:

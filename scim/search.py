@@ -24,7 +24,7 @@ from scim2_models.path import (
 )
 
 from provisioning.selectors.pages import Page
-from scim import catalogue, filters, queries, responses
+from scim import catalogue, cursors, filters, queries, responses
 from scim.calls import Answer, Call
 from scim.queries import Query
 from scim.resources import Resources
@@ -124,23 +124,37 @@ def _by_index(call: Call, parts: Sequence[_Part]) -> Answer:
 
 
 def _by_cursor(call: Call, parts: Sequence[_Part]) -> Answer:
-    """A page ends with its type. The cursor names the type in which it goes on."""
+    """A page ends with its type. The cursor says in which type the list goes on."""
+    asked = call.parameters
+    seal = cursors.Query(
+        tenant_id=call.caller.tenant_id,
+        connection_id=call.caller.connection_id,
+        resource_type="",
+        count=cursors.page_size(asked.get("count"), default=queries.DEFAULT_COUNT, most=queries.MAX_COUNT),
+        filter=asked.get("filter", ""),
+        sort_by=asked.get("sortby", ""),
+        sort_order=asked.get("sortorder", ""),
+    )
     names = [part.resources.name for part in parts]
-    name, _, cursor = call.parameters["cursor"].partition(".")
-    if name and name not in names:
-        raise InvalidCursorException
-    following = ""
+    begin, cursor = 0, ""
+    if (continued := cursors.opened_part(asked["cursor"], seal, call.at)) is not None:
+        if continued.resource_type not in names:
+            raise InvalidCursorException(detail="cursor: what it continues is no longer there. Begin again.")
+        begin, cursor = names.index(continued.resource_type), continued.cursor
+    following: cursors.Part | None = None
     shown: list[JSON] = []
-    for number in range(names.index(name) if name else 0, len(parts)):
+    for number in range(begin, len(parts)):
         page, query, shown = _page(parts[number], call, cursor=cursor)
         cursor = query.following(page, call)
-        on = number + 1 < len(parts)
-        following = f"{names[number]}.{cursor}" if cursor else f"{names[number + 1]}." if on else ""
-        if shown or not query.count:
+        if cursor:
+            following = cursors.Part(resource_type=names[number], cursor=cursor)
+        else:
+            following = cursors.Part(resource_type=names[number + 1]) if number + 1 < len(parts) else None
+        if shown or not seal.count:
             break
     body: JSON = {"schemas": [responses.LIST_URN], "itemsPerPage": len(shown)}
     if following:
-        body["nextCursor"] = following
+        body["nextCursor"] = cursors.sealed_part(following, seal, call.at)
     body["Resources"] = shown
     return Answer(status=200, body=body, results=len(shown))
 

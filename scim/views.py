@@ -2,7 +2,9 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -43,7 +45,7 @@ class Endpoint(SCIMView):
     @classmethod
     def as_view(cls, **given: Any) -> Any:
         # Here and not at `dispatch`, which some views have of their own.
-        return csrf_exempt(super().as_view(**given))
+        return csrf_exempt(_without_content_for_head(super().as_view(**given)))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -70,6 +72,20 @@ class Endpoint(SCIMView):
     @abstractmethod
     def answer(self, call: Call) -> Answer:
         """What is said to a call; a SCIMException refuses it."""
+
+
+def _without_content_for_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """RFC 9110 9.3.2: the answer to HEAD is that to GET, its Content-Length too, without the content."""
+
+    @wraps(view)
+    def headed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if request.method == "HEAD" and response.content:
+            response["Content-Length"] = str(len(response.content))
+            response.content = b""
+        return response
+
+    return headed
 
 
 class ResourceEndpoint(Endpoint):
@@ -151,6 +167,10 @@ class ServiceProviderConfigView(Endpoint):
             return super().dispatch(request, *args, **kwargs)
         if request.method not in ("GET", "HEAD"):
             return responses.error(UnauthorizedException(detail="Send the bearer token of a connection."))
+        try:
+            _demand_unfiltered(parameters_of(request))
+        except SCIMException as refused:
+            return responses.error(refused)
         return responses.answer(discovery.service_provider_config())
 
     def answer(self, call: Call) -> Answer:
@@ -158,14 +178,18 @@ class ServiceProviderConfigView(Endpoint):
 
     def shown(self, call: Call) -> Answer:
         call.credential.identified(call.at)
+        _demand_unfiltered(call.parameters)
         return Answer(status=200, body=discovery.service_provider_config())
 
 
-class _CatalogueView(Endpoint, ABC):
-    """A discovery list and its entries, as the caller's tenant has them.
+def _demand_unfiltered(parameters: Mapping[str, str]) -> None:
+    """RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403"."""
+    if "filter" in parameters:
+        raise ForbiddenException(detail="Discovery is not filtered.")
 
-    RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403".
-    """
+
+class _CatalogueView(Endpoint, ABC):
+    """A discovery list and its entries, as the caller's tenant has them."""
 
     @abstractmethod
     def entries(self, kinds: Kinds) -> list[JSON]:
@@ -177,8 +201,7 @@ class _CatalogueView(Endpoint, ABC):
     def shown(self, call: Call) -> Answer:
         entries = self.entries(catalogue.shown_to(call.credential.identified(call.at)))
         if not call.resource_id:
-            if "filter" in call.parameters:
-                raise ForbiddenException(detail="Discovery is not filtered.")
+            _demand_unfiltered(call.parameters)
             return Answer(status=200, body=responses.whole_list(entries), results=len(entries))
         for entry in entries:
             if entry["id"].lower() == call.resource_id.lower():

@@ -36,6 +36,16 @@ def test_the_configuration_needs_no_token_but_tests_one(idp: Idp) -> None:
     assert wrong.status_code == 401
 
 
+def test_the_configuration_is_not_filtered(idp: Idp) -> None:
+    """RFC 7644 4: "If a "filter" is provided, the service provider SHOULD respond with HTTP status code 403"."""
+    path = "/ServiceProviderConfig"
+    assert error_of(idp.get(path, filter="patch pr")) == (403, None)
+    assert error_of(Client().get(f"/scim/v2{path}?FILTER=x")) == (403, None)
+    wrong = {"Authorization": "Bearer wrong"}
+    assert error_of(idp.send("GET", path, query={"filter": "x"}, headers=wrong)) == (401, None)
+    assert idp.get(path, attributes="patch").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "model", "ids"),
     [

@@ -1,5 +1,7 @@
 """POST /.search: of one type what a GET answers, at the root all types as one list."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,8 +9,10 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
+from identity_hub.core.clock import now
 from provisioning.models import DirectoryGroup, Entitlement
 from provisioning.services import configuration
+from scim.cursors import LIFETIME
 from tests.provisioning.cast import OPERATOR
 from tests.scim.clients import ENTERPRISE_URN, GROUP_URN, USER_URN, Idp, error_of
 
@@ -114,6 +118,70 @@ def test_cursors_of_the_root_cross_its_types(
     assert seen == whole
 
 
+def test_the_root_is_the_same_list_by_cursor_and_by_index(idp: Idp, people: list[str]) -> None:
+    seen: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        body = idp.get("/", cursor=cursor, count=2).json()
+        seen += body["Resources"]
+        cursor = body.get("nextCursor")
+    assert seen == idp.get("/").json()["Resources"]
+
+
+# Three people: the first cursor stands between two of them, that of a page of three between people and groups.
+BOUNDS = pytest.mark.parametrize("count", [2, 3], ids=["within a type", "between two types"])
+
+
+@BOUNDS
+def test_a_cursor_of_the_root_says_nothing(idp: Idp, people: list[str], count: int) -> None:
+    one, other = (idp.get("/", cursor="", count=count).json()["nextCursor"] for _ in range(2))
+    assert one != other
+    assert re.fullmatch(r"[A-Za-z0-9\-_]{60,}", one)
+
+
+ELSEWHERE: dict[str, tuple[dict[str, Any], str]] = {
+    "another count": ({"count": 1}, "invalidCount"),
+    "no count": ({"count": None}, "invalidCount"),
+    "an added filter": ({"filter": "displayName pr"}, "invalidCursor"),
+    "a filter that leaves a type as it is": ({"filter": 'meta.resourceType eq "Group"'}, "invalidCursor"),
+    "an added order": ({"sortOrder": "descending"}, "invalidCursor"),
+}
+
+
+@BOUNDS
+@pytest.mark.parametrize(("change", "scim_type"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_cursor_of_the_root_belongs_to_one_query(
+    idp: Idp, people: list[str], count: int, change: dict[str, Any], scim_type: str
+) -> None:
+    """RFC 9865 2: "all query parameters and values being identical to the initial query"."""
+    cursor = search(idp, cursor="", count=count).json()["nextCursor"]
+    assert error_of(search(idp, **{"cursor": cursor, "count": count} | change)) == (400, scim_type)
+    assert search(idp, cursor=cursor, count=count).status_code == 200
+
+
+@BOUNDS
+def test_a_cursor_of_the_root_belongs_to_one_connection(
+    idp: Idp, other: Idp, make_idp: Callable[..., Idp], people: list[str], count: int
+) -> None:
+    cursor = search(idp, cursor="", count=count).json()["nextCursor"]
+    for stranger in (other, make_idp("acme")):
+        assert error_of(search(stranger, cursor=cursor, count=count)) == (400, "invalidCursor")
+    for path in ("/Users/.search", "/Groups/.search"):
+        assert error_of(search(idp, path, cursor=cursor, count=count)) == (400, "invalidCursor")
+    of_users = search(idp, "/Users/.search", cursor="", count=2).json()["nextCursor"]
+    assert error_of(search(idp, cursor=of_users, count=2)) == (400, "invalidCursor")
+
+
+@BOUNDS
+def test_a_cursor_of_the_root_ends(
+    idp: Idp, people: list[str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = search(idp, cursor="", count=count).json()["nextCursor"]
+    later = now() + LIFETIME
+    monkeypatch.setattr("scim.requests.now", lambda: later)
+    assert error_of(search(idp, cursor=cursor, count=count)) == (400, "expiredCursor")
+
+
 FILTERS: dict[str, tuple[str, list[str]]] = {
     "one type by its name": ('meta.resourceType eq "User"', ["ada", "bob", "cy"]),
     "the other": ('meta.resourceType ne "User"', ["Tour", "Staff"]),
@@ -190,8 +258,9 @@ REFUSED: dict[str, tuple[Any, int, str | None]] = {
     "a count with a fraction": ({"count": 1.5}, 400, "invalidValue"),
     "a yes for a number": ({"startIndex": True}, 400, "invalidValue"),
     "an order of several types": ({"sortBy": "displayName"}, 400, "invalidValue"),
-    "a cursor of no type": ({"cursor": "Car.x"}, 400, "invalidCursor"),
     "a cursor that is none": ({"cursor": "User.x"}, 400, "invalidCursor"),
+    "a cursor that was made up": ({"cursor": "Group."}, 400, "invalidCursor"),
+    "a count that is none, by cursor": ({"cursor": "", "count": "many"}, 400, "invalidCount"),
 }
 
 
