@@ -520,8 +520,11 @@ def _selected(held: list[JSON], attribute: Attribute, step: Step, condition: Fil
     gone = {
         id(item)
         for item in chosen
-        if not item.keys() <= _LABELS
-        and _is_shell(attribute, changed[id(item)], begins=step.begins and bool(written))
+        if not changed[id(item)]
+        or (
+            not item.keys() <= _LABELS
+            and _is_shell(attribute, changed[id(item)], begins=step.begins and bool(written))
+        )
     }
     rest = [changed.get(id(item), item) for item in held if id(item) not in gone]
     return rest if _stay_apart(written, rest) else settled(attribute, rest, list(changed.values()))
