@@ -64,8 +64,8 @@ def replacing(kind: ResourceKind, held: JSON, sent: JSON) -> JSON:
     return steady(held, document)
 
 
-def normalised(kind: ResourceKind, body: object) -> JSON:
-    """As `canonical`, without asking for the required attributes."""
+def normalised(kind: ResourceKind, body: object, *, inside: bool = False) -> JSON:
+    """As `canonical`, without asking for the required attributes. `inside`: of what stands under the core URN."""
     if not isinstance(body, dict):
         raise InvalidSyntaxException(detail="The body is not a JSON object.")
     document: JSON = {}
@@ -73,8 +73,8 @@ def normalised(kind: ResourceKind, body: object) -> JSON:
         if ":" in key:
             # RFC 7643 3.3: an extension's attributes live under its URN. Entra and others also send URNs of
             # their own that mean nothing here; those are tolerated, as they are in "schemas".
-            if key.lower() == kind.urn.lower():
-                document |= normalised(kind, value)
+            if key.lower() == kind.urn.lower() and not inside:
+                document |= normalised(kind, value, inside=True)
             elif (extension := kind.extension(key)) is not None:
                 document |= extended(extension.urn, extension.attributes, value, document)
             else:

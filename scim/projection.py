@@ -73,7 +73,7 @@ def projection(
     return Projection(unwanted=kind.never | _unasked(kind, written) | (unwanted - kind.always))
 
 
-def written_names(kind: ResourceKind, body: object) -> frozenset[Name]:
+def written_names(kind: ResourceKind, body: object, *, inside: bool = False) -> frozenset[Name]:
     """The attributes that the body of a write names: a resource, or the operations of a PATCH. Checks nothing."""
     if isinstance(body, dict) and any(key.lower() == "operations" for key in body):
         steps = steps_of(kind, operations_of(body))
@@ -86,8 +86,8 @@ def written_names(kind: ResourceKind, body: object) -> frozenset[Name]:
         return frozenset(touched)
     found: set[Name] = set()
     for key, value in body.items() if isinstance(body, dict) else ():
-        if key.lower() == kind.urn.lower():
-            found |= written_names(kind, value)
+        if key.lower() == kind.urn.lower() and not inside:
+            found |= written_names(kind, value, inside=True)
         elif (extension := kind.extension(key)) is not None:
             for name, inner in value.items() if isinstance(value, dict) else ():
                 if (attribute := extension.attributes.get(name.lower())) is not None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from provisioning.models import Account, DirectoryGroup
 from scim.patch import MAX_OPERATIONS
+from scim.schemas import USER
 from tests.scim.clients import Idp, error_of
 
 pytestmark = pytest.mark.django_db
@@ -221,3 +222,11 @@ def test_an_attribute_has_an_end(idp: Idp) -> None:
     ]
     assert error_of(idp.patch(path, *operations)) == (400, "invalidValue")
     assert "emails" not in idp.get(path).json()
+
+
+def test_a_schema_inside_itself_is_no_deeper_than_once(idp: Idp) -> None:
+    opening = b'{"' + USER.urn.encode() + b'":'
+    raw = opening * 900 + b'{"userName": "ada"}' + b"}" * 900
+    for method, path in (("POST", "/Users"), ("PUT", f"/Users/{idp.person('ben')['id']}")):
+        assert error_of(idp.send(method, path, raw=raw)) == (400, "invalidValue")
+    assert idp.send("POST", "/Users", raw=opening + b'{"userName": "ada"}}').status_code == 201
