@@ -357,14 +357,14 @@ def _finding(change: OpenFinding, observation: Observation) -> Columns:
     }
 
 
-# A group that loses a member is another one to whoever reads it.
+# A group that loses a member is another one to whoever reads it; in a batch as if they had left one by one.
 _LEAVE = """
 WITH gone AS (
     DELETE FROM provisioning_membership WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])
     RETURNING group_id
 )
-UPDATE provisioning_directorygroup g SET version = g.version + 1, updated_at = %(at)s
-  FROM (SELECT DISTINCT group_id FROM gone) AS left_by
+UPDATE provisioning_directorygroup g SET version = g.version + left_by.members, updated_at = %(at)s
+  FROM (SELECT group_id, count(*) AS members FROM gone GROUP BY group_id) AS left_by
  WHERE g.tenant_id = %(tenant)s AND g.id = left_by.group_id
 """
 
