@@ -1,5 +1,6 @@
 """Filters: what they find, what they refuse, and that they never find more than they say."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -391,7 +392,8 @@ def test_the_statement_depends_on_the_shape_alone() -> None:
 
 
 SERVED = {
-    'userName eq "p7@x.org"': "account_user_name_once",
+    # One row in either index.
+    'userName eq "p7@x.org"': "account_user_name_once|account_by_name",
     'userName sw "p77"': "account_by_name",
     'userName ge "p999"': "account_by_name",
     'externalId eq "k7"': "account_external_id_once",
@@ -434,7 +436,7 @@ def test_indexes_serve_equality_beginnings_and_ranges(where: Connection) -> None
     for text, index in SERVED.items():
         condition = compile_filter(KIND, text)
         assert not condition.scans, text
-        assert index in _plan(where, condition), text
+        assert re.search(rf" (using|on) ({index}) ", _plan(where, condition)), text
 
 
 @pytest.mark.parametrize(
