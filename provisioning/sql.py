@@ -234,23 +234,23 @@ def _moment(value: datetime) -> str:
 
 def _lexemes(values: Sequence[str]) -> str:
     """The text of a search vector: every lexeme in quotes."""
-    if not values:
-        return ""
-    whole = "".join(values)
-    if "'" in whole or "\\" in whole:
-        values = [value.replace("\\", "\\\\").replace("'", "''") for value in values]
-    return "'" + "' '".join(values) + "'"
+    return _quoted(values, "'", "''", " ")
 
 
 def array(values: Iterable[str | bytes]) -> str:
     """The text of an array of texts or of bytes, for a parameter of a thousand, which psycopg spells one by one."""
     texts = [value if isinstance(value, str) else f"\\x{value.hex()}" for value in values]
+    return "{" + _quoted(texts, '"', '\\"', ",") + "}"
+
+
+def _quoted(texts: Sequence[str], quote: str, quote_inside: str, separator: str) -> str:
+    """Every text in quotes. Few hold one: those that need no escapes are looked through together, and once."""
     if not texts:
-        return "{}"
+        return ""
     whole = "".join(texts)
-    if '"' in whole or "\\" in whole:
-        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
-    return '{"' + '","'.join(texts) + '"}'
+    if quote in whole or "\\" in whole:
+        texts = [text.replace("\\", "\\\\").replace(quote, quote_inside) for text in texts]
+    return quote + f"{quote}{separator}{quote}".join(texts) + quote
 
 
 def _is_plain(text: str) -> bool:
