@@ -253,7 +253,7 @@ def _probes(columns: str, table: str, keys: str, condition: str, afterwards: str
 
 
 # A key of one connection is looked for in the others of the batch, too; what it finds there answers to nobody.
-_EACH = "unnest(%(connections)s::uuid[]) AS c (connection_id) CROSS JOIN unnest({}) AS k (value)"
+_EACH = "unnest(%(connections)s::uuid[]) AS c (connection_id) CROSS JOIN "
 
 _MATCHES = " UNION ".join(
     _probes(
@@ -266,21 +266,21 @@ _MATCHES = " UNION ".join(
     for keys, condition in (
         ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value"),
         (
-            _EACH.format("%(external_ids)s::text[]"),
+            _EACH + "unnest(%(external_ids)s::text[]) AS k (value)",
             "connection_id = c.connection_id AND external_id = k.value "
             "AND deleted_at IS NULL AND external_id IS NOT NULL",
         ),
         (
-            _EACH.format("%(external_ids)s::text[]"),
+            _EACH + "unnest(%(external_ids)s::text[]) AS k (value)",
             "connection_id = c.connection_id AND asserted_key = k.value "
             "AND deleted_at IS NULL AND asserted_key IS NOT NULL AND confirmed_at IS NULL",
         ),
         (
-            _EACH.format("%(names)s::text[]"),
+            _EACH + "unnest(%(names)s::text[]) AS k (value)",
             "connection_id = c.connection_id AND user_name_key = k.value AND deleted_at IS NULL",
         ),
         (
-            _EACH.format("%(issuers)s::text[], %(subjects)s::text[]").replace("(value)", "(issuer, value)"),
+            _EACH + "unnest(%(issuers)s::text[], %(subjects)s::text[]) AS k (issuer, value)",
             "connection_id = c.connection_id AND subject_issuer = k.issuer AND subject_value = k.value "
             "AND deleted_at IS NULL AND subject_value <> ''",
         ),

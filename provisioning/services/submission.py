@@ -101,7 +101,7 @@ def _state(error: Exception) -> str:
     return getattr(error.__cause__, "sqlstate", None) or ""
 
 
-def take_locks(tenant_id: UUID, keys: set[tuple[str, ...]], *, alone: bool) -> None:
+def take_locks(tenant_id: UUID, keys: set[Key], *, alone: bool) -> None:
     """Transaction-level advisory locks: they protect also what does not exist yet, which row locks cannot.
 
     The tenant's lock comes first, shared (or, `alone`, exclusive and then the only one), then the keys in order.
