@@ -8,6 +8,7 @@ import orjson
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
+from gunicorn.http.errors import ParseException
 from scim2_models.exceptions import (
     InvalidSyntaxException,
     InvalidValueException,
@@ -51,8 +52,7 @@ def _read(request: HttpRequest, most: int) -> bytes:
         # RFC 9112 7.1: a chunked body ends by itself and says no length before, which Django takes for 0.
         try:
             chunked: bytes = request.META["wsgi.input"].read(most)
-        except Exception as error:
-            # Every server has errors of its own for chunks that are none.
+        except (ParseException, OSError) as error:
             raise InvalidSyntaxException(detail="The body is not sent as HTTP sends one.") from error
         return chunked
     try:
