@@ -2,22 +2,16 @@
 
 import http.client
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 import pytest
-from django.db import connection
 
-from identity_hub.local.places import wait_until
-from identity_hub.settings import BASE_DIR
 from provisioning.models import Account
 from scim.bulk import MAX_PAYLOAD
 from scim.requests import MAX_BODY
+from tests.identity_hub.gunicorn import gunicorn
 from tests.scim.clients import USER_URN, Idp, an_idp
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -60,43 +54,9 @@ class Hub:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    known = connection.settings_dict
-    user = f"{quote(known['USER'])}:{quote(known['PASSWORD'], safe='')}"
-    # A folder with a socket, or a name: of the former a URL would lose the capital letters.
-    place = urlencode({"host": known["HOST"] or "127.0.0.1", "port": known["PORT"] or "5432"})
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    made = Hub(port, an_idp("acme"), tmp_path / "gunicorn.log")
-    with made.log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"],
-            cwd=BASE_DIR,
-            env={
-                **os.environ,
-                "HUB_ENV": "test",
-                "DATABASE_URL": f"postgres://{user}@/{known['NAME']}?{place}",
-                "REDIS_URL": "redis://127.0.0.1:1/0",
-                "WEB_BIND": f"127.0.0.1:{port}",
-                "WEB_WORKERS": "1",
-                "WEB_THREADS": "2",
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-    def ready() -> bool:
-        try:
-            return made.ask("GET", "/readyz")[0] == 200
-        except OSError:
-            return False
-
-    try:
-        assert wait_until(ready, seconds=30), made.log.read_text()
-        yield made
-    finally:
-        process.terminate()
-        process.wait(20)
+    log = tmp_path / "gunicorn.log"
+    with gunicorn(log) as port:
+        yield Hub(port, an_idp("acme"), log)
 
 
 def test_a_body_in_chunks_is_a_body(hub: Hub) -> None:

@@ -4,16 +4,13 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import requests
@@ -21,9 +18,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from identity_hub.core.clock import now
-from identity_hub.local.places import wait_until
-from identity_hub.settings import BASE_DIR
 from provisioning.models import Account, OutboxMessage
+from tests.identity_hub.gunicorn import gunicorn
 from tests.saml_sp.idp import TestIdp, encode, key_pair, read_request
 from tests.saml_sp.parties import make_connection, make_tenant
 
@@ -90,34 +86,10 @@ def wire(db: None) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def hub(wire: Wire) -> Iterator[int]:
+def hub(wire: Wire, tmp_path: Path) -> Iterator[int]:
     """The port of a gunicorn that serves the hub, its database at the end of the wire, its Redis nowhere."""
-    known = connection.settings_dict
-    user = f"{quote(known['USER'])}:{quote(known['PASSWORD'], safe='')}"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"],
-        cwd=BASE_DIR,
-        env={
-            **os.environ,
-            "HUB_ENV": "test",
-            "DATABASE_URL": f"postgres://{user}@127.0.0.1:{wire.port}/{known['NAME']}",
-            "REDIS_URL": "redis://127.0.0.1:1/0",
-            "WEB_BIND": f"127.0.0.1:{port}",
-            "WEB_WORKERS": "1",
-            "WEB_THREADS": "2",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert wait_until(lambda: _status(port, "/readyz") == 200, seconds=30), "the hub is not ready"
+    with gunicorn(tmp_path / "gunicorn.log", database_port=wire.port) as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +113,6 @@ def _ask(
         link.close()
     seconds = time.monotonic() - started
     return Answer(status=said.status, headers=said.headers, body=content, seconds=seconds)
-
-
-def _status(port: int, path: str) -> int:
-    try:
-        return _ask(port, path).status
-    except OSError:
-        return 0
 
 
 _BEARER = {"Authorization": "Bearer hub_of-no-connection"}
@@ -176,8 +141,8 @@ def test_every_face_says_503_while_the_database_is_away_and_answers_again_afterw
         assert (path, answer.status) == (path, 503)
         assert answer.headers["Retry-After"]
         assert answer.headers["Content-Type"].startswith(form)
-    assert _status(hub, "/healthz") == 200
-    assert _status(hub, "/readyz") == 503
+    assert _ask(hub, "/healthz").status == 200
+    assert _ask(hub, "/readyz").status == 503
     wire.connect()
     assert statuses() == before, "the first request of every thread after the outage succeeds"
 
