@@ -1,4 +1,4 @@
-"""What an account can be found by: every value of its document as a key. Knows no filter and no table.
+"""What an account can be found by: the values of its document as keys. Knows no filter and no table.
 
 A key narrows a search to few rows; whoever asks compares the values themselves afterwards.
 """
@@ -11,16 +11,18 @@ from provisioning.decision.keys import fold
 
 # A lexeme of PostgreSQL holds 2,046 bytes; a character takes four at most.
 _LONGEST = 500
+_ELSEWHERE = frozenset({"schemas", "userName", "externalId"})
+"""What no filter asks a key of: names and external ids have ordered indexes of their own."""
 
 
 def search_keys(resource: Mapping[str, Any]) -> list[str]:
     """`path=value` of every string and number in a canonical document, folded and cut.
 
-    The path is in lower case: `username`, `emails.value`, `urn:...:user:manager.value`.
+    The path is in lower case: `title`, `emails.value`, `urn:...:user:manager.value`.
     """
     keys: list[str] = []
     for name, value in resource.items():
-        if name != "schemas":
+        if name not in _ELSEWHERE:
             _collect(keys, name.lower(), ":" if ":" in name else ".", value)
     return keys
 

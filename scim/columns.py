@@ -204,7 +204,6 @@ def _external_id(alias: str) -> Place:
         present=f"{sql} IS NOT NULL",
         looked_up=True,
         ordered=alias == "a",
-        searched=alias == "a",
     )
 
 

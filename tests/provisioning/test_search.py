@@ -13,7 +13,11 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing": ({}, []),
-    "a name, folded": ({"userName": "Ada@X.org"}, ["username=ada@x.org"]),
+    "a value, folded": ({"displayName": "Ada@X.org"}, ["displayname=ada@x.org"]),
+    "nothing that has an index of its own": (
+        {"userName": "ada", "externalId": "7", "title": "Dr"},
+        ["title=dr"],
+    ),
     "the parts of a complex attribute": (
         {"name": {"familyName": "Byron", "givenName": "Ada"}},
         ["name.familyname=byron", "name.givenname=ada"],
