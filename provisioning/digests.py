@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from functools import lru_cache
 from uuid import UUID
 
@@ -50,5 +51,15 @@ def subject_text(subject: Subject) -> str:
 
 def lock_number(tenant_id: UUID, key: tuple[str, ...]) -> int:
     """A signed 64-bit number for PostgreSQL's advisory locks; a collision costs waiting, never correctness."""
-    text = "\x00".join((str(tenant_id), *key)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+    return lock_numbers(tenant_id, [key])[0]
+
+
+def lock_numbers(tenant_id: UUID, keys: Iterable[tuple[str, ...]]) -> list[int]:
+    """Of each key its `lock_number`."""
+    begun = hashlib.blake2b(f"{tenant_id}\x00".encode(), digest_size=8)
+    numbers = []
+    for key in keys:
+        digest = begun.copy()
+        digest.update("\x00".join(key).encode("utf-8", "surrogatepass"))
+        numbers.append(int.from_bytes(digest.digest(), "big", signed=True))
+    return numbers

@@ -34,7 +34,7 @@ from provisioning.decision.types import (
     Verdict,
     Written,
 )
-from provisioning.digests import lock_number
+from provisioning.digests import lock_number, lock_numbers
 from provisioning.load import Loaded, load
 
 FEW_KEYS = 200
@@ -109,7 +109,7 @@ def take_locks(tenant_id: UUID, keys: set[Key], *, alone: bool) -> None:
     numbers = [lock_number(tenant_id, ("tenant",))]
     first = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
     if not alone:
-        numbers += sorted(lock_number(tenant_id, key) for key in keys)
+        numbers += sorted(lock_numbers(tenant_id, keys))
     sql.rows(
         f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "  # noqa: S608 - a name
         "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
@@ -140,7 +140,7 @@ def _with_ids(observation: Observation) -> Observation:
 class _Pending:
     position: int
     observation: Observation
-    keys: frozenset[tuple[str, ...]]
+    keys: frozenset[Key]
 
 
 class _Settled(NamedTuple):
@@ -169,7 +169,7 @@ def _submit(tenant_id: UUID, batch: Sequence[Observation]) -> list[Outcome]:
 
 def _apart(pending: Sequence[_Pending]) -> tuple[list[_Pending], list[_Pending]]:
     """(those that share no key, so one loading serves them all; the rest, which must see their effect)."""
-    taken: set[tuple[str, ...]] = set()
+    taken: set[Key] = set()
     now: list[_Pending] = []
     later: list[_Pending] = []
     for item in pending:
@@ -229,22 +229,22 @@ def _decide(observation: Observation, loaded: Loaded) -> tuple[Observation, Deci
 
 def _touches(decision: Decision, known: Known) -> set[UUID]:
     """Identities that a decision changes: a second decision on one must see the first one's effect."""
-    return {
-        change.identity_id
-        for change in decision.changes
-        if isinstance(change, UpdateIdentity | EndSessions | LinkAccount)
-    } | {
-        change.identity_id
-        for change in decision.changes
-        if isinstance(change, CreateAccount) and change.identity_id in known.identities and change.identity_id
-    }
+    touched: set[UUID] = set()
+    for change in decision.changes:
+        match change:
+            case UpdateIdentity() | EndSessions() | LinkAccount():
+                touched.add(change.identity_id)
+            case CreateAccount(identity_id=UUID() as identity_id) if identity_id in known.identities:
+                touched.add(identity_id)
+    return touched
 
 
 def _frees(decision: Decision, loaded: Loaded) -> set[Key]:
     """Names and keys that a decision lets go of: whoever asks for one after it finds it free."""
     freed: set[Key] = set()
     for change in decision.changes:
-        if not isinstance(change, UpdateAccount | DeleteAccount):
+        # A tuple: the union of two types is made anew each time.
+        if not isinstance(change, (UpdateAccount, DeleteAccount)):
             continue
         before = loaded.accounts[change.account_id]
         connection = str(before.connection_id)
