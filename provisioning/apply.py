@@ -7,6 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter, gt
 from typing import Any
 from uuid import UUID
 
@@ -121,8 +122,12 @@ def _insert_accounts(batch: Sequence[tuple[Observation, Decision]]) -> set[int]:
         for change in decision.changes
         if isinstance(change, CreateAccount)
     ]
-    won = sql.insert(Account, (_account(change, observation) for _, change, observation in created))
-    return {position for position, change, _ in created if change.account_id not in won}
+    lost = sql.insert(Account, (_account(change, observation) for _, change, observation in created))
+    return {position for position, change, _ in created if change.account_id in lost} if lost else set()
+
+
+# The same one in every row: what a column has in common is spelled once.
+_EMPTY: dict[str, Any] = {}
 
 
 def _account(change: CreateAccount, observation: Observation) -> Columns:
@@ -133,7 +138,7 @@ def _account(change: CreateAccount, observation: Observation) -> Columns:
         "connection_id": change.connection_id,
         "identity_id": change.identity_id,
         "link_rule": change.rule.value if change.rule is not None and change.identity_id else "",
-        "link_evidence": dict(change.evidence) if change.identity_id else {},
+        "link_evidence": dict(change.evidence) if change.identity_id and change.evidence else _EMPTY,
         "linked_at": at if change.identity_id else None,
         "origin": change.origin.value,
         "lifecycle_owner": change.origin.value,
@@ -145,7 +150,7 @@ def _account(change: CreateAccount, observation: Observation) -> Columns:
         "external_id": change.external_id,
         "asserted_key": change.asserted_key,
         **_document_columns(change, observation),
-        "assertion": dict(change.assertion),
+        "assertion": dict(change.assertion) if change.assertion else _EMPTY,
         "created_at": at,
         "updated_at": at,
         **_subject_columns(change.subject),
@@ -173,14 +178,18 @@ def _subject_columns(subject: Subject | None) -> dict[str, str]:
 
 
 def _profile_columns(profile: Profile) -> dict[str, Any]:
-    columns = {name: getattr(profile, name)[:limit] for name, limit in _LIMITS}
+    shown = _shown(profile)
+    if any(map(gt, map(len, shown), _LIMITS)):
+        shown = tuple(value[:limit] for value, limit in zip(shown, _LIMITS, strict=True))
+    columns = dict(zip(PROFILE_FIELDS, shown, strict=True))
     return columns | {
         "user_name_key": fold(columns["user_name"]),
         "email_key": fold(columns["email"]),
     }
 
 
-_LIMITS = tuple((name, Identity._meta.get_field(name).max_length) for name in PROFILE_FIELDS)
+_shown = attrgetter(*PROFILE_FIELDS)
+_LIMITS = tuple(Identity._meta.get_field(name).max_length for name in PROFILE_FIELDS)
 _NEW_IDENTITY: Columns = {
     "password": UNUSABLE_PASSWORD_PREFIX,
     "kind": Identity.Kind.PERSON,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -228,12 +229,17 @@ def _moved(known: AccountFacts | None, change: CreateAccount | UpdateAccount) ->
 
 
 def _profile(profile: Any) -> dict[str, str]:
-    return {name: value for name in PROFILE_FIELDS if (value := getattr(profile, name))}
+    return {name: value for name, value in zip(PROFILE_FIELDS, _shown(profile), strict=True) if value}
+
+
+_shown = attrgetter(*PROFILE_FIELDS)
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    if not before:
+        return sorted(after.keys() - _UNTOLD)
     named = (before.keys() | after.keys()) - _UNTOLD
-    return sorted([name for name in named if before.get(name) != after.get(name)] if before else named)
+    return sorted([name for name in named if before.get(name) != after.get(name)])
 
 
 def _sides(names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

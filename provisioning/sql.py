@@ -91,9 +91,10 @@ Row = Mapping[str, Any]
 
 
 def insert(model: Model, rows_: Iterable[Row]) -> set[Any]:
-    """Inserts what no unique constraint refuses; answers the primary keys that went in.
+    """Inserts what no unique constraint refuses; answers the primary keys of what one does.
 
-    Every row has the same columns. Those left out get the database's default, or null.
+    Every row has the same columns. Those left out get the database's default, or null; of rows without their primary
+    key nobody learns which were refused.
     """
     coming = iter(rows_)
     few = list(islice(coming, FEW + 1))
@@ -101,19 +102,21 @@ def insert(model: Model, rows_: Iterable[Row]) -> set[Any]:
         return set()
     key = model._meta.pk.column
     if len(few) <= FEW or key not in few[0]:
-        return _inserted(model, [*few, *coming])
+        return _refused(model, [*few, *coming])
     new, known = tee(chain(few, coming))
     try:
         with transaction.atomic():
             copy(model, new)
     except IntegrityError:
         # One of them is refused, and a copy is all or nothing.
-        return _inserted(model, list(known))
-    return {row[key] for row in known}
+        return _refused(model, list(known))
+    return set()
 
 
-def _inserted(model: Model, rows_: Sequence[Row]) -> set[Any]:
-    return {key for (key,) in rows(_insertion(model, tuple(rows_[0])), (as_json(rows_),))}
+def _refused(model: Model, rows_: Sequence[Row]) -> set[Any]:
+    key = model._meta.pk.column
+    kept = {row for (row,) in rows(_insertion(model, tuple(rows_[0])), (as_json(rows_),))}
+    return {row[key] for row in rows_ if key in row} - kept
 
 
 def copy(model: Model, rows_: Iterable[Row]) -> None:
@@ -146,7 +149,7 @@ def _lines(spellings: Sequence[Callable[[Any], str]], values: Sequence[tuple[Any
 def _column(spelling: Callable[[Any], str], values: tuple[Any, ...]) -> list[str]:
     if all(map(is_, values, repeat(values[0]))):
         return [_cell(spelling, values[0])] * len(values)
-    if None in values:
+    if any(map(is_, values, repeat(None))):
         return [_cell(spelling, value) for value in values]
     texts = list(map(spelling, values))
     return texts if _is_plain("".join(texts)) else [text.translate(_ESCAPES) for text in texts]

@@ -45,10 +45,7 @@ class Operation:
     data: Any = None
     refers: frozenset[str] = frozenset()
     fault: SCIMException | None = None
-
-    @property
-    def creates(self) -> bool:
-        return self.method == "POST"
+    creates: bool = False
 
     @property
     def target(self) -> tuple[str, str] | None:
@@ -95,6 +92,7 @@ def _read(operation: Operation, raw: object, named: set[str], root: str) -> None
     known = {key.lower(): value for key, value in raw.items()}
     bulk_id, path = known.get("bulkid"), known.get("path")
     operation.method = method = _text(known, "method").upper()
+    operation.creates = method == "POST"
     operation.version = _text(known, "version") or None
     operation.data = known.get("data")
     if isinstance(bulk_id, str):

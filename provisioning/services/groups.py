@@ -55,7 +55,7 @@ def _create(observation: GroupObservation, skip_unknown: bool) -> Outcome:
         "created_at": observation.at,
         "updated_at": observation.at,
     }
-    if not sql.insert(DirectoryGroup, [row]):
+    if sql.insert(DirectoryGroup, [row]):
         return _refused(observation, Reason.GROUP_EXTERNAL_ID_TAKEN, None)
     added = _join(observation, group_id, wanted)
     _report_unknown(observation, group_id, unknown)
