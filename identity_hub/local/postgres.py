@@ -178,7 +178,8 @@ class Postgres:
             "max_connections": "100",
             "max_locks_per_transaction": "2048",
             "jit": "off",
-            "shared_buffers": "128MB",
+            "shared_buffers": "512MB",
+            "max_wal_size": "4GB",
             "log_line_prefix": "%m [%p] ",
             # Statements and rows carry people's attributes; a log does not.
             "log_min_error_statement": "panic",
