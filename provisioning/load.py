@@ -48,18 +48,12 @@ NO_POLICY = Policy()
 
 
 def email_keys(resource: Any, emails: Iterable[str]) -> list[str]:
-    """What `Account.email_keys` holds: each e-mail in lower case, and as `type:value` where it has a type."""
+    """What `Account.email_keys` holds: each e-mail in lower case."""
     keys = {fold(email) for email in emails if email}
     for entry in resource.get("emails") or ():
         if isinstance(entry, dict) and isinstance(entry.get("value"), str) and entry["value"]:
             keys.add(fold(entry["value"]))
-            if isinstance(entry.get("type"), str):
-                keys.add(f"{fold(entry['type'])}:{fold(entry['value'])}")
     return sorted(keys)
-
-
-def plain_emails(keys: Iterable[str]) -> tuple[str, ...]:
-    return tuple(key for key in keys if ":" not in key.partition("@")[0])
 
 
 @dataclass(slots=True)
@@ -383,7 +377,7 @@ def _facts(row: tuple[Any, ...]) -> AccountFacts:
         external_id=row[8],
         asserted_key=row[9],
         subject=Subject(issuer=issuer, format=format_, value=subject) if subject else None,
-        emails=plain_emails(row[13]),
+        emails=tuple(row[13]),
         resource=orjson.loads(row[14]),
         assertion=orjson.loads(row[15]),
         precedence=row[16],

@@ -41,13 +41,16 @@ def lock_keys(observation: Observation) -> frozenset[tuple[str, ...]]:
         if subject.is_key:
             # A POST may carry the persistent NameID as its externalId (row 6), so both meet in one family.
             keys.add(("external_id", connection, subject.value))
-    names = {observation.user_name, *observation.login_names}
-    keys |= {("user_name", connection, fold(name)) for name in names if name}
+    for name in (observation.user_name, *observation.login_names):
+        if name:
+            keys.add(("user_name", connection, fold(name)))
     if observation.channel is Channel.SAML and observation.profile.user_name:
         keys.add(("user_name", connection, fold(observation.profile.user_name)))
-    emails = {observation.profile.email, *observation.emails}
-    keys |= {("email", fold(email)) for email in emails if email}
-    keys |= {("unique", connection, key) for key in observation.unique_keys}
+    for email in (observation.profile.email, *observation.emails):
+        if email:
+            keys.add(("email", fold(email)))
+    for key in observation.unique_keys:
+        keys.add(("unique", connection, key))
     if observation.profile.hr_number:
         keys.add(("hr", observation.profile.hr_number))
     if observation.account_id:

@@ -211,7 +211,7 @@ class Account(TenantRow):
     subject_format = models.CharField(max_length=128, blank=True)
     subject_value = models.CharField(max_length=512, blank=True)
     email_keys = ArrayField(models.CharField(max_length=600), default=list, blank=True)
-    """Lower-case e-mail values, plain and as `type:value`."""
+    """E-mail values in lower case."""
 
     unique_keys = ArrayField(models.CharField(max_length=1200), default=list, blank=True)
     """`path=value` of every custom attribute that is unique in its connection."""

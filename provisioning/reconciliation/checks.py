@@ -12,7 +12,6 @@ from provisioning.decision.authority import profile_of_assertion, profile_of_res
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import Report
 from provisioning.decision.types import Actor, Channel, Document, GroupObservation, Intent, Observation
-from provisioning.load import plain_emails
 from provisioning.models import Connection
 from provisioning.selectors import reconciliation as stored
 
@@ -84,7 +83,7 @@ def waiting(scope: Scope, among: Among) -> Iterator[Hit]:
             account_id=row.account_id,
             user_name=row.user_name,
             external_id=row.external_id,
-            emails=plain_emails(row.email_keys),
+            emails=tuple(row.email_keys),
             profile=said if said.hr_number else profile_of_assertion(row.assertion),
         )
         yield Hit(

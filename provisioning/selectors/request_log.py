@@ -81,8 +81,7 @@ def about(rows: QuerySet[ScimRequest], identity: Identity) -> QuerySet[ScimReque
         for account in accounts:
             if account.connection_id == connection_id:
                 keys |= {(USER_NAME, account.user_name), (EXTERNAL_ID, account.external_id or "")}
-                # Each e-mail is kept twice, with its type and without.
-                keys |= {(EMAIL, email) for email in account.email_keys if ":" not in email}
+                keys |= {(EMAIL, email) for email in account.email_keys}
         named |= {*digests(digest_key, connection_id, [(family, key) for family, key in keys if key])}
     return rows.filter(
         Q(target_id__in=[account.pk for account in accounts]) | Q(digests__overlap=sorted(named)),

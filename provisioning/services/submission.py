@@ -173,7 +173,7 @@ def _apart(pending: Sequence[_Pending]) -> tuple[list[_Pending], list[_Pending]]
     now: list[_Pending] = []
     later: list[_Pending] = []
     for item in pending:
-        (later if taken & item.keys else now).append(item)
+        (now if taken.isdisjoint(item.keys) else later).append(item)
         taken |= item.keys
     return now, later
 
