@@ -236,14 +236,23 @@ def _probes(columns: str, table: str, keys: str, condition: str, afterwards: str
     """Rows of the tenant that answer to keys, by one probe of an index for each key (OFFSET keeps it so).
 
     With the keys as a list, or the tenant beside them, the planner goes by its statistics. While a connection is being
-    filled they say that it is empty: reading all of it, for every batch, then seems cheaper. For the same reason a
-    condition names nothing that another index begins with, or is partial to; `afterwards` does.
+    filled they say that it is empty, or nothing at all: reading all of it, for every batch, then seems cheaper. For the
+    same reason a condition names nothing that another index holds, or is partial to; `afterwards` does.
     """
     return (
         f"SELECT {columns} FROM {keys} CROSS JOIN LATERAL "  # noqa: S608 - constants below
         f"(SELECT * FROM {table} WHERE {condition} OFFSET 0) found "
         f"WHERE found.tenant_id = %(tenant)s AND {afterwards}"
     )
+
+
+def _keyed(names: Sequence[str]) -> str:
+    """`connection_id = c.connection_id` and of each name `name = k.name`, as only an index that begins with the names
+    and goes on with the connection can serve it: as a bound of the whole key."""
+    held = ", ".join([*names, "connection_id"])
+    wanted = ", ".join([*(f"k.{name}" for name in names), "c.connection_id"])
+    equal = " AND ".join(f"{name} = k.{name}" for name in names)
+    return f"{equal} AND ({held}) >= ({wanted}) AND ({held}) <= ({wanted}) AND deleted_at IS NULL"
 
 
 # A key of one connection is looked for in the others of the batch, too; what it finds there answers to nobody.
@@ -260,23 +269,20 @@ _MATCHES = " UNION ".join(
     for keys, condition in (
         ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value"),
         (
-            _EACH + "unnest(%(external_ids)s::text[]) AS k (value)",
-            "connection_id = c.connection_id AND external_id = k.value "
-            "AND deleted_at IS NULL AND external_id IS NOT NULL",
+            _EACH + "unnest(%(external_ids)s::text[]) AS k (external_id)",
+            _keyed(["external_id"]) + " AND external_id IS NOT NULL",
         ),
         (
-            _EACH + "unnest(%(external_ids)s::text[]) AS k (value)",
-            "connection_id = c.connection_id AND asserted_key = k.value "
-            "AND deleted_at IS NULL AND asserted_key IS NOT NULL AND confirmed_at IS NULL",
+            _EACH + "unnest(%(external_ids)s::text[]) AS k (asserted_key)",
+            _keyed(["asserted_key"]) + " AND asserted_key IS NOT NULL AND confirmed_at IS NULL",
         ),
         (
-            _EACH + "unnest(%(names)s::text[]) AS k (value)",
-            "connection_id = c.connection_id AND user_name_key = k.value AND deleted_at IS NULL",
+            _EACH + "unnest(%(names)s::text[]) AS k (user_name_key)",
+            _keyed(["user_name_key"]),
         ),
         (
-            _EACH + "unnest(%(issuers)s::text[], %(subjects)s::text[]) AS k (issuer, value)",
-            "connection_id = c.connection_id AND subject_issuer = k.issuer AND subject_value = k.value "
-            "AND deleted_at IS NULL AND subject_value <> ''",
+            _EACH + "unnest(%(subjects)s::text[], %(issuers)s::text[]) AS k (subject_value, subject_issuer)",
+            _keyed(["subject_value", "subject_issuer"]) + " AND subject_value <> ''",
         ),
     )
 )
@@ -308,11 +314,13 @@ _CANDIDATES = " UNION ".join(
     )
 )
 
-_HOLDERS = """
-SELECT k.connection_id, k.value, a.id FROM unnest(%s::uuid[], %s::varchar[]) AS k (connection_id, value)
-  JOIN provisioning_account a ON a.unique_keys @> ARRAY[k.value] AND a.connection_id = k.connection_id
- WHERE a.tenant_id = %s AND a.deleted_at IS NULL AND a.unique_keys <> '{}'
-"""
+_HOLDERS = _probes(
+    "k.connection_id, k.value, found.id",
+    "provisioning_account",
+    "unnest(%(connections)s::uuid[], %(keys)s::varchar[]) AS k (connection_id, value)",
+    "unique_keys @> ARRAY[k.value] AND unique_keys <> '{}'",
+    "found.connection_id = k.connection_id AND found.deleted_at IS NULL",
+)
 
 
 def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple[UUID, UUID | None, int]]:
@@ -348,7 +356,10 @@ def _holders(tenant_id: UUID, observations: Sequence[Observation]) -> dict[tuple
     asked = [(o.connection_id, key) for o in observations if o.connection_id for key in o.unique_keys]
     if not asked:
         return {}
-    found = sql.rows(_HOLDERS, ([c for c, _ in asked], [k for _, k in asked], tenant_id))
+    found = sql.rows(
+        _HOLDERS,
+        {"tenant": tenant_id, "connections": [c for c, _ in asked], "keys": [k for _, k in asked]},
+    )
     return {(connection_id, key): account_id for connection_id, key, account_id in found}
 
 

@@ -230,20 +230,20 @@ class Account(TenantRow):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "id"], name="account_tenant_id"),
-            # The name first: an index that serves everybody who is live must not begin with the connection, or the
-            # planner may prefer it to that of a key, by statistics that are older than the connection.
+            # The key first: whoever looks for a thousand of them names the connection so that no other index serves it
+            # (`provisioning.load`).
             models.UniqueConstraint(
                 fields=["user_name_key", "connection"],
                 condition=Q(deleted_at__isnull=True),
                 name="account_user_name_once",
             ),
             models.UniqueConstraint(
-                fields=["connection", "external_id"],
+                fields=["external_id", "connection"],
                 condition=Q(deleted_at__isnull=True, external_id__isnull=False),
                 name="account_external_id_once",
             ),
             models.UniqueConstraint(
-                fields=["connection", "subject_issuer", "subject_value"],
+                fields=["subject_value", "subject_issuer", "connection"],
                 condition=Q(deleted_at__isnull=True) & ~Q(subject_value=""),
                 name="account_subject_once",
             ),
@@ -268,9 +268,14 @@ class Account(TenantRow):
                 condition=Q(deleted_at__isnull=True),
                 name="account_by_name",
             ),
+            models.Index(
+                fields=["tenant", "connection", "external_id"],
+                condition=Q(deleted_at__isnull=True, external_id__isnull=False),
+                name="account_by_external_id",
+            ),
             models.Index(fields=["tenant", "connection", "updated_at", "id"], name="account_by_change"),
             models.Index(
-                fields=["connection", "asserted_key"],
+                fields=["asserted_key", "connection"],
                 condition=Q(deleted_at__isnull=True, asserted_key__isnull=False),
                 name="account_asserted_key",
             ),
