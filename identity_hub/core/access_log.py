@@ -12,6 +12,8 @@ _log = structlog.get_logger("identity_hub.request")
 
 
 _ADDRESS = re.compile(r"[^/]*@[^/]*")
+# Of RFC 9110 9.1 and RFC 5789; any other word is the caller's own.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"})
 # With the misspellings that one looks for when a client finds nothing.
 _WORDS = frozenset(
     {"", "scim", "v1", "v2", "oauth", "token", "search", ".search", "bulk", "me", "serviceproviderconfig"}
@@ -56,7 +58,7 @@ class AccessLogMiddleware:
         response = self.get_response(request)
         _log.info(
             "request:answered",
-            method=request.method,
+            method=request.method if request.method in _METHODS else "…",
             path=told(request),
             status=response.status_code,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),

@@ -107,6 +107,17 @@ def test_the_access_log_tells_nobodys_name(path: str, told: str, caplog: pytest.
     assert (line["path"], line["status"]) == (told, 401 if "Users" in path else 404)
 
 
+@pytest.mark.parametrize(("method", "told"), [("GET", "GET"), ("ADA-LOVELACE", "…")])
+def test_the_access_log_tells_no_invented_method(
+    method: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "identity_hub.request"):
+        Client().generic(method, "/scim/v2/Users")
+    (line,) = [record.msg for record in caplog.records if record.name == "identity_hub.request"]
+    assert isinstance(line, dict)
+    assert line["method"] == told
+
+
 @pytest.mark.parametrize(
     ("offered", "kept"),
     [
