@@ -15,9 +15,10 @@ from authlib.oauth2.rfc6749 import ClientCredentialsGrant, ClientMixin, OAuth2Pa
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc6749.util import extract_basic_authorization, scope_to_list
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
-from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.views.decorators.csrf import csrf_exempt
+from scim2_models.exceptions import SCIMException
 
 from identity_hub.core.request_id import current_request_id
 from provisioning import addresses
@@ -26,6 +27,7 @@ from provisioning.selectors.credentials import client_named
 from provisioning.selectors.tokens import digest
 from provisioning.services import tokens
 from scim import rates
+from scim.requests import octets_of
 
 MAX_BODY = 8 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -134,12 +136,12 @@ def _form(request: HttpRequest) -> QueryDict:
     if request.content_type != FORM:
         raise InvalidRequestError(f"Send {FORM}.")
     try:
-        too_long, form = len(request.body) > MAX_BODY, request.POST
-    except (SuspiciousOperation, BadRequest):
-        raise InvalidRequestError("The body is too long or cannot be read.") from None
-    if too_long:
-        raise InvalidRequestError("The body is too long.")
-    return form
+        body = octets_of(request, MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise InvalidRequestError("The body is too long.")
+        return QueryDict(body, encoding="utf-8")
+    except (SCIMException, SuspiciousOperation):
+        raise InvalidRequestError("The body cannot be read.") from None
 
 
 class Server(AuthorizationServer):

@@ -35,7 +35,7 @@ def body_of(request: HttpRequest, limit: int = MAX_BODY) -> Any:
     # Nothing was sent with a media type of its own accord by clients that send no body.
     if request.content_type not in _MEDIA_TYPES:
         raise UnsupportedMediaTypeException
-    raw = _read(request, limit + 1)
+    raw = octets_of(request, limit + 1)
     if len(raw) > limit:
         raise too_large
     try:
@@ -46,8 +46,11 @@ def body_of(request: HttpRequest, limit: int = MAX_BODY) -> Any:
         raise InvalidSyntaxException(detail="The body is not JSON in UTF-8.") from error
 
 
-def _read(request: HttpRequest, most: int) -> bytes:
-    """As a stream: `request.body` is bounded by what the smallest address takes."""
+def octets_of(request: HttpRequest, most: int) -> bytes:
+    """The beginning of the body, as a stream: `request.body` is bounded by what the smallest address takes.
+
+    400 invalidSyntax where it is not sent as HTTP sends one.
+    """
     if request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH"):
         # RFC 9112 7.1: a chunked body ends by itself and says no length before, which Django takes for 0.
         try:

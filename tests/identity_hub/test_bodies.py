@@ -10,6 +10,7 @@ import pytest
 
 from provisioning.models import Account
 from scim.bulk import MAX_PAYLOAD
+from scim.oauth import FORM
 from scim.requests import MAX_BODY
 from tests.identity_hub.gunicorn import gunicorn
 from tests.scim.clients import USER_URN, Idp, an_idp
@@ -25,10 +26,18 @@ class Hub:
     def __init__(self, port: int, idp: Idp, log: Path) -> None:
         self.port, self.idp, self.log = port, idp, log
 
-    def ask(self, method: str, path: str, chunks: list[bytes] | None = None) -> tuple[int, bytes]:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        chunks: list[bytes] | None = None,
+        content_type: str = "application/scim+json",
+    ) -> tuple[int, bytes]:
         """(status, body). The chunks are sent as such, each behind its size."""
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {"Authorization": f"Bearer {self.idp.token}", "Content-Type": "application/scim+json"}
+        headers = {"Content-Type": content_type}
+        if content_type != FORM:
+            headers["Authorization"] = f"Bearer {self.idp.token}"
         try:
             if chunks is None:
                 link.request(method, path, headers=headers)
@@ -71,6 +80,15 @@ def test_a_body_in_chunks_is_a_body(hub: Hub) -> None:
 
     assert hub.ask("POST", "/scim/v2/Users", [])[0] == 400, "an empty one is still no JSON"
     assert hub.ask("POST", "/scim/v2/Users")[0] == 400, "and so is none at all, at once"
+
+
+def test_a_form_in_chunks_is_a_form(hub: Hub) -> None:
+    def asked(*chunks: bytes) -> tuple[int, str]:
+        status, body = hub.ask("POST", "/scim/oauth/token", list(chunks), content_type=FORM)
+        return status, json.loads(body)["error"]
+
+    assert asked(b"grant_type=client_", b"credentials&client_id=x") == (401, "invalid_client")
+    assert asked(b"a=" * 4096, b"too long") == (400, "invalid_request")
 
 
 def test_a_body_in_chunks_has_the_limit_of_any_other(hub: Hub) -> None:
