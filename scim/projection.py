@@ -92,8 +92,8 @@ def written_names(kind: ResourceKind, body: object, *, inside: bool = False) -> 
             for name, inner in value.items() if isinstance(value, dict) else ():
                 if (attribute := extension.attributes.get(name.lower())) is not None:
                     found |= _parts(extension.urn, attribute, inner)
-        elif (attribute := kind.attribute(None, key)) is not None:
-            found |= _parts(None, attribute, value)
+        elif (name := _name(kind, key)) is not None and (attribute := kind.attribute(*name[:2])) is not None:
+            found |= {name, *_parts(name[0], attribute, value)}
     return frozenset(found)
 
 

@@ -98,6 +98,8 @@ def test_an_attribute_is_written_found_and_shown(idp: Idp) -> None:
     ):
         assert [one["userName"] for one in idp.find("/Users", condition)] == names, condition
     assert error_of(idp.get("/Users", filter=f'{URN}:shoe eq "x"')) == (400, "invalidFilter")
+    bea = idp.person("bea", **{f"{URN}:note": "b"})
+    assert bea[URN] == {"note": "b"}, "so it is under its whole path"
     change_ = idp.patch(
         path,
         {"op": "replace", "path": f"{URN}:colour", "value": "blue"},
