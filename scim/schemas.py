@@ -327,6 +327,8 @@ GROUP = kind_of(
         members={
             "subAttributes": {
                 "$ref": {"referenceTypes": ["User"]},
+                # RFC 7643 4.2 does not require it, and means nobody without it.
+                "value": {"required": True},
                 # A member's name belongs to the member: shown to those who ask for it by name.
                 "display": {"mutability": "readOnly", "returned": "request"},
                 "type": {"canonicalValues": ["User"]},
