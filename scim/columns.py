@@ -219,13 +219,12 @@ def _instant(sql: str, *, ordered: bool = False) -> Place:
     return Place(form=Form.INSTANT, sql=sql, text=f"{sql}::text", always=True, ordered=ordered)
 
 
-# What the connection last said; a PATCH may have removed it from the document.
+# What the connection last said, unless a PATCH removed it from the document.
 _ACTIVE = Place(
     form=Form.BOOLEAN,
-    sql="a.active",
-    text="a.active::text",
-    present="(a.resource -> 'active') IS NOT NULL",
-    always=True,
+    sql="(CASE WHEN a.resource ? 'active' THEN a.active END)",
+    text="(CASE WHEN a.resource ? 'active' THEN a.active END)::text",
+    present="a.resource ? 'active'",
 )
 _MEMBERS_OF_GROUP = Rows(
     source="FROM provisioning_membership m JOIN provisioning_account ma "

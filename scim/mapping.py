@@ -117,7 +117,9 @@ def group_observation(
 def said_of(account: AccountDocument) -> JSON:
     """The stored document without what is put beside it in an answer: what a PUT or PATCH starts from."""
     kept = {key: value for key, value in account.resource.items() if key not in _BESIDE}
-    return kept | {"active": account.active}
+    if "active" in kept:
+        kept["active"] = account.active
+    return kept
 
 
 def user_resource(account: AccountDocument, kind: ResourceKind, base: str) -> JSON:
@@ -129,7 +131,7 @@ def user_resource(account: AccountDocument, kind: ResourceKind, base: str) -> JS
     document: JSON = {"schemas": None, "id": key, **account.resource}
     document["schemas"] = schemas_of(kind, account.resource)
     if "active" in document:
-        # Absent where a PATCH removed it; what it was is kept for the next write.
+        # Absent where a PATCH removed it: the account stays what it was.
         document["active"] = account.active
     if account.groups:
         document["groups"] = [

@@ -153,7 +153,13 @@ def test_a_patch_may_remove_what_is_said_of_activity_and_moves_nothing(idp: Idp,
     path = f"/Users/{ada['id']}"
     answer = idp.patch(path, {"op": "remove", "path": "active"})
     assert (answer.status_code, "active" in answer.json()) == (200, False)
-    assert idp.put(path, {"userName": "ada"}).json()["active"] is active
+    assert "active" not in idp.patch(path, {"op": "add", "path": "title", "value": "Dr"}).json()
+    assert "active" not in idp.put(path, {"userName": "ada"}).json()
+    assert [idp.find("/Users", f"active {rest}") for rest in ("eq true", "eq false", "pr")] == [[], [], []]
+    assert len(idp.find("/Users", "active eq null")) == 1
+    assert Account.objects.get(pk=ada["id"]).active is active
+    answer = idp.patch(path, {"op": "replace", "path": "active", "value": not active})
+    assert answer.json()["active"] is not active
 
 
 def test_a_patch_may_remove_the_key(idp: Idp) -> None:
