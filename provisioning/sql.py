@@ -115,7 +115,7 @@ def insert(model: Model, rows_: Iterable[Row]) -> set[Any]:
 
 def _refused(model: Model, rows_: Sequence[Row]) -> set[Any]:
     key = model._meta.pk.column
-    kept = {row for (row,) in rows(_insertion(model, tuple(rows_[0])), (as_json(rows_),))}
+    kept = {value for (value,) in rows(_insertion(model, tuple(rows_[0])), (as_json(rows_),))}
     return {row[key] for row in rows_ if key in row} - kept
 
 
