@@ -2,11 +2,15 @@ from django.db import migrations
 
 PLAIN = """
 UPDATE provisioning_account a
-   SET email_keys = ARRAY(SELECT k.value FROM unnest(a.email_keys) AS k(value) WHERE k.value <> ALL (typed.keys))
+   SET email_keys = ARRAY(
+           SELECT k.value FROM unnest(a.email_keys) AS k(value)
+            WHERE k.value <> ALL (typed.keys) OR k.value = ANY (typed.plain)
+       )
   FROM (
-    SELECT b.id, array_agg(hub_lower(e.value ->> 'type') || ':' || hub_lower(e.value ->> 'value')) AS keys
+    SELECT b.id, array_agg(hub_lower(e.value ->> 'value')) AS plain,
+           array_agg(coalesce(hub_lower(e.value ->> 'type'), '') || ':' || hub_lower(e.value ->> 'value')) AS keys
       FROM provisioning_account b, jsonb_path_query(b.resource -> 'emails', '$[*]') AS e(value)
-     WHERE e.value ->> 'type' IS NOT NULL AND e.value ->> 'value' IS NOT NULL
+     WHERE e.value ->> 'value' IS NOT NULL
      GROUP BY b.id
   ) typed
  WHERE a.id = typed.id AND a.email_keys && typed.keys::varchar[]
