@@ -20,6 +20,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, Query
 from django.views.decorators.csrf import csrf_exempt
 from scim2_models.exceptions import SCIMException
 
+from identity_hub.core.allowance import Allowance
+from identity_hub.core.client_address import address_of
 from identity_hub.core.request_id import current_request_id
 from provisioning import addresses
 from provisioning.models import ScimClient
@@ -38,8 +40,8 @@ FAILURES_A_MINUTE = 10
 
 _log = structlog.get_logger("scim.oauth")
 
-_issued = rates.Allowance("oauth-issued")
-_failures = rates.Allowance("oauth-failures")
+_issued = Allowance("oauth-issued")
+_failures = Allowance("oauth-failures")
 
 
 class TooOften(OAuth2Error):
@@ -195,7 +197,7 @@ def token(request: HttpRequest) -> HttpResponse:
     """RFC 6749 5.1 for a client that is who it says, 5.2 for every other; 429 for one that asks or fails too often."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    address, claimed = rates.address_of(request), ""
+    address, claimed = address_of(request), ""
     try:
         asked = _Request(request)
         claimed = asked.claimed

@@ -16,10 +16,10 @@ from scim2_models.exceptions import (
     UnauthorizedException,
 )
 
+from identity_hub.core.client_address import address_of
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning.selectors.tokens import digest
-from scim import rates
 from scim.calls import Call, Credential, Versions
 from scim.errors import UnsupportedMediaTypeException
 
@@ -84,7 +84,7 @@ def credential_of(request: HttpRequest) -> Credential:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     # RFC 9110 11.1: the name of the scheme is matched without case.
     if scheme.lower() == "bearer" and (token := token.strip()):
-        return Credential(digest(token), partial(rates.address_of, request))
+        return Credential(digest(token), partial(address_of, request))
     raise UnauthorizedException(detail="Send the bearer token of a connection.")
 
 

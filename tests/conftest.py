@@ -9,8 +9,8 @@ from django.core.cache import cache
 from django.db import connection
 from hypothesis import settings
 
+from identity_hub.core import allowance
 from provisioning import request_log
-from scim import rates
 
 # For an hour to spare: `make test ARGS="--hypothesis-profile=thorough tests/scim/test_fuzz.py"`.
 settings.register_profile("thorough", max_examples=5_000)
@@ -32,7 +32,7 @@ def _fresh_process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Neither the cache nor the log context of one test reaches the next, nor what waits to be logged."""
     cache.clear()
     # Wrong tokens of one test would shut out those of the next.
-    rates.forget()
+    allowance.forget()
     # No thread: it would write beside the test's transaction. `request_log.flush` writes what waits.
     monkeypatch.setattr(request_log.READS, "threaded", False)
     request_log.READS.start_anew()

@@ -5,10 +5,10 @@ import time_machine
 from django.http import HttpResponse
 from django.test import Client
 
+from identity_hub.core import allowance
 from identity_hub.core.clock import now
 from provisioning.models import Connection
 from provisioning.services.tokens import issue_token
-from scim import rates
 from tests.provisioning.cast import OPERATOR
 from tests.scim.clients import GROUP_URN, PATCH_URN, USER_URN, Idp, error_of
 
@@ -64,7 +64,7 @@ def test_every_token_reads_what_the_server_can(idp: Idp, scope: str) -> None:
 
 
 def test_a_token_that_asks_too_often_is_told_when_to_come_back(idp: Idp) -> None:
-    rates.forget()
+    allowance.forget()
     Connection.objects.filter(pk=idp.connection.pk).update(requests_per_minute=3)
     with time_machine.travel(now().replace(second=48, microsecond=0), tick=False) as clock:
         assert [idp.get("/Users").status_code for _ in range(4)] == [200, 200, 200, 429]

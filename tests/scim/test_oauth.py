@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
+from identity_hub.core import allowance
 from identity_hub.core.clock import now
 from provisioning.models import AuditRecord, Connection, ScimClient, ScimToken
 from provisioning.services.tokens import create_client, revoke_client, trim_access_tokens
@@ -27,7 +28,7 @@ GRANT = {"grant_type": "client_credentials"}
 @pytest.fixture(autouse=True)
 def _nobody_has_asked_yet() -> None:
     oauth.forget()
-    rates.forget()
+    allowance.forget()
 
 
 @pytest.fixture

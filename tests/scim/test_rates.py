@@ -10,10 +10,13 @@ import time_machine
 from django.core.cache import cache
 from django.test import RequestFactory
 
+from identity_hub.core import allowance
+from identity_hub.core.allowance import Allowance
 from identity_hub.core.cache import ForgivingRedisCache
+from identity_hub.core.client_address import address_of
 from identity_hub.local.redis import Redis
 from scim import rates
-from scim.rates import Allowance, TooManyRequestsException
+from scim.rates import TooManyRequestsException
 from tests.scim.test_scopes import caller
 
 START = "2026-11-22T10:00:15Z"
@@ -22,25 +25,25 @@ START = "2026-11-22T10:00:15Z"
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[time_machine.Traveller]:
     """A minute that does not end by itself."""
-    rates.forget()
+    allowance.forget()
     with time_machine.travel(START, tick=False) as travelled:
         yield travelled
-    rates.forget()
+    allowance.forget()
 
 
-def granted(allowance: Allowance, limit: int, tries: int, key: str = "k") -> int:
-    return sum(allowance.take(key, limit) == 0 for _ in range(tries))
+def granted(permits: Allowance, limit: int, tries: int, key: str = "k") -> int:
+    return sum(permits.take(key, limit) == 0 for _ in range(tries))
 
 
 @pytest.mark.parametrize("limit", [1, 7, 99, 100, 101, 250, 6000])
 def test_a_minute_has_exactly_so_many(limit: int, clock: time_machine.Traveller) -> None:
-    allowance = Allowance("test")
-    assert granted(allowance, limit, limit + 50) == limit
-    assert allowance.take("k", limit) == allowance.spent("k") == 45
-    assert granted(allowance, limit, 1, key="another") == 1
+    permits = Allowance("test")
+    assert granted(permits, limit, limit + 50) == limit
+    assert permits.take("k", limit) == permits.spent("k") == 45
+    assert granted(permits, limit, 1, key="another") == 1
     clock.shift(45)
-    assert allowance.spent("k") == 0
-    assert granted(allowance, limit, limit + 50) == limit
+    assert permits.spent("k") == 0
+    assert granted(permits, limit, limit + 50) == limit
 
 
 def test_processes_share_a_minute_to_within_a_chunk_each() -> None:
@@ -54,9 +57,9 @@ def test_processes_share_a_minute_to_within_a_chunk_each() -> None:
 
 
 def test_threads_of_one_process_never_take_more() -> None:
-    allowance = Allowance("test")
+    permits = Allowance("test")
     with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(lambda _: granted(allowance, 500, 200), range(8)))
+        taken = list(pool.map(lambda _: granted(permits, 500, 200), range(8)))
     assert sum(taken) == 500
 
 
@@ -64,17 +67,17 @@ def test_an_ordinary_request_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
     asked: list[int] = []
     original = cache.incr
     monkeypatch.setattr(cache, "incr", lambda *a, **k: (asked.append(1), original(*a, **k))[1])
-    allowance = Allowance("test")
-    assert granted(allowance, 6000, 600) == 600
+    permits = Allowance("test")
+    assert granted(permits, 6000, 600) == 600
     assert len(asked) == 10 + 1  # one for each chunk of sixty, and the first finds no number yet
-    assert granted(allowance, 6000, 9000) == 5400
+    assert granted(permits, 6000, 9000) == 5400
     asked.clear()
-    assert granted(allowance, 6000, 9000) == 0
+    assert granted(permits, 6000, 9000) == 0
     assert not asked  # what is refused asks nobody either
 
 
 def test_without_redis_each_process_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "cache", ForgivingRedisCache("redis://127.0.0.1:1/0", {}))
+    monkeypatch.setattr(allowance, "cache", ForgivingRedisCache("redis://127.0.0.1:1/0", {}))
     one, two = Allowance("test"), Allowance("test")
     assert granted(one, 250, 400) == 250
     assert granted(two, 250, 400) == 250
@@ -85,7 +88,7 @@ def test_processes_share_a_real_redis(tmp_path: Path, monkeypatch: pytest.Monkey
     redis = Redis(tmp_path / "redis", ephemeral=True)
     redis.start()
     try:
-        monkeypatch.setattr(rates, "cache", ForgivingRedisCache(redis.url(), {}))
+        monkeypatch.setattr(allowance, "cache", ForgivingRedisCache(redis.url(), {}))
         one, two = Allowance("test"), Allowance("test")
         assert sum(process.take("k", 1000) == 0 for _ in range(800) for process in (one, two)) == 1000
     finally:
@@ -141,4 +144,4 @@ def test_where_a_request_comes_from(
     settings.BEHIND_PROXY = behind_proxy
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     request = RequestFactory().get("/", REMOTE_ADDR=remote, headers=headers)
-    assert rates.address_of(request) == address
+    assert address_of(request) == address

@@ -9,9 +9,10 @@ from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
+from identity_hub.core import allowance
 from provisioning import sql
 from provisioning.models import Connection
-from scim import patience, rates
+from scim import patience
 from tests.scim import rows
 from tests.scim.clients import Idp, error_of
 
@@ -133,4 +134,4 @@ def test_a_token_without_permits_makes_the_database_do_nothing(idp: Idp) -> None
     with CaptureQueriesContext(connection) as queries_:
         assert idp.get("/Users", filter=SCANNING).status_code == 429
     assert not [query["sql"] for query in queries_ if "provisioning_account" in query["sql"]]
-    rates.forget()
+    allowance.forget()

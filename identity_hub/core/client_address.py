@@ -1,0 +1,28 @@
+"""Where a request comes from. Knows the proxy in front of the hub, and nothing of who asks."""
+
+from ipaddress import ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where a request comes from. An IPv6 customer has a whole /64, so that is one address here."""
+    said = request.META.get("REMOTE_ADDR", "")
+    if settings.BEHIND_PROXY:
+        # The last entry is the one that our own proxy wrote; those before it are the caller's to invent.
+        said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or said
+    try:
+        address = ip_address(said)
+    except ValueError:
+        return ""
+    return str(address if address.version == 4 else ip_network((address, 64), strict=False))
+
+
+def network_of(request: HttpRequest) -> str | None:
+    """The address without its last part: enough to see an attack's origin, not to follow a person."""
+    try:
+        network = ip_network(address_of(request), strict=False)
+    except ValueError:
+        return None
+    return str(network.supernet(new_prefix=24 if network.version == 4 else 48).network_address)
