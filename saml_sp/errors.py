@@ -130,6 +130,12 @@ MESSAGES: dict[str, Message] = {
         sentence="Each sign-in works once. Continue to your account, or start again.",
         again=True,
     ),
+    "saml:too-many": Message(
+        status=429,
+        title="Very many people are signing in",
+        sentence="So many sign-ins were started from your network that this one has to wait. Try again in a minute.",
+        again=True,
+    ),
     "saml:emails-disagree": Message(
         status=403,
         title="Your profile is ambiguous",

@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from ipaddress import ip_address, ip_network
 
 import structlog
 from django.http import HttpRequest
 from lxml import etree
 
+from identity_hub.core.client_address import address_of, network_of
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import addresses
@@ -20,7 +20,7 @@ from provisioning.services import sessions, submit
 from provisioning.services.submission import retrying
 from provisioning.sessions import SessionStore
 
-from . import browser, client
+from . import browser, client, limits
 from .assertion import Assertion, Response, read_assertion, read_response
 from .checks import MAX_WINDOW, SKEW, Expected, Login, envelope, judge
 from .mapping import Person, Rules, map_assertion
@@ -84,7 +84,12 @@ def finish(request: HttpRequest, connection: Connection, encoded: str) -> Ending
 
 
 def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) -> Ending:
-    """Writes a refusal into the login log."""
+    """Writes a refusal into the login log. Of an address that fails all the time not every one is written."""
+    if not limits.may_note(address_of(request)):
+        _log.warning(
+            "login:not-noted", reason=refusal.reason, connection=str(connection.pk) if connection else ""
+        )
+        return Ending(reason=refusal.reason, reference="")
     attempt = _attempt(request, connection, refusal.reason, admitted=False)
     attempt.detail = dict(refusal.detail)
     _keep(attempt)
@@ -285,7 +290,7 @@ def _attempt(
         connection=connection,
         outcome=LoginAttempt.Outcome.ADMITTED if admitted else LoginAttempt.Outcome.REFUSED,
         reason=reason,
-        network=_network(request),
+        network=network_of(request),
         request_id=current_request_id(),
     )
 
@@ -299,12 +304,3 @@ def _keep(attempt: LoginAttempt) -> None:
         connection=str(attempt.connection_id or ""),
         identity=str(attempt.identity_id or ""),
     )
-
-
-def _network(request: HttpRequest) -> str | None:
-    """The caller's address without its last part: enough to see an attack's origin, not to follow a person."""
-    try:
-        address = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return None
-    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)

@@ -22,3 +22,10 @@ def refused_page(request: HttpRequest, connection: Connection | None, ending: En
     response = render(request, "saml_sp/refused.html", context, status=message.status)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def busy(request: HttpRequest, seconds: int) -> HttpResponse:
+    """RFC 6585 4. Nothing is written down: that is what the limit is for."""
+    response = refused_page(request, None, Ending(reason="saml:too-many", reference=""))
+    response["Retry-After"] = str(seconds)
+    return response

@@ -11,13 +11,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from identity_hub.core.client_address import address_of
 from provisioning.models import Connection
 from provisioning.selectors import connections
-from saml_sp import browser, client, logout, sign_in
+from saml_sp import browser, client, limits, logout, sign_in
 from saml_sp.client import Incoming, NotConfigured
 from saml_sp.message import MAX_ENCODED
 
-from .pages import refused, refused_page
+from .pages import busy, refused, refused_page
 
 
 def _active(connection_id: UUID) -> Connection | str:
@@ -42,6 +43,8 @@ def metadata(request: HttpRequest, connection_id: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def login(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    if seconds := limits.start(address_of(request)):
+        return busy(request, seconds)
     connection = _active(connection_id)
     if isinstance(connection, str):
         return refused(request, connections.by_address(connection_id), connection)

@@ -4,7 +4,7 @@ import base64
 import re
 import threading
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
@@ -21,7 +21,7 @@ from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning.models import Account, Connection, Identity, Session, Tenant
-from saml_sp import errors, tasks
+from saml_sp import errors, limits, tasks
 from saml_sp.browser import COOKIE, own_path
 from saml_sp.models import ConsumedAssertion, LoginAttempt, PendingRequest
 
@@ -366,6 +366,61 @@ def test_a_logout_answer_or_nothing_at_all_is_answered_calmly(browser: Browser) 
     assert Client().get(f"{address}?SAMLResponse=x").status_code == 200
     assert Client().get(address).status_code == 400
     assert Client().post(address).status_code == 400
+
+
+# What one address may do.
+
+
+def test_so_many_sign_ins_of_one_address_wait_and_no_more(browser: Browser, monkeypatch: Any) -> None:
+    monkeypatch.setattr(limits, "STARTS_A_MINUTE", 3)
+    address = reverse("saml:login", args=[browser.connection.pk])
+    with travel(datetime(2026, 11, 22, 9, 0, 15, tzinfo=UTC), tick=False) as clock:
+        assert [Client().get(address).status_code for _ in range(4)] == [302, 302, 302, 429]
+        refused = Client().get(address)
+        assert refused["Retry-After"] == "45"
+        assert b"Try again in a minute" in refused.content
+        assert Client(REMOTE_ADDR="192.0.2.9").get(address).status_code == 302
+        clock.shift(45)
+        assert Client().get(address).status_code == 302
+    assert (PendingRequest.objects.count(), LoginAttempt.objects.count()) == (5, 0)
+
+
+def test_of_an_address_that_fails_all_the_time_so_much_is_written_down(
+    browser: Browser, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(limits, "NOTED_A_MINUTE", 2)
+    with travel(datetime(2026, 11, 22, 9, 0, 15, tzinfo=UTC), tick=False):
+        answers = [browser.post("<rubbish/>") for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {400}
+    assert [b"Reference" in answer.content for answer in answers] == [True, True, False, False, False]
+    assert LoginAttempt.objects.count() == 2
+
+
+def test_whoever_may_come_in_does_so_beside_an_address_that_fails_all_the_time(
+    browser: Browser, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(limits, "NOTED_A_MINUTE", 1)
+    for _ in range(3):
+        browser.post("<rubbish/>")
+    assert browser.sign_in().status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "network"),
+    [
+        ("192.0.2.77", "", "192.0.2.0"),
+        ("2001:db8:1:2::3", "", "2001:db8:1::"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.0"),
+        ("", "", None),
+    ],
+)
+def test_the_log_of_attempts_knows_the_network_and_not_the_address(
+    browser: Browser, settings: Any, remote: str, forwarded: str, network: str | None
+) -> None:
+    settings.BEHIND_PROXY = bool(forwarded)
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    Client(REMOTE_ADDR=remote).post(browser.acs, headers=headers)
+    assert LoginAttempt.objects.get().network == network
 
 
 # What stays behind.
