@@ -14,6 +14,8 @@ from .refusal import Refusal, refuse
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 SKEW = timedelta(seconds=60)
 MAX_AGE = timedelta(minutes=10)
+MAX_AGE_UNASKED = timedelta(minutes=2)
+"""Of an answer that nobody asked for: no request ends with it, so its own age has to."""
 # Entra's assertions are valid for an hour and a little; nobody needs one that lives longer.
 MAX_WINDOW = timedelta(minutes=65)
 MAX_ATTRIBUTES = 200
@@ -24,7 +26,7 @@ _EMAIL = re.compile(r"[^\s<>'\"]*@[^\s<>'\"]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """Who we are at this connection, whom we asked, what we asked, and when it is."""
+    """Who we are at this connection, whom we asked, what we asked ("" for nothing), and when it is."""
 
     sp: str
     acs: str
@@ -124,6 +126,14 @@ def _age(issued_at: datetime, at: datetime, where: str) -> Refusal | None:
     return None
 
 
+def unasked_age(login: Login) -> Refusal | None:
+    # Attack: a tile's answer, kept and brought by another browser before it is used: no pending request stops that.
+    issued, at = login.assertion.issued_at, login.expected.at
+    if not login.expected.request_id and at - issued > MAX_AGE_UNASKED + SKEW:
+        return refuse("saml:too-old", where="Assertion", issued=issued.isoformat(), now=at.isoformat())
+    return None
+
+
 def conditions_present(login: Login) -> Refusal | None:
     # Attack: an assertion without Conditions is good for everybody, for ever.
     return None if login.assertion.has_conditions else refuse("saml:conditions-missing")
@@ -185,9 +195,11 @@ def _bearer(confirmation: Confirmation, login: Login) -> Refusal | None:
     if confirmation.not_on_or_after is None:
         return refuse("saml:confirmation-endless")
     # Attack: an assertion stolen from another login. The Response's own InResponseTo may be unsigned; this is not.
-    if confirmation.in_response_to != expected.request_id:
+    if (confirmation.in_response_to or "") != expected.request_id:
         return refuse(
-            "saml:request-foreign", expected=expected.request_id, found=confirmation.in_response_to or "none"
+            "saml:request-foreign",
+            expected=expected.request_id or "none",
+            found=confirmation.in_response_to or "none",
         )
     return _window("SubjectConfirmation", confirmation.not_before, confirmation.not_on_or_after, login)
 
@@ -232,6 +244,7 @@ RULES: tuple[Callable[[Login], Refusal | None], ...] = (
     conditions_window,
     response_age,
     assertion_age,
+    unasked_age,
     subject,
     authentication_statement,
     attribute_limits,

@@ -256,7 +256,7 @@ def start_login(connection: Connection) -> AuthnRequest:
 
 
 def verify(connection: Connection, xml: bytes, root: etree._Element, request_id: str) -> Verified | Refusal:
-    """Runs pysaml2 over a screened Response that answers `request_id`; returns the element that was signed.
+    """Runs pysaml2 over a screened Response that answers `request_id` ("": none); returns the element that was signed.
 
     Raises NotConfigured.
     """
@@ -272,8 +272,8 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
                 _Response,
                 "assertion_consumer_service",
                 BINDING_HTTP_POST,
-                outstanding_queries={request_id: connection.id},
-                allow_unsolicited=False,
+                outstanding_queries={request_id: connection.id} if request_id else {},
+                allow_unsolicited=not request_id,
                 want_assertions_signed=False,
                 want_assertions_or_response_signed=True,
                 want_response_signed=False,

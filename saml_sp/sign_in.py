@@ -46,9 +46,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Believed:
-    """An answer that passed every check which needs no memory."""
+    """An answer that passed every check which needs no memory. `pending` is None where nobody had asked."""
 
-    pending: PendingRequest
+    pending: PendingRequest | None
+    next_path: str
     assertion: Assertion
     person: Person
     message_digest: bytes
@@ -71,13 +72,14 @@ def begin(connection: Connection, *, binding: str, next_path: str) -> client.Aut
     return request
 
 
-def finish(request: HttpRequest, connection: Connection, encoded: str) -> Ending:
+def finish(request: HttpRequest, connection: Connection, encoded: str, relay_state: str = "") -> Ending:
     """Judges the IdP's answer; a believed and admitted one leaves a session on the request.
 
-    Raises client.NotConfigured, django.db.OperationalError.
+    `relay_state` says where to go only after an answer that nobody asked for. Raises client.NotConfigured,
+    django.db.OperationalError.
     """
     at = now()
-    believed = _believe(request, connection, encoded, at)
+    believed = _believe(request, connection, encoded, relay_state, at)
     if isinstance(believed, Refusal):
         return note(request, connection, believed)
     return retrying(partial(_spend, request, connection, believed, at))
@@ -96,7 +98,9 @@ def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) 
     return Ending(reason=refusal.reason, reference=attempt.reference)
 
 
-def _believe(request: HttpRequest, connection: Connection, encoded: str, at: datetime) -> _Believed | Refusal:
+def _believe(
+    request: HttpRequest, connection: Connection, encoded: str, relay_state: str, at: datetime
+) -> _Believed | Refusal:
     try:
         xml = decode(encoded)
         root = parse(xml)
@@ -132,6 +136,7 @@ def _believe(request: HttpRequest, connection: Connection, encoded: str, at: dat
         return person
     return _Believed(
         pending=pending,
+        next_path=pending.next_path if pending else browser.own_path(relay_state),
         assertion=assertion,
         person=person,
         message_digest=hashlib.sha256(xml).digest(),
@@ -141,10 +146,10 @@ def _believe(request: HttpRequest, connection: Connection, encoded: str, at: dat
 
 def _pending(
     request: HttpRequest, connection: Connection, response: Response, at: datetime
-) -> PendingRequest | Refusal:
+) -> PendingRequest | Refusal | None:
     if not response.in_response_to:
         # Attack: login CSRF. The attacker's own answer, posted by the victim's browser, signs the victim in as him.
-        return refuse("saml:unsolicited")
+        return None if connection.idp_initiated else refuse("saml:unsolicited")
     pending = PendingRequest.objects.filter(
         tenant_id=connection.tenant_id, connection=connection, request_id=response.in_response_to
     ).first()
@@ -192,11 +197,12 @@ def _spend(request: HttpRequest, connection: Connection, believed: _Believed, at
     )
     if winner.pk != consumed.pk:
         return _echo(request, connection, winner, believed, at)
-    pending = PendingRequest.objects.filter(
-        tenant_id=connection.tenant_id, pk=believed.pending.pk, consumed_at__isnull=True
-    )
-    if not pending.update(consumed_at=at):
-        return note(request, connection, refuse("saml:request-used"))
+    if believed.pending is not None:
+        pending = PendingRequest.objects.filter(
+            tenant_id=connection.tenant_id, pk=believed.pending.pk, consumed_at__isnull=True
+        )
+        if not pending.update(consumed_at=at):
+            return note(request, connection, refuse("saml:request-used"))
     outcome = submit(_observation(connection, believed, at))
     ending = _enter(request, connection, believed, outcome)
     consumed.result_path = ending.path
@@ -220,7 +226,9 @@ def _echo(
 ) -> Ending:
     """The second half of a double click ends where the first did; everything else is a replay."""
     same_click = (
-        bytes(winner.message_digest) == believed.message_digest
+        # Attack: nothing tells two browsers apart that did not ask.
+        believed.pending is not None
+        and bytes(winner.message_digest) == believed.message_digest
         and bytes(winner.browser_digest) == believed.browser_digest
         and at - winner.created_at <= DOUBLE_CLICK
     )
@@ -277,9 +285,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
     _keep(attempt)
-    return Ending(
-        reason=reason, reference=attempt.reference, path=believed.pending.next_path if admitted else ""
-    )
+    return Ending(reason=reason, reference=attempt.reference, path=believed.next_path if admitted else "")
 
 
 def _attempt(

@@ -58,6 +58,7 @@ class ConnectionForm(forms.ModelForm):
             "trusted_hr_number": "Trust its HR numbers",
             "user_name_attribute": "userName attribute",
             "external_id_attribute": "externalId attribute",
+            "idp_initiated": "Logins that begin at the identity provider",
             "scim_enabled": "Takes SCIM pushes",
         }
         widgets = {
@@ -76,6 +77,9 @@ class ConnectionForm(forms.ModelForm):
             'For instance {"email": ["mail", "emailAddress"]}. Empty means: the usual names.',
             "user_name_attribute": "Assertion attribute that equals the SCIM userName. Never an e-mail attribute.",
             "external_id_attribute": "Assertion attribute that equals the SCIM externalId.",
+            "idp_initiated": "For a tile in its portal that cannot open the hub's own sign-in address. Nothing then "
+            "ties the answer to the browser that brings it: whoever makes somebody's browser post his own answer "
+            "signs that person in as himself.",
             "idp_metadata": "Paste the XML that the identity provider publishes.",
         }
 
@@ -162,6 +166,7 @@ class ConnectionPage(CredentialPages):
                     "idp_entity_id",
                     "user_name_attribute",
                     "external_id_attribute",
+                    "idp_initiated",
                     "attribute_map",
                 ],
             },

@@ -45,6 +45,8 @@ class Connection(TenantRow):
     """Hub attribute -> list of assertion attribute names, tried in order."""
     user_name_attribute = models.CharField(max_length=256, blank=True)
     external_id_attribute = models.CharField(max_length=256, blank=True)
+    idp_initiated = models.BooleanField("logins that begin at the IdP", default=False)
+    """Whether an answer is taken that the hub did not ask for."""
     required_attributes = ArrayField(
         models.CharField(max_length=64), default=default_required_attributes, blank=True
     )

@@ -38,6 +38,7 @@ CHANGEABLE = frozenset(
         "attribute_map",
         "user_name_attribute",
         "external_id_attribute",
+        "idp_initiated",
         "required_attributes",
         "jit",
         "precedence",

@@ -93,7 +93,7 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     if not encoded:
         return refused(request, connection, "saml:malformed", what="no SAMLResponse")
     try:
-        ending = sign_in.finish(request, connection, encoded)
+        ending = sign_in.finish(request, connection, encoded, _posted(request, "RelayState") or "")
     except NotConfigured:
         return refused(request, connection, "connection:not-configured")
     if not ending.path:
