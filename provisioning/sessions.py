@@ -1,14 +1,50 @@
-"""The session store: Django's database store over our own table, which knows whose session it is."""
+"""The session store: Django's database store over our own table, which knows whose session it is, and how long a
+session may lie unused."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.http import HttpRequest, HttpResponse
 
+from identity_hub.core.clock import now
 from provisioning.models import Identity, Session
 
 FACTS = "_hub_session_facts"
 """Session key of the columns that `services.sessions.open` wants on the row."""
+
+
+_IDLE = "_hub_idle_seconds"
+_SEEN = "_hub_seen"
+_RESOLUTION = 60
+"""Seconds. A session is written once a minute at most for being used."""
+
+
+def begin_idling(session: SessionBase, minutes: int, at: datetime) -> None:
+    """From now on the session ends after so many minutes without a request; 0: it does not."""
+    if minutes:
+        session[_IDLE], session[_SEEN] = minutes * 60, int(at.timestamp())
+
+
+class IdleSessionMiddleware:
+    """Ends a session that nobody used for too long, before anybody asks whose it is."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        session = request.session
+        if idle := session.get(_IDLE):
+            at = int(now().timestamp())
+            unused = at - session[_SEEN]
+            if unused > idle:
+                session.flush()
+            elif unused >= min(_RESOLUTION, idle):
+                session[_SEEN] = at
+        return self.get_response(request)
 
 
 class SessionStore(DatabaseStore):

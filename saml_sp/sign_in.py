@@ -273,9 +273,8 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
     if outcome.accepted and outcome.identity_id and outcome.account_id:
         admitted = sessions.open(
             request,
-            tenant_id=connection.tenant_id,
+            connection=connection,
             identity_id=outcome.identity_id,
-            connection_id=connection.id,
             account_id=outcome.account_id,
             session_index=believed.assertion.session_index,
             not_on_or_after=believed.assertion.session_not_on_or_after,

@@ -59,6 +59,8 @@ class ConnectionForm(forms.ModelForm):
             "user_name_attribute": "userName attribute",
             "external_id_attribute": "externalId attribute",
             "idp_initiated": "Logins that begin at the identity provider",
+            "session_hours": "Sessions end after (hours)",
+            "session_idle_minutes": "Sessions end without use after (minutes)",
             "scim_enabled": "Takes SCIM pushes",
         }
         widgets = {
@@ -80,6 +82,8 @@ class ConnectionForm(forms.ModelForm):
             "idp_initiated": "For a tile in its portal that cannot open the hub's own sign-in address. Nothing then "
             "ties the answer to the browser that brings it: whoever makes somebody's browser post his own answer "
             "signs that person in as himself.",
+            "session_hours": "Earlier where the identity provider says so.",
+            "session_idle_minutes": "0 means that only the age of a session ends it.",
             "idp_metadata": "Paste the XML that the identity provider publishes.",
         }
 
@@ -167,6 +171,7 @@ class ConnectionPage(CredentialPages):
                     "user_name_attribute",
                     "external_id_attribute",
                     "idp_initiated",
+                    ("session_hours", "session_idle_minutes"),
                     "attribute_map",
                 ],
             },

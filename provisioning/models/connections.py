@@ -3,6 +3,7 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from identity_hub.core.clock import now
@@ -61,6 +62,13 @@ class Connection(TenantRow):
     requests_per_minute = models.PositiveIntegerField(
         "SCIM requests a minute", default=6000, help_text="For each token; 0 means no limit."
     )
+    session_hours = models.PositiveIntegerField(
+        default=12, validators=[MinValueValidator(1), MaxValueValidator(24 * 31)]
+    )
+    session_idle_minutes = models.PositiveIntegerField(
+        default=0, validators=[MaxValueValidator(60 * 24 * 31)]
+    )
+    """After so many without a request a session ends; 0 means that only its age does."""
     retention_days = models.PositiveIntegerField(default=90)
     jit_grace_days = models.PositiveIntegerField(default=14)
     jit_idle_grace_days = models.PositiveIntegerField(default=90)

@@ -39,6 +39,8 @@ CHANGEABLE = frozenset(
         "user_name_attribute",
         "external_id_attribute",
         "idp_initiated",
+        "session_hours",
+        "session_idle_minutes",
         "required_attributes",
         "jit",
         "precedence",

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth import login
 from django.db import transaction
 from django.http import HttpRequest
@@ -13,36 +12,38 @@ from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel, Intent
-from provisioning.models import Identity
-from provisioning.sessions import FACTS
+from provisioning.models import Connection, Identity
+from provisioning.sessions import FACTS, begin_idling
 
 
 def open(
     request: HttpRequest,
     *,
-    tenant_id: UUID,
+    connection: Connection,
     identity_id: UUID,
-    connection_id: UUID,
     account_id: UUID,
     session_index: str = "",
     not_on_or_after: datetime | None = None,
 ) -> bool:
     """Signs an admitted identity in; False when it was disabled between the decision and now.
 
-    The session lasts no longer than the IdP's SessionNotOnOrAfter (SAML core 2.7.2).
+    The session lasts as long as the connection says, and no longer than the IdP's SessionNotOnOrAfter (SAML core
+    2.7.2).
     """
+    tenant_id = connection.tenant_id
     identity = Identity.objects.with_state().filter(tenant_id=tenant_id, pk=identity_id, enabled=True).first()
     if identity is None:
         return False
     at = now()
     request.session.flush()
     request.session[FACTS] = _facts(request, tenant_id) | {
-        "connection_id": str(connection_id),
+        "connection_id": str(connection.pk),
         "account_id": str(account_id),
         "session_index": session_index,
     }
     login(request, identity, backend="provisioning.backends.HubBackend")
-    ends = at + timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    begin_idling(request.session, connection.session_idle_minutes, at)
+    ends = at + timedelta(hours=connection.session_hours)
     if not_on_or_after is not None:
         ends = min(ends, max(not_on_or_after, at + timedelta(seconds=1)))
     # A moment and not a number of seconds: those would count from the last time that the session is written.

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 import xmlsec
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from time_machine import travel
 
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
 from provisioning.decision.types import Actor, Channel, Intent, Observation, Profile
 from provisioning.models import Account, Connection, Identity, Session
-from provisioning.services import submit
+from provisioning.services import configuration, submit
 from provisioning.sessions import SessionStore
 from saml_sp import client
 from saml_sp.models import LoginAttempt
+from tests.provisioning.cast import OPERATOR
 
 from .idp import (
     EMAIL,
@@ -32,6 +36,7 @@ from .idp import (
 from .parties import Browser, make_connection
 
 C = xmlsec.constants
+SESSIONS_WRITTEN = 'UPDATE "provisioning_session"'
 
 SIGNED = {
     "the assertion": lambda idp, facts, cert: idp.signed_assertion(facts),
@@ -267,6 +272,55 @@ def test_the_session_lasts_no_longer_than_the_idp_says(browser: Browser) -> None
     store["anything"] = "written later"
     store.save()
     assert Session.objects.get().expire_date == session.expire_date
+
+
+def limited(browser: Browser, **limits: int) -> None:
+    configuration.change_connection(connection=browser.connection, changes=limits, actor=OPERATOR)
+    assert browser.sign_in().status_code == 302
+
+
+def test_a_session_ends_by_its_age_however_it_is_used(browser: Browser) -> None:
+    limited(browser, session_hours=2)
+    for minutes, status in ((50, 200), (100, 200), (119, 200), (121, 401)):
+        with travel(now() + timedelta(minutes=minutes), tick=False):
+            assert browser.me().status_code == status, minutes
+    assert Session.objects.get().expire_date <= now() + timedelta(hours=2)
+
+
+def test_a_session_ends_when_it_lies_unused(browser: Browser) -> None:
+    limited(browser, session_idle_minutes=30)
+    at = now()
+    for minutes in (29, 58, 87):
+        with travel(at + timedelta(minutes=minutes), tick=False):
+            assert browser.me().status_code == 200, "it is in use"
+    with travel(at + timedelta(minutes=87 + 31), tick=False):
+        assert browser.me().status_code == 401
+    assert not Session.objects.exists(), "a later request finds nothing either"
+
+
+def test_without_such_a_limit_a_session_may_lie(browser: Browser) -> None:
+    limited(browser)
+    with travel(now() + timedelta(hours=11), tick=False):
+        assert browser.me().status_code == 200
+    with travel(now() + timedelta(hours=13), tick=False):
+        assert browser.me().status_code == 401
+
+
+def test_being_used_is_written_down_once_a_minute(
+    browser: Browser,
+) -> None:
+    limited(browser, session_idle_minutes=30)
+    at = now()
+    for seconds, writes in ((10, 0), (50, 0), (70, 1), (80, 0), (140, 1)):
+        with travel(at + timedelta(seconds=seconds), tick=False), CaptureQueriesContext(connection) as asked:
+            assert browser.me().status_code == 200
+        assert len([one for one in asked if SESSIONS_WRITTEN in one["sql"]]) == writes, seconds
+
+
+def test_a_limit_is_a_sensible_number(browser: Browser) -> None:
+    for changes in ({"session_hours": 0}, {"session_hours": 10_000}, {"session_idle_minutes": 100_000}):
+        with pytest.raises(configuration.Invalid):
+            configuration.change_connection(connection=browser.connection, changes=changes, actor=OPERATOR)
 
 
 def test_two_tabs_both_end_signed_in(browser: Browser) -> None:

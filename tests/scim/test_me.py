@@ -22,9 +22,8 @@ def signed_in(idp: Idp, account_id: str) -> Client:
     request.session = import_module(settings.SESSION_ENGINE).SessionStore()
     assert sessions.open(
         request,
-        tenant_id=account.tenant_id,
+        connection=idp.connection,
         identity_id=account.identity_id,
-        connection_id=idp.connection.pk,
         account_id=account.pk,
     )
     browser = Client(enforce_csrf_checks=True)

@@ -24,9 +24,8 @@ def begin(where: House, name_id: str = "p-1", **options: object) -> SessionBase:
     request.session = SessionStore()
     assert sessions.open(
         request,
-        tenant_id=where.tenant.pk,
+        connection=where.connection,
         identity_id=outcome.identity_id,
-        connection_id=where.connection.pk,
         account_id=outcome.account_id,
         **options,
     )
@@ -74,9 +73,8 @@ def test_no_session_begins_for_somebody_who_was_disabled_meanwhile(acme: House) 
     request.session = SessionStore()
     assert not sessions.open(
         request,
-        tenant_id=acme.tenant.pk,
+        connection=acme.connection,
         identity_id=created.identity_id,
-        connection_id=acme.connection.pk,
         account_id=created.account_id,
     )
     assert not Session.objects.exists()
