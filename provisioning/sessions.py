@@ -17,6 +17,9 @@ FACTS = "_hub_session_facts"
 """Session key of the columns that `services.sessions.open` wants on the row."""
 
 
+NAMED = "_hub_named"
+"""Session key of what the IdP calls the session and the person."""
+
 _IDLE = "_hub_idle_seconds"
 _SEEN = "_hub_seen"
 _RESOLUTION = 60

@@ -14,6 +14,8 @@ from .refusal import Refused, refuse
 class NameId:
     value: str
     format: str
+    qualifier: str = ""
+    sp_qualifier: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,12 @@ def _name_id(subject: etree._Element | None) -> NameId | None:
     if element is None:
         return None
     unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
-    return NameId(value=_text(element), format=element.get("Format", unspecified))
+    return NameId(
+        value=_text(element),
+        format=element.get("Format", unspecified),
+        qualifier=element.get("NameQualifier", ""),
+        sp_qualifier=element.get("SPNameQualifier", ""),
+    )
 
 
 def _confirmations(subject: etree._Element | None) -> Iterator[Confirmation]:

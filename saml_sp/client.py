@@ -4,9 +4,11 @@ import base64
 import binascii
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import timedelta
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -26,7 +28,7 @@ from saml2.mdstore import MetadataStore
 from saml2.metadata import entity_descriptor
 from saml2.response import AuthnResponse
 from saml2.s_utils import SamlException, success_status_factory
-from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer
+from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer, NameID
 from saml2.samlp import LogoutResponse
 from saml2.sigver import RSACrypto, import_rsa_key_from_file, pem_format
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
@@ -35,6 +37,7 @@ from identity_hub.core.clock import now
 from provisioning import addresses
 from provisioning.models import Connection
 
+from .assertion import NameId
 from .backend import (
     SIGNATURES,
     IdpKeys,
@@ -50,6 +53,7 @@ from .refusal import Refusal, Refused, refuse
 
 MAX_CLIENTS = 256
 MAX_ENCRYPTED_PARTS = 10
+LOGOUT_LIFE = timedelta(minutes=5)
 
 install_schema_check()
 
@@ -216,7 +220,9 @@ def metadata(connection: Connection) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthnRequest:
+class Outgoing:
+    """A signed request on its way to the IdP, carried by the browser."""
+
     id: str
     binding: str
     """`redirect`: send the browser to `url`; `post`: a form with `fields` to `url`."""
@@ -233,26 +239,55 @@ def _service(client: Saml2Client, idp: str, name: str, binding: str) -> dict[str
     return dict(services[0]) if services else {}
 
 
-def start_login(connection: Connection) -> AuthnRequest:
+def start_login(connection: Connection) -> Outgoing:
     """A signed AuthnRequest, by redirect where the IdP offers it, else by POST. Raises NotConfigured."""
-    client, idp = client_of(connection), connection.idp_entity_id
+    client = client_of(connection)
+    sent = _sent(client, connection, "single_sign_on_service", client.create_authn_request)
+    if sent is None:
+        raise NotConfigured
+    return sent
+
+
+def start_logout(connection: Connection, name_id: NameId, session_index: str) -> Outgoing | None:
+    """A signed LogoutRequest for one session of a subject; None where the IdP takes none. Raises NotConfigured."""
+    client = client_of(connection)
+    named = NameID(
+        text=name_id.value,
+        format=name_id.format,
+        name_qualifier=name_id.qualifier or None,
+        sp_name_qualifier=name_id.sp_qualifier or None,
+    )
+    request = partial(
+        client.create_logout_request,
+        issuer_entity_id=connection.idp_entity_id,
+        name_id=named,
+        session_indexes=[session_index] if session_index else None,
+        # Core 3.7.1: an old one, found in a history, ends nothing.
+        expire=(now() + LOGOUT_LIFE).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    return _sent(client, connection, "single_logout_service", request)
+
+
+def _sent(
+    client: Saml2Client, connection: Connection, service: str, request: Callable[..., tuple[Any, Any]]
+) -> Outgoing | None:
+    """The request, made for the IdP's first address of this service: by redirect, else by POST."""
+    idp = connection.idp_entity_id
     # 160 random bits: an ID that nobody can guess keeps a foreign browser from answering for ours.
     request_id = f"_{secrets.token_hex(20)}"
-    if url := _service(client, idp, "single_sign_on_service", BINDING_HTTP_REDIRECT).get("location"):
-        _, message = client.create_authn_request(url, message_id=request_id, sign=False)
+    if url := _service(client, idp, service, BINDING_HTTP_REDIRECT).get("location"):
+        _, message = request(url, message_id=request_id, sign=False)
         sent = client.apply_binding(
             BINDING_HTTP_REDIRECT, str(message), url, sign=True, sigalg=SIG_RSA_SHA256
         )
-        return AuthnRequest(
-            id=request_id, binding="redirect", url=dict(sent["headers"])["Location"], fields={}
-        )
-    if url := _service(client, idp, "single_sign_on_service", BINDING_HTTP_POST).get("location"):
-        _, signed = client.create_authn_request(
+        return Outgoing(id=request_id, binding="redirect", url=dict(sent["headers"])["Location"], fields={})
+    if url := _service(client, idp, service, BINDING_HTTP_POST).get("location"):
+        _, signed = request(
             url, message_id=request_id, sign=True, sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256
         )
         encoded = base64.b64encode(str(signed).encode()).decode()
-        return AuthnRequest(id=request_id, binding="post", url=url, fields={"SAMLRequest": encoded})
-    raise NotConfigured
+        return Outgoing(id=request_id, binding="post", url=url, fields={"SAMLRequest": encoded})
+    return None
 
 
 def verify(connection: Connection, xml: bytes, root: etree._Element, request_id: str) -> Verified | Refusal:

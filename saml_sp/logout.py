@@ -1,9 +1,10 @@
-"""What an IdP's LogoutRequest ends. Knows the protocol's order; who may send one is `client`'s matter."""
+"""What an IdP's LogoutRequest ends, and what we tell an IdP. Knows the protocol's order; signatures are `client`'s."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import Q
 from django.http import HttpRequest
 
@@ -13,9 +14,10 @@ from provisioning.decision.keys import fold
 from provisioning.decision.types import PERSISTENT, Actor
 from provisioning.models import Account, Connection, Session
 from provisioning.services import people
+from provisioning.sessions import FACTS, NAMED
 
 from . import client
-from .assertion import LogoutRequest, read_logout_request
+from .assertion import LogoutRequest, NameId, read_logout_request
 from .checks import MAX_AGE, SKEW
 from .client import Incoming
 from .models import ConsumedAssertion
@@ -32,6 +34,38 @@ class Ended:
 
     sessions: int
     answer_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Farewell:
+    """Whose session at which IdP a session of ours came from."""
+
+    connection: Connection
+    name_id: NameId
+    session_index: str
+
+
+def farewell_of(session: SessionBase) -> Farewell | None:
+    """What to tell the IdP when this session ends; None for one that no IdP began."""
+    named, facts = session.get(NAMED) or {}, session.get(FACTS) or {}
+    if not named.get("name_id"):
+        return None
+    connection = Connection.objects.filter(
+        tenant_id=facts["tenant_id"], pk=facts["connection_id"], status=Connection.Status.ACTIVE
+    ).first()
+    if connection is None:
+        return None
+    return Farewell(
+        connection=connection, name_id=NameId(**named["name_id"]), session_index=named["session_index"]
+    )
+
+
+def tell(farewell: Farewell) -> client.Outgoing | None:
+    """The LogoutRequest for the IdP; None where it takes none. Ours has ended already: nothing depends on it."""
+    try:
+        return client.start_logout(farewell.connection, farewell.name_id, farewell.session_index)
+    except client.NotConfigured:
+        return None
 
 
 def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> Ended | Ending:

@@ -1,7 +1,7 @@
 """The order of a login: verify, check, consume, submit, session. Knows no page; each step knows its own rules."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -56,7 +56,7 @@ class _Believed:
     browser_digest: bytes
 
 
-def begin(connection: Connection, *, binding: str, next_path: str) -> client.AuthnRequest:
+def begin(connection: Connection, *, binding: str, next_path: str) -> client.Outgoing:
     """Asks the IdP, and remembers what was asked. Raises client.NotConfigured."""
     request = client.start_login(connection)
     at = now()
@@ -277,6 +277,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
             identity_id=outcome.identity_id,
             account_id=outcome.account_id,
             session_index=believed.assertion.session_index,
+            name_id=asdict(believed.assertion.name_id) if believed.assertion.name_id else None,
             not_on_or_after=believed.assertion.session_not_on_or_after,
         )
         reason = outcome.reason if admitted else Reason.LOGIN_IDENTITY_HELD.value

@@ -1,5 +1,6 @@
 """How a session of a person begins. It ends by its row, by the epoch, or by whatever disables the identity."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from provisioning import audit
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel, Intent
 from provisioning.models import Connection, Identity
-from provisioning.sessions import FACTS, begin_idling
+from provisioning.sessions import FACTS, NAMED, begin_idling
 
 
 def open(
@@ -23,10 +24,12 @@ def open(
     identity_id: UUID,
     account_id: UUID,
     session_index: str = "",
+    name_id: Mapping[str, str] | None = None,
     not_on_or_after: datetime | None = None,
 ) -> bool:
     """Signs an admitted identity in; False when it was disabled between the decision and now.
 
+    `session_index` and `name_id` are what the IdP calls the session and the person: who signs out names them to it.
     The session lasts as long as the connection says, and no longer than the IdP's SessionNotOnOrAfter (SAML core
     2.7.2).
     """
@@ -42,6 +45,7 @@ def open(
         "session_index": session_index,
     }
     login(request, identity, backend="provisioning.backends.HubBackend")
+    request.session[NAMED] = {"session_index": session_index, "name_id": name_id}
     begin_idling(request.session, connection.session_idle_minutes, at)
     ends = at + timedelta(hours=connection.session_hours)
     if not_on_or_after is not None:

@@ -20,6 +20,7 @@ from provisioning.selectors import connections, groups
 from provisioning.services import people
 from provisioning.sessions import FACTS
 from saml_sp.browser import own_path
+from saml_sp.logout import farewell_of, tell
 
 
 @never_cache
@@ -57,11 +58,21 @@ def _start(connection: Connection, following: str) -> str:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
-    """Ends the local session whatever the IdP does. A GET only asks: a link in a mail must not sign anybody out."""
+    """Ends the local session whatever the IdP does, and then tells the IdP, where it wants to know.
+
+    A GET only asks: a link in a mail must not sign anybody out.
+    """
     if request.method != "POST":
         return render(request, "saml_sp/sign_out.html", {"person": request.user})
+    farewell = farewell_of(request.session)
     end_local_session(request)
-    return render(request, "saml_sp/signed_out.html")
+    told = tell(farewell) if farewell else None
+    if told is None or farewell is None:
+        return render(request, "saml_sp/signed_out.html")
+    if told.binding == "redirect":
+        return HttpResponseRedirect(told.url)
+    page = {"asked": told, "connection": farewell.connection, "signing_out": True}
+    return render(request, "saml_sp/continue.html", page)
 
 
 def _wants_json(request: HttpRequest) -> bool:

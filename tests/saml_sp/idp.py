@@ -289,6 +289,7 @@ class TestIdp:
     more_certificates: tuple[KeyPair, ...] = ()
     sso: str = "https://idp.example/sso"
     slo: str = "https://idp.example/slo"
+    slo_binding: str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
     sso_binding: str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 
     def metadata(self) -> str:
@@ -300,9 +301,12 @@ class TestIdp:
         return (
             f'<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{self.entity_id}">'
             f'<md:IDPSSODescriptor protocolSupportEnumeration="{SAMLP}">{descriptors}'
-            f'<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" '
-            f'Location="{self.slo}"/>'
-            f'<md:SingleSignOnService Binding="{self.sso_binding}" Location="{self.sso}"/>'
+            + (
+                f'<md:SingleLogoutService Binding="{self.slo_binding}" Location="{self.slo}"/>'
+                if self.slo
+                else ""
+            )
+            + f'<md:SingleSignOnService Binding="{self.sso_binding}" Location="{self.sso}"/>'
             "</md:IDPSSODescriptor></md:EntityDescriptor>"
         )
 

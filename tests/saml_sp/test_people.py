@@ -128,7 +128,7 @@ def test_sign_out_needs_a_post_with_a_token(browser: Browser) -> None:
     assert browser.client.post("/logout/").status_code == 403
     assert browser.me().status_code == 200
     csrf = browser.client.cookies["hub_csrf"].value
-    assert browser.client.post("/logout/", {"csrfmiddlewaretoken": csrf}).status_code == 200
+    assert browser.client.post("/logout/", {"csrfmiddlewaretoken": csrf}).status_code == 302
     assert browser.me().status_code == 401
     assert not Session.objects.exists()
 

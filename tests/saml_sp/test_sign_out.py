@@ -1,0 +1,153 @@
+"""Signing out here tells the IdP, and never waits for it."""
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote_plus, urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import Client
+from lxml import etree
+
+from provisioning.models import Connection, Identity, Session, Tenant
+
+from .idp import (
+    EMAIL,
+    PERSISTENT,
+    SAML,
+    SAMLP,
+    TestIdp,
+    assertion_xml,
+    inflate,
+    key_pair,
+    parse,
+    response_xml,
+    sign,
+)
+from .parties import Browser, make_connection
+
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+
+
+def sign_out(browser: Browser) -> HttpResponse:
+    browser.client.get("/logout/")
+    csrf = browser.client.cookies["hub_csrf"].value
+    answer: HttpResponse = browser.client.post("/logout/", {"csrfmiddlewaretoken": csrf})
+    assert not Session.objects.exists(), "whatever the IdP does"
+    assert browser.me().status_code == 401
+    return answer
+
+
+def told(answer: HttpResponse) -> etree._Element:
+    assert answer.status_code == 302
+    return parse(inflate(parse_qs(urlsplit(answer["Location"]).query)["SAMLRequest"][0]))
+
+
+def test_the_idp_is_told_whose_session_ended(browser: Browser) -> None:
+    assert browser.sign_in(session_index="_s-2f51e07ab46ca3d9").status_code == 302
+    answer = sign_out(browser)
+    assert answer["Location"].startswith(f"{browser.idp.slo}?")
+    root = told(answer)
+    assert root.tag == f"{{{SAMLP}}}LogoutRequest"
+    assert root.get("Destination") == browser.idp.slo
+    assert root.get("NotOnOrAfter") > root.get("IssueInstant")
+    base = f"{settings.HUB_PUBLIC_URL}/saml/{browser.connection.pk}"
+    assert root.findtext(f"{{{SAML}}}Issuer") == f"{base}/metadata"
+    name_id = root.find(f"{{{SAML}}}NameID")
+    assert (name_id.text, name_id.get("Format")) == ("p-4711", PERSISTENT)
+    assert root.findtext(f"{{{SAMLP}}}SessionIndex") == "_s-2f51e07ab46ca3d9"
+
+
+def test_the_request_is_signed_over_the_query_as_it_is_sent(browser: Browser) -> None:
+    browser.sign_in()
+    content, signature = urlsplit(sign_out(browser)["Location"]).query.split("&Signature=")
+    assert parse_qs(content)["SigAlg"] == ["http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"]
+    key = x509.load_pem_x509_certificate(Path(settings.SAML_SP_CERT_FILE).read_bytes()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    key.verify(
+        base64.b64decode(unquote_plus(signature)), content.encode(), padding.PKCS1v15(), hashes.SHA256()
+    )
+
+
+def test_a_name_is_told_as_it_came(browser: Browser) -> None:
+    """An IdP looks for the NameID with its format and both qualifiers."""
+    facts = browser.facts(name_id="ada@corp.example", name_id_format=EMAIL)
+    named = assertion_xml(facts).replace(
+        "<saml:NameID ",
+        '<saml:NameID NameQualifier="https://idp.example" SPNameQualifier="https://hub.example" ',
+    )
+    browser.post(response_xml(facts, sign(named, browser.idp.keys, id=facts.assertion_id)))
+    root = told(sign_out(browser))
+    name_id = root.find(f"{{{SAML}}}NameID")
+    assert dict(name_id.attrib) == {
+        "Format": EMAIL,
+        "NameQualifier": "https://idp.example",
+        "SPNameQualifier": "https://hub.example",
+    }
+    assert name_id.text == "ada@corp.example"
+    assert root.find(f"{{{SAMLP}}}SessionIndex") is None
+
+
+def test_an_idp_that_takes_only_posts_gets_a_signed_form(tenant: Tenant) -> None:
+    idp = TestIdp(entity_id="https://post.example", keys=key_pair("corp"), slo_binding=POST)
+    browser = Browser(connection=make_connection(tenant, idp), idp=idp)
+    browser.sign_in()
+    page = sign_out(browser)
+    assert page.status_code == 200
+    assert f'action="{idp.slo}"'.encode() in page.content
+    found = re.search(rb'name="SAMLRequest" value="([^"]+)"', page.content)
+    assert found is not None
+    root = parse(base64.b64decode(found[1]))
+    assert root.find(f"{{{SAML}}}NameID").text == "p-4711"
+    method = root.find(".//{http://www.w3.org/2000/09/xmldsig#}SignatureMethod")
+    assert method.get("Algorithm") == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+
+
+def test_an_idp_that_takes_none_is_not_told(tenant: Tenant) -> None:
+    idp = TestIdp(entity_id="https://plain.example", keys=key_pair("corp"), slo="")
+    browser = Browser(connection=make_connection(tenant, idp), idp=idp)
+    browser.sign_in()
+    answer = sign_out(browser)
+    assert (answer.status_code, b"You are signed out" in answer.content) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"status": "frozen"},
+        {"idp_metadata": "", "config_version": 9},
+        {"idp_metadata": "<x/>", "config_version": 9},
+    ],
+    ids=["not active", "no metadata", "broken metadata"],
+)
+def test_a_connection_that_is_out_of_order_keeps_nobody_in(browser: Browser, spoilt: dict[str, Any]) -> None:
+    browser.sign_in()
+    Connection.objects.update(**spoilt)
+    assert sign_out(browser).status_code == 200
+
+
+def test_a_local_session_ends_without_an_idp(client: Client, db: None) -> None:
+    client.force_login(Identity.objects.create(local=True, login_name="root", is_superuser=True))
+    assert client.post("/logout/").status_code == 200
+    assert not Session.objects.exists()
+
+
+def test_the_answer_of_the_idp_changes_nothing(browser: Browser) -> None:
+    browser.sign_in()
+    sign_out(browser)
+    address = f"/saml/{browser.connection.pk}/logout"
+    page = browser.client.get(address, {"SAMLResponse": "x", "RelayState": "y"})
+    assert (page.status_code, b"You are signed out" in page.content) == (200, True)
+
+
+def test_what_the_idp_calls_a_person_is_in_no_log(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"):
+        browser.sign_in()
+        sign_out(browser)
+    assert "p-4711" not in caplog.text
