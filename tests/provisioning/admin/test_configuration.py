@@ -17,6 +17,8 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "precedence": connection.precedence,
         "unknown_member": connection.unknown_member,
         "requests_per_minute": connection.requests_per_minute,
+        "session_hours": connection.session_hours,
+        "session_idle_minutes": connection.session_idle_minutes,
         "retention_days": connection.retention_days,
         "jit_grace_days": connection.jit_grace_days,
         "jit_idle_grace_days": connection.jit_idle_grace_days,
@@ -51,6 +53,8 @@ def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> N
         {"domains": ["globex.example"]},
         {"precedence": "-1"},
         {"status": "nonsense"},
+        {"session_hours": "0"},
+        {"session_idle_minutes": "-1"},
         {"idp_metadata": "this is no XML"},
     ):
         response = admin.post(address, form_of(connection, **changes))
