@@ -13,7 +13,7 @@ _PERSONAL = ("locale", "time_zone")
 
 
 def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = None) -> Profile:
-    """What an identity shows of its live accounts (DESIGN section 5).
+    """What an identity shows of its live accounts.
 
     What SCIM said wins, the lower precedence number first; assertions fill the blanks, and speak alone for an
     account that SCIM has not confirmed. Locale and time zone belong to the person: once set, they stay.

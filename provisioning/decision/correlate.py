@@ -94,7 +94,7 @@ NOBODY = Correlation()
 def correlate(
     known: Known, observation: Observation, policy: Policy, *, without: frozenset[UUID] = _NO_IDENTITIES
 ) -> Correlation:
-    """Rules 5, 7 and 8 of DESIGN section 6 over the candidates, `without` those identities.
+    """The rules of HR numbers and e-mails over the candidates, `without` those identities.
 
     One answer by a rule that nothing vetoes is strong. Anything else that answers waits for a person.
     """

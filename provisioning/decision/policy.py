@@ -23,7 +23,7 @@ class Policy:
     domains: frozenset[str] = field(default_factory=frozenset)
     """E-mail domains verified for the tenant and granted to this connection (lower case, exact)."""
     trusted_hr_number: bool = False
-    """Rule 5 may link across connections: an administrator vouches for this connection's HR numbers."""
+    """They may link across connections: an administrator vouches for them."""
     trusted_email: bool = False
     """Rule 7 links instead of opening a finding, for e-mails inside `domains`."""
     precedence: int = 100
