@@ -25,7 +25,7 @@ class Policy:
     trusted_hr_number: bool = False
     """They may link across connections: an administrator vouches for them."""
     trusted_email: bool = False
-    """Rule 7 links instead of opening a finding, for e-mails inside `domains`."""
+    """One that vouches for its owner links instead of opening a finding, for e-mails inside `domains`."""
     precedence: int = 100
     """Of this connection against others, where they disagree: the lower number is shown first."""
     retention: timedelta = timedelta(days=90)
