@@ -47,6 +47,8 @@ class Assertion:
     audiences: tuple[tuple[str, ...], ...]
     """One tuple per AudienceRestriction; each of them has to name us (core 2.5.1.4)."""
     authenticated_at: datetime | None
+    authn_context: str
+    """How the person was authenticated (AuthnContextClassRef); "" where it does not say."""
     session_index: str
     session_not_on_or_after: datetime | None
     attributes: tuple[Attribute, ...]
@@ -110,6 +112,7 @@ def read_assertion(element: etree._Element) -> Assertion:
             )
         ),
         authenticated_at=_moment(statement, "AuthnInstant"),
+        authn_context=_authn_context(statement),
         session_index=statement.get("SessionIndex", "") if statement is not None else "",
         session_not_on_or_after=_moment(statement, "SessionNotOnOrAfter"),
         attributes=tuple(_attributes(element)),
@@ -141,6 +144,11 @@ def read_logout_request(root: etree._Element) -> LogoutRequest:
         name_id=name_id,
         session_indexes=tuple(_text(index) for index in root.iterfind(samlp("SessionIndex"))),
     )
+
+
+def _authn_context(statement: etree._Element | None) -> str:
+    context = statement.find(saml("AuthnContext")) if statement is not None else None
+    return _text(context.find(saml("AuthnContextClassRef"))) if context is not None else ""
 
 
 def _text(element: etree._Element | None) -> str:

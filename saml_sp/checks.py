@@ -33,6 +33,10 @@ class Expected:
     idp: str
     request_id: str
     at: datetime
+    authenticated_since: datetime | None = None
+    """A new authentication was asked for at this moment."""
+    authn_contexts: tuple[str, ...] = ()
+    """One of these was asked for; none means any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,22 @@ def authentication_statement(login: Login) -> Refusal | None:
     return None
 
 
+def authentication_asked_for(login: Login) -> Refusal | None:
+    # Attack: RequestedAuthnContext and ForceAuthn travel in a query that the person's browser carries; whoever takes
+    # them out, or an IdP that passes over them, must not get in by less than was asked for (core 3.3.2.2.1).
+    expected, assertion = login.expected, login.assertion
+    if expected.authn_contexts and assertion.authn_context not in expected.authn_contexts:
+        return refuse(
+            "saml:authentication-weak",
+            expected=" ".join(expected.authn_contexts),
+            found=assertion.authn_context or "none",
+        )
+    since, when = expected.authenticated_since, assertion.authenticated_at
+    if since is not None and when is not None and when < since - SKEW:
+        return refuse("saml:authentication-old", asked=since.isoformat(), authenticated=when.isoformat())
+    return None
+
+
 def attribute_limits(login: Login) -> Refusal | None:
     # Attack: 20,000 attributes cost seconds of CPU; long values fill the database.
     attributes = login.assertion.attributes
@@ -247,6 +267,7 @@ RULES: tuple[Callable[[Login], Refusal | None], ...] = (
     unasked_age,
     subject,
     authentication_statement,
+    authentication_asked_for,
     attribute_limits,
 )
 

@@ -242,7 +242,15 @@ def _service(client: Saml2Client, idp: str, name: str, binding: str) -> dict[str
 def start_login(connection: Connection) -> Outgoing:
     """A signed AuthnRequest, by redirect where the IdP offers it, else by POST. Raises NotConfigured."""
     client = client_of(connection)
-    sent = _sent(client, connection, "single_sign_on_service", client.create_authn_request)
+    request = partial(
+        client.create_authn_request,
+        nameid_format=connection.name_id_format or None,
+        # pysaml2 says false, by which an IdP may name nobody whom it has not named to us before (core 3.4.1.1).
+        allow_create="true",
+        force_authn="true" if connection.force_authn else None,
+        requested_authn_context={"authn_context_class_ref": connection.authn_contexts, "comparison": "exact"},
+    )
+    sent = _sent(client, connection, "single_sign_on_service", request)
     if sent is None:
         raise NotConfigured
     return sent

@@ -130,6 +130,20 @@ MESSAGES: dict[str, Message] = {
         sentence="Each sign-in works once. Continue to your account, or start again.",
         again=True,
     ),
+    "saml:authentication-weak": Message(
+        status=403,
+        title="Please sign in more strongly",
+        sentence="This service asks for a stronger sign-in than your organisation's sign-in used, for instance with a "
+        "second factor. Start again; if this page comes back, give your administrator the reference below.",
+        again=True,
+    ),
+    "saml:authentication-old": Message(
+        status=403,
+        title="Please sign in anew",
+        sentence="This service asks your organisation's sign-in to check who you are each time, and it did not. Start "
+        "again; if this page comes back, give your administrator the reference below.",
+        again=True,
+    ),
     "saml:too-many": Message(
         status=429,
         title="Very many people are signing in",

@@ -1,7 +1,7 @@
 """The order of a login: verify, check, consume, submit, session. Knows no page; each step knows its own rules."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -22,7 +22,7 @@ from provisioning.sessions import SessionStore
 
 from . import browser, client, limits
 from .assertion import Assertion, Response, read_assertion, read_response
-from .checks import MAX_WINDOW, SKEW, Expected, Login, envelope, judge
+from .checks import MAX_AGE_UNASKED, MAX_WINDOW, SKEW, Expected, Login, envelope, judge
 from .mapping import Person, Rules, map_assertion
 from .message import decode, parse, screen
 from .models import ConsumedAssertion, LoginAttempt, PendingRequest
@@ -113,12 +113,16 @@ def _believe(
             idp=connection.idp_entity_id,
             request_id=response.in_response_to or "",
             at=at,
+            authn_contexts=tuple(connection.authn_contexts),
         )
         if refusal := envelope(response, expected):
             return refusal
         pending = _pending(request, connection, response, at)
         if isinstance(pending, Refusal):
             return pending
+        if connection.force_authn:
+            since = pending.created_at if pending is not None else at - MAX_AGE_UNASKED
+            expected = replace(expected, authenticated_since=since)
         assertion = _verified(connection, xml, root, response, expected)
         if isinstance(assertion, Refusal):
             return assertion

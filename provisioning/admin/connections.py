@@ -58,6 +58,9 @@ class ConnectionForm(forms.ModelForm):
             "trusted_hr_number": "Trust its HR numbers",
             "user_name_attribute": "userName attribute",
             "external_id_attribute": "externalId attribute",
+            "force_authn": "Sign in anew each time",
+            "authn_contexts": "Ways of authentication",
+            "name_id_format": "NameID format",
             "idp_initiated": "Logins that begin at the identity provider",
             "session_hours": "Sessions end after (hours)",
             "session_idle_minutes": "Sessions end without use after (minutes)",
@@ -79,6 +82,11 @@ class ConnectionForm(forms.ModelForm):
             'For instance {"email": ["mail", "emailAddress"]}. Empty means: the usual names.',
             "user_name_attribute": "Assertion attribute that equals the SCIM userName. Never an e-mail attribute.",
             "external_id_attribute": "Assertion attribute that equals the SCIM externalId.",
+            "force_authn": "The identity provider is asked for a new authentication (ForceAuthn); no older one counts.",
+            "authn_contexts": "AuthnContextClassRefs, separated by commas. They are asked for, and the answer must "
+            "name one of them. Empty: any.",
+            "name_id_format": "What is asked for, like urn:oasis:names:tc:SAML:2.0:nameid-format:persistent. Empty: "
+            "whatever the identity provider is set up to send.",
             "idp_initiated": "For a tile in its portal that cannot open the hub's own sign-in address. Nothing then "
             "ties the answer to the browser that brings it: whoever makes somebody's browser post his own answer "
             "signs that person in as himself.",
@@ -170,6 +178,9 @@ class ConnectionPage(CredentialPages):
                     "idp_entity_id",
                     "user_name_attribute",
                     "external_id_attribute",
+                    "name_id_format",
+                    "authn_contexts",
+                    "force_authn",
                     "idp_initiated",
                     ("session_hours", "session_idle_minutes"),
                     "attribute_map",

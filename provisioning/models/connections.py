@@ -46,6 +46,12 @@ class Connection(TenantRow):
     """Hub attribute -> list of assertion attribute names, tried in order."""
     user_name_attribute = models.CharField(max_length=256, blank=True)
     external_id_attribute = models.CharField(max_length=256, blank=True)
+    force_authn = models.BooleanField("signs in anew each time", default=False)
+    """Whether the IdP is asked to authenticate the person again although she has a session there (ForceAuthn)."""
+    authn_contexts = ArrayField(models.CharField(max_length=256), default=list, blank=True)
+    """The AuthnContextClassRefs that are asked for, and of which the answer must name one; none means any."""
+    name_id_format = models.CharField(max_length=256, blank=True)
+    """The NameIDPolicy that is asked for; empty leaves it to the IdP."""
     idp_initiated = models.BooleanField("logins that begin at the IdP", default=False)
     """Whether an answer is taken that the hub did not ask for."""
     required_attributes = ArrayField(
