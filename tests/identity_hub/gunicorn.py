@@ -1,6 +1,5 @@
 """The hub as production serves it, on the tests' database: one gunicorn, whose Redis is nowhere."""
 
-import http.client
 import os
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from django.db import connection
 
+from identity_hub.demo.stack import answers
 from identity_hub.local.places import wait_until
 from identity_hub.settings import BASE_DIR
 
@@ -39,7 +39,7 @@ def gunicorn(log: Path, *, database_port: int | None = None) -> Iterator[int]:
             stderr=subprocess.STDOUT,
         )
     try:
-        assert wait_until(lambda: _is_ready(port), seconds=30), log.read_text()
+        assert wait_until(lambda: answers(f"http://127.0.0.1:{port}"), seconds=30), log.read_text()
         yield port
     finally:
         process.terminate()
@@ -54,14 +54,3 @@ def _database(port: int | None) -> str:
     if port is not None:
         place = {"host": "127.0.0.1", "port": str(port)}
     return f"postgres://{user}@/{known['NAME']}?{urlencode(place)}"
-
-
-def _is_ready(port: int) -> bool:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        link.request("GET", "/readyz")
-        return link.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        link.close()
