@@ -14,11 +14,9 @@ from identity_hub.core.clock import now
 from provisioning.models import Identity, Session
 
 FACTS = "_hub_session_facts"
-"""Session key of the columns that `services.sessions.open` wants on the row."""
+"""Session key of what `services.sessions.open` knows of a session: the columns of its row, and what the IdP calls the
+person."""
 
-
-NAMED = "_hub_named"
-"""Session key of what the IdP calls the session and the person."""
 
 _IDLE = "_hub_idle_seconds"
 _SEEN = "_hub_seen"

@@ -14,7 +14,7 @@ from provisioning.decision.keys import fold
 from provisioning.decision.types import PERSISTENT, Actor
 from provisioning.models import Account, Connection, Session
 from provisioning.services import people
-from provisioning.sessions import FACTS, NAMED
+from provisioning.sessions import FACTS
 
 from . import client
 from .assertion import LogoutRequest, NameId, read_logout_request
@@ -47,8 +47,8 @@ class Farewell:
 
 def farewell_of(session: SessionBase) -> Farewell | None:
     """What to tell the IdP when this session ends; None for one that no IdP began."""
-    named, facts = session.get(NAMED) or {}, session.get(FACTS) or {}
-    if not named.get("name_id"):
+    facts = session.get(FACTS, {})
+    if not facts.get("name_id"):
         return None
     connection = Connection.objects.filter(
         tenant_id=facts["tenant_id"], pk=facts["connection_id"], status=Connection.Status.ACTIVE
@@ -56,7 +56,7 @@ def farewell_of(session: SessionBase) -> Farewell | None:
     if connection is None:
         return None
     return Farewell(
-        connection=connection, name_id=NameId(**named["name_id"]), session_index=named["session_index"]
+        connection=connection, name_id=NameId(**facts["name_id"]), session_index=facts["session_index"]
     )
 
 

@@ -14,7 +14,7 @@ from provisioning import audit
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel, Intent
 from provisioning.models import Connection, Identity
-from provisioning.sessions import FACTS, NAMED, begin_idling
+from provisioning.sessions import FACTS, begin_idling
 
 
 def open(
@@ -43,9 +43,9 @@ def open(
         "connection_id": str(connection.pk),
         "account_id": str(account_id),
         "session_index": session_index,
+        "name_id": name_id,
     }
     login(request, identity, backend="provisioning.backends.HubBackend")
-    request.session[NAMED] = {"session_index": session_index, "name_id": name_id}
     begin_idling(request.session, connection.session_idle_minutes, at)
     ends = at + timedelta(hours=connection.session_hours)
     if not_on_or_after is not None:
