@@ -1,9 +1,10 @@
-"""The calm page. Every refusal of this face ends here: one sentence, a reference, a way on."""
+"""The calm page, where every refusal of this face ends: one sentence, a reference, a way on. And the way to the IdP."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from provisioning.models import Connection
+from saml_sp.client import Outgoing
 from saml_sp.errors import message_for
 from saml_sp.refusal import refuse
 from saml_sp.sign_in import Ending, note
@@ -22,6 +23,16 @@ def refused_page(request: HttpRequest, connection: Connection | None, ending: En
     response = render(request, "saml_sp/refused.html", context, status=message.status)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def carried(
+    request: HttpRequest, connection: Connection, asked: Outgoing, *, signing_out: bool = False
+) -> HttpResponse:
+    """The browser's way to the IdP with a request of ours."""
+    if asked.binding == "redirect":
+        return HttpResponseRedirect(asked.url)
+    page = {"asked": asked, "connection": connection, "signing_out": signing_out}
+    return render(request, "saml_sp/continue.html", page)
 
 
 def busy(request: HttpRequest, seconds: int) -> HttpResponse:

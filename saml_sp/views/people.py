@@ -22,6 +22,8 @@ from provisioning.sessions import FACTS
 from saml_sp.browser import own_path
 from saml_sp.logout import farewell_of, tell
 
+from .pages import carried
+
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -66,13 +68,9 @@ def logout(request: HttpRequest) -> HttpResponse:
         return render(request, "saml_sp/sign_out.html", {"person": request.user})
     farewell = farewell_of(request.session)
     end_local_session(request)
-    told = tell(farewell) if farewell else None
-    if told is None or farewell is None:
-        return render(request, "saml_sp/signed_out.html")
-    if told.binding == "redirect":
-        return HttpResponseRedirect(told.url)
-    page = {"asked": told, "connection": farewell.connection, "signing_out": True}
-    return render(request, "saml_sp/continue.html", page)
+    if farewell and (asked := tell(farewell)):
+        return carried(request, farewell.connection, asked, signing_out=True)
+    return render(request, "saml_sp/signed_out.html")
 
 
 def _wants_json(request: HttpRequest) -> bool:

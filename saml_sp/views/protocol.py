@@ -18,7 +18,7 @@ from saml_sp import browser, client, limits, logout, sign_in
 from saml_sp.client import Incoming, NotConfigured
 from saml_sp.message import MAX_ENCODED
 
-from .pages import busy, refused, refused_page
+from .pages import busy, carried, refused, refused_page
 
 
 def _active(connection_id: UUID) -> Connection | str:
@@ -56,11 +56,7 @@ def login(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         )
     except NotConfigured:
         return refused(request, connection, "connection:not-configured")
-    response: HttpResponse = (
-        HttpResponseRedirect(asked.url)
-        if asked.binding == "redirect"
-        else render(request, "saml_sp/continue.html", {"asked": asked, "connection": connection})
-    )
+    response = carried(request, connection, asked)
     browser.remember(response, binding)
     return response
 
