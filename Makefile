@@ -10,7 +10,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python3.13; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 SERVICES := $(BIN)/python -m identity_hub.local.services exec
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+# The files name everything that is needed, so pip need not resolve. Of an extra (pydantic[email]) the one in a new venv of
+# Python 3.11 would take the newest release, not the pinned one, and then miss its hash.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
 
 .PHONY: help install run test lint check demo bench requirements clean
 
@@ -27,11 +29,13 @@ $(VENV)/run.stamp: requirements.txt identity_hub/local/requirements.txt
 	@echo 'Installing into $(VENV) ...'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements.txt -r identity_hub/local/requirements.txt
+	@$(BIN)/python -m pip check --quiet
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
 	@echo 'Installing test and lint tools ...'
 	@$(PIP) -r requirements-dev.txt
+	@$(BIN)/python -m pip check --quiet
 	@touch $@
 
 install: $(VENV)/dev.stamp
