@@ -107,14 +107,7 @@ def _believe(
         if refusal := screen(root):
             return refusal
         response = read_response(root)
-        expected = Expected(
-            sp=addresses.saml_metadata(connection.id),
-            acs=addresses.saml_acs(connection.id),
-            idp=connection.idp_entity_id,
-            request_id=response.in_response_to or "",
-            at=at,
-            authn_contexts=tuple(connection.authn_contexts),
-        )
+        expected = expected_of(connection, response.in_response_to or "", at)
         if refusal := envelope(response, expected):
             return refusal
         pending = _pending(request, connection, response, at)
@@ -128,14 +121,7 @@ def _believe(
             return assertion
     except Refused as refused:
         return refused.refusal
-    person = map_assertion(
-        assertion,
-        Rules(
-            attribute_map=connection.attribute_map,
-            user_name_attribute=connection.user_name_attribute,
-            external_id_attribute=connection.external_id_attribute,
-        ),
-    )
+    person = map_assertion(assertion, rules_of(connection))
     if isinstance(person, Refusal):
         return person
     return _Believed(
@@ -145,6 +131,26 @@ def _believe(
         person=person,
         message_digest=hashlib.sha256(xml).digest(),
         browser_digest=browser.digest(browser.binding_of(request)),
+    )
+
+
+def expected_of(connection: Connection, request_id: str, at: datetime) -> Expected:
+    """What an answer to this request ("": to none) has to say at this connection."""
+    return Expected(
+        sp=addresses.saml_metadata(connection.id),
+        acs=addresses.saml_acs(connection.id),
+        idp=connection.idp_entity_id,
+        request_id=request_id,
+        at=at,
+        authn_contexts=tuple(connection.authn_contexts),
+    )
+
+
+def rules_of(connection: Connection) -> Rules:
+    return Rules(
+        attribute_map=connection.attribute_map,
+        user_name_attribute=connection.user_name_attribute,
+        external_id_attribute=connection.external_id_attribute,
     )
 
 
@@ -207,7 +213,7 @@ def _spend(request: HttpRequest, connection: Connection, believed: _Believed, at
         )
         if not pending.update(consumed_at=at):
             return note(request, connection, refuse("saml:request-used"))
-    outcome = submit(_observation(connection, believed, at))
+    outcome = submit(observation_of(connection, believed.person, at))
     ending = _enter(request, connection, believed, outcome)
     consumed.result_path = ending.path
     consumed.session_key = (request.session.session_key or "") if ending.path else ""
@@ -253,8 +259,8 @@ def _echo(
     return Ending(reason=reason, reference=winner.attempt_reference, path=winner.result_path)
 
 
-def _observation(connection: Connection, believed: _Believed, at: datetime) -> Observation:
-    person = believed.person
+def observation_of(connection: Connection, person: Person, at: datetime) -> Observation:
+    """What the domain is told of a person who comes with a believed assertion."""
     return Observation(
         channel=Channel.SAML,
         intent=Intent.AUTHENTICATE,
