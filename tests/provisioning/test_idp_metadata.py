@@ -2,7 +2,8 @@
 
 import pytest
 
-from provisioning.idp_metadata import Unusable, entity_id
+from provisioning.idp_metadata import Unusable, describe, entity_id
+from tests.saml_sp.idp import TestIdp, key_pair
 
 BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
@@ -32,3 +33,24 @@ def test_the_entity_id_is_read_from_the_document() -> None:
 def test_nobody_is_sent_to_an_address_that_is_no_web_address(endpoint: str, address: str) -> None:
     with pytest.raises(Unusable, match="https://"):
         entity_id(document(endpoint.format(binding=BINDING, address=address)))
+
+
+def test_certificates_and_addresses_are_read_from_the_document() -> None:
+    old, new = key_pair("old"), key_pair("new")
+    idp = TestIdp(entity_id="https://idp.example", keys=new, more_certificates=(old, old))
+    found = describe(idp.metadata())
+    assert [certificate.subject for certificate in found.certificates] == ["CN=old", "CN=new"]
+    assert found.certificates_end == max(certificate.ends for certificate in found.certificates)
+    assert (found.sign_in, found.sign_out) == ((idp.sso,), (idp.slo,))
+
+
+def test_keys_that_are_for_encryption_or_cannot_be_read_sign_nothing() -> None:
+    idp = TestIdp(entity_id="https://idp.example", keys=key_pair("old"))
+    text = idp.keys.certificate_text
+    for damaged in (
+        idp.metadata().replace('use="signing"', 'use="encryption"'),
+        idp.metadata().replace(text, "no base64!"),
+        idp.metadata().replace(text, "AAAA"),
+    ):
+        found = describe(damaged)
+        assert (found.certificates, found.certificates_end) == ((), None)
