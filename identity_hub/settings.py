@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
-from identity_hub.core import logs
+from identity_hub.core import key_pairs, logs
 from provisioning.admin import appearance
 from provisioning.schedule import SCHEDULE
 
@@ -30,6 +30,17 @@ def _flag(name: str, default: bool) -> bool:
 
 def _words(name: str) -> list[str]:
     return [word.strip() for word in env.get(name, "").split(",") if word.strip()]
+
+
+def _require_pair(key_name: str, certificate_name: str) -> None:
+    """Refuses to start with files of the environment that are no key and its certificate."""
+    key_file, certificate_file = env.get(key_name, ""), env.get(certificate_name, "")
+    if not (key_file or certificate_file):
+        return
+    try:
+        key_pairs.read(key_file, certificate_file)
+    except key_pairs.Unusable as error:
+        raise ImproperlyConfigured(f"{key_name} and {certificate_name} {error}") from None
 
 
 def database_from_url(url: str) -> dict[str, Any]:
@@ -97,9 +108,6 @@ if HUB_PRODUCTION:
         raise ImproperlyConfigured("METRICS_TOKEN must have at least 20 characters in production.")
     if "*" in _words("ALLOWED_HOSTS"):
         raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts in production; * lets a caller choose.")
-    for _name in ("SAML_SP_KEY_FILE", "SAML_SP_CERT_FILE"):
-        if not os.access(env[_name], os.R_OK):
-            raise ImproperlyConfigured(f"{_name} names a file that cannot be read.")
     _services: dict[str, str] = {}
     SECRET_KEY = env["SECRET_KEY"]
     METRICS_TOKEN = env["METRICS_TOKEN"]
@@ -117,6 +125,12 @@ else:
     SAML_SP_CERT_FILE = env.get("SAML_SP_CERT_FILE") or str(HUB_VAR / "keys" / "saml_sp.crt")
     if not env.get("SAML_SP_KEY_FILE"):
         keys.saml_key(Path(SAML_SP_KEY_FILE), Path(SAML_SP_CERT_FILE))
+
+# Published beside the first pair, and opens what was encrypted for it; never signs. For the change of keys.
+SAML_SP_OTHER_KEY_FILE = env.get("SAML_SP_OTHER_KEY_FILE", "")
+SAML_SP_OTHER_CERT_FILE = env.get("SAML_SP_OTHER_CERT_FILE", "")
+_require_pair("SAML_SP_KEY_FILE", "SAML_SP_CERT_FILE")
+_require_pair("SAML_SP_OTHER_KEY_FILE", "SAML_SP_OTHER_CERT_FILE")
 
 # Serves /scim/v2/TestResources, a type that is nothing but its schema: for tests of the SCIM face.
 HUB_SCIM_CONFORMANCE = _flag("HUB_SCIM_CONFORMANCE", False)

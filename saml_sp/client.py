@@ -19,7 +19,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.x509 import load_pem_x509_certificate
-from django.conf import settings
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
 from saml2.client import Saml2Client
@@ -37,6 +36,7 @@ from identity_hub.core.clock import now
 from provisioning import addresses
 from provisioning.models import Connection
 
+from . import own_keys
 from .assertion import NameId
 from .backend import (
     SIGNATURES,
@@ -100,15 +100,17 @@ class _Client(Saml2Client):
 
 
 def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
+    own = own_keys.pairs()
     options: dict[str, Any] = {
         "entityid": addresses.saml_metadata(connection.id),
         "name": "Identity Hub",
         # A placeholder that looks for no program; `_build` puts the real backend in its place.
         "crypto_backend": "XMLSecurity",
-        "key_file": settings.SAML_SP_KEY_FILE,
-        "cert_file": settings.SAML_SP_CERT_FILE,
+        "key_file": own[0].key_file,
+        "cert_file": own[0].certificate_file,
+        "additional_cert_files": [pair.certificate_file for pair in own[1:]],
         "encryption_keypairs": [
-            {"key_file": settings.SAML_SP_KEY_FILE, "cert_file": settings.SAML_SP_CERT_FILE}
+            {"key_file": pair.key_file, "cert_file": pair.certificate_file} for pair in own
         ],
         # Inside service.sp this is silently ignored, and Okta's, Google's and Entra's attributes vanish.
         "allow_unknown_attributes": True,
@@ -145,9 +147,9 @@ def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
 
 
 @lru_cache(maxsize=4)
-def _backend(key_file: str) -> XmlSecBackend:
-    key = Path(key_file).read_bytes()
-    return XmlSecBackend(signing_key=key, decryption_keys=(key,))
+def _backend(own: tuple[own_keys.Pair, ...]) -> XmlSecBackend:
+    keys = tuple(Path(pair.key_file).read_bytes() for pair in own)
+    return XmlSecBackend(signing_key=keys[0], decryption_keys=keys)
 
 
 def _build(connection: Connection) -> Saml2Client:
@@ -160,12 +162,12 @@ def _build(connection: Connection) -> Saml2Client:
     known = set(client.metadata.keys())
     if connection.idp_entity_id not in known:
         raise NotConfigured
-    client.sec.crypto = _backend(settings.SAML_SP_KEY_FILE)
+    client.sec.crypto = _backend(own_keys.pairs())
     client.sec.metadata = IdpKeys(
         connection.idp_entity_id, _certificates(client.metadata, connection.idp_entity_id)
     )
     # Without it redirect signing breaks: the placeholder backend brings none.
-    client.sec.sec_backend = RSACrypto(import_rsa_key_from_file(settings.SAML_SP_KEY_FILE))
+    client.sec.sec_backend = RSACrypto(import_rsa_key_from_file(own_keys.pairs()[0].key_file))
     return client
 
 
@@ -343,7 +345,7 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
             else refuse("saml:unsigned")
         )
     try:
-        assertion = _with_parts_decrypted(_backend(settings.SAML_SP_KEY_FILE), assertion)
+        assertion = _with_parts_decrypted(_backend(own_keys.pairs()), assertion)
     except Refused as refused:
         return refused.refusal
     return Verified(
@@ -401,7 +403,7 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
         else:
             valid = any(signed_by(root, certificate.encode()) for certificate in certificates)
         if valid:
-            return _with_parts_decrypted(_backend(settings.SAML_SP_KEY_FILE), root)
+            return _with_parts_decrypted(_backend(own_keys.pairs()), root)
     except Refused as refused:
         return refused.refusal
     return refuse("saml:signature-invalid")

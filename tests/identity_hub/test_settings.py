@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from identity_hub.local import keys
 from identity_hub.settings import BASE_DIR, database_from_url
 
 _SHOW = """
@@ -21,8 +24,7 @@ print(json.dumps({{name: getattr(settings, name, None) for name in names}}))
 @pytest.fixture
 def production(tmp_path: Path) -> dict[str, str]:
     """A complete production environment; nothing behind its addresses."""
-    for name in ("sp.key", "sp.crt"):
-        (tmp_path / name).write_text("PEM")
+    keys.saml_key(tmp_path / "sp.key", tmp_path / "sp.crt")
     return {
         "PATH": os.environ["PATH"],
         "HUB_ENV": "production",
@@ -95,6 +97,52 @@ def test_production_refuses(production: dict[str, str], name: str, value: str, s
     assert done.returncode != 0
     assert sentence in done.stderr
     assert name in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "certificate", "sentence"),
+    [
+        pytest.param("other.key", "sp.crt", "do not belong together", id="the certificate of another key"),
+        pytest.param("other.key", "", "must be given together", id="a key without its certificate"),
+        pytest.param("", "other.crt", "must be given together", id="a certificate without its key"),
+        pytest.param("other.key", "nowhere.crt", "cannot be read: ", id="a file that is not there"),
+        pytest.param("other.crt", "other.crt", "no PEM key", id="a certificate in the place of the key"),
+        pytest.param(
+            "other.key", "other.key", "no PEM certificate", id="a key in the place of the certificate"
+        ),
+        pytest.param("locked.key", "other.crt", "no PEM key without a password", id="a key with a password"),
+        pytest.param("curve.key", "other.crt", "must be an RSA key", id="a key that signs in another way"),
+    ],
+)
+@pytest.mark.parametrize("pair", ["SAML_SP", "SAML_SP_OTHER"])
+def test_production_refuses_a_pair_that_is_none(
+    production: dict[str, str], tmp_path: Path, pair: str, key: str, certificate: str, sentence: str
+) -> None:
+    keys.saml_key(tmp_path / "other.key", tmp_path / "other.crt")
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    curve = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "curve.key").write_bytes(curve.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    locked = serialization.BestAvailableEncryption(b"a password")
+    (tmp_path / "locked.key").write_bytes(curve.private_bytes(pem, pkcs8, locked))
+    named = {
+        f"{pair}_KEY_FILE": str(tmp_path / key) if key else "",
+        f"{pair}_CERT_FILE": str(tmp_path / certificate) if certificate else "",
+    }
+    done = _load({**production, **named})
+    assert done.returncode != 0
+    if pair == "SAML_SP" and "" in named.values():
+        sentence = "Production needs these environment variables"
+    assert sentence in done.stderr
+    assert f"{pair}_KEY_FILE" in done.stderr or f"{pair}_CERT_FILE" in done.stderr
+
+
+def test_production_takes_a_second_pair(production: dict[str, str], tmp_path: Path) -> None:
+    keys.saml_key(tmp_path / "other.key", tmp_path / "other.crt")
+    named = {
+        "SAML_SP_OTHER_KEY_FILE": str(tmp_path / "other.key"),
+        "SAML_SP_OTHER_CERT_FILE": str(tmp_path / "other.crt"),
+    }
+    assert json.loads(_load({**production, **named}, *named).stdout) == named
 
 
 def test_production_has_no_demo_and_secure_cookies(production: dict[str, str]) -> None:
