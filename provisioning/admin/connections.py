@@ -1,5 +1,6 @@
 """The pages about identity providers: addresses to copy, policy to choose, what beside them is shown."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -23,6 +25,7 @@ from provisioning.services import configuration
 
 from .base import actor_of, tenant_of
 from .credentials import CredentialPages
+from .parts import PARTS, View
 from .runs import start_simulation
 
 
@@ -263,9 +266,24 @@ class ConnectionPage(CredentialPages):
         request.POST["_continue"] = "1"
         return super().response_add(request, obj, post_url_continue)
 
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                f"<path:object_id>/{address}/",
+                self.admin_site.admin_view(partial(self.part_view, view=view)),
+                name=f"provisioning_connection_{address.replace('-', '_')}",
+            )
+            for part in PARTS
+            for address, view in part.views.items()
+        ] + super().get_urls()
+
+    def part_view(self, request: HttpRequest, object_id: str, *, view: View) -> HttpResponse:
+        return view(self, request, self.get_object(request, object_id))
+
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         connection = self.get_object(request, object_id)
         return {
+            "cards": [card for part in PARTS for card in part.cards(request, connection)],
             "addresses": _addresses(connection.pk),
             "live_accounts": connection.live_accounts or 0,
             **self.credentials_of(connection, now()),
