@@ -202,6 +202,10 @@ def tell(
             if moved := _moved(known, change):
                 line["fields"] = moved
             aside = _sides(names, before, after)
+            if said[0].get("groups") != said[1].get("groups"):
+                # What gives entitlements is worth its values.
+                for side, document in zip(("before", "after"), said, strict=True):
+                    aside[side]["groups"] = document.get("groups", [])
         case CreateIdentity() | UpdateIdentity():
             shown = identities.get(change.identity_id)
             before = _profile(shown.profile) if shown else {}

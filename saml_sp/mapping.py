@@ -76,11 +76,15 @@ class Rules:
     attribute_map: Mapping[str, Sequence[str]]
     user_name_attribute: str
     external_id_attribute: str
+    group_attribute: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one."""
+    """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one.
+
+    `groups` are all values of the group attribute, in no order that counts.
+    """
 
     subject: Subject | None
     external_id: str | None
@@ -88,6 +92,7 @@ class Person:
     login_names: tuple[str, ...]
     emails: tuple[str, ...]
     profile: Profile
+    groups: tuple[str, ...] = ()
 
 
 def map_assertion(assertion: Assertion, rules: Rules) -> Person | Refusal:
@@ -127,6 +132,7 @@ def map_assertion(assertion: Assertion, rules: Rules) -> Person | Refusal:
         login_names=tuple(dict.fromkeys(login_names)),
         emails=tuple(dict.fromkeys(email.lower() for email in emails)),
         profile=profile,
+        groups=_values(said, (rules.group_attribute,)),
     )
 
 

@@ -151,6 +151,7 @@ def rules_of(connection: Connection) -> Rules:
         attribute_map=connection.attribute_map,
         user_name_attribute=connection.user_name_attribute,
         external_id_attribute=connection.external_id_attribute,
+        group_attribute=connection.group_attribute,
     )
 
 
@@ -274,6 +275,7 @@ def observation_of(connection: Connection, person: Person, at: datetime) -> Obse
         subject=person.subject,
         login_names=person.login_names,
         emails=person.emails,
+        groups=person.groups,
         profile=person.profile,
     )
 

@@ -88,7 +88,7 @@ def jit_account(observation: Observation, policy: Policy, *, identity_id: UUID |
         subject=subject,
         emails=observation.emails,
         resource=resource_of_profile(profile),
-        assertion=asserted(observation),
+        assertion=asserted(observation, policy),
         precedence=policy.precedence,
         created_at=observation.at,
         last_login_at=None,
@@ -118,12 +118,13 @@ def written(account: AccountFacts, observation: Observation, *, active: bool) ->
     )
 
 
-def signed_in(account: AccountFacts, observation: Observation, domains: frozenset[str]) -> AccountFacts:
+def signed_in(account: AccountFacts, observation: Observation, policy: Policy) -> AccountFacts:
     """The account after a login: its assertion is kept, and speaks for the person only until SCIM does.
 
     No e-mail in a domain that is not granted to its connection is believed.
     """
-    assertion = asserted(observation)
+    domains = policy.domains
+    assertion = asserted(observation, policy)
     if account.confirmed and domain_of(observation.profile.email) not in domains:
         assertion = {name: value for name, value in assertion.items() if name != "email"}
     after = replace(account, assertion=assertion, subject=bindable(observation.subject) or account.subject)
@@ -149,9 +150,15 @@ def bindable(subject: Subject | None) -> Subject | None:
     return subject if subject and subject.is_key else None
 
 
-def asserted(observation: Observation) -> Document:
-    """The assertion to keep: what was mapped, with the profile's fields under their canonical names."""
-    return {**assertion_of_profile(observation.profile), **(observation.assertion or {})}
+def asserted(observation: Observation, policy: Policy) -> Document:
+    """The assertion to keep: what was mapped, with the profile's fields under their canonical names.
+
+    Of its groups those on the allow-list, and no others: a list of a person's groups tells much about her. One that
+    brings none leaves none.
+    """
+    said = {**assertion_of_profile(observation.profile), **(observation.assertion or {})}
+    groups = sorted(policy.asserted_groups.intersection(observation.groups))
+    return {**said, "groups": groups} if groups else said
 
 
 def creation(account: AccountFacts, *, rule: Rule | None, evidence: Document = NO_EVIDENCE) -> CreateAccount:

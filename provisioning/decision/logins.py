@@ -31,7 +31,7 @@ def admit(case: Case) -> Decision:
     """Rows 5 and 12: a login may bind its subject and refresh attributes; it never lifts a hold."""
     account = needed(case.account, "account")
     identity = needed(identity_of(case, account), "identity")
-    after = signed_in(account, case.observation, case.policy.domains)
+    after = signed_in(account, case.observation, case.policy)
     changes = [
         *update(account, after),
         *show(identity, accounts_with(identity, after)),

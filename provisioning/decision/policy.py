@@ -26,6 +26,8 @@ class Policy:
     """They may link across connections: an administrator vouches for them."""
     trusted_email: bool = False
     """One that vouches for its owner links instead of opening a finding, for e-mails inside `domains`."""
+    asserted_groups: frozenset[str] = field(default_factory=frozenset)
+    """The allow-list: the values of the group attribute that give something (exact). No other one is kept."""
     precedence: int = 100
     """Of this connection against others, where they disagree: the lower number is shown first."""
     retention: timedelta = timedelta(days=90)

@@ -158,6 +158,14 @@ class Act(_Code):
     ENTITLEMENT_CREATED = "entitlement:created", "A role or group of the hub was made."
     ENTITLEMENT_MAPPED = "entitlement:mapped", "A directory group gives an entitlement to its members."
     ENTITLEMENT_UNMAPPED = "entitlement:unmapped", "A directory group gives an entitlement no longer."
+    ENTITLEMENT_GROUP_ALLOWED = (
+        "entitlement:group-allowed",
+        "A group that logins bring gives an entitlement.",
+    )
+    ENTITLEMENT_GROUP_DISALLOWED = (
+        "entitlement:group-disallowed",
+        "A group that logins bring gives an entitlement no longer.",
+    )
     SCHEMA_DEFINED = "schema:defined", "A schema extension of the tenant's own was defined."
     SCHEMA_CHANGED = "schema:changed", "A schema extension changed; what removed attributes held is erased."
     SCHEMA_REMOVED = "schema:removed", "A schema extension is gone, with all that resources held of it."

@@ -185,8 +185,9 @@ class Observation:
     writer read; another one is STALE. `external_id` is the SCIM externalId, or for a login the value of the
     attribute configured to carry it. `login_names` are the names a login may match against userName: a
     non-transient NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail
-    values, lower case. `resource` is the SCIM document to keep (without id, meta, groups), `unique_keys` what
-    in it nobody else of the connection may have (`path=value`); `assertion` the mapped attributes.
+    values, lower case; `groups` all values of the connection's group attribute. `resource` is the SCIM document
+    to keep (without id, meta, groups), `unique_keys` what in it nobody else of the connection may have
+    (`path=value`); `assertion` the mapped attributes.
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     """
 
@@ -207,6 +208,7 @@ class Observation:
     subject: Subject | None = None
     login_names: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     profile: Profile = Profile()
     resource: Document | None = None
     unique_keys: tuple[str, ...] = ()

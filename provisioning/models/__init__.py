@@ -1,7 +1,7 @@
 """The domain's tables. Rules live in `decision`, writes in `services`."""
 
 from .connections import Connection, ConnectionDomain, ScimClient, ScimToken, Scope
-from .groups import DirectoryGroup, Entitlement, EntitlementMapping, Membership
+from .groups import AssertedGroup, DirectoryGroup, Entitlement, EntitlementMapping, Membership
 from .people import Account, Alias, Hold, Identity, Tombstone
 from .records import AuditRecord, AuditValue, Finding, OutboxMessage
 from .requests import ScimRequest
@@ -13,6 +13,7 @@ from .tenancy import Tenant, TenantDomain
 __all__ = [
     "Account",
     "Alias",
+    "AssertedGroup",
     "AuditRecord",
     "AuditValue",
     "Connection",

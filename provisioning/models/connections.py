@@ -58,6 +58,11 @@ class Connection(TenantRow):
         models.CharField(max_length=64), default=default_required_attributes, blank=True
     )
 
+    group_attribute = models.CharField(max_length=256, blank=True)
+    """The assertion attribute that carries groups; empty means none. Only values on the allow-list are kept."""
+    groups_unconfirmed = models.BooleanField(default=False)
+    """Whether the groups of an account count that only logins have spoken of."""
+
     jit = models.CharField("JIT", max_length=16, choices=JitMode, default=JitMode.OFF)
     precedence = models.PositiveIntegerField(default=100)
     """Where a person has accounts on several connections, the lower number is shown."""

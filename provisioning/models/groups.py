@@ -1,9 +1,10 @@
-"""Directory groups, and the entitlements that a mapping derives from them."""
+"""Directory groups and groups that logins bring, and the entitlements that a mapping derives from them."""
 
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, Func, OuterRef, Q
+from django.db.models.fields.json import KeyTransform
 
 from identity_hub.core.clock import now
 
@@ -65,13 +66,22 @@ class Membership(models.Model):
 
 class EntitlementQuerySet(models.QuerySet["Entitlement"]):
     def of_identity(self, identity: Any) -> "EntitlementQuerySet":
-        """What an identity holds now: derived from live, active, linked memberships through mappings."""
-        return self.filter(
+        """What an identity holds now.
+
+        Derived through mappings from what its live, active accounts are in: directory groups, and the groups that
+        their last login brought.
+        """
+        by_directory = EntitlementMapping.objects.filter(
             tenant=identity.tenant_id,
-            mappings__group__memberships__account__identity=identity.pk,
-            mappings__group__memberships__account__deleted_at__isnull=True,
-            mappings__group__memberships__account__active=True,
-        ).distinct()
+            group__memberships__account__identity=identity.pk,
+            group__memberships__account__deleted_at__isnull=True,
+            group__memberships__account__active=True,
+        )
+        by_login = AssertedGroup.objects.in_force(identity)
+        return self.filter(
+            Q(pk__in=by_directory.values("entitlement")) | Q(pk__in=by_login.values("entitlement")),
+            tenant=identity.tenant_id,
+        )
 
 
 class Entitlement(TenantRow):
@@ -110,3 +120,52 @@ class EntitlementMapping(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.group} → {self.entitlement}"
+
+
+class AssertedGroupQuerySet(models.QuerySet["AssertedGroup"]):
+    def in_force(self, identity: Any) -> "AssertedGroupQuerySet":
+        """What of the allow-list gives an identity something now.
+
+        A live, active account of it brought the value with its last login; of an account that SCIM has not confirmed
+        that counts only where its connection says so. Row 31: where SCIM manages groups, those of logins do not count.
+        """
+        brings = Func(
+            KeyTransform("groups", "assertion"),
+            OuterRef("value"),
+            function="jsonb_exists",
+            output_field=models.BooleanField(),
+        )
+        bringing = Account.objects.filter(
+            Q(confirmed_at__isnull=False) | Q(connection__groups_unconfirmed=True),
+            brings,
+            tenant=OuterRef("tenant"),
+            connection=OuterRef("connection"),
+            identity=identity.pk,
+            deleted_at__isnull=True,
+            active=True,
+        )
+        managed = DirectoryGroup.objects.filter(tenant=OuterRef("tenant"), connection=OuterRef("connection"))
+        return self.filter(Exists(bringing), ~Exists(managed), tenant=identity.tenant_id).exclude(
+            connection__group_attribute=""
+        )
+
+
+class AssertedGroup(TenantRow):
+    """One row of a connection's allow-list: who brings this value (exact) by a login holds the entitlement."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="asserted_groups")
+    value = models.CharField(max_length=512)
+    entitlement = TenantForeignKey(Entitlement, on_delete=models.CASCADE, related_name="asserted_by")
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    objects = AssertedGroupQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["value"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "value", "entitlement"], name="assertedgroup_once")
+        ]
+        indexes = [models.Index(fields=["entitlement"], name="assertedgroup_entitlement")]
+
+    def __str__(self) -> str:
+        return f"{self.value} → {self.entitlement}"

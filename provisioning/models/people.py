@@ -141,17 +141,12 @@ class Identity(AbstractBaseUser):
 
     @property
     def is_staff(self) -> bool:
-        """May enter the admin: by a local flag, or by a mapped entitlement of a live membership."""
+        """May enter the admin: by a local flag, or by an entitlement."""
         if self.is_superuser or self.is_tenant_administrator:
             return True
         if "grants_staff" not in self.__dict__:
-            self.__dict__["grants_staff"] = Account.objects.filter(
-                tenant=self.tenant_id,
-                identity=self.pk,
-                deleted_at__isnull=True,
-                active=True,
-                memberships__group__mappings__entitlement__grants_staff=True,
-            ).exists()
+            entitlements = self._meta.apps.get_model("provisioning", "Entitlement").objects
+            self.__dict__["grants_staff"] = entitlements.of_identity(self).filter(grants_staff=True).exists()
         return bool(self.__dict__["grants_staff"])
 
     @property

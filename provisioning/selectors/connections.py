@@ -64,6 +64,7 @@ SELECT n.digest_key, c.id, c.jit, c.precedence, c.required_attributes, c.trusted
        ARRAY(SELECT d.domain FROM provisioning_connectiondomain granted
                JOIN provisioning_tenantdomain d ON d.tenant_id = granted.tenant_id AND d.id = granted.domain_id
               WHERE granted.tenant_id = n.id AND granted.connection_id = c.id AND d.verified_at IS NOT NULL),
+       ARRAY(SELECT g.value FROM provisioning_assertedgroup g WHERE g.tenant_id = n.id AND g.connection_id = c.id),
        EXISTS(SELECT FROM provisioning_scimtoken t
                WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL)
   FROM provisioning_tenant n
@@ -79,7 +80,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
     last_push: dict[UUID, datetime | None] = {}
     for row in rows:
         connection_id, jit, precedence, required, hr_number, email = row[1:7]
-        retention, grace, idle_grace, scim_enabled, pushed_at, domains, has_token = row[7:]
+        retention, grace, idle_grace, scim_enabled, pushed_at, domains, groups, has_token = row[7:]
         if connection_id is None:
             continue
         last_push[connection_id] = pushed_at
@@ -88,6 +89,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
             precedence=precedence,
             required_attributes=tuple(required),
             domains=frozenset(domains),
+            asserted_groups=frozenset(groups),
             trusted_hr_number=hr_number,
             trusted_email=email,
             retention=timedelta(days=retention),

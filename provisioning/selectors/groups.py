@@ -1,4 +1,4 @@
-"""Directory groups as SCIM documents, and what an identity derives from them."""
+"""Directory groups as SCIM documents, and the groups that an identity is in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from provisioning.models import DirectoryGroup
+from provisioning.models import AssertedGroup, DirectoryGroup, Identity
 from provisioning.selectors.pages import Table, instant
 
 
@@ -67,15 +67,12 @@ GROUPS = Table(
 
 
 def of_identity(*, tenant_id: UUID, identity_id: UUID) -> list[str]:
-    """Names of the directory groups that an identity is in through its live, active accounts."""
-    return list(
-        DirectoryGroup.objects.filter(
-            tenant_id=tenant_id,
-            memberships__account__identity_id=identity_id,
-            memberships__account__deleted_at__isnull=True,
-            memberships__account__active=True,
-        )
-        .order_by("display_name")
-        .values_list("display_name", flat=True)
-        .distinct()
-    )
+    """Names of the groups that an identity is in through its live, active accounts: of the directory, and of logins."""
+    directory = DirectoryGroup.objects.filter(
+        tenant_id=tenant_id,
+        memberships__account__identity_id=identity_id,
+        memberships__account__deleted_at__isnull=True,
+        memberships__account__active=True,
+    ).values_list("display_name", flat=True)
+    asserted = AssertedGroup.objects.in_force(Identity(tenant_id=tenant_id, pk=identity_id))
+    return sorted({*directory, *asserted.values_list("value", flat=True)})

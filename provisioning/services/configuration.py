@@ -17,6 +17,7 @@ from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
 from provisioning.idp_metadata import Unusable, entity_id
 from provisioning.models import (
+    AssertedGroup,
     Connection,
     ConnectionDomain,
     DirectoryGroup,
@@ -38,6 +39,8 @@ CHANGEABLE = frozenset(
         "attribute_map",
         "user_name_attribute",
         "external_id_attribute",
+        "group_attribute",
+        "groups_unconfirmed",
         "force_authn",
         "authn_contexts",
         "name_id_format",
@@ -287,6 +290,51 @@ def unmap_entitlement(*, mapping: EntitlementMapping, actor: Actor) -> None:
         key, tenant_id = mapping.pk, mapping.tenant_id
         mapping.delete()
         _record(tenant_id, actor, Act.ENTITLEMENT_UNMAPPED, object_id=key)
+
+
+def allow_group(
+    *, connection: Connection, value: str, entitlement: Entitlement, actor: Actor, reason: str = ""
+) -> AssertedGroup:
+    """From its next login on, whoever brings the value in the connection's group attribute holds the entitlement."""
+    value = value.strip()
+    if entitlement.tenant_id != connection.tenant_id:
+        raise Invalid("entitlement", "The entitlement belongs to another tenant.")
+    if entitlement.grants_staff and not _is_superuser(actor):
+        raise Invalid("entitlement", "Only an installation superuser can map staff rights.")
+    with transaction.atomic():
+        known = AssertedGroup.objects.filter(
+            tenant_id=connection.tenant_id, connection=connection, value=value, entitlement=entitlement
+        ).first()
+        if known is not None:
+            return known
+        row = AssertedGroup(
+            tenant_id=connection.tenant_id, connection=connection, value=value, entitlement=entitlement
+        )
+        _save_new(row, "value", "This value gives the entitlement already.")
+        _record(
+            row.tenant_id,
+            actor,
+            Act.ENTITLEMENT_GROUP_ALLOWED,
+            connection_id=connection.pk,
+            object_id=row.pk,
+            reason=reason,
+        )
+    return row
+
+
+def disallow_group(*, row: AssertedGroup, actor: Actor, reason: str = "") -> None:
+    """From now on the value gives the entitlement to nobody."""
+    with transaction.atomic():
+        key, tenant_id, connection_id = row.pk, row.tenant_id, row.connection_id
+        row.delete()
+        _record(
+            tenant_id,
+            actor,
+            Act.ENTITLEMENT_GROUP_DISALLOWED,
+            connection_id=connection_id,
+            object_id=key,
+            reason=reason,
+        )
 
 
 def _is_superuser(actor: Actor) -> bool:

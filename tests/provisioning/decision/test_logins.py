@@ -228,6 +228,40 @@ def test_a_login_fills_in_no_email_outside_the_granted_domains(world):
     assert world.profiles[pushed.identity_id].email == "ada@example.org"
 
 
+STAFF = replace(OPEN, asserted_groups=frozenset({"Staff", "Admins"}))
+
+
+@pytest.mark.parametrize("known_by_scim", [True, False])
+def test_of_the_groups_that_a_login_brings_only_those_on_the_allow_list_are_kept(world, known_by_scim):
+    world.policy = STAFF
+    if known_by_scim:
+        world.post("ada", "key-1")
+    world.login("ada", "p-1", groups=("Staff", "staff", "Works council", "Admins "))
+    assert only_account(world).assertion["groups"] == ["Staff"]
+
+
+@pytest.mark.parametrize("brought", [(), ("Works council",)])
+def test_a_login_that_brings_no_group_of_the_list_takes_the_others_away(world, brought):
+    world.policy = STAFF
+    world.login("ada", "p-1", groups=("Staff", "Admins"))
+    decision = world.login("ada", "p-1", groups=brought)
+    assert kinds(decision) == {UpdateAccount, RecordLogin}
+    assert "groups" not in only_account(world).assertion
+
+
+def test_the_same_groups_in_another_order_are_nothing_new(world):
+    world.policy = STAFF
+    world.login("ada", "p-1", groups=("Staff", "Admins"))
+    assert kinds(world.login("ada", "p-1", groups=("Admins", "Staff"))) == {RecordLogin}
+
+
+def test_scim_leaves_what_the_last_login_brought(world):
+    world.policy = STAFF
+    first = world.login("ada", "p-1", groups=("Staff",))
+    world.put(first.account_id, "ada", "key-1")
+    assert only_account(world).assertion["groups"] == ["Staff"]
+
+
 @pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.APPROVAL])
 def test_a_held_person_is_refused_before_any_row_is_written(world, kind):
     pushed = world.post("ada", "key-1")
