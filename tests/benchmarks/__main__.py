@@ -28,6 +28,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
+from tests.benchmarks import logins  # noqa: E402
 from tests.benchmarks.population import BATCH, LINES, Population, populate  # noqa: E402
 from tests.benchmarks.work import WORK, Ask, Request  # noqa: E402
 
@@ -141,8 +142,22 @@ def main() -> int:
     parser.add_argument(
         "--processes", type=int, default=2, help="of the web server (default: %(default)s, as docker/ has it)"
     )
+    parser.add_argument(
+        "--only", default="scim,logins", help="the parts that are measured (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="logins only beside nearly empty tables: a quick look"
+    )
     arguments = parser.parse_args()
     call_command("migrate", verbosity=0)
+    if "scim" in arguments.only:
+        measure_scim(arguments)
+    if "logins" in arguments.only:
+        logins.report(arguments.rounds, heavy=not arguments.small)
+    return 0
+
+
+def measure_scim(arguments: argparse.Namespace) -> None:
     with server(arguments.server, arguments.processes) as (port, process):
         sizes = []
         for size in arguments.sizes.split(","):
@@ -180,7 +195,6 @@ def main() -> int:
             f"\n{people.size:,} people were loaded by Bulk ({BATCH:,} operations a request, {LINES} requests at once) "
             f"in {people.seconds:.1f} s: {people.size / people.seconds:,.0f} people/s."
         )
-    return 0
 
 
 if __name__ == "__main__":

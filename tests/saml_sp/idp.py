@@ -225,8 +225,12 @@ def encrypt(
     cipher: Any = xmlsec.constants.TransformAes256Gcm,
     transport: Any = xmlsec.constants.TransformRsaOaep,
     wrapper: str = "EncryptedAssertion",
+    alone: bool = False,
 ) -> str:
-    """An Encrypted* element around one element, for the owner of this certificate."""
+    """An Encrypted* element around one element, for the owner of this certificate.
+
+    `alone`: the plain text declares all its prefixes itself.
+    """
     holder = parse(f'<saml:{wrapper} xmlns:saml="{SAML}"/>')
     plain = parse(assertion)
     holder.append(plain)
@@ -242,7 +246,11 @@ def encrypt(
     context = xmlsec.EncryptionContext(manager)
     bits = 128 if "128" in cipher.href else 192 if "192" in cipher.href else 256
     context.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, bits, xmlsec.constants.KeyDataTypeSession)
-    context.encrypt_xml(data, plain)
+    if alone:
+        holder.replace(plain, data)
+        context.encrypt_binary(data, assertion.encode())
+    else:
+        context.encrypt_xml(data, plain)
     return etree.tostring(holder, encoding="unicode")
 
 
