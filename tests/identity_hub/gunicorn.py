@@ -2,12 +2,15 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
 from urllib.parse import quote, urlencode
+from urllib.request import urlopen
 
 from django.db import connection
 
@@ -17,14 +20,19 @@ from identity_hub.settings import BASE_DIR
 
 
 @contextmanager
-def gunicorn(log: Path, *, database_port: int | None = None) -> Iterator[int]:
-    """The port where the hub is ready. `database_port`, of 127.0.0.1, stands between it and the database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def gunicorn(
+    log: Path, *, port: int = 0, database_port: int | None = None, tls: Path | None = None, **environment: str
+) -> Iterator[int]:
+    """The port where the hub is ready; 0 chooses a free one.
+
+    `database_port`, of 127.0.0.1, stands between it and the database. With `tls`, a PEM file of a key and its
+    certificate, it speaks HTTPS.
+    """
+    port = port or free_port()
+    program = [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:identity_hub.web", "identity_hub.wsgi"],
+            [*program, *(["--certfile", str(tls), "--keyfile", str(tls)] if tls else [])],
             cwd=BASE_DIR,
             env={
                 **os.environ,
@@ -34,16 +42,36 @@ def gunicorn(log: Path, *, database_port: int | None = None) -> Iterator[int]:
                 "WEB_BIND": f"127.0.0.1:{port}",
                 "WEB_WORKERS": "1",
                 "WEB_THREADS": "2",
+                **environment,
             },
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        assert wait_until(lambda: answers(f"http://127.0.0.1:{port}"), seconds=30), log.read_text()
+        ready = wait_until(lambda: _ready(port, tls), seconds=30)
+        assert ready, log.read_text()
         yield port
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _ready(port: int, tls: Path | None) -> bool:
+    if tls is None:
+        return answers(f"http://127.0.0.1:{port}")
+    trusted = ssl.create_default_context(cafile=tls)
+    try:
+        with urlopen(f"https://127.0.0.1:{port}/readyz", context=trusted, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
 
 
 def _database(port: int | None) -> str:

@@ -1,9 +1,11 @@
-"""A whole hub on free ports, and a real browser. Knows how to get both; knows no journey."""
+"""A whole hub on free ports, a hub and an IdP on two sites, and a real browser. Knows how to get them; no journey."""
 
 import secrets
 import shutil
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,6 +18,11 @@ from identity_hub.demo.dialects import Entra, over_http
 from identity_hub.demo.files import IDP_CONNECTION
 from identity_hub.demo.stack import Stack
 from identity_hub.settings import env
+from tests.identity_hub.gunicorn import free_port, gunicorn
+from tests.idps import simplesamlphp
+
+from .pair import Pair, Sites, introduced
+from .sites import HUB_HOST, IDP_HOST, RESOLVER_RULES, certificate, tls_before
 
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS = [
@@ -25,6 +32,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    f"--host-resolver-rules={RESOLVER_RULES}",
 ]
 
 
@@ -33,12 +41,19 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, _CHROMIUMS)), None)
 
 
+def _do_without(what: str) -> None:
+    """A machine may lack it; CI may not, or its green would prove nothing."""
+    (pytest.fail if env.get("CI") == "true" else pytest.skip)(what)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     program = chromium()
     if program is None:
-        pytest.skip("No Chromium on the path: install Debian's `chromium` to run the journeys.")
-    with sync_playwright() as playwright:
+        _do_without("No Chromium on the path: install Debian's `chromium` to run the journeys.")
+    with pytest.MonkeyPatch.context() as patched, sync_playwright() as playwright:
+        # Playwright's loop stays the running one of this thread: Django would refuse every query from now on.
+        patched.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         started = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
         yield started
         started.close()
@@ -47,7 +62,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A browser of one person's own: no cookie of anybody else."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, ignore_https_errors=True)
     context.set_default_timeout(15_000)
     yield context.new_page()
     context.close()
@@ -82,3 +97,47 @@ def hub(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def entra(hub: Stack) -> Entra:
     return Entra(send=over_http(hub.hub.scim, hub.hub.tokens[IDP_CONNECTION], Entra.agent))
+
+
+@pytest.fixture(scope="session")
+def sites(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sites]:
+    """A hub on the tests' database, and SimpleSAMLphp; each with TLS and on a site of its own."""
+    if what := simplesamlphp.missing():
+        _do_without(what)
+    folder = tmp_path_factory.mktemp("sites")
+    pem = certificate(folder / "tls.pem")
+    with ExitStack() as stack:
+        port, inner = free_port(), free_port()
+        outer = stack.enter_context(tls_before(inner, pem))
+        idp = stack.enter_context(
+            simplesamlphp.running(
+                folder,
+                port=inner,
+                url=f"https://{IDP_HOST}:{outer}",
+                reached_at=f"https://127.0.0.1:{outer}",
+                trusts=ssl.create_default_context(cafile=pem),
+            )
+        )
+        hub = f"https://{HUB_HOST}:{port}"
+        with django_db_blocker.unblock():
+            stack.enter_context(
+                gunicorn(
+                    folder / "gunicorn.log",
+                    port=port,
+                    tls=pem,
+                    HUB_PUBLIC_URL=hub,
+                    ALLOWED_HOSTS=f"{HUB_HOST},127.0.0.1",
+                    # What one process learns the other must know.
+                    WEB_WORKERS="2",
+                )
+            )
+        yield Sites(hub=hub, idp=idp, pem=pem)
+
+
+@pytest.fixture
+def pair(sites: Sites, transactional_db: None) -> Iterator[Pair]:
+    """A tenant whose connection and IdP know each other."""
+    yield introduced(sites)
+    sites.idp.forget()
