@@ -27,6 +27,7 @@ from .base import actor_of, tenant_of
 from .credentials import CredentialPages
 from .parts import PARTS, View
 from .runs import start_simulation
+from .setup import SetUpPages
 
 
 class ConnectionForm(forms.ModelForm):
@@ -76,7 +77,6 @@ class ConnectionForm(forms.ModelForm):
         help_texts = {
             "jit_grace_days": "How long an account that only a login made may wait for SCIM to confirm it.",
             "jit_idle_grace_days": "Where nothing can confirm it: how long it may stay without a login.",
-            "status": "A draft admits nobody. Frozen: no login and no push until an administrator confirms.",
             "jit": "What a login may do when SCIM has not delivered the person yet.",
             "precedence": "Where a person has accounts on several connections, the lower number is shown.",
             "trusted_email": "Link a new account to a person by an e-mail in a granted domain. Off: ask by a finding.",
@@ -141,17 +141,17 @@ def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:
 
 
 @admin.register(Connection)
-class ConnectionPage(CredentialPages):
+class ConnectionPage(SetUpPages, CredentialPages):
     form = ConnectionForm
     list_display = ["name", "state", "jit", "people", "pushed", "domains_granted"]
     list_filter = ["status", "jit"]
     search_fields = ["name", "idp_entity_id"]
     audit_column = "connection_id"
     change_form_template = "provisioning/admin/connection.html"
-    actions_detail = ["issue_token", "add_client", "simulate"]
-    readonly_fields = ["idp_entity_id", "config_version", "last_push_at", "created_at"]
+    actions_detail = ["activate", "issue_token", "add_client", "simulate", "disable"]
+    readonly_fields = ["state", "idp_entity_id", "config_version", "last_push_at", "created_at"]
     fieldsets = [
-        (None, {"fields": [("name", "status"), "domains"]}),
+        (None, {"fields": [("name", "state"), "domains"]}),
         (
             "Policy",
             {
@@ -193,7 +193,7 @@ class ConnectionPage(CredentialPages):
         ("This change", {"fields": ["reason", ("config_version", "last_push_at", "created_at")]}),
     ]
     add_fieldsets = [
-        (None, {"fields": ["tenant", "name", "status", "jit"]}),
+        (None, {"fields": ["tenant", "name", "jit"]}),
         ("SAML", {"fields": ["idp_metadata", "user_name_attribute", "external_id_attribute"]}),
     ]
 
@@ -231,7 +231,7 @@ class ConnectionPage(CredentialPages):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None and tenant_of(request) is not None:
             # A tenant's administrator makes connections of that tenant; there is nothing to choose.
-            return [(None, {"fields": ["name", "status", "jit"]}), *fieldsets[1:]]
+            return [(None, {"fields": ["name", "jit"]}), *fieldsets[1:]]
         return fieldsets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -286,6 +286,7 @@ class ConnectionPage(CredentialPages):
             "cards": [card for part in PARTS for card in part.cards(request, connection)],
             "addresses": _addresses(connection.pk),
             "live_accounts": connection.live_accounts or 0,
+            **self.readiness_of(request, connection),
             **self.credentials_of(connection, now()),
         }
 

@@ -146,6 +146,14 @@ class Act(_Code):
     TENANT_DOMAIN_VERIFIED = "tenant:domain-verified", "A domain counts as the tenant's from now on."
     CONNECTION_CREATED = "connection:created", "An identity provider was registered."
     CONNECTION_CHANGED = "connection:changed", "A connection's settings changed."
+    CONNECTION_TESTED = "connection:tested", "A test login showed what the IdP sends; nobody was signed in."
+    CONNECTION_PROVEN = "connection:proven", "An item of a connection's readiness list was shown to hold."
+    CONNECTION_ACCEPTED = (
+        "connection:accepted",
+        "A person accepted in writing that an item of a connection's readiness list is not met.",
+    )
+    CONNECTION_ACTIVATED = "connection:activated", "A connection admits people from now on."
+    CONNECTION_DISABLED = "connection:disabled", "A connection admits nobody and takes no pushes from now on."
     TOKEN_ISSUED = "token:issued", "A SCIM token was made; its secret was shown once."
     TOKEN_ROTATED = "token:rotated", "A SCIM token got a successor; both live until the old one's end."
     TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."

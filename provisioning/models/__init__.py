@@ -3,6 +3,7 @@
 from .connections import Connection, ConnectionDomain, ScimClient, ScimToken, Scope
 from .groups import AssertedGroup, DirectoryGroup, Entitlement, EntitlementMapping, Membership
 from .people import Account, Alias, Hold, Identity, Tombstone
+from .proofs import Proof
 from .records import AuditRecord, AuditValue, Finding, OutboxMessage
 from .requests import ScimRequest
 from .runs import ReconciliationItem, ReconciliationRun
@@ -27,6 +28,7 @@ __all__ = [
     "Identity",
     "Membership",
     "OutboxMessage",
+    "Proof",
     "ReconciliationItem",
     "ReconciliationRun",
     "SchemaAttribute",

@@ -27,12 +27,12 @@ def client_named(client_id: str) -> ScimClient | None:
     """None for a client that is unknown or revoked, or whose connection takes no SCIM."""
     if not _CLIENT_ID.fullmatch(client_id):
         return None
-    found: ScimClient | None = ScimClient.objects.filter(
+    rows = ScimClient.objects.filter(
         client_id=client_id,
         revoked_at__isnull=True,
-        connection__status=Connection.Status.ACTIVE,
         connection__scim_enabled=True,
-    ).first()
+    )
+    found: ScimClient | None = rows.exclude(connection__status=Connection.Status.DISABLED).first()
     return found
 
 

@@ -45,7 +45,7 @@ WITH caller AS (
       JOIN provisioning_tenant n ON n.id = t.tenant_id
      WHERE t.digest = %s::bytea AND t.revoked_at IS NULL
        AND (t.expires_at IS NULL OR t.expires_at > %s::timestamptz)
-       AND c.status = 'active' AND c.scim_enabled
+       AND c.status <> 'disabled' AND c.scim_enabled
 )
 """
 """Parameters: the token's digest, the time. No row for a token that is unknown, expired or revoked, or whose

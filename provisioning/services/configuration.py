@@ -33,7 +33,6 @@ DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-
 CHANGEABLE = frozenset(
     {
         "name",
-        "status",
         "preset",
         "idp_metadata",
         "attribute_map",
@@ -118,7 +117,12 @@ def create_connection(
     status: str = "draft",
     **fields: Any,
 ) -> Connection:
-    """A connection that may speak for `domains` (verified ones of the tenant; None means all of them)."""
+    """A connection that may speak for `domains` (verified ones of the tenant; None means all of them).
+
+    A draft, which `services.setup` activates; only an operator makes one in another status.
+    """
+    if status != Connection.Status.DRAFT and not is_operator(actor):
+        raise Invalid("status", "A connection begins as a draft.")
     with transaction.atomic():
         row = Connection(tenant=tenant, name=name, jit=jit, status=status)
         for field, value in _allowed({"idp_metadata": idp_metadata, **fields}).items():
@@ -252,7 +256,7 @@ def create_entitlement(
     grants_staff: bool = False,
 ) -> Entitlement:
     """A role or group of the hub. Only an installation superuser's act may let it administer the tenant."""
-    if grants_staff and not _is_superuser(actor):
+    if grants_staff and not is_operator(actor):
         raise Invalid("grants_staff", "Only an installation superuser can do that.")
     with transaction.atomic():
         row = Entitlement(
@@ -267,7 +271,7 @@ def map_entitlement(*, entitlement: Entitlement, group: DirectoryGroup, actor: A
     """From now on the group's live members hold the entitlement."""
     if entitlement.tenant_id != group.tenant_id:
         raise Invalid("group", "The group belongs to another tenant.")
-    if entitlement.grants_staff and not _is_superuser(actor):
+    if entitlement.grants_staff and not is_operator(actor):
         raise Invalid("entitlement", "Only an installation superuser can map staff rights.")
     with transaction.atomic():
         row, created = EntitlementMapping.objects.get_or_create(
@@ -299,7 +303,7 @@ def allow_group(
     value = value.strip()
     if entitlement.tenant_id != connection.tenant_id:
         raise Invalid("entitlement", "The entitlement belongs to another tenant.")
-    if entitlement.grants_staff and not _is_superuser(actor):
+    if entitlement.grants_staff and not is_operator(actor):
         raise Invalid("entitlement", "Only an installation superuser can map staff rights.")
     with transaction.atomic():
         known = AssertedGroup.objects.filter(
@@ -337,7 +341,7 @@ def disallow_group(*, row: AssertedGroup, actor: Actor, reason: str = "") -> Non
         )
 
 
-def _is_superuser(actor: Actor) -> bool:
+def is_operator(actor: Actor) -> bool:
     if actor.kind == "command":
         return True
     return (

@@ -10,7 +10,6 @@ from .scene import Scene
 def form_of(connection: Connection, **changes: object) -> dict[str, object]:
     return {
         "name": connection.name,
-        "status": connection.status,
         "domains": list(connection.granted_domains.values_list("domain__domain", flat=True)),
         "jit": connection.jit,
         "required_attributes": connection.required_attributes,
@@ -52,7 +51,6 @@ def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> N
         {"attribute_map": "{"},
         {"domains": ["globex.example"]},
         {"precedence": "-1"},
-        {"status": "nonsense"},
         {"session_hours": "0"},
         {"session_idle_minutes": "-1"},
         {"idp_metadata": "this is no XML"},
@@ -69,10 +67,10 @@ def test_a_tenants_administrator_makes_connections_of_that_tenant(
 ) -> None:
     response = admin.post(
         "/admin/provisioning/connection/add/",
-        {"name": "New", "status": "draft", "jit": "off", "tenant": str(theirs.where.tenant.pk)},
+        {"name": "New", "jit": "off", "tenant": str(theirs.where.tenant.pk)},
     )
     made = Connection.objects.get(name="New")
-    assert made.tenant_id == ours.where.tenant.pk
+    assert (made.tenant_id, made.status) == (ours.where.tenant.pk, "draft")
     assert response["Location"].endswith(f"/connection/{made.pk}/change/")
 
 

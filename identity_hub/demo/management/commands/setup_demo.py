@@ -72,7 +72,7 @@ def _idp_connection(tenant: Tenant, idp_url: str) -> Connection:
     if connection.idp_metadata != metadata:
         connection = configuration.change_connection(
             connection=connection,
-            changes={"idp_metadata": metadata, "status": "active"},
+            changes={"idp_metadata": metadata},
             actor=_ACTOR,
             reason="The demo IdP answers at another address.",
         )

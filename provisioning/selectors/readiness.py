@@ -1,0 +1,89 @@
+"""How far a connection's set-up has come: gathers the facts that `decision.readiness` judges."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db.models import Q
+
+from provisioning.decision.policy import Jit
+from provisioning.decision.readiness import Acceptance, Facts, Item, Judged, TestFacts, judge_readiness
+from provisioning.idp_metadata import Idp, Unusable, describe
+from provisioning.models import Account, Connection, Proof, Tombstone
+from provisioning.selectors.connections import granted_domains
+from provisioning.selectors.credentials import live
+
+MAPPING_FIELDS = (
+    "attribute_map",
+    "user_name_attribute",
+    "external_id_attribute",
+    "required_attributes",
+    "name_id_format",
+)
+"""What a test login judges by: where one of these changed, it has to be repeated."""
+
+
+def readiness(connection: Connection, at: datetime) -> list[Judged]:
+    return judge_readiness(facts_of(connection, at))
+
+
+def mapping_digest(connection: Connection) -> str:
+    said = {name: getattr(connection, name) for name in MAPPING_FIELDS}
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def facts_of(connection: Connection, at: datetime) -> Facts:
+    idp = _idp(connection)
+    rows = Proof.objects.filter(tenant_id=connection.tenant_id, connection=connection)
+    proven = {Item(row.item): row for row in rows if not row.accepted}
+    tested, signed_out = proven.get(Item.MAPPING), proven.get(Item.SIGN_OUT)
+    return Facts(
+        at=at,
+        has_saml=bool(connection.idp_metadata),
+        certificate_ends=idp.certificates_end if idp else None,
+        domains=granted_domains(connection),
+        required_attributes=connection.required_attributes,
+        jit=Jit(connection.jit),
+        mapping=mapping_digest(connection),
+        test=_test(tested.facts, tested.at) if tested else None,
+        takes_pushes=connection.scim_enabled
+        and live(at).filter(tenant_id=connection.tenant_id, connection=connection).exists(),
+        pushed_at=connection.last_push_at,
+        idp_takes_sign_out=bool(idp and idp.sign_out),
+        signed_out_at=signed_out.at if signed_out else None,
+        deactivated=_deactivated(connection),
+        accepted={
+            Item(row.item): Acceptance(by=_name(row), reason=row.reason, at=row.at)
+            for row in rows
+            if row.accepted
+        },
+    )
+
+
+def _name(row: Proof) -> str:
+    kind, _, name = row.by.partition(":")
+    return f"the operator {name}".strip() if kind == "command" else f"administrator {name}"
+
+
+def _idp(connection: Connection) -> Idp | None:
+    try:
+        return describe(connection.idp_metadata) if connection.idp_metadata else None
+    except Unusable:
+        return None
+
+
+def _test(facts: Mapping[str, Any], at: datetime) -> TestFacts:
+    return TestFacts(
+        at=at,
+        mapping=facts["mapping"],
+        passed=facts["passed"],
+        verdicts=facts["verdicts"],
+        key=facts["key"],
+    )
+
+
+def _deactivated(connection: Connection) -> bool:
+    mine = Q(tenant_id=connection.tenant_id, connection=connection)
+    return Tombstone.objects.filter(mine).exists() or Account.objects.filter(mine, active=False).exists()

@@ -1,0 +1,141 @@
+"""How a connection comes into use: evidence for its readiness list, acceptances in writing, activation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning import audit
+from provisioning.decision.readiness import ACCEPTABLE, OPERATOR_ACCEPTABLE, Item, Judged, unmet
+from provisioning.decision.reasons import Act
+from provisioning.decision.types import Actor, Channel
+from provisioning.models import Connection, Proof
+from provisioning.selectors.readiness import mapping_digest, readiness
+
+from .configuration import Invalid, is_operator
+
+
+def note_test(
+    *, connection: Connection, passed: bool, verdicts: Mapping[str, str], key: str, actor: Actor
+) -> None:
+    """What a test login showed: verdicts by hub attribute, and what would recognise the person (see TestFacts)."""
+    facts = {
+        "mapping": mapping_digest(connection),
+        "passed": passed,
+        "verdicts": dict(verdicts),
+        "key": key,
+    }
+    with transaction.atomic():
+        _keep(connection, Item.MAPPING, actor, facts=facts)
+        _record(connection, actor, Act.CONNECTION_TESTED, item=Item.MAPPING)
+
+
+def prove(*, connection: Connection, item: Item, actor: Actor) -> None:
+    """The hub itself saw that the item holds."""
+    with transaction.atomic():
+        _keep(connection, item, actor)
+        _record(connection, actor, Act.CONNECTION_PROVEN, item=item)
+
+
+def accept(*, connection: Connection, item: Item, reason: str, actor: Actor) -> None:
+    """A person says in writing that the connection may be used without the item. Raises Invalid."""
+    allowed = OPERATOR_ACCEPTABLE if is_operator(actor) else ACCEPTABLE
+    if item not in allowed:
+        raise Invalid("item", "This cannot be accepted in writing: it has to be met.")
+    if not reason.strip():
+        raise Invalid("reason", "Say in writing why the connection may be used without it.")
+    with transaction.atomic():
+        _keep(connection, item, actor, accepted=True, reason=reason.strip())
+        _record(connection, actor, Act.CONNECTION_ACCEPTED, item=item, reason=reason.strip())
+
+
+def activate(*, connection: Connection, actor: Actor, reason: str = "") -> Connection:
+    """From now on the connection admits people. Raises Invalid while its readiness list is open, and for a frozen
+    connection, which has a question of its own to be answered first."""
+    with transaction.atomic():
+        row = _locked(connection)
+        if row.status == Connection.Status.ACTIVE:
+            return row
+        if row.status == Connection.Status.FROZEN:
+            raise Invalid(
+                "status", "The connection is frozen: confirm or reject what changed at its IdP first."
+            )
+        if lacking := unmet(readiness(row, now())):
+            raise Invalid("status", f"It is not ready: {told(lacking)}.")
+        return _switched(row, Connection.Status.ACTIVE, Act.CONNECTION_ACTIVATED, actor, reason)
+
+
+def activate_untested(*, connection: Connection, actor: Actor, reason: str) -> Connection:
+    """An operator's word in the place of everything on the list that may be done without. Raises Invalid."""
+    with transaction.atomic():
+        for one in unmet(readiness(connection, now())):
+            if one.item in OPERATOR_ACCEPTABLE:
+                accept(connection=connection, item=one.item, reason=reason, actor=actor)
+        return activate(connection=connection, actor=actor, reason=reason)
+
+
+def disable(*, connection: Connection, actor: Actor, reason: str) -> Connection:
+    """From now on the connection admits nobody and takes no pushes; sessions that it began go on until they end."""
+    with transaction.atomic():
+        row = _locked(connection)
+        if row.status == Connection.Status.DISABLED:
+            return row
+        return _switched(row, Connection.Status.DISABLED, Act.CONNECTION_DISABLED, actor, reason)
+
+
+def told(judged: list[Judged]) -> str:
+    return ", ".join(one.title[0].lower() + one.title[1:] for one in judged)
+
+
+def _locked(connection: Connection) -> Connection:
+    row: Connection = Connection.objects.select_for_update().get(
+        pk=connection.pk, tenant_id=connection.tenant_id
+    )
+    return row
+
+
+def _switched(row: Connection, status: Any, code: Act, actor: Actor, reason: str) -> Connection:
+    row.status, row.config_version = status, F("config_version") + 1
+    row.save(update_fields=["status", "config_version"])
+    row.refresh_from_db()
+    _record(row, actor, code, reason=reason)
+    return row
+
+
+def _keep(
+    connection: Connection,
+    item: Item,
+    actor: Actor,
+    *,
+    accepted: bool = False,
+    reason: str = "",
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    Proof.objects.update_or_create(
+        tenant_id=connection.tenant_id,
+        connection=connection,
+        item=item.value,
+        accepted=accepted,
+        defaults={"reason": reason, "facts": dict(facts or {}), "by": actor.signature, "at": now()},
+    )
+
+
+def _record(
+    connection: Connection, actor: Actor, code: Act, *, item: Item | None = None, reason: str = ""
+) -> None:
+    audit.record(
+        tenant_id=connection.tenant_id,
+        at=now(),
+        actor=actor,
+        channel=Channel.ADMIN,
+        intent="set-up",
+        reason=code,
+        request_id=current_request_id(),
+        connection_id=connection.pk,
+        object_id=connection.pk,
+        changes=[{"change": "readiness", "item": item.value}] if item else [],
+        values={"reason": reason} if reason else None,
+    )
