@@ -100,6 +100,7 @@ def test_what_an_operator_makes_by_command_signs_people_in_at_once(hub: Stack) -
         "create_connection",
         *("--tenant", "orchard", "--name", "Orchard", "--jit", "create"),
         *("--idp-metadata", f"{hub.hub.idp_url}/metadata"),
+        *("--activate", "A trial."),
     )
     olive = replace(new_person("Olive", "Journey"), user_name="olive@orchard.example")
     hub.directory.add(olive)

@@ -134,15 +134,21 @@ def _revoked(client: ScimClient) -> None:
     revoke_client(client=client, actor=OPERATOR)
 
 
+@pytest.mark.parametrize("status", ["draft", "frozen"])
+def test_a_connection_that_admits_nobody_still_hears_of_leavers(made: Any, status: str) -> None:
+    client, secret = made
+    Connection.objects.update(status=status)
+    assert ask(GRANT, basic(client.client_id, secret)).status_code == 200
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         _revoked,
         lambda client: Connection.objects.update(status="disabled"),
-        lambda client: Connection.objects.update(status="draft"),
         lambda client: Connection.objects.update(scim_enabled=False),
     ],
-    ids=["revoked", "connection disabled", "connection in draft", "SCIM switched off"],
+    ids=["revoked", "connection disabled", "SCIM switched off"],
 )
 def test_a_spoilt_client_reads_as_an_unknown_one(made: Any, spoil: Any) -> None:
     client, secret = made

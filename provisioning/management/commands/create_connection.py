@@ -1,4 +1,4 @@
-"""`manage.py create_connection`: an identity provider of a tenant, active at once."""
+"""`manage.py create_connection`: an identity provider of a tenant, as a draft."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +11,17 @@ from identity_hub.core import outbound
 from provisioning import addresses
 from provisioning.decision.policy import Jit
 from provisioning.management.base import HubCommand, operator, pairs, tenant_named
-from provisioning.models import Connection
 from provisioning.selectors import connections
-from provisioning.services import configuration
+from provisioning.services import configuration, setup
 
 MAX_METADATA = 2 * 1024 * 1024
 
 
 class Command(HubCommand):
     help = (
-        "Creates a connection to an identity provider and prints the addresses to enter there. It is active at once; "
-        "a domain that you name counts as verified. Without --domain it may speak for all domains of the tenant."
+        "Creates a connection to an identity provider and prints the addresses to enter there. It is a draft, which "
+        "takes pushes and test logins and admits nobody; activate_connection puts it into use. A domain that you name "
+        "counts as verified. Without --domain it may speak for all domains of the tenant."
     )
 
     def arguments(self, parser: CommandParser) -> None:
@@ -37,6 +37,11 @@ class Command(HubCommand):
             help="What a first login may do: nothing, find existing people, or create an account (default: off).",
         )
         parser.add_argument("--domain", action="append", help="E-mail domain it speaks for; may be repeated.")
+        parser.add_argument(
+            "--activate",
+            metavar="REASON",
+            help="Put it into use untested: the reason is kept with every item of its readiness list that is open.",
+        )
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant, actor = tenant_named(options["tenant"]), operator()
@@ -50,10 +55,11 @@ class Command(HubCommand):
                 name=options["name"],
                 jit=options["jit"],
                 domains=domains,
-                status=Connection.Status.ACTIVE,
                 actor=actor,
                 idp_metadata=metadata,
             )
+            if reason := options["activate"]:
+                connection = setup.activate_untested(connection=connection, actor=actor, reason=reason)
         return {
             "id": str(connection.pk),
             "name": connection.name,

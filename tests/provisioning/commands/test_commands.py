@@ -20,6 +20,7 @@ from provisioning.models import (
     DirectoryGroup,
     Entitlement,
     Identity,
+    Proof,
     ReconciliationRun,
 )
 from provisioning.selectors import tokens
@@ -33,14 +34,17 @@ METADATA = """<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ent
 <SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/sso"/>
 </IDPSSODescriptor></EntityDescriptor>"""
 COMMANDS = (
+    "activate_connection",
     "audit",
     "create_administrator",
     "create_connection",
     "create_scim_client",
     "create_scim_token",
     "create_tenant",
+    "disable_connection",
     "list_scim_tokens",
     "map_entitlement",
+    "readiness",
     "reconcile",
     "revoke_scim_client",
     "revoke_scim_token",
@@ -73,7 +77,7 @@ class TestSettingUp:
     def test_a_bad_tenant_is_refused(self, acme: House, fail: Run, arguments: list[str], says: str) -> None:
         assert says in fail("create_tenant", *arguments)
 
-    def test_a_connection_is_active_and_says_its_addresses(
+    def test_a_connection_is_a_draft_and_says_its_addresses(
         self, acme: House, run: Run, tmp_path: Path
     ) -> None:
         file = tmp_path / "idp.xml"
@@ -94,7 +98,7 @@ class TestSettingUp:
             "id": said["id"],
             "name": "Entra",
             "tenant": "acme",
-            "status": "active",
+            "status": "draft",
             "jit": "create",
             "domains": ["acme.example"],
             "idp_entity_id": "https://idp.example/saml",
@@ -104,6 +108,57 @@ class TestSettingUp:
             "metadata_url": f"{saml}/metadata",
         }
         assert Connection.objects.get(pk=said["id"]).idp_metadata == METADATA
+
+    def test_a_draft_comes_into_use_when_what_is_open_is_accepted(
+        self, acme: House, run: Run, fail: Run
+    ) -> None:
+        run("create_connection", "--tenant", "acme", "--name", "Pushes")
+        assert "a path for leavers" in fail("activate_connection", "--connection", "Pushes")
+        assert "the items are" in fail("activate_connection", "--connection", "Pushes", "--accept", "all=x")
+        said = run(
+            "activate_connection",
+            *(
+                "--connection",
+                "Pushes",
+                "--accept",
+                "lifecycle=A trial.",
+                "--accept",
+                "deactivation=A trial.",
+            ),
+        )
+        assert said["status"] == "active"
+        states = {one["item"]: one["state"] for one in said["readiness"]}
+        assert (states["lifecycle"], states["mapping"]) == ("accepted", "not-needed")
+        assert (
+            run("disable_connection", "--connection", "Pushes", "--reason", "Over.")["status"] == "disabled"
+        )
+
+    def test_one_that_cannot_be_accepted_leaves_no_other_acceptance_behind(
+        self, acme: House, run: Run, fail: Run
+    ) -> None:
+        run("create_connection", "--tenant", "acme", "--name", "Pushes")
+        fail(
+            "activate_connection",
+            *("--connection", "Pushes", "--accept", "lifecycle=A trial.", "--accept", "certificate=No."),
+        )
+        assert not Proof.objects.exists()
+
+    def test_the_operator_puts_a_connection_into_use_untested(self, acme: House, run: Run) -> None:
+        said = run(
+            "create_connection", "--tenant", "acme", "--name", "Pushes", "--activate", "From the old hub."
+        )
+        assert said["status"] == "active"
+
+    def test_the_list_ends_with_1_while_something_is_open(
+        self, acme: House, run: Run, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run("create_connection", "--tenant", "acme", "--name", "Pushes")
+        with pytest.raises(SystemExit) as ended:
+            call_command("readiness", "--connection", "Pushes")
+        assert ended.value.code == 1
+        told = capsys.readouterr().out
+        assert "Pushes (draft)" in told
+        assert "lifecycle" in told
 
     def test_a_domain_that_is_named_is_verified_and_the_only_one(self, acme: House, run: Run) -> None:
         said = run("create_connection", "--tenant", "acme", "--name", "Sub", "--domain", "sub.acme.example")
