@@ -43,10 +43,9 @@ def test_without_a_valid_token_nothing_is_shown(idp: Idp, authorization: str | N
         lambda: ScimToken.objects.update(expires_at=now()),
         lambda: ScimToken.objects.update(revoked_at=now()),
         lambda: Connection.objects.update(status="disabled"),
-        lambda: Connection.objects.update(status="frozen"),
         lambda: Connection.objects.update(scim_enabled=False),
     ],
-    ids=["expired", "revoked", "connection disabled", "connection frozen", "SCIM switched off"],
+    ids=["expired", "revoked", "connection disabled", "SCIM switched off"],
 )
 def test_a_spoilt_token_is_no_token(idp: Idp, spoil: Any) -> None:
     """From the next request on, whatever it asks, and though the token was known a moment ago."""
