@@ -32,6 +32,7 @@ class Attribute:
     name: str
     friendly_name: str
     values: tuple[str, ...]
+    name_format: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,5 +209,6 @@ def _attributes(assertion: etree._Element) -> Iterator[Attribute]:
             yield Attribute(
                 name=attribute.get("Name", ""),
                 friendly_name=attribute.get("FriendlyName", ""),
+                name_format=attribute.get("NameFormat", ""),
                 values=tuple(value for value in values if value),
             )

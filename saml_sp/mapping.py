@@ -1,89 +1,81 @@
-"""What an assertion says about a person, in the hub's words. Knows attribute names; no account and no policy.
+"""What an assertion says about a person, in the hub's words, and how good it is. Knows no account and no policy.
 
 Whether an e-mail's domain is granted to the connection is decided in the domain, together with everything else
 that depends on whether the person is known.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
+from provisioning.attributes import DEFAULT_NAMES, Rule, names_an_email, names_of, rule_of
+from provisioning.decision.keys import fold
 from provisioning.decision.types import TRANSIENT, Profile, Subject
+from provisioning.formats import cleaned, says_nothing
 
 from .assertion import Assertion, NameId
 from .checks import one_email
 from .refusal import Refusal, refuse
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-_CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
-_MICROSOFT = "http://schemas.microsoft.com/identity/claims/"
+NAME_ID = "NameID"
+"""The source of what came as the NameID and not as an attribute."""
 
-# The names that IdPs send by default: LDAP names by OID (Shibboleth, SimpleSAMLphp), WS-Federation claims (Entra,
-# ADFS), and the plain names of Okta, Google, Keycloak, OneLogin and Ping. Compared in lower case.
-DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
-    "email": (
-        "email",
-        "emailaddress",
-        "email_address",
-        "user.email",
-        "mail",
-        "urn:oid:0.9.2342.19200300.100.1.3",
-        "urn:oid:1.2.840.113549.1.9.1",
-        f"{_CLAIMS}emailaddress",
-        "http://schemas.xmlsoap.org/claims/emailaddress",
-    ),
-    "given_name": (
-        "givenname",
-        "given_name",
-        "firstname",
-        "first_name",
-        "user.firstname",
-        "urn:oid:2.5.4.42",
-        f"{_CLAIMS}givenname",
-    ),
-    "family_name": (
-        "sn",
-        "surname",
-        "familyname",
-        "family_name",
-        "lastname",
-        "last_name",
-        "user.lastname",
-        "urn:oid:2.5.4.4",
-        f"{_CLAIMS}surname",
-    ),
-    "display_name": (
-        "displayname",
-        "display_name",
-        "urn:oid:2.16.840.1.113730.3.1.241",
-        f"{_MICROSOFT}displayname",
-        "cn",
-        "urn:oid:2.5.4.3",
-    ),
-    "locale": ("preferredlanguage", "locale", "urn:oid:2.16.840.1.113730.3.1.39"),
-    "time_zone": ("zoneinfo", "timezone", "time_zone"),
-    "hr_number": ("employeenumber", "employeeid", "urn:oid:2.16.840.1.113730.3.1.3"),
-    "department": ("department", "ou", "urn:oid:2.5.4.11"),
-    "title": ("title", "jobtitle", "urn:oid:2.5.4.12"),
-}
-_LONGEST_NAME = 512
-_LONGEST = dict.fromkeys(DEFAULT_NAMES, 256) | {"locale": 64, "time_zone": 64}
+
+class AttributeVerdict(StrEnum):
+    """What became of a hub attribute; only an `ok` one has a value."""
+
+    OK = "ok"
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    NOT_ALLOWED = "not-allowed"
+    """Not one of the allowed values; or an e-mail attribute where a key or a name belongs."""
+    TOO_LONG = "too-long"
+    AMBIGUOUS = "ambiguous"
+    """Several different values, of which none can be preferred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The connection's own words: which attributes of the assertion carry what."""
+    """The connection's own words: which attributes of the assertion carry what, and what each has to be like."""
 
     attribute_map: Mapping[str, Sequence[str]]
     user_name_attribute: str
     external_id_attribute: str
     group_attribute: str = ""
+    attribute_rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    required: Sequence[str] = ()
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The hub attributes that the connection speaks of: their absence is worth noting."""
+        return frozenset(
+            {
+                *(attribute for attribute, names in self.attribute_map.items() if names),
+                *self.attribute_rules,
+                *self.required,
+                *(["user_name"] if self.user_name_attribute else []),
+                *(["external_id"] if self.external_id_attribute else []),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """`source` is the name under which it came, as it was asked for; "" where nothing came."""
+
+    verdict: AttributeVerdict
+    source: str = ""
+    value: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one.
 
-    `groups` are all values of the group attribute, in no order that counts.
+    `groups` are all values of the group attribute, in no order that counts. `faults` are the hub attributes that were
+    said but are not believed, with their verdict; they have no value here.
     """
 
     subject: Subject | None
@@ -93,47 +85,98 @@ class Person:
     emails: tuple[str, ...]
     profile: Profile
     groups: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
-def map_assertion(assertion: Assertion, rules: Rules) -> Person | Refusal:
-    """The person whom a judged assertion describes; a refusal where it contradicts itself or is out of bounds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Who it is, or why that cannot be said; and a verdict for every hub attribute, the NameID among them."""
+
+    outcome: Person | Refusal
+    verdicts: Mapping[str, Judged]
+    asked: frozenset[str]
+
+    def record(self) -> dict[str, dict[str, str]]:
+        """What an attempt keeps: names and codes, no value. What nobody asked for and nobody sent is left out."""
+        return {
+            attribute: {"verdict": judged.verdict.value, "source": judged.source}
+            for attribute, judged in self.verdicts.items()
+            if judged.source or attribute in self.asked
+        }
+
+
+def read_person(assertion: Assertion, rules: Rules) -> Reading:
+    """The person whom a judged assertion describes; a refusal where it contradicts itself or a key is too long."""
     said = _by_name(assertion)
-    names = {field: tuple(rules.attribute_map.get(field) or DEFAULT_NAMES[field]) for field in DEFAULT_NAMES}
-    emails = _emails(assertion.name_id, said, names["email"], mapped=bool(rules.attribute_map.get("email")))
-    if refusal := one_email(emails):
-        return refusal
-    configured = _values(said, (rules.user_name_attribute,))
-    keys = _values(said, (rules.external_id_attribute,))
-    # Attack: a key with two values lets the IdP's user be two people; which one would depend on the reader.
-    for what, values in (("user_name", configured), ("external_id", keys)):
-        if len(set(values)) > 1:
-            return refuse("saml:attribute-ambiguous", attribute=what, values=len(values))
-    # Attack (pre-hijack): an e-mail attribute is often self-editable, so a stranger could name himself after the
-    # person who will be hired. A name to log in by never comes from one, be it another than the connection shows.
-    if _also_called(assertion, rules.user_name_attribute) & {
-        *DEFAULT_NAMES["email"],
-        *map(str.lower, names["email"]),
-    }:
-        configured = ()
-    name_id = assertion.name_id
-    lasting = name_id.value if name_id and name_id.format != TRANSIENT else ""
-    login_names = (*configured[:1], *([lasting] if lasting and name_id and _is_name(name_id) else []))
-    user_name = configured[0] if configured else lasting
-    shown = {field: (_values(said, names[field]) or ("",))[0] for field in names if field != "email"}
-    profile = Profile(user_name=user_name, email=emails[0] if emails else "", **shown)
-    if refusal := _too_long(profile, (user_name, lasting, *keys, *login_names)):
-        return refusal
+    name_id = _name_id(assertion.name_id)
+    emails = _emails(assertion.name_id, said, rules)
+    verdicts = {
+        "name_id": name_id,
+        "user_name": _configured("user_name", rules.user_name_attribute, assertion, said, rules),
+        "external_id": _configured("external_id", rules.external_id_attribute, assertion, said, rules),
+        "email": _email(emails, rules),
+        **{
+            attribute: _first_good(said, names_of(attribute, rules.attribute_map), _rule(attribute, rules))
+            for attribute in DEFAULT_NAMES
+            if attribute != "email"
+        },
+    }
+    if not rules.user_name_attribute and name_id.value:
+        verdicts["user_name"] = _judge((name_id.value,), NAME_ID, _rule("user_name", rules))
+    outcome = _refusal(emails, verdicts, said, rules) or _person(assertion, said, verdicts, rules)
+    return Reading(outcome=outcome, verdicts=verdicts, asked=rules.asked)
+
+
+def _person(
+    assertion: Assertion, said: Mapping[str, tuple[str, ...]], verdicts: Mapping[str, Judged], rules: Rules
+) -> Person:
+    name_id = assertion.name_id if verdicts["name_id"].value or _is_transient(assertion.name_id) else None
+    configured = verdicts["user_name"].value if rules.user_name_attribute else ""
+    lasting = verdicts["name_id"].value
+    login_names = (configured, lasting if name_id and _is_name(name_id) else "")
+    email = verdicts["email"].value
+    shown = {attribute: verdicts[attribute].value for attribute in DEFAULT_NAMES if attribute != "email"}
+    user_name = configured or _judge((lasting,), NAME_ID, _rule("user_name", rules)).value
     return Person(
         subject=Subject(issuer=assertion.issuer, format=name_id.format, value=name_id.value)
         if name_id
         else None,
-        external_id=keys[0] if keys else None,
+        external_id=verdicts["external_id"].value or None,
         user_name=user_name,
-        login_names=tuple(dict.fromkeys(login_names)),
-        emails=tuple(dict.fromkeys(email.lower() for email in emails)),
-        profile=profile,
-        groups=_values(said, (rules.group_attribute,)),
+        login_names=tuple(dict.fromkeys(name for name in login_names if name)),
+        emails=(email.lower(),) if email else (),
+        profile=Profile(user_name=user_name, email=email, **shown),
+        groups=_values(said, rules.group_attribute),
+        faults={
+            attribute: judged.verdict.value
+            for attribute, judged in verdicts.items()
+            if judged.verdict not in (AttributeVerdict.OK, AttributeVerdict.MISSING)
+        },
     )
+
+
+def _refusal(
+    emails: Sequence[tuple[str, str]],
+    verdicts: Mapping[str, Judged],
+    said: Mapping[str, tuple[str, ...]],
+    rules: Rules,
+) -> Refusal | None:
+    """Where one assertion could be two people, or would not fit its index, nothing of it is used."""
+    if refusal := one_email(value for _, value in emails if not says_nothing(value)):
+        return refusal
+    # Attack: a key with two values lets the IdP's user be two people; which one would depend on the reader.
+    for attribute, name in (
+        ("user_name", rules.user_name_attribute),
+        ("external_id", rules.external_id_attribute),
+    ):
+        if verdicts[attribute].verdict is AttributeVerdict.AMBIGUOUS:
+            return refuse("saml:attribute-ambiguous", attribute=attribute, values=len(_values(said, name)))
+    too_long = [
+        key
+        for key in ("name_id", "user_name", "external_id")
+        if verdicts[key].verdict is AttributeVerdict.TOO_LONG
+    ]
+    return refuse("saml:attribute-too-long", attribute=too_long[0]) if too_long else None
 
 
 def _by_name(assertion: Assertion) -> dict[str, tuple[str, ...]]:
@@ -156,36 +199,89 @@ def _also_called(assertion: Assertion, name: str) -> set[str]:
     return {name.lower()}.union(*(those for those in names if name.lower() in those))
 
 
-def _values(said: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> tuple[str, ...]:
-    """The values of the first of these attributes that has any."""
-    return next((said[name.lower()] for name in names if name and said.get(name.lower())), ())
+def _values(said: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    return said.get(name.lower(), ()) if name else ()
+
+
+def _rule(attribute: str, rules: Rules) -> Rule:
+    return rule_of(attribute, rules.attribute_rules)
+
+
+def _judge(values: Iterable[str], source: str, rule: Rule) -> Judged:
+    """One attribute's values by one rule. A value that stands for nothing does not contradict another."""
+    distinct = list(dict.fromkeys(values))
+    if not distinct:
+        return Judged(verdict=AttributeVerdict.MISSING)
+    meant = [value for value in distinct if not says_nothing(value[: rule.longest])] or distinct[:1]
+    if len(meant) > 1:
+        return Judged(verdict=AttributeVerdict.AMBIGUOUS, source=source)
+    value = meant[0]
+    # Some letters grow when they are folded to lower case, which is what the index holds.
+    if max(len(value), len(value.lower())) > rule.longest:
+        return Judged(verdict=AttributeVerdict.TOO_LONG, source=source)
+    kept = cleaned(value, rule.format)
+    if kept is None:
+        return Judged(verdict=AttributeVerdict.MALFORMED, source=source)
+    if rule.allowed and fold(kept) not in rule.allowed:
+        return Judged(verdict=AttributeVerdict.NOT_ALLOWED, source=source)
+    return Judged(verdict=AttributeVerdict.OK, source=source, value=kept)
+
+
+def _first_good(said: Mapping[str, tuple[str, ...]], names: Sequence[str], rule: Rule) -> Judged:
+    """The first of these attributes that has a good value; where none has, what is wrong with the first that came."""
+    judged = [_judge(values, name, rule) for name in names if (values := _values(said, name))]
+    good = (one for one in judged if one.verdict is AttributeVerdict.OK)
+    return next(good, judged[0] if judged else Judged(verdict=AttributeVerdict.MISSING))
+
+
+def _configured(
+    attribute: str, name: str, assertion: Assertion, said: Mapping[str, tuple[str, ...]], rules: Rules
+) -> Judged:
+    """A key, or a name to sign in by: from the one attribute that the connection names."""
+    judged = _judge(_values(said, name), name, _rule(attribute, rules))
+    # Attack (pre-hijack): an e-mail attribute is often self-editable, so a stranger could name himself after the
+    # person who will be hired, or take her key. Neither comes from one, be it another than the connection shows.
+    if judged.source and any(
+        names_an_email(called, rules.attribute_map) for called in _also_called(assertion, name)
+    ):
+        return Judged(verdict=AttributeVerdict.NOT_ALLOWED, source=name)
+    return judged
+
+
+def _name_id(name_id: NameId | None) -> Judged:
+    if name_id is None or _is_transient(name_id):
+        return Judged(verdict=AttributeVerdict.MISSING)
+    return _judge((name_id.value,), NAME_ID, rule_of("user_name", {}))
+
+
+def _is_transient(name_id: NameId | None) -> bool:
+    return name_id is not None and name_id.format == TRANSIENT
 
 
 def _emails(
-    name_id: NameId | None, said: Mapping[str, tuple[str, ...]], names: Sequence[str], *, mapped: bool
-) -> tuple[str, ...]:
-    """Every e-mail address that the assertion claims.
+    name_id: NameId | None, said: Mapping[str, tuple[str, ...]], rules: Rules
+) -> tuple[tuple[str, str], ...]:
+    """Every e-mail address that the assertion claims, with the name under which it came.
 
     A NameID of the e-mail format is one of them, unless the connection says which attribute carries the e-mail
     (Entra's default NameID is a user principal name in that format, which need not be the mail address).
     """
-    found = [value for name in names for value in said.get(name.lower(), ())]
+    names = names_of("email", rules.attribute_map)
+    found = [(name, value) for name in names for value in _values(said, name)]
+    mapped = bool(rules.attribute_map.get("email"))
     if name_id and name_id.format == EMAIL_FORMAT and not (mapped and found):
-        found.append(name_id.value)
+        found.append((NAME_ID, name_id.value))
     return tuple(found)
+
+
+def _email(emails: Sequence[tuple[str, str]], rules: Rules) -> Judged:
+    """All that came is judged as one attribute: whoever says it twice has to say the same."""
+    telling = [one for one in emails if not says_nothing(one[1])] or list(emails[:1])
+    source = telling[0][0] if telling else ""
+    spelt = {value.lower(): value for _, value in reversed(telling)}
+    return _judge(spelt.values(), source, _rule("email", rules))
 
 
 def _is_name(name_id: NameId) -> bool:
     # A persistent NameID is a key and compared as one; every other lasting format is a name (user, e-mail, UPN).
     return not Subject(issuer="", format=name_id.format, value=name_id.value).is_key
-
-
-def _too_long(profile: Profile, names: Sequence[str]) -> Refusal | None:
-    values = [
-        *((value, _LONGEST_NAME) for value in names),
-        *((getattr(profile, field), limit) for field, limit in _LONGEST.items()),
-    ]
-    # Some letters grow when they are folded to lower case, which is what the index holds.
-    lengths = ((max(len(value), len(value.lower())), limit) for value, limit in values)
-    worst = next((length for length, limit in lengths if length > limit), None)
-    return refuse("saml:attribute-too-long", length=worst) if worst else None

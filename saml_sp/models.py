@@ -82,6 +82,8 @@ class LoginAttempt(models.Model):
     reason = models.CharField(max_length=64)
     detail = models.JSONField(default=dict)
     """What was expected and what was found, by name."""
+    verdicts = models.JSONField(default=dict)
+    """Hub attribute -> {"verdict", "source"}: what became of it, and the name under which it came. No value."""
     account_id = models.UUIDField(null=True)
     identity_id = models.UUIDField(null=True)
     network = models.GenericIPAddressField(null=True)
@@ -93,6 +95,7 @@ class LoginAttempt(models.Model):
         ordering = ["-at"]
         indexes = [
             models.Index(fields=["tenant", "-at"], name="loginattempt_tenant_at"),
+            models.Index(fields=["tenant", "connection", "-at"], name="loginattempt_connection_at"),
             models.Index(fields=["at"], name="loginattempt_at"),
         ]
 

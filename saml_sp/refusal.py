@@ -13,6 +13,8 @@ class Refusal:
 
     reason: str
     detail: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What became of each attribute, where the reading came so far: names and codes."""
 
 
 class Refused(Exception):

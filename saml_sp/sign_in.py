@@ -1,6 +1,7 @@
 """The order of a login: verify, check, consume, submit, session. Knows no page; each step knows its own rules."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,7 +24,7 @@ from provisioning.sessions import SessionStore
 from . import browser, client, limits
 from .assertion import Assertion, Response, read_assertion, read_response
 from .checks import MAX_AGE_UNASKED, MAX_WINDOW, SKEW, Expected, Login, envelope, judge
-from .mapping import Person, Rules, map_assertion
+from .mapping import Person, Rules, read_person
 from .message import decode, parse, screen
 from .models import ConsumedAssertion, LoginAttempt, PendingRequest
 from .refusal import Refusal, Refused, refuse
@@ -52,6 +53,7 @@ class _Believed:
     next_path: str
     assertion: Assertion
     person: Person
+    verdicts: Mapping[str, Mapping[str, str]]
     message_digest: bytes
     browser_digest: bytes
 
@@ -93,7 +95,7 @@ def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) 
         )
         return Ending(reason=refusal.reason, reference="")
     attempt = _attempt(request, connection, refusal.reason, admitted=False)
-    attempt.detail = dict(refusal.detail)
+    attempt.detail, attempt.verdicts = dict(refusal.detail), dict(refusal.verdicts)
     _keep(attempt)
     return Ending(reason=refusal.reason, reference=attempt.reference)
 
@@ -121,14 +123,15 @@ def _believe(
             return assertion
     except Refused as refused:
         return refused.refusal
-    person = map_assertion(assertion, rules_of(connection))
-    if isinstance(person, Refusal):
-        return person
+    reading = read_person(assertion, rules_of(connection))
+    if isinstance(reading.outcome, Refusal):
+        return replace(reading.outcome, verdicts=reading.record())
     return _Believed(
         pending=pending,
         next_path=pending.next_path if pending else browser.own_path(relay_state),
         assertion=assertion,
-        person=person,
+        person=reading.outcome,
+        verdicts=reading.record(),
         message_digest=hashlib.sha256(xml).digest(),
         browser_digest=browser.digest(browser.binding_of(request)),
     )
@@ -152,6 +155,8 @@ def rules_of(connection: Connection) -> Rules:
         user_name_attribute=connection.user_name_attribute,
         external_id_attribute=connection.external_id_attribute,
         group_attribute=connection.group_attribute,
+        attribute_rules=connection.attribute_rules,
+        required=connection.required_attributes,
     )
 
 
@@ -277,6 +282,7 @@ def observation_of(connection: Connection, person: Person, at: datetime) -> Obse
         emails=person.emails,
         groups=person.groups,
         profile=person.profile,
+        faults=person.faults,
     )
 
 
@@ -295,6 +301,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
         reason = outcome.reason if admitted else Reason.LOGIN_IDENTITY_HELD.value
     attempt = _attempt(request, connection, reason, admitted=admitted)
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
+    attempt.verdicts = dict(believed.verdicts)
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
     _keep(attempt)
     return Ending(reason=reason, reference=attempt.reference, path=believed.next_path if admitted else "")

@@ -46,7 +46,7 @@ def refused(case: Case, reason: Reason, changes: list[Change], **detail: str) ->
 
 def refuse(case: Case) -> Decision:
     """Refuse for the cause that named the situation; nothing is written."""
-    detail = {"attribute": case.missing} if case.missing else {}
+    detail = {"attribute": case.missing} if case.missing else dict(case.faults)
     return refused(case, needed(case.reason, "reason"), [], **detail)
 
 

@@ -124,8 +124,10 @@ def signed_in(account: AccountFacts, observation: Observation, policy: Policy) -
     No e-mail in a domain that is not granted to its connection is believed.
     """
     domains = policy.domains
-    assertion = asserted(observation, policy)
-    if account.confirmed and domain_of(observation.profile.email) not in domains:
+    # A bad value takes nothing away: what the last good one said stays.
+    kept = {name: account.assertion[name] for name in observation.faults if name in account.assertion}
+    assertion = {**asserted(observation, policy), **kept}
+    if account.confirmed and domain_of(assertion.get("email", "")) not in domains:
         assertion = {name: value for name, value in assertion.items() if name != "email"}
     after = replace(account, assertion=assertion, subject=bindable(observation.subject) or account.subject)
     if account.confirmed:

@@ -1,7 +1,7 @@
 """Names where an observation finds the hub. Knows no reaction: it only reads what is known."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
@@ -43,6 +43,8 @@ class Case:
     reason: Reason | None = None
     finding: FindingKind | None = None
     missing: str = ""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """What a new account needs and the assertion does not carry well: attribute -> what is wrong with it."""
 
     @property
     def identity(self) -> IdentityFacts | None:
@@ -352,22 +354,29 @@ def _first_login(known: Known, observation: Observation, policy: Policy) -> Case
     may_link = policy.jit is Jit.EXISTING and situation is Situation.UNLINKED
     if not (may_create or may_link):
         return case(situation=situation, reason=Reason.LOGIN_NO_ACCOUNT)
-    if missing := _missing(observation, policy):
-        return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_PROFILE_INCOMPLETE, missing=missing)
+    if faults := _faults(observation, policy):
+        return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_PROFILE_INCOMPLETE, faults=faults)
     if not _domains_allowed(observation, policy, creates=situation is not Situation.UNLINKED):
         return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_DOMAIN_NOT_ALLOWED)
     return case(situation=situation)
 
 
-def _missing(observation: Observation, policy: Policy) -> str:
-    """The first attribute that a new account needs and the assertion does not carry well."""
+TELLING = ("name_id", "external_id", "user_name", "email")
+"""What an account is found by. One that is there and wrong makes no account, whether it is required or not."""
+
+
+def _faults(observation: Observation, policy: Policy) -> dict[str, str]:
+    """Each attribute that a new account needs and the assertion does not carry well, with what is wrong with it."""
+    said = observation.faults
+    faults = {name: said[name] for name in TELLING if name in said}
     if not observation.user_name:
-        return "user_name"
+        faults.setdefault("user_name", "missing")
     for name in policy.required_attributes:
-        value = getattr(observation.profile, name, "")
-        if not value or (name == "email" and not domain_of(value)):
-            return name
-    return next(("email" for email in observation.emails if not domain_of(email)), "")
+        if not getattr(observation.profile, name, ""):
+            faults.setdefault(name, said.get(name, "missing"))
+    if any(not domain_of(email) for email in {observation.profile.email, *observation.emails} - {""}):
+        faults.setdefault("email", "malformed")
+    return faults
 
 
 def _domains_allowed(observation: Observation, policy: Policy, *, creates: bool) -> bool:

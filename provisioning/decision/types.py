@@ -187,7 +187,8 @@ class Observation:
     non-transient NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail
     values, lower case; `groups` all values of the connection's group attribute. `resource` is the SCIM document
     to keep (without id, meta, groups), `unique_keys` what in it nobody else of the connection may have
-    (`path=value`); `assertion` the mapped attributes.
+    (`path=value`); `assertion` the mapped attributes, and `faults` those that it says in a way that is not
+    believed, each with what is wrong with it (a code).
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     """
 
@@ -213,6 +214,7 @@ class Observation:
     resource: Document | None = None
     unique_keys: tuple[str, ...] = ()
     assertion: Document | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
     target_identity_id: UUID | None = None
     hold: HoldKind | None = None
     finding_id: UUID | None = None

@@ -44,6 +44,8 @@ class Connection(TenantRow):
     idp_entity_id = models.CharField("IdP entity ID", max_length=1024, blank=True)
     attribute_map = models.JSONField(default=dict, blank=True)
     """Hub attribute -> list of assertion attribute names, tried in order."""
+    attribute_rules = models.JSONField(default=dict, blank=True)
+    """Hub attribute -> {"format": name of a format, "allowed": [values]}; what is not said is the hub's own."""
     user_name_attribute = models.CharField(max_length=256, blank=True)
     external_id_attribute = models.CharField(max_length=256, blank=True)
     force_authn = models.BooleanField("signs in anew each time", default=False)

@@ -11,7 +11,7 @@ from django.db.models import F
 
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
-from provisioning import audit
+from provisioning import attributes, audit, presets
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
@@ -36,6 +36,7 @@ CHANGEABLE = frozenset(
         "preset",
         "idp_metadata",
         "attribute_map",
+        "attribute_rules",
         "user_name_attribute",
         "external_id_attribute",
         "group_attribute",
@@ -58,6 +59,10 @@ CHANGEABLE = frozenset(
         "jit_grace_days",
         "jit_idle_grace_days",
     }
+)
+
+ATTRIBUTES = frozenset(
+    {"preset", "attribute_map", "attribute_rules", "user_name_attribute", "external_id_attribute"}
 )
 
 
@@ -127,6 +132,9 @@ def create_connection(
         row = Connection(tenant=tenant, name=name, jit=jit, status=status)
         for field, value in _allowed({"idp_metadata": idp_metadata, **fields}).items():
             setattr(row, field, value)
+        for field, value in presets.settings(row.preset).items():
+            setattr(row, field, getattr(row, field) or value)
+        _check_attributes(row)
         _save_new(row, "name", "The tenant has a connection of this name.")
         _grant(row, domains)
         _record(tenant.pk, actor, Act.CONNECTION_CREATED, connection_id=row.pk, object_id=row.pk)
@@ -148,6 +156,8 @@ def change_connection(
         changed = sorted(field for field, value in wanted.items() if getattr(row, field) != value)
         for field in changed:
             setattr(row, field, wanted[field])
+        if not ATTRIBUTES.isdisjoint(changed):
+            _check_attributes(row)
         _checked(row)
         row.config_version = F("config_version") + 1
         _saved(row, "name", "The tenant has a connection of this name.")
@@ -178,6 +188,26 @@ def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
         except Unusable as error:
             raise Invalid("idp_metadata", str(error)) from None
     return fields
+
+
+def _check_attributes(row: Connection) -> None:
+    """What one of these fields means depends on the others, so they are judged together."""
+    for field, check in (
+        ("attribute_map", attributes.checked_map),
+        ("attribute_rules", attributes.checked_rules),
+    ):
+        try:
+            setattr(row, field, check(getattr(row, field)))
+        except attributes.Wrong as wrong:
+            raise Invalid(field, str(wrong)) from None
+    if row.preset and row.preset not in presets.PRESETS:
+        raise Invalid("preset", f"There is no preset {row.preset!r}, only {', '.join(presets.PRESETS)}.")
+    for field in ("user_name_attribute", "external_id_attribute"):
+        # Attack (pre-hijack): who may edit his e-mail would choose whom he is taken for.
+        if attributes.names_an_email(getattr(row, field), row.attribute_map):
+            raise Invalid(
+                field, "People may often change their e-mail themselves, so it can be no name or key."
+            )
 
 
 def _grant(connection: Connection, domains: Iterable[str] | None) -> None:

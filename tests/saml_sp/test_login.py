@@ -138,25 +138,32 @@ def test_a_connection_may_name_its_attributes(browser: Browser) -> None:
         pytest.param({}, "", id="by its name"),
     ],
 )
-def test_a_name_to_log_in_by_never_comes_from_an_email_attribute(
-    browser: Browser, idp: TestIdp, attribute_map: dict[str, list[str]], friendly_name: str
+def test_a_name_or_a_key_never_comes_from_an_email_attribute(
+    browser: Browser, attribute_map: dict[str, list[str]], friendly_name: str
 ) -> None:
     """Pre-hijack: an e-mail is often self-editable, so a stranger names himself after the next to be hired."""
     attribute = "urn:x:login" if friendly_name else "mail"
-    browser.connection = make_connection(
-        browser.connection.tenant,
-        idp,
-        name="By e-mail",
+    # As it was set before the configuration refused that.
+    Connection.objects.update(
         attribute_map=attribute_map,
         user_name_attribute=attribute,
+        external_id_attribute=attribute,
+        jit="create",
     )
     said = {attribute: ["victim@corp.example"]}
     facts = browser.facts(attributes=said if not attribute_map else said | {"work_mail": ["me@corp.example"]})
     xml = assertion_xml(facts).replace(
         f'Name="{attribute}"', f'Name="{attribute}" FriendlyName="{friendly_name}"'
     )
-    browser.post(response_xml(facts, sign(xml, idp.keys, id=facts.assertion_id)))
-    assert Account.objects.get().user_name == "p-4711"
+    _push(browser.connection, user_name="somebody", external_id="victim@corp.example")
+    browser.post(response_xml(facts, sign(xml, browser.idp.keys, id=facts.assertion_id)))
+    attempt = LoginAttempt.objects.get()
+    assert (attempt.reason, attempt.detail) == (
+        "login:profile-incomplete",
+        {"user_name": "not-allowed", "external_id": "not-allowed"},
+    )
+    assert Account.objects.get().user_name == "somebody"
+    assert Account.objects.get().subject_value == ""
 
 
 def test_a_name_that_grows_in_lower_case_is_too_long(browser: Browser) -> None:

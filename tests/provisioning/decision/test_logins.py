@@ -67,18 +67,21 @@ def test_a_login_of_nobody_known_is_refused_without_a_row_where_jit_may_not_crea
     refused_without_a_trace(world.login("ada", "p-1"), "login:no-account")
 
 
-@pytest.mark.parametrize("email", ["", "not-an-address", "two@at@example.org"])
-def test_a_first_login_without_a_valid_required_attribute_is_refused(world, email):
+@pytest.mark.parametrize(
+    ("email", "fault"),
+    [("", "missing"), ("not-an-address", "malformed"), ("two@at@example.org", "malformed")],
+)
+def test_a_first_login_without_a_valid_required_attribute_is_refused(world, email, fault):
     decision = world.login("ada", "p-1", email=email)
     refused_without_a_trace(decision, "login:profile-incomplete")
-    assert decision.detail == {"attribute": "email"}
+    assert decision.detail == {"email": fault}
 
 
 def test_a_first_login_without_a_user_name_is_refused(world):
     observation = world.asserted("", "t-1", format=TRANSIENT_FORMAT, key="object-1")
     decision = world.submit(observation)
     refused_without_a_trace(decision, "login:profile-incomplete")
-    assert decision.detail == {"attribute": "user_name"}
+    assert decision.detail == {"user_name": "missing"}
 
 
 @pytest.mark.parametrize("domains", [frozenset(), frozenset({"other.example"}), frozenset({"org"})])

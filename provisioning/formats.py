@@ -1,0 +1,163 @@
+"""What a value of a named format looks like, and which values are no value at all. Knows no attribute.
+
+Formats have names, and nobody enters a pattern of his own: a pattern can be made to take minutes.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import available_timezones
+
+from .decision.keys import domain_of
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    NAME = "name"
+    EMAIL = "e-mail"
+    KEY = "key"
+    UUID = "uuid"
+    DIGITS = "digits"
+    LETTERS_AND_DIGITS = "letters-and-digits"
+    LOCALE = "locale"
+    TIME_ZONE = "time-zone"
+
+
+LABELS: Mapping[Format, str] = {
+    Format.TEXT: "text of one line",
+    Format.NAME: "a person's name: letters, and neither an address nor a link",
+    Format.EMAIL: "one e-mail address",
+    Format.KEY: "a key: anything but a placeholder",
+    Format.UUID: "a UUID like 4f9c0e4e-0b7c-4c3e-8f0a-1f6f5a2b7c11",
+    Format.DIGITS: "only 0 to 9",
+    Format.LETTERS_AND_DIGITS: "only A to Z, a to z, 0 to 9",
+    Format.LOCALE: "a language tag like de or en-GB",
+    Format.TIME_ZONE: "a time zone like Europe/Berlin",
+}
+
+# What programs write where they have nothing to say.
+_NOTHING = frozenset(
+    {
+        *("null", "(null)", "<null>", "[null]", "{null}", "nil", "undefined", "[object object]"),
+        *("none", "(none)", "n/a", "#n/a", "n.a.", "not set", "(not set)", "not available", "unset", "empty"),
+    }
+)
+# The name of a field where its value belongs: an expression in quotes, at Okta or Entra.
+_UNEVALUATED = frozenset(
+    f"user.{field}"
+    for field in (
+        *(
+            "id",
+            "login",
+            "email",
+            "mail",
+            "username",
+            "objectid",
+            "userprincipalname",
+            "localuserprincipalname",
+        ),
+        *("firstname", "lastname", "givenname", "surname", "displayname", "employeeid", "employeenumber"),
+        *("department", "title", "jobtitle", "onpremisessamaccountname"),
+    )
+)
+# A template that nobody filled in. Each alternative stops at the next bracket, so the search is linear.
+_TEMPLATE = re.compile(r"[$%#]\{[^{}]*\}|\{\{[^{}]*\}\}|\$\([^()]*\)|<%[^<>]*%>|%[A-Za-z_.]+%")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+# RFC 5321 4.1.2, with the letters of RFC 6531; no quoted local part, which no directory issues.
+_LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]{1,64}")
+# RFC 5646 2.1, without the tags that were registered before it.
+_LOCALE = re.compile(
+    r"[a-z]{2,3}(-[a-z]{3}){0,3}(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    r"(-[0-9a-wy-z](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?",
+    re.IGNORECASE,
+)
+# Attack: an override turns the letters of a name around, so that a person reads another one.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DAMAGED = "\ufffd"
+
+
+def cleaned(value: str, format: Format) -> str | None:
+    """The value as it is kept, or None where it is not of the format. Take no value that is longer than 512."""
+    value = value.strip()
+    if _is_placeholder(value, format) or any(map(_unprintable, value)):
+        return None
+    match format:
+        case Format.TEXT:
+            fits = any(map(str.isalnum, value))
+        case Format.NAME:
+            fits = _is_name(value)
+        case Format.EMAIL:
+            fits = _is_email(value)
+        case Format.KEY:
+            # Attack: whoever has the key that many have is all of them. Zeros are nobody's number.
+            fits = value.strip("0-") != ""
+        case Format.UUID:
+            fits = bool(_UUID.fullmatch(value)) and value.strip("0-") != ""
+        case Format.DIGITS:
+            fits = value.isascii() and value.isdigit()
+        case Format.LETTERS_AND_DIGITS:
+            fits = value.isascii() and value.isalnum()
+        case Format.LOCALE:
+            # Java and LDAP write de_DE.
+            value = value.replace("_", "-")
+            fits = bool(_LOCALE.fullmatch(value))
+        case Format.TIME_ZONE:
+            fits = value in _time_zones()
+    return value if fits else None
+
+
+def says_nothing(value: str) -> bool:
+    """Whether a program wrote this for want of a value."""
+    return _is_placeholder(value.strip(), Format.TEXT)
+
+
+def _is_placeholder(value: str, format: Format) -> bool:
+    folded = value.lower()
+    # There are people whose name is Null.
+    named = format is Format.NAME and value == "Null"
+    return (
+        not any(map(str.isalnum, value))
+        or (folded in _NOTHING and not named)
+        or folded in _UNEVALUATED
+        or _TEMPLATE.search(value) is not None
+    )
+
+
+def _unprintable(letter: str) -> bool:
+    return (
+        unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs", "Co")
+        or letter in _TURNING
+        or letter == _DAMAGED
+    )
+
+
+def _is_name(value: str) -> bool:
+    if not any(map(str.isalpha, value)):
+        return False
+    return not any(mark in value for mark in ("@", "://", "<", ">")) and not value.lower().startswith("www.")
+
+
+def _is_email(value: str) -> bool:
+    local, _, _ = value.rpartition("@")
+    domain = domain_of(value)
+    dots_well = not local.startswith(".") and not local.endswith(".") and ".." not in local
+    return (
+        dots_well
+        and bool(_LOCAL_PART.fullmatch(local))
+        and local.lower() not in _NOTHING
+        and len(domain) <= 253
+        and all(map(_is_label, domain.split(".")))
+    )
+
+
+def _is_label(label: str) -> bool:
+    return (
+        0 < len(label) <= 63 and label[0] != "-" != label[-1] and all(c.isalnum() or c == "-" for c in label)
+    )
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
