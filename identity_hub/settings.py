@@ -7,6 +7,7 @@ environment and refuses to start without one, naming it; development makes its o
 import json
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -41,6 +42,23 @@ def _require_pair(key_name: str, certificate_name: str) -> None:
         key_pairs.read(key_file, certificate_file)
     except key_pairs.Unusable as error:
         raise ImproperlyConfigured(f"{key_name} and {certificate_name} {error}") from None
+
+
+def dns_servers(text: str) -> list[tuple[str, int]]:
+    """`192.0.2.53` or `192.0.2.53:5353` or `[2001:db8::53]:53`, separated by commas, as addresses with ports."""
+    servers = []
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            # A bare IPv6 address has colons, but no port.
+            parts = urlsplit(
+                f"//[{word}]" if word.count(":") > 1 and not word.startswith("[") else f"//{word}"
+            )
+            servers.append((str(ip_address(parts.hostname or "")), parts.port or 53))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"HUB_DNS_SERVERS names {word!r}; it takes addresses like 192.0.2.53 or 192.0.2.53:5353."
+            ) from None
+    return servers
 
 
 def database_from_url(url: str) -> dict[str, Any]:
@@ -144,6 +162,9 @@ _here = None if env.get("PORT") else _services.get("HUB_PUBLIC_URL")
 HUB_PUBLIC_URL = (env.get("HUB_PUBLIC_URL") or _here or f"http://localhost:{HUB_PORT}").rstrip("/")
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 _HTTPS = HUB_PUBLIC_URL.startswith("https://")
+
+# Whom the hub asks about the domains of tenants; the machine's own resolvers where none is named.
+HUB_DNS_SERVERS = dns_servers(env.get("HUB_DNS_SERVERS", ""))
 
 ROOT_URLCONF = "identity_hub.urls"
 WSGI_APPLICATION = "identity_hub.wsgi.application"

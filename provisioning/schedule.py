@@ -36,6 +36,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="5"),
         "options": {"expires": 3600},
     },
+    # Hourly, and each domain once a day: an hour's share is short, and a missed hour costs an hour.
+    "look-at-domains": {
+        "task": "provisioning.tasks.look_at_domains",
+        "schedule": crontab(minute="10"),
+        "options": {"expires": 3600},
+    },
     "trim-access-tokens": {
         "task": "provisioning.tasks.trim_access_tokens",
         "schedule": crontab(minute="20"),

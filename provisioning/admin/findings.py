@@ -173,7 +173,7 @@ class FindingPage(TenantAdmin):
 
     @display(description="About")
     def about(self, finding: Finding) -> str:
-        return str(finding.account or finding.identity or "—")
+        return str(finding.account or finding.identity or finding.evidence.get("domain") or "—")
 
     @display(description="Waiting", ordering="-opened_at")
     def age(self, finding: Finding) -> str:

@@ -36,7 +36,7 @@ class DomainForm(forms.Form):
     domain = forms.CharField(
         max_length=253,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "placeholder": "example.org"}),
-        help_text="It will count as verified, and then belongs to this tenant alone.",
+        help_text="Matched exactly: people at mail.example.org need mail.example.org.",
     )
 
 

@@ -1,21 +1,24 @@
-"""The pages about organisations. A tenant's administrator reads his own; an installation superuser writes."""
+"""The pages about organisations. A tenant's administrator reads his own and looks after its domains; an installation
+superuser writes."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from identity_hub.core.clock import now
 from provisioning.models import Connection, Identity, Tenant, TenantDomain
-from provisioning.services import configuration
+from provisioning.services import configuration, domains
 
 from .base import TenantAdmin, actor_of, said
-from .forms import DomainForm
+from .forms import DomainForm, ReasonForm
 
 
 class TenantForm(forms.ModelForm):
@@ -44,6 +47,7 @@ class TenantPage(TenantAdmin):
     list_display = ["name", "slug", "people", "connections", "created_at"]
     search_fields = ["name", "slug"]
     actions_detail = ["add_domain"]
+    change_form_template = "provisioning/admin/tenant.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
         return (
@@ -58,36 +62,16 @@ class TenantPage(TenantAdmin):
     def connections(self, tenant: Tenant) -> int:
         return tenant.connections or 0  # type: ignore[attr-defined]
 
-    @display(description="Domains")
-    def verified(self, tenant: Tenant) -> str:
-        rows = TenantDomain.objects.filter(tenant=tenant)
-        return (
-            format_html_join(
-                mark_safe("<br>"),
-                "{}, {}",
-                (
-                    (row.domain, f"verified {row.verified_at:%Y-%m-%d} by {row.verified_how}")
-                    if row.verified_at
-                    else (row.domain, "not verified")
-                    for row in rows
-                ),
-            )
-            or "None yet"
-        )
-
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser and request.user.is_active)
 
     has_change_permission = has_add_permission
 
-    def has_act_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.has_add_permission(request)
-
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["name", "slug", "domains"] if obj is None else ["name", "slug", "verified", "created_at"]
+        return ["name", "slug", "domains"] if obj is None else ["name", "slug", "created_at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [] if obj is None else ["slug", "verified", "created_at"]
+        return [] if obj is None else ["slug", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
@@ -103,23 +87,126 @@ class TenantPage(TenantAdmin):
         )
         obj.pk = made.pk
 
+    def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        tenant = self.get_object(request, object_id)
+        rows = TenantDomain.objects.filter(tenant=tenant).prefetch_related("grants__connection")
+        return {
+            "at": now(),
+            "may_confirm": request.user.is_superuser,
+            "rows": [
+                (row, *_state_of(row), sorted(grant.connection.name for grant in row.grants.all()))
+                for row in rows
+            ],
+        }
+
     @action(description="Add a domain", url_path="add-domain", icon="add", permissions=["act"])
     def add_domain(self, request: HttpRequest, object_id: str) -> HttpResponse:
         tenant = self.get_object(request, object_id)
 
         def act(data: dict[str, Any]) -> str:
-            row = configuration.add_domain(
-                tenant=tenant, domain=data["domain"], how="superuser", actor=actor_of(request)
-            )
-            return f"{row.domain} belongs to {tenant}. Grant it to a connection to let that one speak for it."
+            row = domains.claim_domain(tenant=tenant, domain=data["domain"], actor=actor_of(request))
+            if row.verified_at:
+                return f"{row.domain} is verified already."
+            return f"{row.domain} was added. Enter its TXT record in the DNS, then press Check DNS."
 
         return self.ask(
             request,
             tenant,
             DomainForm(said(request)),
             title=f"Add a domain to {tenant}",
-            lead="You vouch that this organisation owns the domain. A connection of the tenant may then be allowed "
-            "to speak for people with such an e-mail.",
+            lead="The domain of people's e-mail addresses. It counts once a TXT record in its DNS proves that this "
+            "organisation owns it; the next page shows the record.",
             submit="Add it",
             act=act,
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        views = (
+            ("check-domain", self.check_domain_view),
+            ("confirm-domain", self.confirm_domain_view),
+            ("remove-domain", self.remove_domain_view),
+        )
+        return [
+            *(
+                path(
+                    f"<path:object_id>/{name}/<uuid:domain_id>/",
+                    self.admin_site.admin_view(view),
+                    name=f"provisioning_tenant_{name.replace('-', '_')}",
+                )
+                for name, view in views
+            ),
+            *super().get_urls(),
+        ]
+
+    def _domain(self, request: HttpRequest, object_id: str, domain_id: UUID) -> TenantDomain:
+        tenant = self.get_object(request, object_id)
+        row: TenantDomain | None = TenantDomain.objects.filter(tenant=tenant, pk=domain_id).first()
+        if row is None:
+            raise Http404
+        return row
+
+    def check_domain_view(self, request: HttpRequest, object_id: str, domain_id: UUID) -> HttpResponse:
+        """One press asks the DNS; an address that was opened asks nothing."""
+        domain = self._domain(request, object_id, domain_id)
+        if request.method == "POST":
+            try:
+                checked = domains.check_domain(domain=domain, actor=actor_of(request))
+            except configuration.Invalid as refusal:
+                messages.error(request, refusal.message)
+            else:
+                tell = messages.success if checked.found else messages.error
+                tell(request, checked.sentence)
+        return HttpResponseRedirect(self.address_of(domain.tenant))
+
+    def confirm_domain_view(self, request: HttpRequest, object_id: str, domain_id: UUID) -> HttpResponse:
+        domain = self._domain(request, object_id, domain_id)
+        if not request.user.is_superuser:
+            raise PermissionDenied
+
+        def act(data: dict[str, Any]) -> str:
+            domains.confirm_domain(domain=domain, reason=data["reason"], actor=actor_of(request))
+            return f"{domain} is verified. Grant it to a connection to let that one speak for it."
+
+        return self.ask(
+            request,
+            domain.tenant,
+            ReasonForm(said(request)),
+            title=f"Confirm {domain} by hand",
+            lead=f"You vouch that {domain.tenant} owns {domain}, where no DNS record can say so. From then on no "
+            "other tenant can have it.",
+            submit="Confirm it",
+            act=act,
+        )
+
+    def remove_domain_view(self, request: HttpRequest, object_id: str, domain_id: UUID) -> HttpResponse:
+        domain = self._domain(request, object_id, domain_id)
+        speaking = sorted(grant.connection.name for grant in domain.grants.select_related("connection"))
+
+        def act(data: dict[str, Any]) -> str:
+            domains.remove_domain(domain=domain, reason=data["reason"], actor=actor_of(request))
+            return f"{domain} was removed."
+
+        return self.ask(
+            request,
+            domain.tenant,
+            ReasonForm(said(request)),
+            title=f"Remove {domain}",
+            lead="No connection speaks for it from then on: its people do not find the sign-in by their e-mail, and a "
+            "login makes no account for them. Accounts that exist stay as they are.",
+            submit="Remove it",
+            danger=True,
+            facts=[("Granted to", ", ".join(speaking) or "no connection")],
+            act=act,
+        )
+
+
+def _state_of(domain: TenantDomain) -> tuple[str, str]:
+    """(badge, words)"""
+    if domain.verified_at is None:
+        return "hub-warning", "Not verified"
+    if domain.verified_how != "dns":
+        return "hub-success", f"Verified by {domain.verified_how}"
+    seen = domain.record_seen_at or domain.verified_at
+    if domain.checked_at is not None and domain.checked_at > seen:
+        return "hub-warning", "Verified; the record is away"
+    return "hub-success", "Verified by DNS"

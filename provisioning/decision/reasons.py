@@ -133,6 +133,10 @@ class FindingKind(_Code):
         "A group push named a member that does not exist; it was skipped.",
     )
     TOKEN_EXPIRES = "token:expires", "A SCIM token ends soon, and no successor of it is in use."
+    DOMAIN_RECORD_GONE = (
+        "domain:record-gone",
+        "The DNS record that proved a domain has not been seen for a week.",
+    )
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
     NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."
@@ -143,7 +147,12 @@ class Act(_Code):
 
     TENANT_CREATED = "tenant:created", "A tenant was set up."
     TENANT_CHANGED = "tenant:changed", "A tenant's name changed."
+    TENANT_DOMAIN_ADDED = "tenant:domain-added", "A tenant claims a domain; nothing has proved it yet."
     TENANT_DOMAIN_VERIFIED = "tenant:domain-verified", "A domain counts as the tenant's from now on."
+    TENANT_DOMAIN_REMOVED = (
+        "tenant:domain-removed",
+        "A domain is the tenant's no longer, nor any connection's.",
+    )
     CONNECTION_CREATED = "connection:created", "An identity provider was registered."
     CONNECTION_CHANGED = "connection:changed", "A connection's settings changed."
     CONNECTION_TESTED = "connection:tested", "A test login showed what the IdP sends; nobody was signed in."

@@ -14,6 +14,11 @@ def new_digest_key() -> bytes:
     return secrets.token_bytes(32)
 
 
+def new_challenge() -> str:
+    """128 random bits, in letters that survive being typed."""
+    return secrets.token_hex(16)
+
+
 class Tenant(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.SlugField(max_length=63, unique=True)
@@ -37,6 +42,13 @@ class TenantDomain(TenantRow):
     domain = models.CharField(max_length=253)
     verified_at = models.DateTimeField(null=True, blank=True)
     verified_how = models.CharField(max_length=32, blank=True)
+    """By whose word: `dns`, `superuser`, `operator`."""
+    challenge = models.CharField(max_length=64, default=new_challenge, editable=False)
+    """What the owner of the domain writes into its DNS. Each tenant gets another: one's record proves nothing for the
+    next."""
+    checked_at = models.DateTimeField(null=True, editable=False)
+    record_seen_at = models.DateTimeField(null=True, editable=False)
+    """When the DNS was last asked for the record, and when it was last there."""
 
     class Meta:
         ordering = ["domain"]
@@ -55,3 +67,12 @@ class TenantDomain(TenantRow):
 
     def __str__(self) -> str:
         return self.domain
+
+    @property
+    def record_name(self) -> str:
+        """Where the TXT record stands."""
+        return f"_identity-hub.{self.domain}"
+
+    @property
+    def record_value(self) -> str:
+        return f"identity-hub-verification={self.challenge}"

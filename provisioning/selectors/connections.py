@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, Exists, OuterRef, Subquery
 
 from provisioning import sql
 from provisioning.decision.policy import Jit, Policy
-from provisioning.models import Account, Connection, ConnectionDomain
+from provisioning.models import Account, Connection, ConnectionDomain, TenantDomain
 
 
 def by_address(connection_id: UUID) -> Connection | None:
@@ -33,6 +33,12 @@ def by_domain(domain: str) -> list[Connection]:
     )
 
 
+def is_anothers(domain: str, tenant_id: UUID) -> bool:
+    """Whether a domain is verified for another tenant than this one; whose it is, nobody is told."""
+    others = TenantDomain.objects.exclude(tenant_id=tenant_id)
+    return others.filter(domain=domain, verified_at__isnull=False).exists()
+
+
 def live_accounts() -> Subquery:
     """To annotate connections with: how many live accounts each has; null for none."""
     accounts = Account.objects.filter(
@@ -47,6 +53,34 @@ def granted_domains(connection: Connection) -> frozenset[str]:
             tenant_id=connection.tenant_id, connection=connection, domain__verified_at__isnull=False
         ).values_list("domain__domain", flat=True)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainState:
+    """A domain of the tenant as one connection sees it. It counts for a login when it is verified and granted."""
+
+    domain: str
+    granted: bool
+    verified_at: datetime | None
+    verified_how: str
+    """`dns`, `superuser`, `operator`; empty while nothing has proved it."""
+
+
+def domain_states(connection: Connection) -> list[DomainState]:
+    """Every domain of the connection's tenant, by name."""
+    granted = ConnectionDomain.objects.filter(
+        tenant_id=connection.tenant_id, connection=connection, domain=OuterRef("pk")
+    )
+    rows = TenantDomain.objects.filter(tenant_id=connection.tenant_id).annotate(granted=Exists(granted))
+    return [
+        DomainState(
+            domain=row.domain,
+            granted=row.granted,
+            verified_at=row.verified_at,
+            verified_how=row.verified_how,
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

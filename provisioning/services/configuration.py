@@ -1,6 +1,5 @@
 """Writes of what administrators set up: tenants, connections, local identities, entitlements."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ from django.db.models import F
 
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
-from provisioning import attributes, audit, presets
+from provisioning import attributes, audit, domain_names, presets
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
@@ -27,8 +26,6 @@ from provisioning.models import (
     Tenant,
     TenantDomain,
 )
-
-DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 CHANGEABLE = frozenset(
     {
@@ -95,11 +92,18 @@ def change_tenant(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
     return tenant
 
 
+def domain_name(text: str) -> str:
+    """A domain as it is kept. Raises Invalid for what is none."""
+    name = domain_names.plain(text)
+    if not domain_names.is_domain(name):
+        how = "" if name.isascii() else " Write it in its xn-- form."
+        raise Invalid("domain", f"{name!r} is not a domain name.{how}")
+    return name
+
+
 def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor) -> TenantDomain:
     """A verified domain; `how` says by whose word (`operator`, `superuser`, `dns`)."""
-    domain = domain.strip().lower().rstrip(".")
-    if not DOMAIN.fullmatch(domain):
-        raise Invalid("domain", f"{domain!r} is not a domain name.")
+    domain = domain_name(domain)
     with transaction.atomic():
         known = TenantDomain.objects.filter(tenant=tenant, domain=domain).first()
         if known is not None and known.verified_at is not None:
@@ -107,7 +111,8 @@ def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor) -> Tenant
         row = known or TenantDomain(tenant=tenant, domain=domain)
         row.verified_at, row.verified_how = now(), how
         _save_new(row, "domain", "Another tenant has verified this domain.")
-        _record(tenant.pk, actor, Act.TENANT_DOMAIN_VERIFIED, object_id=row.pk)
+        told = {"change": "domain", "domain": domain, "how": how}
+        _record(tenant.pk, actor, Act.TENANT_DOMAIN_VERIFIED, object_id=row.pk, told=told)
     return row
 
 
@@ -411,9 +416,13 @@ def _record(
     identity_id: UUID | None = None,
     object_id: UUID | None = None,
     fields: Iterable[str] = (),
+    told: Mapping[str, str] | None = None,
     reason: str = "",
 ) -> None:
     changed = list(fields)
+    changes: list[Mapping[str, Any]] = [{"change": "configuration", "fields": changed}] if changed else []
+    if told is not None:
+        changes.append(told)
     audit.record(
         tenant_id=tenant_id,
         at=now(),
@@ -425,6 +434,6 @@ def _record(
         connection_id=connection_id,
         identity_id=identity_id,
         object_id=object_id,
-        changes=[{"change": "configuration", "fields": changed}] if changed else [],
+        changes=changes,
         values={"reason": reason} if reason else None,
     )

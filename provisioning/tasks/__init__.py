@@ -16,6 +16,7 @@ from provisioning.services import retention
 
 from . import (
     delivery,
+    domains,  # noqa: F401 - its jobs are found by being imported
     tokens,  # noqa: F401 - its jobs are found by being imported
 )
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.core.exceptions import ImproperlyConfigured
 
 from identity_hub.local import keys
-from identity_hub.settings import BASE_DIR, database_from_url
+from identity_hub.settings import BASE_DIR, database_from_url, dns_servers
 
 _SHOW = """
 import json
@@ -214,3 +215,25 @@ def test_a_database_address_may_name_a_socket_a_password_with_signs_and_options(
         "identity",
     )
     assert entry["OPTIONS"]["sslmode"] == "disable"
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        pytest.param("", [], id="none: the machine's own"),
+        pytest.param("192.0.2.53", [("192.0.2.53", 53)], id="an address"),
+        pytest.param(
+            "127.0.0.1:5353, 192.0.2.1 ", [("127.0.0.1", 5353), ("192.0.2.1", 53)], id="two, one with a port"
+        ),
+        pytest.param("2001:db8::53", [("2001:db8::53", 53)], id="an IPv6 address"),
+        pytest.param("[2001:db8::53]:5353", [("2001:db8::53", 5353)], id="an IPv6 address with a port"),
+    ],
+)
+def test_dns_servers(text: str, servers: list[tuple[str, int]]) -> None:
+    assert dns_servers(text) == servers
+
+
+@pytest.mark.parametrize("text", ["ns.example.org", "192.0.2.53:port", "[192.0.2.53", "192.0.2.53:99999"])
+def test_a_dns_server_is_an_address(text: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="HUB_DNS_SERVERS"):
+        dns_servers(text)

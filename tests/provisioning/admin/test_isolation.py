@@ -21,6 +21,7 @@ from provisioning.models import (
     EntitlementMapping,
     Identity,
     ReconciliationItem,
+    TenantDomain,
 )
 
 from .conftest import Enter
@@ -99,6 +100,7 @@ def filled(model: type[Model], pattern: str, scene: Scene, key: Any = None) -> s
         .replace("<uuid:token_id>", str(scene.token.pk))
         .replace("<uuid:scim_client_id>", str(scene.client.pk))
         .replace("<uuid:mapping_id>", str(mapping.pk if mapping else ""))
+        .replace("<uuid:domain_id>", str(TenantDomain.objects.filter(tenant=scene.where.tenant)[0].pk))
     )
     assert "<" not in path, f"fill in {path}"
     return f"/admin/{model._meta.app_label}/{model._meta.model_name}/{path}"

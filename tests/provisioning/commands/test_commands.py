@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -25,6 +26,7 @@ from provisioning.models import (
 )
 from provisioning.selectors import tokens
 from provisioning.services import people
+from tests.names import Zone, serving
 
 from ..cast import House, extend, push, sign_in, user
 from .conftest import Run
@@ -35,6 +37,7 @@ METADATA = """<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ent
 </IDPSSODescriptor></EntityDescriptor>"""
 COMMANDS = (
     "activate_connection",
+    "add_domain",
     "audit",
     "create_administrator",
     "create_connection",
@@ -51,6 +54,7 @@ COMMANDS = (
     "rotate_scim_token",
     "scim_log",
     "show_identity",
+    "verify_domain",
 )
 
 
@@ -471,3 +475,46 @@ def test_a_misspelt_option_is_json_too() -> None:
     assert done.returncode == 2
     assert "error" in json.loads(done.stdout)
     assert "Traceback" not in done.stderr
+
+
+class TestDomains:
+    @pytest.fixture
+    def zone(self, settings: Any) -> Iterator[Zone]:
+        with serving() as zone:
+            settings.HUB_DNS_SERVERS = [zone.address]
+            yield zone
+
+    def test_a_domain_is_proved_by_the_record_that_is_printed(
+        self, acme: House, run: Run, read: Callable[..., str], zone: Zone
+    ) -> None:
+        named = ("--tenant", "acme", "--domain", "Labs.example")
+        record = run("add_domain", *named)["record"]
+        assert record["name"] == "_identity-hub.labs.example"
+        assert record["value"] in read("add_domain", *named)
+        with pytest.raises(SystemExit):
+            read("verify_domain", *named)
+        zone.texts[record["name"]] = [f'"{record["value"]}"']
+        said = run("verify_domain", *named)
+        assert (said["domain"], said["verified"], said["verified_how"]) == ("labs.example", True, "dns")
+
+    def test_a_domain_is_taken_by_the_operators_word(self, acme: House, run: Run) -> None:
+        run("add_domain", "--tenant", "acme", "--domain", "labs.example")
+        said = run("verify_domain", "--tenant", "acme", "--domain", "labs.example", "--by-hand", "Known")
+        assert said["verified_how"] == "operator"
+        assert AuditRecord.objects.filter(reason="tenant:domain-verified", actor_kind="command").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            pytest.param(["add_domain", "--domain", "localhost"], "not a domain", id="a single label"),
+            pytest.param(["add_domain", "--domain", "globex.example"], "Another tenant", id="another's"),
+            pytest.param(["verify_domain", "--domain", "x.example"], "has no domain", id="not added"),
+            pytest.param(
+                ["verify_domain", "--domain", "acme.example", "--by-hand", ""], "how you know", id="no reason"
+            ),
+        ],
+    )
+    def test_what_cannot_be_is_refused(
+        self, acme: House, globex: House, fail: Run, arguments: list[str], says: str
+    ) -> None:
+        assert says in fail(*arguments, "--tenant", "acme")
