@@ -123,6 +123,7 @@ def read_assertion(element: etree._Element) -> Assertion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutRequest:
     id: str
+    version: str
     issuer: str
     issued_at: datetime
     destination: str | None
@@ -138,6 +139,7 @@ def read_logout_request(root: etree._Element) -> LogoutRequest:
         raise Refused(refuse("saml:subject-missing", what="LogoutRequest without NameID"))
     return LogoutRequest(
         id=root.get("ID", ""),
+        version=root.get("Version", ""),
         issuer=_text(root.find(saml("Issuer"))),
         issued_at=_required_moment(root, "IssueInstant"),
         destination=root.get("Destination"),

@@ -414,12 +414,17 @@ def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
     parts: dict[str, str] = {}
     for pair in incoming.query.split("&"):
         name, _, value = pair.partition("=")
-        # Attack: a parameter given twice, of which one is verified and the other read.
+        # Attack: a parameter given twice, of which one is verified and the other read ("SAML%52equest" is one, too).
+        name = unquote_plus(name)
         if name in parts:
             raise Refused(refuse("saml:malformed", what="repeated parameter", name=name))
         parts[name] = value
     if "Signature" not in parts or "SigAlg" not in parts:
         raise Refused(refuse("saml:unsigned"))
+    # Attack: a charset in which the names or values read otherwise than here. What was read is what is verified.
+    for name, read in ((incoming.field, incoming.value), ("RelayState", incoming.relay_state)):
+        if unquote_plus(parts.get(name, "")) != read:
+            raise Refused(refuse("saml:malformed", what="ambiguous parameter", name=name))
     algorithm = unquote_plus(parts["SigAlg"])
     if algorithm not in SIGNATURES:
         raise Refused(refuse("saml:algorithm", what="SigAlg", found=algorithm))

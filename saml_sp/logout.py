@@ -89,6 +89,8 @@ def _believed(connection: Connection, incoming: Incoming, at: datetime) -> Logou
     except Refused as refused:
         return refused.refusal
     here = addresses.saml_logout(connection.id)
+    if asked.version != "2.0":
+        return refuse("saml:version", found=asked.version)
     if asked.issuer != connection.idp_entity_id:
         return refuse("saml:issuer-foreign", expected=connection.idp_entity_id, found=asked.issuer)
     # Bindings 3.4.5.2: a signed message names where it goes, else it can be carried to another provider.

@@ -1,5 +1,15 @@
-"""The parties of a login; the attacks are minted with their real keys."""
+"""The parties of a login, and the attacker's scene."""
 
-from tests.saml_sp.parties import browser, connection, idp, sp_certificate, tenant
+import pytest
 
-__all__ = ["browser", "connection", "idp", "sp_certificate", "tenant"]
+from tests.saml_sp.idp import TestIdp
+from tests.saml_sp.parties import Browser, browser, connection, idp, sp_certificate, tenant
+
+from .scene import Scene
+
+__all__ = ["browser", "connection", "idp", "scene", "sp_certificate", "tenant"]
+
+
+@pytest.fixture
+def scene(browser: Browser, idp: TestIdp, sp_certificate: bytes) -> Scene:
+    return Scene(browser=browser, idp=idp, facts=browser.facts(), sp_certificate=sp_certificate)
