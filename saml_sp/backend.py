@@ -5,6 +5,7 @@ backend, so `client.py` injects this one. The backend also remembers which eleme
 the checks and the mapping read those very elements, so no second parser can see another document.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ import saml2.sigver
 import xmlsec
 from lxml import etree
 from saml2.sigver import CryptoBackend, DecryptError, SignatureError
+from saml2.xml.schema import XMLSchemaError
 from saml2.xml.schema import validate as validate_slowly
 
 from .message import ASSERTION, DSIG, PROTOCOL, XENC, ds, parse, saml, screen, xenc
@@ -57,6 +59,9 @@ DATA_CIPHERS = {
 # RSA 1.5 key transport is left out: Bleichenbacher's attack recovers the session key from error answers.
 KEY_TRANSPORTS = frozenset({f"{XENC}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"})
 MAX_ENCRYPTED_KEYS = 4
+MAX_PREFIXES = 32
+MAX_JUDGED_SLOWLY = 300
+_START_TAG = re.compile(r"<[^\s<>/?!]+")
 
 
 @dataclass(slots=True)
@@ -268,7 +273,8 @@ def _the_signature(element: etree._Element, node_id: str) -> etree._Element:
         raise Refused(refuse("saml:signature-shape", what="references", count=len(references)))
     reference = references[0]
     # Attack: a reference to another element, to the whole document or to a file (URI="", "#xpointer(...)", a URL).
-    if reference.get("URI") != f"#{node_id}":
+    # One to an element without an ID is a reference to anything.
+    if not node_id or reference.get("URI") != f"#{node_id}":
         raise Refused(refuse("saml:signature-reference", expected=f"#{node_id}", found=reference.get("URI")))
     transforms = [e.get("Algorithm", "") for e in reference.iter(ds("Transform"))]
     # Attack: XPath, XSLT and base64 transforms choose what is digested, or run code. The enveloped transform comes
@@ -277,9 +283,16 @@ def _the_signature(element: etree._Element, node_id: str) -> etree._Element:
         raise Refused(refuse("saml:algorithm", what="transforms", found=" ".join(transforms)))
     if transforms.count(ENVELOPED) != 1:
         raise Refused(refuse("saml:algorithm", what="transforms", found=" ".join(transforms)))
-    for parameter in reference.iterfind(f"{ds('Transforms')}/{ds('Transform')}/*"):
+    for parameter in (
+        *reference.iterfind(f"{ds('Transforms')}/{ds('Transform')}/*"),
+        *signed_info[0].iterfind(f"{ds('CanonicalizationMethod')}/*"),
+    ):
         if parameter.tag != f"{{{EXCLUSIVE_C14N}}}InclusiveNamespaces":
             raise Refused(refuse("saml:algorithm", what="transform parameter", found=parameter.tag))
+        # Attack: each of thousands of prefixes is looked up again at every element, before any key is tried.
+        prefixes = len(parameter.get("PrefixList", "").split())
+        if prefixes > MAX_PREFIXES:
+            raise Refused(refuse("saml:signature-shape", what="inclusive prefixes", count=prefixes))
     for name, allowed in (
         ("CanonicalizationMethod", CANONICALIZATIONS),
         ("SignatureMethod", SIGNATURES),
@@ -357,9 +370,17 @@ def validate_quickly(doc: str, validator: Any = None) -> None:
 
     pysaml2 re-serialises an empty AttributeValue with an undeclared `xs:` prefix, which only lxml refuses.
     """
-    root = etree.fromstring(str(doc).encode(), etree.XMLParser(resolve_entities=False, no_network=True))
-    if not _schema().validate(root):
-        validate_slowly(doc, validator)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    root = etree.fromstring(str(doc).encode(), parser)
+    if _schema().validate(root):
+        return
+    # Attack: a large message that breaks the schema would keep the slow one busy for a second; it needs no signature.
+    if len(list(root.iter())) > MAX_JUDGED_SLOWLY:
+        declared = _START_TAG.sub(r'\g<0> xmlns:xs="http://www.w3.org/2001/XMLSchema"', str(doc), count=1)
+        if "xs" in root.nsmap or not _schema().validate(etree.fromstring(declared.encode(), parser)):
+            raise XMLSchemaError("larger than what is judged slowly")
+        return
+    validate_slowly(doc, validator)
 
 
 def install_schema_check() -> None:

@@ -15,7 +15,10 @@ from .refusal import Refusal, Refused, refuse
 
 MAX_ENCODED = 256 * 1024
 MAX_XML = 256 * 1024
-MAX_ELEMENTS = 5000
+# Above what checks.py allows an assertion to hold: 200 attributes with 2,000 values, and what stands around them.
+MAX_ELEMENTS = 2500
+MAX_ATTRIBUTES_OF_ONE = 64
+MAX_NAMESPACES = 64
 
 PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -42,6 +45,10 @@ def xenc(name: str) -> str:
 
 # Names under which some XML processor, or libxml2 itself (xml:id), takes an attribute for an ID.
 _ID_NAMES = ("ID", "Id", "id", "iD", "AssertionID", f"{{{XML}}}id")
+# What a message, an assertion or a subject has once; a name is one, however it is written.
+_ONCE = {name: name for name in (saml("Issuer"), saml("Subject"), saml("Conditions"), saml("Advice"))}
+_ONCE |= {name: name for name in (samlp("Status"), samlp("Extensions"))}
+_ONCE |= dict.fromkeys((saml("NameID"), saml("BaseID"), saml("EncryptedID")), saml("NameID"))
 _DECLARED_ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
@@ -83,6 +90,9 @@ def parse(xml: bytes) -> etree._Element:
         xml.decode("utf-8")
     except UnicodeDecodeError:
         raise Refused(refuse("saml:malformed", what="not UTF-8")) from None
+    # Attack: libxml2 guesses UTF-16 by its zeros, and then a DTD is not where it is looked for.
+    if b"\0" in xml:
+        raise Refused(refuse("saml:malformed", what="not UTF-8"))
     # Attack: entities that read files, call servers or multiply (XXE, billion laughs). No DTD, no entities.
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise Refused(refuse("saml:doctype"))
@@ -95,6 +105,10 @@ def parse(xml: bytes) -> etree._Element:
         ) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise Refused(refuse("saml:doctype"))
+    # Attack: canonicalisation looks through all namespaces in scope at every element. Most messages declare few, so
+    # that nobody need ask each element.
+    if xml.count(b"xmlns") > MAX_NAMESPACES and any(len(e.nsmap) > MAX_NAMESPACES for e in root.iter()):
+        raise Refused(refuse("saml:message-too-large", namespaces=f"more than {MAX_NAMESPACES}"))
     return root
 
 
@@ -110,6 +124,9 @@ def screen(root: etree._Element, *, kind: str = "Response") -> Refusal | None:
             return refuse("saml:comment", inside=getattr(node.getparent(), "tag", ""))
         if count > MAX_ELEMENTS:
             return refuse("saml:message-too-large", elements=f"more than {MAX_ELEMENTS}")
+        # Attack: canonicalisation sorts the attributes of an element by insertion, so thousands cost their square.
+        if len(node.attrib) > MAX_ATTRIBUTES_OF_ONE:
+            return refuse("saml:message-too-large", attributes=len(node.attrib), of=node.tag)
         # Attack: two elements with one ID, of which the verifier checks the first and the reader takes the other.
         for name in _ID_NAMES:
             value = node.get(name)
@@ -117,7 +134,7 @@ def screen(root: etree._Element, *, kind: str = "Response") -> Refusal | None:
                 if value in seen:
                     return refuse("saml:duplicate-id", id=value)
                 seen.add(value)
-    return _lone_message(root, kind) or _lone_assertion(root) or _known_signatures(root)
+    return _lone_message(root, kind) or _lone_assertion(root) or _lone_parts(root) or _known_signatures(root)
 
 
 def _lone_message(root: etree._Element, kind: str) -> Refusal | None:
@@ -136,6 +153,16 @@ def _lone_assertion(root: etree._Element) -> Refusal | None:
         return refuse("saml:several-assertions", count=len(found))
     if bare and bare[0].getparent() is not root:
         return refuse("saml:wrapped", what="assertion", inside=bare[0].getparent().tag)
+    return None
+
+
+def _lone_parts(root: etree._Element) -> Refusal | None:
+    # Attack: two Issuers, Statuses or Subjects, of which one is judged and the other read. The schema forbids them, but
+    # it is only held against what is signed.
+    for parent in root.iter(root.tag, saml("Assertion"), saml("Subject")):
+        parts = [_ONCE[child.tag] for child in parent if child.tag in _ONCE]
+        if len(parts) != len(set(parts)):
+            return refuse("saml:malformed", what="repeated element", inside=parent.tag)
     return None
 
 
