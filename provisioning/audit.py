@@ -26,6 +26,10 @@ from provisioning.decision.types import (
 from provisioning.digests import Digests
 from provisioning.models import AuditRecord, AuditValue
 
+FOUND_AT_MOST = 50
+LONGEST_FOUND = 256
+"""How much is kept of what an assertion brought instead of what was expected."""
+
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +158,8 @@ def of_decision(
             values.setdefault(line["change"], {}).update(aside)
     if decision.detail:
         told.append({"change": "detail", **decision.detail})
+    if decision.found:
+        values["found"] = [value[:LONGEST_FOUND] for value in decision.found[:FOUND_AT_MOST]]
     if observation.reason:
         values["reason"] = observation.reason
     return Entry(

@@ -16,7 +16,7 @@ from identity_hub.core.ids import as_uuid
 from provisioning.admin.base import TenantAdmin, link_to, within_tenant
 from provisioning.admin.export import Exported
 from provisioning.admin.site import Found
-from provisioning.models import Identity
+from provisioning.models import AuditValue, Identity
 from provisioning.selectors.timeline import meaning
 
 from .errors import message_for
@@ -41,6 +41,14 @@ def _told(reason: str) -> str:
         if reason.startswith("login:")
         else reason.partition(":")[2].replace("-", " ").capitalize()
     )
+
+
+def _brought(attempt: LoginAttempt) -> str:
+    """What an assertion said instead of what was expected: kept beside the audit, not in the attempt."""
+    if attempt.audit_id is None:
+        return ""
+    beside = AuditValue.objects.filter(tenant_id=attempt.tenant_id, record_id=attempt.audit_id).first()
+    return ", ".join(beside.values.get("found", ())) if beside is not None else ""
 
 
 @admin.register(LoginAttempt)
@@ -94,7 +102,10 @@ class LoginAttemptPage(Exported, TenantAdmin):
 
     @display(description="What was expected, and what came")
     def details(self, attempt: LoginAttempt) -> str:
-        rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", sorted(attempt.detail.items()))
+        told = sorted(attempt.detail.items())
+        if brought := _brought(attempt):
+            told.append(("found, in full", brought))
+        rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", told)
         return format_html('<dl class="hub-facts">{}</dl>', rows) if rows else "—"
 
     @display(description="Identity")

@@ -72,6 +72,12 @@ _WAITING = Message(
     sentence="An administrator has to confirm that this account is yours. Give your administrator the reference "
     "below, and sign in again afterwards.",
 )
+_NOT_FOR_EVERYBODY = Message(
+    status=403,
+    title="You have no access here yet",
+    sentence="Your organisation gives access to this service to some of its people, and your profile does not say that "
+    "you are one of them. Ask your administrator for access, and give the reference below.",
+)
 _CHANGED_KEY = Message(
     status=403,
     title=_SIGN_IN_FAILED,
@@ -210,6 +216,8 @@ MESSAGES: dict[str, Message] = {
         sentence="Your e-mail address is not in a domain that belongs to your organisation here. Ask your "
         "administrator, and give the reference below.",
     ),
+    "login:group-not-allowed": _NOT_FOR_EVERYBODY,
+    "login:attribute-not-allowed": _NOT_FOR_EVERYBODY,
     "login:subject-transient": Message(
         status=403,
         title=_SIGN_IN_FAILED,

@@ -44,6 +44,8 @@ class Rules:
     user_name_attribute: str
     external_id_attribute: str
     group_attribute: str = ""
+    limits: Sequence[str] = ()
+    """Attributes that a first login is limited by; the hub's own names among them mean nothing here."""
     attribute_rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: Sequence[str] = ()
 
@@ -74,8 +76,8 @@ class Judged:
 class Person:
     """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one.
 
-    `groups` are all values of the group attribute, in no order that counts. `faults` are the hub attributes that were
-    said but are not believed, with their verdict; they have no value here.
+    `groups` are all values of the group attribute, `attributes` those of each attribute that limits a first login.
+    `faults` are the hub attributes that were said but are not believed, with their verdict; they have no value here.
     """
 
     subject: Subject | None
@@ -85,6 +87,7 @@ class Person:
     emails: tuple[str, ...]
     profile: Profile
     groups: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -147,6 +150,7 @@ def _person(
         emails=(email.lower(),) if email else (),
         profile=Profile(user_name=user_name, email=email, **shown),
         groups=_values(said, rules.group_attribute),
+        attributes={name: _values(said, name) for name in rules.limits},
         faults={
             attribute: judged.verdict.value
             for attribute, judged in verdicts.items()

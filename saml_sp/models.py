@@ -86,6 +86,8 @@ class LoginAttempt(models.Model):
     """Hub attribute -> {"verdict", "source"}: what became of it, and the name under which it came. No value."""
     account_id = models.UUIDField(null=True)
     identity_id = models.UUIDField(null=True)
+    audit_id = models.BigIntegerField(null=True)
+    """The audit's record of the decision: a person's values are beside that, and go by its rules."""
     network = models.GenericIPAddressField(null=True)
     """The caller's network: an address without its last part."""
     request_id = models.CharField(max_length=64, blank=True)

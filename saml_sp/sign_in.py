@@ -157,6 +157,7 @@ def rules_of(connection: Connection) -> Rules:
         group_attribute=connection.group_attribute,
         attribute_rules=connection.attribute_rules,
         required=connection.required_attributes,
+        limits=tuple(connection.jit_attributes),
     )
 
 
@@ -281,6 +282,7 @@ def observation_of(connection: Connection, person: Person, at: datetime) -> Obse
         login_names=person.login_names,
         emails=person.emails,
         groups=person.groups,
+        attributes=person.attributes,
         profile=person.profile,
         faults=person.faults,
     )
@@ -303,6 +305,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
     attempt.verdicts = dict(believed.verdicts)
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
+    attempt.audit_id = outcome.audit_id
     _keep(attempt)
     return Ending(reason=reason, reference=attempt.reference, path=believed.next_path if admitted else "")
 

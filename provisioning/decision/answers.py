@@ -1,5 +1,7 @@
 """The forms that decisions take, and the questions they put to a person. Knows no situation's rule."""
 
+from dataclasses import replace
+
 from .correlate import Match
 from .effects import finding, needed
 from .reasons import FindingKind, Reason
@@ -46,8 +48,18 @@ def refused(case: Case, reason: Reason, changes: list[Change], **detail: str) ->
 
 def refuse(case: Case) -> Decision:
     """Refuse for the cause that named the situation; nothing is written."""
-    detail = {"attribute": case.missing} if case.missing else dict(case.faults)
-    return refused(case, needed(case.reason, "reason"), [], **detail)
+    reason = needed(case.reason, "reason")
+    if mismatch := case.mismatch:
+        decision = refused(
+            case,
+            reason,
+            [],
+            attribute=mismatch.attribute,
+            expected=", ".join(mismatch.expected)[:500],
+            found="another value" if mismatch.found else "nothing",
+        )
+        return replace(decision, found=mismatch.found)
+    return refused(case, reason, [], **({"attribute": case.missing} if case.missing else case.faults))
 
 
 def question(case: Case, account: AccountFacts) -> list[Change]:

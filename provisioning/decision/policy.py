@@ -1,5 +1,6 @@
 """What a connection's administrator chose. Knows no situation and no database."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -22,6 +23,10 @@ class Policy:
     """Names of profile attributes (`Profile` fields) that an assertion must carry to create an account."""
     domains: frozenset[str] = field(default_factory=frozenset)
     """E-mail domains verified for the tenant and granted to this connection (lower case, exact)."""
+    jit_groups: frozenset[str] = field(default_factory=frozenset)
+    """A first login must bring one of these groups (exact); empty means that none is asked for."""
+    jit_attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What a first login must say: a profile attribute, or else an assertion attribute, and the values that will do."""
     trusted_hr_number: bool = False
     """They may link across connections: an administrator vouches for them."""
     trusted_email: bool = False

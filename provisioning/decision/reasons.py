@@ -80,6 +80,14 @@ class Reason(_Code):
         "login:domain-not-allowed",
         "The e-mail's domain is not granted to the connection.",
     )
+    LOGIN_GROUP_NOT_ALLOWED = (
+        "login:group-not-allowed",
+        "Nobody is known, and the assertion brings no group for which a login may create.",
+    )
+    LOGIN_ATTRIBUTE_NOT_ALLOWED = (
+        "login:attribute-not-allowed",
+        "Nobody is known, and an attribute has no value for which a login may create.",
+    )
     LOGIN_SUBJECT_TRANSIENT = (
         "login:subject-transient",
         "The assertion carries nothing to recognise a person by.",

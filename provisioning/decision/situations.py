@@ -10,11 +10,13 @@ from .policy import Jit, Policy
 from .quick import quick
 from .reasons import FindingKind, Reason
 from .types import (
+    PROFILE_FIELDS,
     AccountFacts,
     Channel,
     IdentityFacts,
     Intent,
     Known,
+    Mismatch,
     Observation,
     Rule,
     Situation,
@@ -45,6 +47,7 @@ class Case:
     missing: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
     """What a new account needs and the assertion does not carry well: attribute -> what is wrong with it."""
+    mismatch: Mismatch | None = None
 
     @property
     def identity(self) -> IdentityFacts | None:
@@ -356,8 +359,16 @@ def _first_login(known: Known, observation: Observation, policy: Policy) -> Case
         return case(situation=situation, reason=Reason.LOGIN_NO_ACCOUNT)
     if faults := _faults(observation, policy):
         return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_PROFILE_INCOMPLETE, faults=faults)
-    if not _domains_allowed(observation, policy, creates=situation is not Situation.UNLINKED):
-        return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_DOMAIN_NOT_ALLOWED)
+    for reason, mismatch in (
+        (
+            Reason.LOGIN_DOMAIN_NOT_ALLOWED,
+            _foreign_domain(observation, policy, creates=situation is not Situation.UNLINKED),
+        ),
+        (Reason.LOGIN_GROUP_NOT_ALLOWED, _other_groups(observation, policy)),
+        (Reason.LOGIN_ATTRIBUTE_NOT_ALLOWED, _other_value(observation, policy)),
+    ):
+        if mismatch:
+            return case(situation=Situation.UNUSABLE, reason=reason, mismatch=mismatch)
     return case(situation=situation)
 
 
@@ -379,11 +390,35 @@ def _faults(observation: Observation, policy: Policy) -> dict[str, str]:
     return faults
 
 
-def _domains_allowed(observation: Observation, policy: Policy, *, creates: bool) -> bool:
-    if not policy.domains:
-        return not creates
-    emails = {observation.profile.email, *observation.emails} - {""}
-    return all(domain_of(email) in policy.domains for email in emails)
+def _foreign_domain(observation: Observation, policy: Policy, *, creates: bool) -> Mismatch | None:
+    if not policy.domains and not creates:
+        return None
+    emails = sorted({observation.profile.email, *observation.emails} - {""})
+    if policy.domains and all(domain_of(email) in policy.domains for email in emails):
+        return None
+    expected = tuple(sorted(policy.domains)) or ("a domain that is granted to the connection; none is",)
+    return Mismatch(attribute="email", expected=expected, found=tuple(emails))
+
+
+def _other_groups(observation: Observation, policy: Policy) -> Mismatch | None:
+    if not policy.jit_groups or policy.jit_groups.intersection(observation.groups):
+        return None
+    return Mismatch(
+        attribute="groups", expected=tuple(sorted(policy.jit_groups)), found=tuple(observation.groups)
+    )
+
+
+def _other_value(observation: Observation, policy: Policy) -> Mismatch | None:
+    """The first attribute of the limits of which the assertion says none of the values that will do."""
+    for name in sorted(policy.jit_attributes):
+        allowed = policy.jit_attributes[name]
+        if name in PROFILE_FIELDS:
+            said = tuple(filter(None, [getattr(observation.profile, name)]))
+        else:
+            said = tuple(observation.attributes.get(name, ()))
+        if not allowed.intersection(said):
+            return Mismatch(attribute=name, expected=tuple(sorted(allowed)), found=said)
+    return None
 
 
 def _contradiction(

@@ -62,7 +62,7 @@ class Situation(StrEnum):
     HELD = "held"
     """A login whose identity has a hold, or no live account."""
     UNUSABLE = "unusable"
-    """An assertion that lacks what the policy asks for (subject, required attribute, domain)."""
+    """An assertion that lacks what the policy asks for (subject, required attribute, domain, group, value)."""
     STALE = "stale"
     """The account changed since the writer read it."""
 
@@ -185,10 +185,11 @@ class Observation:
     writer read; another one is STALE. `external_id` is the SCIM externalId, or for a login the value of the
     attribute configured to carry it. `login_names` are the names a login may match against userName: a
     non-transient NameID and the configured attribute, never an e-mail attribute. `emails` are all e-mail
-    values, lower case; `groups` all values of the connection's group attribute. `resource` is the SCIM document
-    to keep (without id, meta, groups), `unique_keys` what in it nobody else of the connection may have
-    (`path=value`); `assertion` the mapped attributes, and `faults` those that it says in a way that is not
-    believed, each with what is wrong with it (a code).
+    values, lower case; `groups` all values of the connection's group attribute, `attributes` those of assertion
+    attributes that its limits name and that are no profile attributes. `resource` is the SCIM document to keep
+    (without id, meta, groups), `unique_keys` what in it nobody else of the connection may have (`path=value`);
+    `assertion` the mapped attributes, and `faults` those that it says in a way that is not believed, each with what
+    is wrong with it (a code).
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     """
 
@@ -210,6 +211,7 @@ class Observation:
     login_names: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profile: Profile = Profile()
     resource: Document | None = None
     unique_keys: tuple[str, ...] = ()
@@ -468,6 +470,15 @@ Change = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """What a policy expects of an attribute, and what an assertion brought: values of a person."""
+
+    attribute: str
+    expected: tuple[str, ...]
+    found: tuple[str, ...]
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -481,6 +492,8 @@ class Decision:
     changes: tuple[Change, ...] = ()
     detail: Mapping[str, str] = field(default_factory=dict)
     """For the administrator: which attribute, which account holds the key. Ids and names, no values."""
+    found: tuple[str, ...] = ()
+    """What an assertion brought instead of what `detail` says was expected. For the audit's side table only."""
 
 
 @quick

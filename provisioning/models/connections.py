@@ -66,6 +66,10 @@ class Connection(TenantRow):
     """Whether the groups of an account count that only logins have spoken of."""
 
     jit = models.CharField("JIT", max_length=16, choices=JitMode, default=JitMode.OFF)
+    jit_groups = ArrayField(models.CharField(max_length=512), default=list, blank=True)
+    """A first login must bring one of these values of the group attribute; none means that none is asked for."""
+    jit_attributes = models.JSONField(default=dict, blank=True)
+    """What else a first login must say: hub attribute or assertion attribute -> list of values that will do."""
     precedence = models.PositiveIntegerField(default=100)
     """Where a person has accounts on several connections, the lower number is shown."""
     unknown_member = models.CharField(max_length=8, choices=UnknownMember, default=UnknownMember.REFUSE)

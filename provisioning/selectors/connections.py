@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
 from django.db.models import Count, Exists, OuterRef, Subquery
 
 from provisioning import sql
@@ -93,7 +94,8 @@ class Rules:
 
 
 _RULES = """
-SELECT n.digest_key, c.id, c.jit, c.precedence, c.required_attributes, c.trusted_hr_number, c.trusted_email,
+SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.precedence, c.required_attributes,
+       c.trusted_hr_number, c.trusted_email,
        c.retention_days, c.jit_grace_days, c.jit_idle_grace_days, c.scim_enabled, c.last_push_at,
        ARRAY(SELECT d.domain FROM provisioning_connectiondomain granted
                JOIN provisioning_tenantdomain d ON d.tenant_id = granted.tenant_id AND d.id = granted.domain_id
@@ -113,13 +115,15 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
     policies: dict[UUID, Policy] = {}
     last_push: dict[UUID, datetime | None] = {}
     for row in rows:
-        connection_id, jit, precedence, required, hr_number, email = row[1:7]
-        retention, grace, idle_grace, scim_enabled, pushed_at, domains, groups, has_token = row[7:]
+        connection_id, jit, jit_groups, jit_attributes, precedence, required, hr_number, email = row[1:9]
+        retention, grace, idle_grace, scim_enabled, pushed_at, domains, groups, has_token = row[9:]
         if connection_id is None:
             continue
         last_push[connection_id] = pushed_at
         policies[connection_id] = Policy(
             jit=Jit(jit),
+            jit_groups=frozenset(jit_groups),
+            jit_attributes={name: frozenset(values) for name, values in orjson.loads(jit_attributes).items()},
             precedence=precedence,
             required_attributes=tuple(required),
             domains=frozenset(domains),

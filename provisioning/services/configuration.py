@@ -46,6 +46,8 @@ CHANGEABLE = frozenset(
         "session_idle_minutes",
         "required_attributes",
         "jit",
+        "jit_groups",
+        "jit_attributes",
         "precedence",
         "unknown_member",
         "trusted_email",
@@ -140,6 +142,7 @@ def create_connection(
         for field, value in presets.settings(row.preset).items():
             setattr(row, field, getattr(row, field) or value)
         _check_attributes(row)
+        _limited(row)
         _save_new(row, "name", "The tenant has a connection of this name.")
         _grant(row, domains)
         _record(tenant.pk, actor, Act.CONNECTION_CREATED, connection_id=row.pk, object_id=row.pk)
@@ -164,6 +167,7 @@ def change_connection(
         if not ATTRIBUTES.isdisjoint(changed):
             _check_attributes(row)
         _checked(row)
+        _limited(row)
         row.config_version = F("config_version") + 1
         _saved(row, "name", "The tenant has a connection of this name.")
         row.refresh_from_db()
@@ -213,6 +217,19 @@ def _check_attributes(row: Connection) -> None:
             raise Invalid(
                 field, "People may often change their e-mail themselves, so it can be no name or key."
             )
+
+
+def _limited(connection: Connection) -> None:
+    """Limits that can be kept: nothing else would let anybody create an account, or refuse anybody."""
+    if connection.jit_groups and not connection.group_attribute:
+        raise Invalid("jit_groups", "Name the group attribute first: without it no login brings a group.")
+    limits = connection.jit_attributes
+    if not isinstance(limits, dict):
+        raise Invalid("jit_attributes", 'Please write an object, for instance {"department": ["Sales"]}.')
+    for name, values in limits.items():
+        listed = isinstance(values, list) and all(isinstance(value, str) and value for value in values)
+        if not name or not listed or not values:
+            raise Invalid("jit_attributes", f"{name!r} needs a list of the values that will do.")
 
 
 def _grant(connection: Connection, domains: Iterable[str] | None) -> None:

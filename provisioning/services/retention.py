@@ -31,6 +31,8 @@ BATCH = 200
 DELIVERED_MESSAGES_KEPT = timedelta(days=7)
 REQUESTS_KEPT = timedelta(days=90)
 REQUESTS_AT_ONCE = 5000
+FOUND_KEPT = timedelta(days=30)
+"""As long as the login attempts that show it."""
 
 _NO_ACCOUNT_DATA: dict[str, Any] = {
     "user_name": "",
@@ -140,6 +142,14 @@ def trim_outbox(*, at: datetime) -> int:
     """Deletes messages that were delivered a while ago."""
     deleted, _ = OutboxMessage.objects.filter(done_at__lt=at - DELIVERED_MESSAGES_KEPT).delete()
     return deleted
+
+
+def trim_found(*, at: datetime) -> int:
+    """Deletes what assertions brought instead of what was expected. No account's end would: they made none."""
+    refused = AuditRecord.objects.filter(
+        pk=OuterRef("record_id"), channel=Channel.SAML, account_id__isnull=True, at__lt=at - FOUND_KEPT
+    )
+    return AuditValue.objects.filter(Exists(refused), identity_id__isnull=True).delete()[0]
 
 
 def trim_requests(*, at: datetime) -> int:

@@ -66,6 +66,7 @@ def execute_run(tenant_id: str, run_id: str) -> None:
 def purge_deleted() -> None:
     purged = retention.purge_deleted(at=now(), actor=SCHEDULE)
     _log.info("accounts:purged", count=purged)
+    _log.info("values:trimmed", count=retention.trim_found(at=now()))
 
 
 @shared_task(name="provisioning.tasks.trim_sessions")

@@ -1,12 +1,19 @@
 """What a first login may do, and what its groups give, over HTTP."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
+from django.test import Client
 
-from provisioning.models import Account, Connection, Entitlement, Identity
-from provisioning.services import configuration
-from tests.provisioning.cast import OPERATOR
+from identity_hub.core.clock import now
+from provisioning.models import Account, AuditRecord, AuditValue, Connection, Entitlement, Identity
+from provisioning.services import configuration, retention
+from provisioning.services.configuration import Invalid
+from saml_sp.models import LoginAttempt
+from tests.provisioning.cast import OPERATOR, house
 
-from .parties import Browser
+from .parties import Browser, nobody_came_in
 
 MAIL = {"email": ["ada@corp.example"]}
 
@@ -55,3 +62,135 @@ def test_nobody_has_a_privilege_by_an_attribute_that_nobody_configured(
     assert not Entitlement.objects.of_identity(identity).exists()
     assert not identity.is_staff
     assert "groups" not in Account.objects.get().assertion
+
+
+def change(connection: Connection, **changes: Any) -> None:
+    configuration.change_connection(connection=connection, changes=changes, actor=OPERATOR)
+
+
+LIMITS: dict[str, tuple[dict[str, Any], dict[str, list[str]], str, dict[str, str], list[str]]] = {
+    "another group": (
+        {"group_attribute": "memberOf", "jit_groups": ["Staff", "cn=Board,o=corp"]},
+        {"memberOf": ["Guests", "Works council"]},
+        "login:group-not-allowed",
+        {"attribute": "groups", "expected": "Staff, cn=Board,o=corp", "found": "another value"},
+        ["Guests", "Works council"],
+    ),
+    "no group": (
+        {"group_attribute": "memberOf", "jit_groups": ["Staff"]},
+        {"groups": ["Staff"]},
+        "login:group-not-allowed",
+        {"attribute": "groups", "expected": "Staff", "found": "nothing"},
+        [],
+    ),
+    "another department": (
+        {"jit_attributes": {"department": ["Sales"]}},
+        {"department": ["Confidential project"]},
+        "login:attribute-not-allowed",
+        {"attribute": "department", "expected": "Sales", "found": "another value"},
+        ["Confidential project"],
+    ),
+    "another value of an assertion attribute": (
+        {"jit_attributes": {"eduPersonAffiliation": ["employee"]}},
+        {"eduPersonAffiliation": ["student", "patient"]},
+        "login:attribute-not-allowed",
+        {"attribute": "eduPersonAffiliation", "expected": "employee", "found": "another value"},
+        ["student", "patient"],
+    ),
+    "an e-mail of another domain": (
+        {},
+        {"email": ["ada@elsewhere.example"]},
+        "login:domain-not-allowed",
+        {"attribute": "email", "expected": "corp.example", "found": "another value"},
+        ["ada@elsewhere.example"],
+    ),
+}
+
+
+@pytest.fixture
+def administrator(connection: Connection) -> Client:
+    client = Client()
+    client.force_login(
+        configuration.create_local_identity(
+            login_name="mia",
+            password="correct horse battery",
+            tenant=connection.tenant,
+            tenant_administrator=True,
+            actor=OPERATOR,
+        ),
+        backend="provisioning.backends.HubBackend",
+    )
+    return client
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_a_first_login_is_refused_for(
+    browser: Browser, connection: Connection, administrator: Client, what: str
+) -> None:
+    policy, said, reason, detail, brought = LIMITS[what]
+    change(connection, **policy)
+    people = Identity.objects.count()
+    answer = browser.sign_in(attributes=MAIL | said)
+    attempt = LoginAttempt.objects.get()
+    assert answer.status_code == 403
+    assert attempt.reference in answer.content.decode()
+    assert Identity.objects.count() == people
+    assert not Account.objects.exists()
+    assert (attempt.reason, attempt.detail) == (reason, detail)
+    record = AuditRecord.objects.get(pk=attempt.audit_id)
+    for value in brought:
+        # A person's value: neither in the log, nor in what is kept for good, nor before her own eyes.
+        assert value not in str(attempt.detail)
+        assert value not in str(record.changes)
+        assert value not in answer.content.decode()
+    page = administrator.get(f"/admin/saml_sp/loginattempt/{attempt.pk}/change/").content.decode()
+    assert all(value in page for value in [*brought, detail["expected"]])
+
+
+def test_what_came_instead_is_forgotten_with_the_attempt(browser: Browser, connection: Connection) -> None:
+    change(connection, jit_attributes={"department": ["Sales"]})
+    browser.sign_in(attributes=MAIL | {"department": ["Secret"]})
+    assert nobody_came_in()
+    at = now()
+    assert retention.trim_found(at=at + timedelta(days=29)) == 0
+    assert AuditValue.objects.filter(values__found=["Secret"]).exists()
+    assert retention.trim_found(at=at + timedelta(days=31)) == 1
+    assert AuditRecord.objects.filter(reason="login:attribute-not-allowed").exists()
+
+
+def test_another_tenants_administrator_sees_no_attempt(browser: Browser, connection: Connection) -> None:
+    change(connection, jit_attributes={"department": ["Sales"]})
+    browser.sign_in(attributes=MAIL | {"department": ["Secret"]})
+    stranger = Client()
+    stranger.force_login(
+        configuration.create_local_identity(
+            login_name="eve",
+            password="correct horse battery",
+            tenant=house("globex").tenant,
+            tenant_administrator=True,
+            actor=OPERATOR,
+        ),
+        backend="provisioning.backends.HubBackend",
+    )
+    answer = stranger.get(f"/admin/saml_sp/loginattempt/{LoginAttempt.objects.get().pk}/change/")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"jit_groups": ["Staff"]}, "jit_groups"),
+        ({"jit_attributes": ["department"]}, "jit_attributes"),
+        ({"jit_attributes": {"department": "Sales"}}, "jit_attributes"),
+        ({"jit_attributes": {"department": []}}, "jit_attributes"),
+        ({"jit_attributes": {"department": [""]}}, "jit_attributes"),
+        ({"jit_attributes": {"": ["x"]}}, "jit_attributes"),
+    ],
+    ids=str,
+)
+def test_limits_that_nobody_could_keep_are_refused(
+    connection: Connection, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        change(connection, **changes)
+    assert refusal.value.field == field

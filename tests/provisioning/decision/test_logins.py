@@ -29,6 +29,11 @@ def refused_without_a_trace(decision, reason):
     assert decision.changes == ()
 
 
+def mismatch_of(decision):
+    """(attribute, what was expected, what came)."""
+    return decision.detail["attribute"], decision.detail["expected"], decision.found
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -87,7 +92,110 @@ def test_a_first_login_without_a_user_name_is_refused(world):
 @pytest.mark.parametrize("domains", [frozenset(), frozenset({"other.example"}), frozenset({"org"})])
 def test_a_first_login_outside_the_granted_domains_is_refused(world, domains):
     world.policy = replace(OPEN, domains=domains)
-    refused_without_a_trace(world.login("ada", "p-1"), "login:domain-not-allowed")
+    decision = world.login("ada", "p-1")
+    refused_without_a_trace(decision, "login:domain-not-allowed")
+    expected = ", ".join(domains) or "a domain that is granted to the connection; none is"
+    assert mismatch_of(decision) == ("email", expected, ("ada@example.org",))
+
+
+LIMITED = replace(
+    OPEN,
+    jit_groups=frozenset({"Staff", "Board"}),
+    jit_attributes={
+        "department": frozenset({"Sales", "Support"}),
+        "eduPersonAffiliation": frozenset({"employee"}),
+    },
+)
+WELCOME = {
+    "groups": ("Everybody", "Staff"),
+    "department": "Sales",
+    "attributes": {"eduPersonAffiliation": ("member", "employee")},
+}
+
+
+def limited_login(world, **said):
+    said = WELCOME | said
+    department = said.pop("department")
+    observation = world.asserted("ada", "p-1", **said)
+    return world.submit(replace(observation, profile=replace(observation.profile, department=department)))
+
+
+def test_a_first_login_that_keeps_every_limit_makes_an_account(world):
+    world.policy = LIMITED
+    assert limited_login(world).reason == "login:account-created"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "mismatch"),
+    [
+        pytest.param(
+            {"groups": ()}, "group", ("groups", "Board, Staff", ()), id="a first login that brings no group"
+        ),
+        pytest.param(
+            {"groups": ("staff", "Staff ")},
+            "group",
+            ("groups", "Board, Staff", ("staff", "Staff ")),
+            id="a first login that brings none of the groups to the letter",
+        ),
+        pytest.param(
+            {"department": "sales"},
+            "attribute",
+            ("department", "Sales, Support", ("sales",)),
+            id="a first login from another department",
+        ),
+        pytest.param(
+            {"department": ""},
+            "attribute",
+            ("department", "Sales, Support", ()),
+            id="a first login that names no department",
+        ),
+        pytest.param(
+            {"attributes": {"eduPersonAffiliation": ("student", "member")}},
+            "attribute",
+            ("eduPersonAffiliation", "employee", ("student", "member")),
+            id="a first login with other values of an assertion attribute",
+        ),
+        pytest.param(
+            {"attributes": {}},
+            "attribute",
+            ("eduPersonAffiliation", "employee", ()),
+            id="a first login without an assertion attribute",
+        ),
+    ],
+)
+def test_limits_refuse(world, said, reason, mismatch):
+    world.policy = LIMITED
+    decision = limited_login(world, **said)
+    refused_without_a_trace(decision, f"login:{reason}-not-allowed")
+    assert mismatch_of(decision) == mismatch
+    assert decision.detail["found"] == ("another value" if decision.found else "nothing")
+
+
+def test_limits_concern_nobody_whom_scim_delivered(world):
+    world.post("ada", "key-1")
+    world.policy = LIMITED
+    assert limited_login(world, groups=(), attributes={}).reason == "login:account-bound"
+
+
+def test_limits_concern_nobody_who_has_signed_in_before(world):
+    world.login("ada", "p-1")
+    world.policy = LIMITED
+    assert limited_login(world, groups=(), attributes={}).reason == "login:admitted"
+
+
+def test_limits_concern_a_first_login_that_would_link(world):
+    world.post("ada", "key-1", hr_number="7")
+    world.policy = replace(LIMITED, jit=Jit.EXISTING, trusted_hr_number=True)
+    decision = limited_login(world, hr_number="7", groups=(), connection_id=OKTA)
+    refused_without_a_trace(decision, "login:group-not-allowed")
+    linked = limited_login(world, hr_number="7", connection_id=OKTA)
+    assert linked.reason == "login:account-linked"
+
+
+@pytest.mark.parametrize("jit", [Jit.OFF, Jit.EXISTING])
+def test_limits_open_nothing_that_the_mode_keeps_shut(world, jit):
+    world.policy = replace(LIMITED, jit=jit)
+    refused_without_a_trace(limited_login(world), "login:no-account")
 
 
 def test_a_transient_name_id_alone_recognises_nobody(world):
