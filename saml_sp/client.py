@@ -223,7 +223,7 @@ def metadata(connection: Connection) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A signed request on its way to the IdP, carried by the browser."""
+    """A signed message on its way to the IdP, carried by the browser."""
 
     id: str
     binding: str
@@ -450,13 +450,17 @@ def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
     return False
 
 
-def logout_answer(connection: Connection, request_id: str, relay_state: str) -> str | None:
-    """The address, with a signed LogoutResponse in it, to send the browser back to; None where the IdP names none."""
+def logout_answer(connection: Connection, request_id: str, relay_state: str) -> Outgoing | None:
+    """A signed LogoutResponse to the IdP, by redirect, else by POST; None where it names no address for one."""
     client = client_of(connection)
-    service = _service(client, connection.idp_entity_id, "single_logout_service", BINDING_HTTP_REDIRECT)
-    url = service.get("response_location") or service.get("location")
-    if not url:
+    services = {
+        binding: _service(client, connection.idp_entity_id, "single_logout_service", binding)
+        for binding in (BINDING_HTTP_REDIRECT, BINDING_HTTP_POST)
+    }
+    binding = next((binding for binding, service in services.items() if service.get("location")), None)
+    if binding is None:
         return None
+    url = services[binding].get("response_location") or services[binding]["location"]
     response = LogoutResponse(
         id=f"_{secrets.token_hex(20)}",
         version="2.0",
@@ -466,6 +470,11 @@ def logout_answer(connection: Connection, request_id: str, relay_state: str) -> 
         issuer=Issuer(text=addresses.saml_metadata(connection.id), format=NAMEID_FORMAT_ENTITY),
         status=success_status_factory(),
     )
+    if binding == BINDING_HTTP_POST:
+        signed = client.sign(response, sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256)
+        encoded = base64.b64encode(str(signed).encode()).decode()
+        fields = {"SAMLResponse": encoded, **({"RelayState": relay_state} if relay_state else {})}
+        return Outgoing(id=response.id, binding="post", url=url, fields=fields)
     sent = client.apply_binding(
         BINDING_HTTP_REDIRECT,
         str(response),
@@ -475,4 +484,4 @@ def logout_answer(connection: Connection, request_id: str, relay_state: str) -> 
         sign=True,
         sigalg=SIG_RSA_SHA256,
     )
-    return dict(sent["headers"])["Location"]
+    return Outgoing(id=response.id, binding="redirect", url=dict(sent["headers"])["Location"], fields={})

@@ -30,10 +30,10 @@ _TELLING_INDEX = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How many sessions ended, and the address that carries our answer to the IdP ("" where it names none)."""
+    """How many sessions ended, and our answer to the IdP (None where it takes none)."""
 
     sessions: int
-    answer_url: str
+    answer: client.Outgoing | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> En
     sessions = list(_sessions(connection, asked))
     for session in sessions:
         people.end_session(session=session, actor=Actor(kind="connection", id=str(connection.id)))
-    answer_url = client.logout_answer(connection, asked.id, incoming.relay_state)
-    return Ended(sessions=len(sessions), answer_url=answer_url or "")
+    answer = client.logout_answer(connection, asked.id, incoming.relay_state)
+    return Ended(sessions=len(sessions), answer=answer)
 
 
 def _believed(connection: Connection, incoming: Incoming, at: datetime) -> LogoutRequest | Refusal:

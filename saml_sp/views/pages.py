@@ -28,7 +28,7 @@ def refused_page(request: HttpRequest, connection: Connection | None, ending: En
 def carried(
     request: HttpRequest, connection: Connection, asked: Outgoing, *, signing_out: bool = False
 ) -> HttpResponse:
-    """The browser's way to the IdP with a request of ours."""
+    """The browser's way to the IdP with a message of ours."""
     if asked.binding == "redirect":
         return HttpResponseRedirect(asked.url)
     page = {"asked": asked, "connection": connection, "signing_out": signing_out}

@@ -116,8 +116,8 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         return refused(request, connection, "connection:not-configured")
     if isinstance(ended, sign_in.Ending):
         return refused_page(request, connection, ended)
-    if ended.answer_url:
-        return HttpResponseRedirect(ended.answer_url)
+    if ended.answer is not None:
+        return carried(request, connection, ended.answer, signing_out=True)
     return render(request, "saml_sp/signed_out.html", {"connection": connection})
 
 

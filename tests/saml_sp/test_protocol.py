@@ -281,6 +281,24 @@ def _logout(browser: Browser, name_id: str = "p-4711", **options: Any) -> Any:
     return Client().get(f"{reverse('saml:logout', args=[browser.connection.pk])}?{query}")
 
 
+@pytest.mark.parametrize("relay_state", ["state", ""], ids=["with a RelayState", "without one"])
+def test_an_idp_that_takes_only_posts_is_answered_by_a_signed_form(tenant: Tenant, relay_state: str) -> None:
+    post = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+    idp = TestIdp(entity_id="https://post.example", keys=key_pair("corp"), slo_binding=post)
+    browser = Browser(connection=make_connection(tenant, idp), idp=idp)
+    browser.sign_in()
+    answer = _logout(browser, relay_state=relay_state)
+    assert answer.status_code == 200
+    assert f'action="{idp.slo}"'.encode() in answer.content
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]+)"', answer.content.decode()))
+    assert fields.get("RelayState", "") == relay_state
+    root = parse(base64.b64decode(fields["SAMLResponse"]))
+    assert (root.tag, root.get("Destination")) == (f"{{{SAMLP}}}LogoutResponse", idp.slo)
+    method = root.find(".//{http://www.w3.org/2000/09/xmldsig#}SignatureMethod")
+    assert method.get("Algorithm") == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+    assert not Session.objects.exists()
+
+
 @pytest.mark.parametrize(
     "lower_case", [False, True], ids=["upper-case escapes", "lower-case escapes as ADFS"]
 )
