@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from identity_hub.local import keys, places
 
 _WWW = Path("/usr/share/simplesamlphp/www")
 _PHP = Path(__file__).parent / "php"
+
+_NOBODY = '<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"/>'
 
 PACKAGES = "simplesamlphp php-cli php-xml php-mbstring php-sqlite3 php-curl"
 PASSWORD = "open sesame"
@@ -87,21 +90,20 @@ class SimpleSamlPhp:
     trusts: ssl.SSLContext
     habits: Habits = field(default_factory=Habits)
     people: dict[str, Person] = field(default_factory=dict)
-    service_providers: list[Path] = field(default_factory=list)
 
     @property
     def metadata_url(self) -> str:
         """Also its entity ID."""
         return f"{self.url}/saml2/idp/metadata.php"
 
-    @property
-    def sign_out_url(self) -> str:
-        """Where a person who has a session here ends it, at every service that she used; wants a RelayState."""
-        return f"{self.url}/saml2/idp/initSLO.php"
+    def sign_out_url(self, away: str) -> str:
+        """Where a person ends her session here and at every service that she used, and goes `away`."""
+        return f"{self.url}/saml2/idp/initSLO.php?{urlencode({'RelayState': away})}"
 
     def start_url(self, service_provider: str, relay_state: str) -> str:
         """Where a login begins that nobody asked for."""
-        return f"{self.url}/saml2/idp/SSOService.php?spentityid={service_provider}&RelayState={relay_state}"
+        asked = {"spentityid": service_provider, "RelayState": relay_state}
+        return f"{self.url}/saml2/idp/SSOService.php?{urlencode(asked)}"
 
     def behave(self, **habits: Any) -> None:
         """These habits, and the usual ones for everything that is not named."""
@@ -118,16 +120,13 @@ class SimpleSamlPhp:
         self._write()
 
     def meet(self, service_provider: str) -> None:
-        """Gets to know one by its metadata (XML)."""
-        path = self.folder / f"sp-{len(self.service_providers)}.xml"
-        path.write_text(service_provider)
-        self.service_providers.append(path)
-        self._write()
+        """Gets to know one by its metadata (XML), and forgets the others."""
+        (self.folder / "sp.xml").write_text(service_provider)
 
     def forget(self) -> None:
         """Everybody and everything that it was told."""
         self.people.clear()
-        self.service_providers.clear()
+        self.meet(_NOBODY)
         self.behave()
 
     def metadata(self) -> str:
@@ -157,10 +156,7 @@ class SimpleSamlPhp:
             "datadir": here,
             "tempdir": here,
             "metadatadir": f"{_PHP / 'metadata'}/",
-            "metadata.sources": [
-                {"type": "flatfile"},
-                *({"type": "xml", "file": str(path)} for path in self.service_providers),
-            ],
+            "metadata.sources": [{"type": "flatfile"}, {"type": "xml", "file": f"{here}sp.xml"}],
             "enable.saml20-idp": True,
             "module.enable": {"exampleauth": True, "core": True, "saml": True},
             "secretsalt": "of the tests, and of nothing else",
@@ -224,6 +220,7 @@ def running(
     for name in ("first", "second"):
         keys.saml_key(folder / f"{name}.key", folder / f"{name}.crt")
     idp = SimpleSamlPhp(url=url, reached_at=reached_at, folder=folder, trusts=trusts)
+    idp.meet(_NOBODY)
     idp.behave()
     process = places.spawn(
         [

@@ -59,6 +59,12 @@ class Pair:
             connection=self.connection, changes=changes, actor=OPERATOR
         )
 
+    def metadata(self) -> str:
+        """What the hub publishes for the IdP."""
+        answer = local_session(self.sites.pem).get(self.entity_id, timeout=30)
+        answer.raise_for_status()
+        return answer.text
+
     def learn(self) -> None:
         """The hub is given what the IdP publishes now."""
         self.set(idp_metadata=self.idp.metadata())
@@ -83,7 +89,7 @@ def introduced(sites: Sites) -> Pair:
     sites.idp.behave()
     connection = extend(make_tenant("corp", DOMAIN), name="SimpleSAMLphp").connection
     pair = Pair(sites=sites, connection=connection)
-    pair.idp.meet(local_session(sites.pem).get(pair.entity_id, timeout=30).text)
+    pair.idp.meet(pair.metadata())
     pair.learn()
     return pair
 
@@ -128,6 +134,13 @@ class Visitor:
 
     def sign_in(self, person: Person, following: str = "") -> requests.Response:
         return self.give_password(self.open(self.pair.start(following)), person)
+
+    def sign_out(self) -> requests.Response:
+        """Presses the button on My account."""
+        account = self.session.get(f"{self.pair.hub}/me/", timeout=30)
+        form = _form(account, "csrfmiddlewaretoken")
+        assert form is not None, account.url
+        return self.carry(self.send(account, form))
 
     def me(self) -> tuple[int, dict[str, Any]]:
         answer = self.session.get(f"{self.pair.hub}/me/", headers={"Accept": "application/json"}, timeout=30)
