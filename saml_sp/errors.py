@@ -236,6 +236,12 @@ MESSAGES: dict[str, Message] = {
         sentence="Your organisation removed your account. Ask your administrator if you need it again, and give the "
         "reference below.",
     ),
+    "login:approval-pending": Message(
+        status=403,
+        title="Your account waits for approval",
+        sentence="An administrator of your organisation has to approve of your account before you can use it. Ask "
+        "yours, and give the reference below; sign in again afterwards.",
+    ),
     "login:link-pending": _WAITING,
     "login:disputed": _WAITING,
     "login:name-id-changed": _CHANGED_KEY,

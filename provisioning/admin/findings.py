@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
+from provisioning.decision.reasons import FindingKind
 from provisioning.models import Account, Finding, Identity
 from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
@@ -205,6 +206,7 @@ class FindingPage(TenantAdmin):
             "weighed": _weighed(finding, candidates),
             "evidence": pretty(finding.evidence) if finding.evidence else "",
             "waiting": waiting,
+            "requested": finding.kind == FindingKind.APPROVAL_REQUESTED,
             "open": finding.status == Finding.Status.OPEN,
             "decision": DecisionForm(),
         }

@@ -19,6 +19,7 @@ from .types import (
     CreateIdentity,
     Decision,
     HoldKind,
+    IdentityFacts,
     Intent,
     LiftHold,
     LinkAccount,
@@ -34,22 +35,27 @@ def place_hold(case: Case) -> Decision:
     kind = case.observation.hold
     if kind not in PLACED_BY_ADMINISTRATORS:
         return refused(case, Reason.IDENTITY_HOLD_REFUSED, [])
-    if any(hold.kind is kind for hold in identity.holds):
+    changes: list[Change] = []
+    if not _is_held(identity, kind):
+        changes += suspend(identity, kind, None, case.observation.reason)
+    if case.observation.finding_id:
+        # A request that was refused: nobody waits for an approval any more.
+        changes += [*_lifting(identity, HoldKind.APPROVAL), *_closing(case, approved=False)]
+    if not changes:
         return leave_identity(case)
-    changes = suspend(identity, kind, None, case.observation.reason)
     return accepted(case, Reason.IDENTITY_HELD, changes, None, identity)
 
 
 def lift_hold(case: Case) -> Decision:
-    """Of the kind that is named, whatever placed it; other kinds stay."""
+    """Of the kind that is named, whatever placed it; other kinds stay. Lifting `approval` grants the request."""
     identity = needed(case.identity, "identity")
     kind = case.observation.hold
     if kind is None or kind not in LIFTED_BY_ADMINISTRATORS:
         return refused(case, Reason.IDENTITY_HOLD_REFUSED, [])
-    if all(hold.kind is not kind for hold in identity.holds):
+    changes = [*_lifting(identity, kind), *_closing(case, approved=True)]
+    if not changes:
         return leave_identity(case)
-    lift = LiftHold(identity_id=identity.id, kind=kind, source_account_id=None)
-    return accepted(case, Reason.IDENTITY_RELEASED, [lift], None, identity)
+    return accepted(case, Reason.IDENTITY_RELEASED, changes, None, identity)
 
 
 def link_by_hand(case: Case) -> Decision:
@@ -90,6 +96,15 @@ def separate(case: Case) -> Decision:
         *_closing(case, approved=False),
     ]
     return accepted(case, Reason.ACCOUNT_IDENTITY_CREATED, changes, own)
+
+
+def _is_held(identity: IdentityFacts, kind: HoldKind) -> bool:
+    return any(hold.kind is kind for hold in identity.holds)
+
+
+def _lifting(identity: IdentityFacts, kind: HoldKind) -> list[Change]:
+    lift = LiftHold(identity_id=identity.id, kind=kind, source_account_id=None)
+    return [lift] if _is_held(identity, kind) else []
 
 
 def _closing(case: Case, *, approved: bool) -> list[Change]:

@@ -20,6 +20,8 @@ from .types import (
     Change,
     CreateIdentity,
     Decision,
+    HoldKind,
+    PlaceHold,
     RecordLogin,
     Rule,
     Severity,
@@ -43,7 +45,10 @@ def admit(case: Case) -> Decision:
 
 
 def create_by_login(case: Case) -> Decision:
-    """Row 2: the account is unconfirmed until SCIM says so, and has no privilege."""
+    """Row 2: the account is unconfirmed until SCIM says so, and has no privilege.
+
+    Where it needs an approval, it is made with the hold that only an administrator lifts, and nobody gets in yet.
+    """
     if case.reason:
         return refuse(case)
     identity_id = needed(case.observation.new_identity_id, "new_identity_id")
@@ -51,8 +56,26 @@ def create_by_login(case: Case) -> Decision:
     changes: list[Change] = [
         CreateIdentity(identity_id=identity_id, profile=shown_profile([account])),
         creation(account, rule=Rule.CREATED),
-        RecordLogin(account_id=account.id, identity_id=identity_id),
     ]
+    if case.policy.jit_approval:
+        changes += [
+            PlaceHold(
+                identity_id=identity_id,
+                kind=HoldKind.APPROVAL,
+                source_account_id=account.id,
+                reason=Reason.LOGIN_APPROVAL_PENDING.value,
+            ),
+            *finding(case, FindingKind.APPROVAL_REQUESTED, Severity.MEDIUM, account),
+        ]
+        return Decision(
+            verdict=Verdict.PENDING,
+            situation=case.situation,
+            reason=Reason.LOGIN_APPROVAL_PENDING.value,
+            account_id=account.id,
+            identity_id=identity_id,
+            changes=tuple(changes),
+        )
+    changes.append(RecordLogin(account_id=account.id, identity_id=identity_id))
     return accepted(case, Reason.LOGIN_ACCOUNT_CREATED, changes, account)
 
 
@@ -110,8 +133,10 @@ def refuse_waiting(case: Case) -> Decision:
 
 
 def refuse_held(case: Case) -> Decision:
-    """Row 14: before any row is written."""
-    return refused(case, Reason.LOGIN_IDENTITY_HELD, [])
+    """Row 14: before any row is written. Who waits for nothing but an approval is told so."""
+    holds = case.identity.holds if case.identity else ()
+    waits = bool(holds) and all(hold.kind is HoldKind.APPROVAL for hold in holds)
+    return refused(case, Reason.LOGIN_APPROVAL_PENDING if waits else Reason.LOGIN_IDENTITY_HELD, [])
 
 
 def refuse_deleted(case: Case) -> Decision:

@@ -27,6 +27,8 @@ class Policy:
     """A first login must bring one of these groups (exact); empty means that none is asked for."""
     jit_attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """What a first login must say: a profile attribute, or else an assertion attribute, and the values that will do."""
+    jit_approval: bool = False
+    """Whether an administrator has to approve of an account that a login made, before anybody gets in by it."""
     trusted_hr_number: bool = False
     """They may link across connections: an administrator vouches for them."""
     trusted_email: bool = False

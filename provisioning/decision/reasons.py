@@ -95,6 +95,10 @@ class Reason(_Code):
     LOGIN_IDENTITY_HELD = "login:identity-held", "The identity is held; a login never lifts a hold."
     LOGIN_ACCOUNT_DELETED = "login:account-deleted", "The account was deleted; a login never revives it."
     LOGIN_LINK_PENDING = "login:link-pending", "The account waits for a person to say whose it is."
+    LOGIN_APPROVAL_PENDING = (
+        "login:approval-pending",
+        "The account was made by a login, and an administrator has not approved of it yet.",
+    )
     LOGIN_DISPUTED = "login:disputed", "The assertion's keys belong to different accounts."
     LOGIN_NAME_ID_CHANGED = "login:name-id-changed", "The account is bound to another persistent NameID."
     LOGIN_NAME_ID_RECYCLED = "login:name-id-recycled", "The NameID or name now comes with another externalId."
@@ -136,6 +140,10 @@ class FindingKind(_Code):
     EMAIL_DOMAIN_CHANGED = "account:email-domain-changed", "The e-mail moved to another domain."
     EXTERNAL_ID_CHANGED = "account:external-id-changed", "The key of an account with a bound subject changed."
     UNCONFIRMED = "account:unconfirmed", "A login's account was never confirmed by SCIM."
+    APPROVAL_REQUESTED = (
+        "account:approval-requested",
+        "A login made an account, and somebody has to say whether the person may come in.",
+    )
     MEMBER_UNKNOWN = (
         "group:member-unknown",
         "A group push named a member that does not exist; it was skipped.",

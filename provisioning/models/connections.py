@@ -70,6 +70,8 @@ class Connection(TenantRow):
     """A first login must bring one of these values of the group attribute; none means that none is asked for."""
     jit_attributes = models.JSONField(default=dict, blank=True)
     """What else a first login must say: hub attribute or assertion attribute -> list of values that will do."""
+    jit_approval = models.BooleanField(default=False)
+    """Whether an administrator has to approve of an account that a login made."""
     precedence = models.PositiveIntegerField(default=100)
     """Where a person has accounts on several connections, the lower number is shown."""
     unknown_member = models.CharField(max_length=8, choices=UnknownMember, default=UnknownMember.REFUSE)

@@ -94,9 +94,9 @@ class Rules:
 
 
 _RULES = """
-SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.precedence, c.required_attributes,
-       c.trusted_hr_number, c.trusted_email,
-       c.retention_days, c.jit_grace_days, c.jit_idle_grace_days, c.scim_enabled, c.last_push_at,
+SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.jit_approval, c.precedence, c.required_attributes,
+       c.trusted_hr_number, c.trusted_email, c.retention_days,
+       c.jit_grace_days, c.jit_idle_grace_days, c.scim_enabled, c.last_push_at,
        ARRAY(SELECT d.domain FROM provisioning_connectiondomain granted
                JOIN provisioning_tenantdomain d ON d.tenant_id = granted.tenant_id AND d.id = granted.domain_id
               WHERE granted.tenant_id = n.id AND granted.connection_id = c.id AND d.verified_at IS NOT NULL),
@@ -115,14 +115,26 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
     policies: dict[UUID, Policy] = {}
     last_push: dict[UUID, datetime | None] = {}
     for row in rows:
-        connection_id, jit, jit_groups, jit_attributes, precedence, required, hr_number, email = row[1:9]
-        retention, grace, idle_grace, scim_enabled, pushed_at, domains, groups, has_token = row[9:]
+        connection_id, jit, jit_groups, jit_attributes, approval, precedence, required = row[1:8]
+        (
+            hr_number,
+            email,
+            retention,
+            grace,
+            idle_grace,
+            scim_enabled,
+            pushed_at,
+            domains,
+            groups,
+            has_token,
+        ) = row[8:]
         if connection_id is None:
             continue
         last_push[connection_id] = pushed_at
         policies[connection_id] = Policy(
             jit=Jit(jit),
             jit_groups=frozenset(jit_groups),
+            jit_approval=approval,
             jit_attributes={name: frozenset(values) for name, values in orjson.loads(jit_attributes).items()},
             precedence=precedence,
             required_attributes=tuple(required),

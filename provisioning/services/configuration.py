@@ -48,6 +48,7 @@ CHANGEABLE = frozenset(
         "jit",
         "jit_groups",
         "jit_attributes",
+        "jit_approval",
         "precedence",
         "unknown_member",
         "trusted_email",

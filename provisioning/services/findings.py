@@ -7,8 +7,8 @@ from django.db import transaction
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit
-from provisioning.decision.reasons import Reason
-from provisioning.decision.types import Actor, Channel, Intent, Outcome, Situation, Verdict
+from provisioning.decision.reasons import FindingKind, Reason
+from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Outcome, Situation, Verdict
 from provisioning.models import Finding
 
 from .people import observe
@@ -20,8 +20,22 @@ def decide(
     """Approve: the remedy. Reject: "not so", and it is not asked again.
 
     For a finding about an account that waits for its link, approving ties it to `identity_id` (or the first
-    candidate) and rejecting gives it an identity of its own. For every other finding the case is closed.
+    candidate) and rejecting gives it an identity of its own. For one that asks whether somebody may come in,
+    approving lifts the `approval` hold, and rejecting makes it an administrator's. For every other finding the case
+    is closed.
     """
+    requested = finding.kind == FindingKind.APPROVAL_REQUESTED and finding.identity_id is not None
+    if requested and finding.status == Finding.Status.OPEN:
+        return observe(
+            tenant_id=finding.tenant_id,
+            connection_id=finding.connection_id,
+            intent=Intent.ENABLE if approve else Intent.DISABLE,
+            identity_id=finding.identity_id,
+            hold=HoldKind.APPROVAL if approve else HoldKind.ADMIN,
+            finding_id=finding.pk,
+            actor=actor,
+            reason=reason,
+        )
     account = finding.account
     waiting = account is not None and account.identity_id is None and account.deleted_at is None
     if not waiting or account is None or finding.status != Finding.Status.OPEN:

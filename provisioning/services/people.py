@@ -9,9 +9,9 @@ from django.db.models import F
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox
-from provisioning.decision.reasons import Act
+from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
-from provisioning.models import Identity, Session
+from provisioning.models import Finding, Identity, Session
 
 from .submission import submit
 
@@ -57,15 +57,27 @@ def place_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor)
 
 
 def lift_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
-    """Lifts every hold of one kind; what another kind holds stays held."""
+    """Lifts every hold of one kind; what another kind holds stays held. `approval`: the request is granted."""
     return observe(
         tenant_id=_tenant(identity),
         intent=Intent.ENABLE,
         identity_id=identity.pk,
         hold=kind,
+        finding_id=_request_of(identity) if kind is HoldKind.APPROVAL else None,
         reason=reason,
         actor=actor,
     )
+
+
+def _request_of(identity: Identity) -> UUID | None:
+    """The open finding that asks whether this person may come in."""
+    asked = Finding.objects.filter(
+        tenant_id=identity.tenant_id,
+        identity=identity,
+        kind=FindingKind.APPROVAL_REQUESTED,
+        status=Finding.Status.OPEN,
+    )
+    return asked.values_list("pk", flat=True).first()
 
 
 def _tenant(identity: Identity) -> UUID:

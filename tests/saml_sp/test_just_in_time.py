@@ -7,11 +7,20 @@ import pytest
 from django.test import Client
 
 from identity_hub.core.clock import now
-from provisioning.models import Account, AuditRecord, AuditValue, Connection, Entitlement, Identity
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    AuditValue,
+    Connection,
+    Entitlement,
+    Finding,
+    Identity,
+    Session,
+)
 from provisioning.services import configuration, retention
 from provisioning.services.configuration import Invalid
 from saml_sp.models import LoginAttempt
-from tests.provisioning.cast import OPERATOR, house
+from tests.provisioning.cast import OPERATOR, House, house, push, user
 
 from .parties import Browser, nobody_came_in
 
@@ -194,3 +203,65 @@ def test_limits_that_nobody_could_keep_are_refused(
     with pytest.raises(Invalid) as refusal:
         change(connection, **changes)
     assert refusal.value.field == field
+
+
+@pytest.fixture
+def careful(connection: Connection) -> Connection:
+    change(connection, jit_approval=True)
+    return connection
+
+
+def test_an_account_that_needs_an_approval_opens_nothing(browser: Browser, careful: Connection) -> None:
+    for _ in range(2):
+        answer = browser.sign_in(attributes=MAIL)
+        attempt = LoginAttempt.objects.order_by("-at")[0]
+        assert (answer.status_code, attempt.reason) == (403, "login:approval-pending")
+        page = answer.content.decode()
+        assert "Your account waits for approval" in page
+        assert attempt.reference in page
+        assert browser.me().status_code == 401
+    assert not Session.objects.exists()
+    assert Identity.objects.count() == 1
+    assert Finding.objects.get().kind == "account:approval-requested"
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_an_administrator_decides_on_the_page_of_findings(
+    browser: Browser, careful: Connection, administrator: Client, answer: str
+) -> None:
+    browser.sign_in(attributes=MAIL)
+    finding = Finding.objects.get()
+    address = f"/admin/provisioning/finding/{finding.pk}"
+    assert "Approve: let the person in" in administrator.get(f"{address}/change/").content.decode()
+    administrator.post(f"{address}/decide/", {"approve": answer, "reason": "asked her manager"})
+    came = browser.sign_in(attributes=MAIL)
+    if answer == "yes":
+        assert came.status_code == 302
+        assert browser.me().json()["groups"] == []
+        assert not Identity.objects.get(email="ada@corp.example").is_staff
+    else:
+        assert "Your account is disabled" in came.content.decode()
+    finding.refresh_from_db()
+    assert finding.status == ("approved" if answer == "yes" else "rejected")
+
+
+def test_lifting_the_hold_answers_the_request(
+    browser: Browser, careful: Connection, administrator: Client
+) -> None:
+    browser.sign_in(attributes=MAIL)
+    ada = Identity.objects.get(email="ada@corp.example")
+    administrator.post(
+        f"/admin/provisioning/identity/{ada.pk}/lift-hold/", {"kind": "approval", "reason": "known to us"}
+    )
+    assert Finding.objects.get().status == "approved"
+    assert browser.sign_in(attributes=MAIL).status_code == 302
+
+
+def test_scim_delivers_who_waits_and_she_goes_on_waiting(browser: Browser, careful: Connection) -> None:
+    browser.sign_in(attributes=MAIL)
+    careful.refresh_from_db()
+    where = House(careful.tenant, careful, "")
+    delivered = push(where, user("p-4711", "p-4711"))
+    assert delivered.reason == "account:adopted"
+    browser.sign_in(attributes=MAIL)
+    assert LoginAttempt.objects.order_by("-at")[0].reason == "login:approval-pending"

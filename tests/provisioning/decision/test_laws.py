@@ -6,6 +6,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioning.decision.acts import PLACED_BY_ADMINISTRATORS
 from provisioning.decision.decide import decide
 from provisioning.decision.keys import lock_keys
 from provisioning.decision.policy import Jit
@@ -40,6 +41,8 @@ CONNECTIONS = [ENTRA, OKTA]
 policies = st.builds(
     lambda **chosen: replace(OPEN, **chosen),
     jit=st.sampled_from([Jit.CREATE, Jit.CREATE, Jit.EXISTING, Jit.OFF]),
+    jit_approval=st.booleans(),
+    asserted_groups=st.sampled_from([frozenset(), frozenset({"Staff"})]),
     trusted_hr_number=st.booleans(),
     trusted_email=st.booleans(),
     has_lifecycle_source=st.booleans(),
@@ -67,6 +70,7 @@ steps = st.one_of(
             "key": st.sampled_from([None, None, *KEYS]),
             "email": st.sampled_from(EMAILS),
             "hr_number": st.sampled_from(HR),
+            "groups": st.sampled_from([(), ("Staff",), ("Works council", "Staff"), ("staff",)]),
             "connection": st.sampled_from(CONNECTIONS),
         }
     ),
@@ -81,7 +85,7 @@ steps = st.one_of(
             "do": st.sampled_from(["hold", "lift", "link"]),
             "which": st.integers(0, 5),
             "whom": st.integers(0, 5),
-            "hold": st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.SCIM, HoldKind.EXPIRY]),
+            "hold": st.sampled_from([*sorted(PLACED_BY_ADMINISTRATORS), HoldKind.SCIM, HoldKind.EXPIRY]),
         }
     ),
 )
@@ -105,7 +109,7 @@ def observation_of(world: World, step: dict) -> Observation | None:
             Intent.CREATE, step["user"], step["key"], **pushed, connection_id=step["connection"]
         )
     if do == "login":
-        said = {name: step[name] for name in ("format", "key", "email", "hr_number")}
+        said = {name: step[name] for name in ("format", "key", "email", "hr_number", "groups")}
         return world.asserted(step["user"], step["nameid"], **said, connection_id=step["connection"])
     if do in ("hold", "lift", "sweep") and identity_id:
         channel = Channel.ROSTER if do == "sweep" else Channel.ADMIN
@@ -175,10 +179,45 @@ def test_a_login_never_lifts_a_hold_and_admits_nobody_who_is_held(policy, story)
     world = World(policy=policy)
     for observation, decision in told(world, story):
         if observation.channel is Channel.SAML:
-            assert not any(isinstance(c, LiftHold | DeleteAccount | PlaceHold) for c in decision.changes)
+            assert not any(isinstance(c, LiftHold | DeleteAccount) for c in decision.changes)
             if decision.verdict in (Verdict.APPLIED, Verdict.UNCHANGED):
                 assert decision.identity_id
                 assert not world.held(decision.identity_id)
+
+
+@law
+@given(policies, stories)
+def test_a_login_holds_nobody_but_whom_it_made_and_only_until_an_approval(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        if observation.channel is Channel.SAML:
+            made = {c.identity_id for c in decision.changes if isinstance(c, CreateIdentity)}
+            held = {(c.identity_id, c.kind) for c in decision.changes if isinstance(c, PlaceHold)}
+            assert held == ({(i, HoldKind.APPROVAL) for i in made} if policy.jit_approval else set())
+            assert decision.verdict is not Verdict.PENDING or not any(
+                isinstance(c, RecordLogin) for c in decision.changes
+            )
+
+
+@law
+@given(policies, stories)
+def test_nobody_but_an_administrator_lifts_an_approval_hold(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        if observation.channel is not Channel.ADMIN:
+            assert not any(
+                isinstance(c, LiftHold) and c.kind in PLACED_BY_ADMINISTRATORS for c in decision.changes
+            )
+
+
+@law
+@given(policies, stories)
+def test_an_account_keeps_no_group_but_those_on_the_allow_list(policy, story):
+    world = World(policy=policy)
+    for _ in told(world, story):
+        for account in _live(world):
+            assert set(account.assertion.get("groups", ())) <= policy.asserted_groups
+            assert "groups" not in account.resource
 
 
 @law

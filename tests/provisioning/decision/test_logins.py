@@ -7,12 +7,14 @@ import pytest
 from provisioning.decision.policy import Jit
 from provisioning.decision.types import (
     AccountFacts,
+    CloseFinding,
     CreateAccount,
     CreateIdentity,
     HoldKind,
     Intent,
     OpenFinding,
     Origin,
+    PlaceHold,
     RecordLogin,
     Rule,
     Situation,
@@ -21,7 +23,7 @@ from provisioning.decision.types import (
     Verdict,
 )
 
-from .world import EMAIL_FORMAT, OKTA, OPEN, TRANSIENT_FORMAT, World, answer, kinds
+from .world import EMAIL_FORMAT, OKTA, OPEN, TRANSIENT_FORMAT, World, answer, kinds, name
 
 
 def refused_without_a_trace(decision, reason):
@@ -373,7 +375,105 @@ def test_scim_leaves_what_the_last_login_brought(world):
     assert only_account(world).assertion["groups"] == ["Staff"]
 
 
-@pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.APPROVAL])
+APPROVED_ONLY = replace(OPEN, jit_approval=True)
+
+
+def test_a_first_login_that_needs_an_approval_makes_an_account_and_lets_nobody_in(world):
+    world.policy = APPROVED_ONLY
+    decision = world.login("ada", "p-1", given_name="Ada")
+    assert answer(decision) == (Verdict.PENDING, "login:approval-pending")
+    assert kinds(decision) == {CreateIdentity, CreateAccount, PlaceHold, OpenFinding}
+    assert world.held(decision.identity_id) == {HoldKind.APPROVAL}
+    (request,) = world.findings
+    assert (request.kind, request.identity_id) == ("account:approval-requested", decision.identity_id)
+    refused_without_a_trace(world.login("ada", "p-1"), "login:approval-pending")
+    assert only_account(world).last_login_at is None
+
+
+def decided(world, decision, *, approved):
+    intent, hold = (Intent.ENABLE, HoldKind.APPROVAL) if approved else (Intent.DISABLE, HoldKind.ADMIN)
+    return world.act(
+        intent,
+        target_identity_id=decision.identity_id,
+        hold=hold,
+        finding_id=name("request"),
+        reason="asked her manager",
+    )
+
+
+def test_who_was_approved_of_comes_in_by_the_next_login(world):
+    world.policy = APPROVED_ONLY
+    first = world.login("ada", "p-1")
+    act = decided(world, first, approved=True)
+    assert answer(act) == (Verdict.APPLIED, "identity:released")
+    assert CloseFinding(finding_id=name("request"), approved=True) in act.changes
+    again = world.login("ada", "p-1")
+    assert answer(again) == (Verdict.APPLIED, "login:account-bound")
+    assert again.identity_id == first.identity_id
+
+
+def test_who_was_rejected_stays_out_and_no_longer_reads_that_she_waits(world):
+    world.policy = APPROVED_ONLY
+    first = world.login("ada", "p-1")
+    act = decided(world, first, approved=False)
+    assert answer(act) == (Verdict.APPLIED, "identity:held")
+    assert CloseFinding(finding_id=name("request"), approved=False) in act.changes
+    assert world.held(first.identity_id) == {HoldKind.ADMIN}
+    refused_without_a_trace(world.login("ada", "p-1"), "login:identity-held")
+    assert len(world.accounts) == 1
+
+
+@pytest.mark.parametrize("other", [HoldKind.SCIM, HoldKind.EXPIRY, HoldKind.ADMIN, HoldKind.SECURITY])
+def test_an_approval_lifts_nothing_but_its_own_hold(world, other):
+    world.policy = APPROVED_ONLY
+    first = world.login("ada", "p-1")
+    world.holds.append((first.identity_id, other, None))
+    refused_without_a_trace(world.login("ada", "p-1"), "login:identity-held")
+    decided(world, first, approved=True)
+    assert world.held(first.identity_id) == {other}
+    refused_without_a_trace(world.login("ada", "p-1"), "login:identity-held")
+
+
+@pytest.mark.parametrize("active", [None, True])
+def test_scim_adopts_an_account_that_waits_and_does_not_approve_of_it(world, active):
+    world.policy = APPROVED_ONLY
+    first = world.login("ada", "p-1", key="key-1")
+    adopted = world.post("ada", "key-1", active=active)
+    assert adopted.account_id == first.account_id
+    world.put(first.account_id, "ada", "key-1", active=False)
+    world.put(first.account_id, "ada", "key-1", active=True)
+    assert world.held(first.identity_id) == {HoldKind.APPROVAL}
+    refused_without_a_trace(world.login("ada", "p-1", key="key-1"), "login:approval-pending")
+
+
+def test_nobody_whom_scim_delivered_needs_an_approval(world):
+    world.policy = APPROVED_ONLY
+    world.post("ada", "key-1")
+    assert world.login("ada", "p-1").reason == "login:account-bound"
+
+
+def test_a_first_login_that_links_needs_no_approval(world):
+    world.post("ada", "key-1", hr_number="7")
+    world.policy = replace(APPROVED_ONLY, trusted_hr_number=True)
+    decision = world.login("ada.l", "p-1", hr_number="7", connection_id=OKTA)
+    assert decision.reason == "login:account-linked"
+
+
+def test_an_approval_says_so_where_nothing_is_held_any_more(world):
+    world.policy = APPROVED_ONLY
+    first = world.login("ada", "p-1")
+    world.act(Intent.ENABLE, target_identity_id=first.identity_id, hold=HoldKind.APPROVAL)
+    late = decided(world, first, approved=True)
+    assert late.changes == (CloseFinding(finding_id=name("request"), approved=True),)
+
+
+def test_an_approval_hold_that_an_administrator_placed_says_the_same(world):
+    pushed = world.post("ada", "key-1")
+    world.act(Intent.DISABLE, target_identity_id=pushed.identity_id, hold=HoldKind.APPROVAL, reason="asked")
+    refused_without_a_trace(world.login("ada", "p-1"), "login:approval-pending")
+
+
+@pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.SECURITY])
 def test_a_held_person_is_refused_before_any_row_is_written(world, kind):
     pushed = world.post("ada", "key-1")
     world.act(Intent.DISABLE, target_identity_id=pushed.identity_id, hold=kind, reason="asked")

@@ -1,0 +1,56 @@
+"""`manage.py list_findings`: the doubtful cases that wait for a person."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from provisioning.management.base import HubCommand, table, tenant_named
+from provisioning.models import Finding
+from provisioning.selectors.timeline import meaning
+
+AT_MOST = 200
+
+
+class Command(HubCommand):
+    help = f"Lists open findings, the oldest first, {AT_MOST} at most. `decide_finding` decides one."
+
+    def arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", required=True, help="Short name of the tenant.")
+        parser.add_argument(
+            "--kind", default="", help="Only of this kind, such as account:approval-requested."
+        )
+
+    def answer(self, **options: Any) -> dict[str, Any]:
+        tenant = tenant_named(options["tenant"])
+        rows = Finding.objects.filter(tenant=tenant, status=Finding.Status.OPEN).select_related(
+            "connection", "account", "identity"
+        )
+        if options["kind"]:
+            rows = rows.filter(kind=options["kind"])
+        return {"findings": [_told(row) for row in rows.order_by("opened_at")[:AT_MOST]]}
+
+    def show(self, answer: dict[str, Any]) -> Iterator[str]:
+        if not answer["findings"]:
+            yield "Nothing waits."
+            return
+        yield from table(
+            ("Finding", "Kind", "Severity", "Connection", "About", "Open since"),
+            [
+                (f["id"], f["kind"], f["severity"], f["connection"], f["about"], f["opened_at"][:19])
+                for f in answer["findings"]
+            ],
+        )
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": str(finding.pk),
+        "kind": finding.kind,
+        "meaning": meaning(finding.kind),
+        "severity": finding.severity,
+        "connection": str(finding.connection) if finding.connection else None,
+        "about": str(finding.account or finding.identity or ""),
+        "candidates": finding.candidates,
+        "opened_at": finding.opened_at.isoformat(),
+    }
