@@ -1,4 +1,4 @@
-"""Where a connection answers, as its IdP's administrator enters it there. Knows no protocol and no page."""
+"""Where a connection and a tenant answer, as their administrators enter it elsewhere. Knows no protocol and no page."""
 
 from uuid import UUID
 
@@ -13,6 +13,11 @@ def scim_base() -> str:
 def scim_token_endpoint() -> str:
     """Where an OAuth client exchanges its secret for a token."""
     return f"{settings.HUB_PUBLIC_URL}/scim/oauth/token"
+
+
+def tenant_sign_in(slug: str) -> str:
+    """Where people of one organisation begin without saying who they are."""
+    return f"{settings.HUB_PUBLIC_URL}/login/{slug}/"
 
 
 def saml_metadata(connection_id: UUID) -> str:

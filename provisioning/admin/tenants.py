@@ -14,6 +14,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from identity_hub.core.clock import now
+from provisioning import addresses
 from provisioning.models import Connection, Identity, Tenant, TenantDomain
 from provisioning.services import configuration, domains
 
@@ -92,6 +93,7 @@ class TenantPage(TenantAdmin):
         rows = TenantDomain.objects.filter(tenant=tenant).prefetch_related("grants__connection")
         return {
             "at": now(),
+            "sign_in": addresses.tenant_sign_in(tenant.slug),
             "may_confirm": request.user.is_superuser,
             "rows": [
                 (row, *_state_of(row), sorted(grant.connection.name for grant in row.grants.all()))

@@ -1,6 +1,6 @@
-"""Connections: by their opaque address, by a verified domain, and the policy that decisions go by.
+"""Connections: by their opaque address, by a verified domain, by their tenant's, and the policy that decisions go by.
 
-The first two are look-ups that find a tenant instead of taking one; docs/decisions/0008 names the others.
+The first three are look-ups that find a tenant instead of taking one; docs/decisions/0008, 0012 and 0021 name all.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
-from django.db.models import Count, Exists, OuterRef, Subquery
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 
 from provisioning import sql
 from provisioning.decision.policy import Jit, Policy
@@ -20,18 +20,30 @@ def by_address(connection_id: UUID) -> Connection | None:
     return Connection.objects.select_related("tenant").filter(pk=connection_id).first()
 
 
+def taking_logins() -> QuerySet[Connection]:
+    """Those that somebody can sign in through, as pages offer them; every tenant's."""
+    rows = Connection.objects.select_related("tenant").filter(status=Connection.Status.ACTIVE)
+    return rows.exclude(idp_metadata="").order_by("precedence", "name")
+
+
 def by_domain(domain: str) -> list[Connection]:
-    """Active connections that a verified e-mail domain was granted to. Domains match exactly."""
+    """Connections that a verified e-mail domain was granted to. Domains match exactly."""
     return list(
-        Connection.objects.select_related("tenant")
-        .filter(
-            status=Connection.Status.ACTIVE,
+        taking_logins().filter(
             granted_domains__domain__domain=domain.lower(),
             granted_domains__domain__verified_at__isnull=False,
         )
-        .exclude(idp_metadata="")
-        .order_by("precedence", "name")
     )
+
+
+def by_tenant_address(slug: str) -> list[Connection]:
+    """All of a tenant that take logins. None for a slug that is no tenant's, as for a tenant that has none."""
+    return list(taking_logins().filter(tenant__slug=slug))
+
+
+def by_remembered(connection_id: UUID) -> Connection | None:
+    """The connection that a browser remembers, while it takes logins."""
+    return taking_logins().filter(pk=connection_id).first()
 
 
 def is_anothers(domain: str, tenant_id: UUID) -> bool:

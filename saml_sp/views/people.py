@@ -19,7 +19,8 @@ from provisioning.models import Connection, Identity, Session
 from provisioning.selectors import connections, groups
 from provisioning.services import people
 from provisioning.sessions import FACTS
-from saml_sp.browser import own_path
+from saml_sp.browser import choice_of, own_path
+from saml_sp.browser import forget_choice as forget
 from saml_sp.logout import farewell_of, tell
 
 from .pages import carried
@@ -33,24 +34,72 @@ def login(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         if request.user.is_authenticated:
             return HttpResponseRedirect(following)
-        return render(request, "saml_sp/login.html", {"next": following})
+        return _sign_in_page(request, following)
     email = request.POST.get("email", "").strip()[:320]
-    page: dict[str, Any] = {"next": following, "email": email}
     domain = domain_of(email)
     if not domain:
-        page["problem"] = "Enter your whole e-mail address, for example name@company.com."
-        return render(request, "saml_sp/login.html", page, status=400)
+        problem = "Enter your whole e-mail address, for example name@company.com."
+        return _sign_in_page(request, following, email=email, problem=problem, status=400)
     found = connections.by_domain(domain)
     if not found:
-        page["problem"] = (
+        problem = (
             f"No organisation signs in here with addresses ending in @{domain}. Check the spelling, or ask your "
             "administrator for the right address."
         )
-        return render(request, "saml_sp/login.html", page, status=404)
-    addresses = [(connection, _start(connection, following)) for connection in found]
-    if len(addresses) == 1:
-        return HttpResponseRedirect(addresses[0][1])
-    return render(request, "saml_sp/choose.html", {**page, "addresses": addresses, "domain": domain})
+        return _sign_in_page(request, following, email=email, problem=problem, status=404)
+    return _to_one_of(request, found, following, {"domain": domain})
+
+
+@never_cache
+@require_safe
+def tenant_login(request: HttpRequest, slug: str) -> HttpResponse:
+    """A tenant's own address. It asks for no name, so it tells of no account; without a connection that takes logins a
+    tenant reads like one that does not exist."""
+    following = own_path(request.GET.get("next"))
+    if request.user.is_authenticated:
+        return HttpResponseRedirect(following)
+    found = connections.by_tenant_address(slug)
+    if not found:
+        problem = (
+            "No organisation signs in at this address. Check the spelling, or enter your e-mail address."
+        )
+        return _sign_in_page(request, following, problem=problem, status=404)
+    return _to_one_of(request, found, following, {"tenant": found[0].tenant})
+
+
+@require_POST
+def forget_choice(request: HttpRequest) -> HttpResponse:
+    following = own_path(request.POST.get("next"))
+    response = HttpResponseRedirect(f"{reverse('saml:sign-in')}?{urlencode({'next': following})}")
+    forget(response)
+    return response
+
+
+def _sign_in_page(
+    request: HttpRequest, following: str, *, email: str = "", problem: str = "", status: int = 200
+) -> HttpResponse:
+    page: dict[str, Any] = {"next": following, "email": email, "problem": problem}
+    choice = choice_of(request)
+    if choice is not None and (last := connections.by_remembered(choice)):
+        page |= {"last": last, "last_address": _start(last, following)}
+    return render(request, "saml_sp/login.html", page, status=status)
+
+
+def _to_one_of(
+    request: HttpRequest, found: list[Connection], following: str, whose: dict[str, Any]
+) -> HttpResponse:
+    """The only way there is, or a page to choose; the one that this browser used last comes first."""
+    if len(found) == 1:
+        return HttpResponseRedirect(_start(found[0], following))
+    last = choice_of(request)
+    ordered = sorted(found, key=lambda connection: connection.pk != last)
+    page = {
+        **whose,
+        "next": following,
+        "last": last,
+        "addresses": [(connection, _start(connection, following)) for connection in ordered],
+    }
+    return render(request, "saml_sp/choose.html", page)
 
 
 def _start(connection: Connection, following: str) -> str:

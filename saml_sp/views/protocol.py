@@ -94,7 +94,9 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         return refused(request, connection, "connection:not-configured")
     if not ending.path:
         return refused_page(request, connection, ending)
-    return HttpResponseRedirect(ending.path)
+    response = HttpResponseRedirect(ending.path)
+    browser.remember_choice(response, connection.pk)
+    return response
 
 
 @csrf_exempt
