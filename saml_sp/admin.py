@@ -21,6 +21,9 @@ from provisioning.selectors.timeline import meaning
 
 from .errors import message_for
 from .models import LoginAttempt
+from .trial_admin import TestLoginPage
+
+__all__ = ["LoginAttemptPage", "TestLoginPage", "reference_in"]
 
 _REFERENCE = re.compile(r"[0-9A-Z]{5}-?[0-9A-Z]{5}")
 

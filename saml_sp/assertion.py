@@ -9,6 +9,8 @@ from lxml import etree
 from .message import saml, samlp
 from .refusal import Refused, refuse
 
+SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameId:
@@ -71,7 +73,7 @@ class Response:
 
     @property
     def succeeded(self) -> bool:
-        return self.status[:1] == ("urn:oasis:names:tc:SAML:2.0:status:Success",)
+        return self.status[:1] == (SUCCESS,)
 
 
 def read_response(root: etree._Element) -> Response:
@@ -85,9 +87,7 @@ def read_response(root: etree._Element) -> Response:
         issued_at=_required_moment(root, "IssueInstant"),
         destination=root.get("Destination"),
         in_response_to=root.get("InResponseTo"),
-        status=tuple(e.get("Value", "") for e in status.iter(samlp("StatusCode")))
-        if status is not None
-        else (),
+        status=_status(root),
         status_message=_text(message),
     )
 
@@ -147,6 +147,32 @@ def read_logout_request(root: etree._Element) -> LogoutRequest:
         name_id=name_id,
         session_indexes=tuple(_text(index) for index in root.iterfind(samlp("SessionIndex"))),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutAnswer:
+    issuer: str
+    in_response_to: str
+    status: tuple[str, ...]
+    """Status codes, the outer one first."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status[:1] == (SUCCESS,)
+
+
+def read_logout_answer(root: etree._Element) -> LogoutAnswer:
+    """Raises Refused for a value that is not of its type."""
+    return LogoutAnswer(
+        issuer=_text(root.find(saml("Issuer"))),
+        in_response_to=root.get("InResponseTo", ""),
+        status=_status(root),
+    )
+
+
+def _status(root: etree._Element) -> tuple[str, ...]:
+    status = root.find(samlp("Status"))
+    return tuple(e.get("Value", "") for e in status.iter(samlp("StatusCode"))) if status is not None else ()
 
 
 def _authn_context(statement: etree._Element | None) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from identity_hub.core.ids import as_uuid
 
 COOKIE = "hub_login"
-_LIFE = 24 * 3600
+_LIFE = timedelta(days=1)
 DEFAULT_PATH = "/me/"
 
 CHOICE = "hub_choice"
@@ -34,12 +35,16 @@ def digest(binding: str) -> bytes:
 
 
 def remember(response: HttpResponse, binding: str) -> None:
-    """Sets the cookie. The answer of the IdP is a cross-site POST, to which a Lax cookie would not be added."""
+    mark(response, COOKIE, binding, _LIFE)
+
+
+def mark(response: HttpResponse, name: str, value: str, life: timedelta) -> None:
+    """Sets a cookie for the protocol. The IdP answers by a cross-site POST, to which a Lax one would not be added."""
     secure = settings.HUB_PUBLIC_URL.startswith("https://")
     response.set_cookie(
-        COOKIE,
-        binding,
-        max_age=_LIFE,
+        name,
+        value,
+        max_age=life,
         path="/saml/",
         httponly=True,
         secure=secure,

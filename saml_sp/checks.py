@@ -50,12 +50,7 @@ class Login:
 
 def envelope(response: Response, expected: Expected) -> Refusal | None:
     """The rules about the Response that need no signature to refuse by."""
-    return (
-        _version(response)
-        or _response_issuer(response, expected)
-        or _destination(response, expected)
-        or _succeeded(response)
-    )
+    return next((refusal for rule in ENVELOPE if (refusal := rule(response, expected)) is not None), None)
 
 
 def judge(login: Login) -> Refusal | None:
@@ -63,11 +58,11 @@ def judge(login: Login) -> Refusal | None:
     return next((refusal for rule in RULES if (refusal := rule(login)) is not None), None)
 
 
-def _version(response: Response) -> Refusal | None:
+def version(response: Response, expected: Expected) -> Refusal | None:
     return None if response.version == "2.0" else refuse("saml:version", found=response.version)
 
 
-def _response_issuer(response: Response, expected: Expected) -> Refusal | None:
+def response_issuer(response: Response, expected: Expected) -> Refusal | None:
     # Attack: mix-up. Another IdP's answer arrives at the address of this connection.
     if not response.issuer:
         return refuse("saml:issuer-missing", where="Response")
@@ -76,14 +71,14 @@ def _response_issuer(response: Response, expected: Expected) -> Refusal | None:
     return None
 
 
-def _destination(response: Response, expected: Expected) -> Refusal | None:
+def destination(response: Response, expected: Expected) -> Refusal | None:
     # Attack: a response meant for another service provider of the same IdP is forwarded here (bindings 3.5.5.2).
     if response.destination is not None and response.destination != expected.acs:
         return refuse("saml:destination-foreign", expected=expected.acs, found=response.destination)
     return None
 
 
-def _succeeded(response: Response) -> Refusal | None:
+def succeeded(response: Response, expected: Expected) -> Refusal | None:
     if response.succeeded:
         return None
     status = " ".join(code.rpartition(":")[2] for code in response.status)
@@ -256,6 +251,13 @@ def attribute_limits(login: Login) -> Refusal | None:
         return refuse("saml:attribute-too-long", length=longest, limit=MAX_VALUE_LENGTH)
     return None
 
+
+ENVELOPE: tuple[Callable[[Response, Expected], Refusal | None], ...] = (
+    version,
+    response_issuer,
+    destination,
+    succeeded,
+)
 
 RULES: tuple[Callable[[Login], Refusal | None], ...] = (
     assertion_issuer,

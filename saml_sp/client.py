@@ -300,6 +300,14 @@ def _sent(
     return None
 
 
+def answers(encoded: str, request_id: str) -> bool:
+    """Whether a POST says that it answers this request. What says so is not believed yet."""
+    try:
+        return bool(parse(decode(encoded)).get("InResponseTo") == request_id)
+    except Refused:
+        return False
+
+
 def verify(connection: Connection, xml: bytes, root: etree._Element, request_id: str) -> Verified | Refusal:
     """Runs pysaml2 over a screened Response that answers `request_id` ("": none); returns the element that was signed.
 

@@ -123,6 +123,11 @@ MESSAGES: dict[str, Message] = {
         "administrator for access.",
         again=True,
     ),
+    "saml:test-over": Message(
+        status=403,
+        title="This test is over",
+        sentence="The address of a test login is good once, and for an hour. Start another test.",
+    ),
     "saml:unsolicited": Message(
         status=403,
         title="Please start here",

@@ -62,6 +62,37 @@ class ConsumedAssertion(TenantRow):
         return str(self.pk)
 
 
+class TestLogin(TenantRow):
+    """One rehearsal of a login, for whoever sets a connection up. Signs nobody in; gone after an hour.
+
+    `report` holds the attributes of the person who tried it (`rehearsal.Report`), so it is shown to administrators of
+    the tenant only, and not for long. What it proved of the connection is a `provisioning.Proof`.
+    """
+
+    __test__ = False
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    token_digest = models.BinaryField(unique=True)
+    """SHA-256 of what stands in the address that begins it, and in the cookie of the browser that opened it."""
+    started_by = models.CharField(max_length=100)
+    request_id = models.CharField(max_length=64, blank=True)
+    asked_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    passed = models.BooleanField(null=True)
+    report = models.JSONField(default=dict)
+    sign_out_request_id = models.CharField(max_length=64, blank=True)
+    sign_out = models.JSONField(default=dict)
+    """How the test of the sign-out ended: `reason` ("" for well) and `detail`."""
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"Test login of {self.created_at:%Y-%m-%d %H:%M}"
+
+
 class LoginAttempt(models.Model):
     """How one login ended, for the administrator who is asked about a reference. Trimmed after a while.
 

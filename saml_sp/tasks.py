@@ -6,7 +6,7 @@ from celery import shared_task
 
 from identity_hub.core.clock import now
 
-from .models import ConsumedAssertion, LoginAttempt, PendingRequest
+from .models import ConsumedAssertion, LoginAttempt, PendingRequest, TestLogin
 
 KEEP_ATTEMPTS = timedelta(days=30)
 
@@ -18,5 +18,6 @@ def trim() -> dict[str, int]:
     return {
         "pending": PendingRequest.objects.filter(expires_at__lt=at).delete()[0],
         "consumed": ConsumedAssertion.objects.filter(expires_at__lt=at).delete()[0],
+        "tests": TestLogin.objects.filter(expires_at__lt=at).delete()[0],
         "attempts": LoginAttempt.objects.filter(at__lt=at - KEEP_ATTEMPTS).delete()[0],
     }

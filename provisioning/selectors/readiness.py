@@ -17,6 +17,7 @@ from provisioning.selectors.credentials import live
 
 MAPPING_FIELDS = (
     "attribute_map",
+    "attribute_rules",
     "user_name_attribute",
     "external_id_attribute",
     "required_attributes",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from identity_hub.core.client_address import address_of
 from provisioning.models import Connection
 from provisioning.selectors import connections
-from saml_sp import browser, client, limits, logout, sign_in
+from saml_sp import browser, client, limits, logout, sign_in, trial
 from saml_sp.client import Incoming, NotConfigured
 from saml_sp.message import MAX_ENCODED
 
@@ -76,6 +76,8 @@ def _posted(request: HttpRequest, name: str) -> str | None:
 @csrf_exempt
 @never_cache
 def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    if request.method == "POST" and (tested := _tested(request, connection_id)):
+        return tested
     connection = _active(connection_id)
     if isinstance(connection, str):
         return refused(request, connections.by_address(connection_id), connection)
@@ -99,6 +101,45 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     return response
 
 
+def _tested(request: HttpRequest, connection_id: UUID) -> HttpResponse | None:
+    """The way on from an answer to the test login that this browser carries; None for every other answer."""
+    test = trial.of_browser(request, connection_id)
+    if test is None:
+        return None
+    try:
+        answered = trial.finish(test, _posted(request, "SAMLResponse") or "")
+    except NotConfigured:
+        return refused(request, test.connection, "connection:not-configured")
+    if not answered:
+        return None
+    return HttpResponseRedirect(trial.result_of(test))
+
+
+@never_cache
+@require_safe
+def test(request: HttpRequest, connection_id: UUID, token: str) -> HttpResponse:
+    """Begins a test login. Works for a draft; the address is good once, for an hour."""
+    connection = connections.by_address(connection_id)
+    if connection is None:
+        return refused(request, None, "connection:unknown")
+    try:
+        asked = trial.begin(connection, token)
+    except NotConfigured:
+        return refused(request, connection, "connection:not-configured")
+    if asked is None:
+        return refused(request, connection, "saml:test-over")
+    response = carried(request, connection, asked)
+    trial.remember(response, token)
+    return response
+
+
+@never_cache
+@require_safe
+def tested(request: HttpRequest, connection_id: UUID) -> HttpResponse:
+    """For the browser of whoever tried a login that an operator began by command."""
+    return render(request, "saml_sp/tested.html", {"connection": connections.by_address(connection_id)})
+
+
 @csrf_exempt
 @never_cache
 def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
@@ -110,6 +151,8 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     if incoming is None:
         return refused(request, connection, "saml:malformed", what="no logout message")
     if incoming.field == "SAMLResponse":
+        if (test := trial.of_browser(request, connection_id)) and trial.finish_sign_out(test, incoming):
+            return HttpResponseRedirect(trial.result_of(test))
         # The local session ended before the IdP was asked, so nothing depends on this answer.
         return render(request, "saml_sp/signed_out.html", {"connection": connection})
     try:

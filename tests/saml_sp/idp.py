@@ -357,9 +357,21 @@ class TestIdp:
             f'<saml:NameID Format="{format}">{escape(name_id)}</saml:NameID></samlp:LogoutRequest>'
         )
 
-    def signed_query(self, xml: str, *, relay_state: str = "", lower_case: bool = False) -> str:
+    def logout_response(
+        self, *, destination: str, in_response_to: str, at: datetime, status: str = SUCCESS, issuer: str = ""
+    ) -> str:
+        return (
+            f'<samlp:LogoutResponse xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="_o{secrets.token_hex(16)}" '
+            f'Version="2.0" IssueInstant="{stamp(at)}" Destination="{destination}" InResponseTo="{in_response_to}">'
+            f"<saml:Issuer>{issuer or self.entity_id}</saml:Issuer>"
+            f'<samlp:Status><samlp:StatusCode Value="{status}"/></samlp:Status></samlp:LogoutResponse>'
+        )
+
+    def signed_query(
+        self, xml: str, *, relay_state: str = "", lower_case: bool = False, field: str = "SAMLRequest"
+    ) -> str:
         """A redirect binding query string, signed as it stands (also with ADFS's lower-case escapes)."""
-        parts = [f"SAMLRequest={quote_plus(deflate(xml))}"]
+        parts = [f"{field}={quote_plus(deflate(xml))}"]
         if relay_state:
             parts.append(f"RelayState={quote_plus(relay_state)}")
         parts.append(f"SigAlg={quote_plus('http://www.w3.org/2001/04/xmldsig-more#rsa-sha256')}")

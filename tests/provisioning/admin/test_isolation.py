@@ -23,6 +23,8 @@ from provisioning.models import (
     ReconciliationItem,
     TenantDomain,
 )
+from saml_sp.trial import open_trial
+from tests.provisioning.cast import OPERATOR
 
 from .conftest import Enter
 from .scene import Scene
@@ -62,6 +64,9 @@ def row_of(model: type[Model], scene: Scene) -> Any:
             return scene.outbox
         case "LoginAttempt":
             return scene.attempt
+        case "TestLogin":
+            test, _ = open_trial(scene.where.connection, actor=OPERATOR)
+            return test
         case "PeriodicTask":
             every, _ = IntervalSchedule.objects.get_or_create(every=1, period="days")
             return PeriodicTask.objects.get_or_create(name=f"task-{scene.word}", interval=every)[0]

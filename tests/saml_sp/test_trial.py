@@ -1,0 +1,349 @@
+"""A test login shows what arrives, what every check says and what would happen. It signs nobody in."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.http import HttpResponse
+from django.test import Client
+
+from identity_hub.core.clock import now
+from provisioning.decision.readiness import Item, State
+from provisioning.decision.types import Actor
+from provisioning.models import AuditRecord, Connection, Identity, Proof, Session, Tenant
+from provisioning.selectors.readiness import readiness
+from provisioning.services import configuration
+from saml_sp import trial
+from saml_sp.checks import ENVELOPE, RULES
+from saml_sp.management.commands.test_login import Command
+from saml_sp.models import ConsumedAssertion, LoginAttempt, PendingRequest, TestLogin
+from saml_sp.rehearsal import TITLES
+from saml_sp.tasks import trim
+from tests.provisioning.cast import OPERATOR
+
+from .idp import TRANSIENT, Facts, TestIdp, deflate, encode, read_request
+from .parties import Browser, make_connection, make_tenant
+
+PASSWORD = "a long enough password"
+
+
+@dataclass
+class Test:
+    """An administrator's test of a draft, in his browser."""
+
+    __test__ = False
+
+    connection: Connection
+    idp: TestIdp
+    client: Client
+
+    def begin(self) -> Facts:
+        page = f"/admin/provisioning/connection/{self.connection.pk}/test-login/"
+        to_us = self.client.post(page)
+        assert to_us.status_code == 302, to_us.content
+        to_idp = self.client.get(to_us["Location"])
+        assert to_idp.status_code == 302, to_idp.content
+        return self.idp.facts(read_request(to_idp["Location"]), now())
+
+    def answer(self, xml: str) -> HttpResponse:
+        return self.client.post(f"/saml/{self.connection.pk}/acs", {"SAMLResponse": encode(xml)})
+
+    def run(self, **changes: Any) -> TestLogin:
+        answered = self.answer(self.idp.signed_assertion(self.begin().but(**changes)))
+        assert answered.status_code == 302, answered.content
+        return TestLogin.objects.get()
+
+
+@pytest.fixture
+def administrator(tenant: Tenant) -> Identity:
+    return configuration.create_local_identity(
+        login_name="boss", password=PASSWORD, tenant=tenant, tenant_administrator=True, actor=OPERATOR
+    )
+
+
+@pytest.fixture
+def test(tenant: Tenant, idp: TestIdp, administrator: Identity) -> Test:
+    draft = make_connection(tenant, idp, name="Draft", status="draft")
+    client = Client()
+    assert client.login(username="boss", password=PASSWORD)
+    return Test(draft, idp, client)
+
+
+def states(row: TestLogin) -> dict[str, str]:
+    return {check["code"]: check["state"] for check in row.report["checks"]}
+
+
+def test_a_good_answer_passes_every_check_and_writes_nothing_about_the_person(test: Test) -> None:
+    row = test.run()
+    assert row.passed is True
+    assert set(states(row).values()) == {"passed"}
+    assert set(states(row)) == set(TITLES)
+    assert {line["attribute"]: line["value"] for line in row.report["mapped"]}["email"] == "ada@corp.example"
+    assert row.report["decision"]["reason"] == "login:account-created"
+    assert row.report["decision"]["admitted"] is True
+    assert not Identity.objects.exclude(login_name="boss").exists()
+    assert Session.objects.count() == 1  # the administrator's own
+    for table in (PendingRequest, ConsumedAssertion, LoginAttempt):
+        assert not table.objects.exists()
+    record = AuditRecord.objects.get(reason="connection:tested")
+    assert (record.connection_id, record.actor_id) == (test.connection.pk, str(Identity.objects.get().pk))
+
+
+def test_every_check_has_a_title() -> None:
+    assert {rule.__name__ for rule in (*ENVELOPE, *RULES)} | {
+        "message",
+        "signature",
+        "schema",
+        "person",
+    } == set(TITLES)
+
+
+def test_the_report_names_every_check_that_failed_and_what_was_expected_and_found(test: Test) -> None:
+    facts = test.begin()
+    answered = test.answer(
+        test.idp.signed_assertion(
+            facts.but(audience="https://other.example", recipient="https://other.example/acs")
+        )
+    )
+    row = TestLogin.objects.get()
+    assert row.passed is False
+    failed = {check["code"]: check for check in row.report["checks"] if check["state"] == "failed"}
+    assert set(failed) >= {"audience", "bearer_confirmation"}
+    assert failed["audience"]["reason"] == "saml:audience-foreign"
+    assert failed["audience"]["detail"]["found"] == "https://other.example"
+    page = test.client.get(answered["Location"]).content.decode()
+    assert "It is meant for this hub" in page
+    assert "https://other.example/acs" in page
+    assert "saml:audience-foreign" in page
+
+
+def test_a_bad_signature_leaves_the_rest_unjudged(test: Test) -> None:
+    facts = test.begin()
+    test.answer(test.idp.signed_assertion(facts).replace("p-4711", "administrator"))
+    row = TestLogin.objects.get()
+    assert (states(row)["signature"], states(row)["audience"]) == ("failed", "not-reached")
+    assert row.report["arrived"] == {}
+
+
+def test_what_is_no_message_is_no_answer_to_the_test(test: Test) -> None:
+    test.begin()
+    answered = test.answer("<not xml")
+    assert answered.status_code == 403  # a draft
+    assert TestLogin.objects.get().finished_at is None
+
+
+def test_the_answer_to_a_test_signs_nobody_in_at_an_active_connection_either(
+    test: Test, browser: Browser
+) -> None:
+    test.connection = browser.connection
+    facts = test.begin()
+    del test.client.cookies[trial.COOKIE]
+    answered = test.answer(test.idp.signed_assertion(facts))
+    assert answered.status_code == 403
+    assert LoginAttempt.objects.get().reason == "saml:request-unknown"
+    assert not Identity.objects.exclude(login_name="boss").exists()
+
+
+def test_a_login_in_the_browser_of_a_test_is_still_a_login(test: Test, browser: Browser) -> None:
+    test.connection = browser.connection
+    test.begin()
+    browser.client = test.client
+    assert browser.sign_in()["Location"] == "/me/"
+    assert TestLogin.objects.get().finished_at is None
+
+
+def test_a_draft_admits_nobody_by_any_other_answer(test: Test, idp: TestIdp) -> None:
+    facts = test.begin()
+    test.answer(idp.signed_assertion(facts))
+    other = replace(facts, in_response_to="_another", confirmation_in_response_to="_another")
+    answered = test.answer(idp.signed_assertion(other))
+    assert answered.status_code == 403
+    assert not Identity.objects.exclude(login_name="boss").exists()
+
+
+def test_the_second_half_of_a_double_click_ends_at_the_same_report(test: Test) -> None:
+    message = test.idp.signed_assertion(test.begin())
+    first, second = test.answer(message), test.answer(message)
+    assert first["Location"] == second["Location"]
+    assert AuditRecord.objects.filter(reason="connection:tested").count() == 1
+
+
+def test_a_passed_test_meets_the_mapping_and_the_key(test: Test) -> None:
+    test.run()
+    met = {one.item for one in readiness(test.connection, now()) if one.state is State.MET}
+    assert met >= {Item.CERTIFICATE, Item.DOMAINS, Item.MAPPING, Item.KEY}
+
+
+def test_a_transient_name_is_no_key(test: Test) -> None:
+    row = test.run(name_id_format=TRANSIENT)
+    assert row.report["decision"]["reason"] == "login:subject-transient"
+    assert row.report["decision"]["admitted"] is False
+    assert {one.item: one.state for one in readiness(test.connection, now())}[Item.KEY] is State.MISSING
+
+
+def test_proofs_hold_no_value_of_the_person(test: Test) -> None:
+    test.run()
+    kept = str(list(Proof.objects.values())) + str(list(AuditRecord.objects.values()))
+    assert "ada@" not in kept
+    assert "Lovelace" not in kept
+
+
+def test_the_report_is_gone_after_an_hour(test: Test) -> None:
+    test.run()
+    with time_machine.travel(now() + timedelta(minutes=61), tick=False):
+        assert trim()["tests"] == 1
+    assert not TestLogin.objects.exists()
+    assert Proof.objects.filter(item="mapping").exists()
+
+
+def test_another_tenants_administrator_neither_begins_nor_reads_a_test(test: Test) -> None:
+    row = test.run()
+    other = make_tenant("other", "other.example")
+    configuration.create_local_identity(
+        login_name="spy", password=PASSWORD, tenant=other, tenant_administrator=True, actor=OPERATOR
+    )
+    spy = Client()
+    assert spy.login(username="spy", password=PASSWORD)
+    assert spy.post(f"/admin/provisioning/connection/{test.connection.pk}/test-login/").status_code == 404
+    for page in ("change", "apply", "sign-out"):
+        assert spy.get(f"/admin/saml_sp/testlogin/{row.pk}/{page}/").status_code == 404, page
+
+
+def test_the_address_of_a_test_is_good_for_an_hour_and_until_it_is_answered(test: Test) -> None:
+    _, address = trial.open_trial(test.connection, actor=OPERATOR)
+    assert test.client.get(address).status_code == 302
+    assert test.client.get(address).status_code == 302  # the back button
+    with time_machine.travel(now() + timedelta(minutes=61), tick=False):
+        assert test.client.get(address).status_code == 403
+    assert test.client.get(address[:-3] + "xyz").status_code == 403
+    facts = test.idp.facts(read_request(test.client.get(address)["Location"]), now())
+    ended = test.answer(test.idp.signed_assertion(facts))
+    assert test.client.get(address).status_code == 403
+    assert "The test is finished" in test.client.get(ended["Location"]).content.decode()
+
+
+def test_an_administrator_takes_over_what_the_product_proposes(test: Test) -> None:
+    entra = "https://sts.windows.net/11111111-2222-3333-4444-555555555555/"
+    test.idp = replace(test.idp, entity_id=entra)
+    configuration.change_connection(
+        connection=test.connection, changes={"idp_metadata": test.idp.metadata()}, actor=OPERATOR
+    )
+    claims = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+    row = test.run(
+        attributes={
+            f"{claims}emailaddress": ["ada@corp.example"],
+            f"{claims}name": ["ada.upn@corp.example"],
+            "http://schemas.microsoft.com/identity/claims/objectidentifier": [
+                "8d2b3f00-0000-4000-8000-000000000001"
+            ],
+        }
+    )
+    assert row.report["preset"]["code"] == "entra-id"
+    page = f"/admin/saml_sp/testlogin/{row.pk}"
+    assert "Microsoft Entra ID" in test.client.get(f"{page}/change/").content.decode()
+    assert test.client.post(f"{page}/apply/").status_code == 302
+    test.connection.refresh_from_db()
+    assert test.connection.preset == "entra-id"
+    assert test.connection.external_id_attribute.endswith("/objectidentifier")
+
+
+class TestSignOut:
+    """The answer of the IdP proves it, when it is signed, ours and says that it did."""
+
+    def asked(self, test: Test) -> str:
+        row = test.run(session_index="s-1")
+        asked = test.client.post(f"/admin/saml_sp/testlogin/{row.pk}/sign-out/")
+        assert asked.status_code == 302, asked.content
+        return TestLogin.objects.get().sign_out_request_id
+
+    def proven(self, test: Test) -> bool:
+        return Proof.objects.filter(connection=test.connection, item="sign-out").exists()
+
+    def answer(self, test: Test, **said: str) -> str:
+        here = f"{settings.HUB_PUBLIC_URL}/saml/{test.connection.pk}/logout"
+        return test.idp.logout_response(destination=here, at=now(), **said)
+
+    def deliver(self, test: Test, xml: str, *, signed: bool = True) -> HttpResponse:
+        query = (
+            test.idp.signed_query(xml, field="SAMLResponse")
+            if signed
+            else f"SAMLResponse={quote_plus(deflate(xml))}"
+        )
+        return test.client.get(f"/saml/{test.connection.pk}/logout?{query}")
+
+    def test_a_signed_success_proves_it(self, test: Test) -> None:
+        request_id = self.asked(test)
+        ended = self.deliver(test, self.answer(test, in_response_to=request_id))
+        assert ended["Location"] == f"/admin/saml_sp/testlogin/{TestLogin.objects.get().pk}/change/"
+        assert TestLogin.objects.get().sign_out == {"reason": "", "detail": {}}
+        assert self.proven(test)
+
+    @pytest.mark.parametrize(
+        ("changes", "signed", "reason"),
+        [
+            pytest.param({}, False, "saml:unsigned", id="nobody signed it"),
+            pytest.param(
+                {"in_response_to": "_x"}, True, "saml:request-foreign", id="it answers another request"
+            ),
+            pytest.param({"issuer": "https://x"}, True, "saml:issuer-foreign", id="another IdP answers"),
+            pytest.param(
+                {"status": "urn:oasis:names:tc:SAML:2.0:status:Responder"},
+                True,
+                "saml:idp-refused",
+                id="the IdP says that it did not",
+            ),
+        ],
+    )
+    def test_anything_else_proves_nothing_and_says_why(
+        self, test: Test, changes: dict[str, str], signed: bool, reason: str
+    ) -> None:
+        said = {"in_response_to": self.asked(test)} | changes
+        self.deliver(test, self.answer(test, **said), signed=signed)
+        assert TestLogin.objects.get().sign_out["reason"] == reason
+        assert not self.proven(test)
+
+    def test_an_idp_that_takes_no_sign_out_is_told_so(self, test: Test) -> None:
+        test.idp = replace(test.idp, slo="")
+        configuration.change_connection(
+            connection=test.connection, changes={"idp_metadata": test.idp.metadata()}, actor=OPERATOR
+        )
+        row = test.run()
+        answered = test.client.post(f"/admin/saml_sp/testlogin/{row.pk}/sign-out/")
+        assert "names no SingleLogoutService" in answered.content.decode()
+
+
+def test_an_operator_tries_a_login_by_command_and_reads_what_came_of_it(
+    test: Test, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("test_login", "--connection", "Draft", "--json")
+    address = json.loads(capsys.readouterr().out)["address"].removeprefix(settings.HUB_PUBLIC_URL)
+
+    facts = test.idp.facts(read_request(test.client.get(address)["Location"]), now())
+    test.answer(test.idp.signed_assertion(facts.but(audience="https://other.example")))
+    row = TestLogin.objects.get()
+    told = "\n".join(Command().show({"finished": True, "passed": row.passed, **row.report}))
+    assert "A check failed." in told
+    assert "saml:audience-foreign" in told
+    assert "ada@corp.example" not in told
+    assert (row.started_by.partition(":")[0], row.passed) == ("command", False)
+
+
+def test_the_command_refuses_a_connection_without_metadata(test: Test) -> None:
+    make_connection(test.connection.tenant, None, name="Bare", status="draft")
+    with pytest.raises(CommandError, match="no IdP metadata"):
+        call_command("test_login", "--connection", "Bare")
+
+
+def test_a_connection_without_metadata_cannot_be_tested(test: Test) -> None:
+    bare = make_connection(test.connection.tenant, None, name="Bare", status="draft")
+    answered = test.client.post(f"/admin/provisioning/connection/{bare.pk}/test-login/")
+    assert "no IdP metadata yet" in answered.content.decode()
+    _, address = trial.open_trial(bare, actor=Actor(kind="command", id="x"))
+    assert test.client.get(address).status_code == 403
