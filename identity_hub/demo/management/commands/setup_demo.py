@@ -63,7 +63,7 @@ def _idp_connection(tenant: Tenant, idp_url: str) -> Connection:
             name=files.IDP_CONNECTION,
             actor=_ACTOR,
             idp_metadata=metadata,
-            preset="entra",
+            preset="entra-id",
             jit="create",
             status="active",
             user_name_attribute=saml.USER_NAME,
