@@ -288,6 +288,11 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     **SCHEDULE,
+    "watch-bursts": {
+        "task": "saml_sp.tasks.watch_bursts",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
     "trim-saml": {
         "task": "saml_sp.tasks.trim",
         "schedule": crontab(minute="50"),

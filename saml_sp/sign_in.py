@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from django.http import HttpRequest
 from lxml import etree
+from prometheus_client import Counter
 
 from identity_hub.core.client_address import address_of, network_of
 from identity_hub.core.clock import now
@@ -31,6 +32,8 @@ from .refusal import Refusal, Refused, refuse
 
 PENDING_LIFE = timedelta(minutes=10)
 _log = structlog.get_logger("saml_sp.sign_in")
+# No label names a tenant: whoever reads the metrics need not know who its customers are.
+_ended = Counter("hub_logins_total", "How logins through identity providers ended.", ["outcome", "reason"])
 
 DOUBLE_CLICK = timedelta(seconds=30)
 """How long the same message of the same browser is the echo of one click."""
@@ -89,6 +92,7 @@ def finish(request: HttpRequest, connection: Connection, encoded: str, relay_sta
 
 def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) -> Ending:
     """Writes a refusal into the login log. Of an address that fails all the time not every one is written."""
+    _ended.labels(outcome=LoginAttempt.Outcome.REFUSED, reason=refusal.reason).inc()
     if not limits.may_note(address_of(request)):
         _log.warning(
             "login:not-noted", reason=refusal.reason, connection=str(connection.pk) if connection else ""
@@ -302,6 +306,7 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
         )
         reason = outcome.reason if admitted else Reason.LOGIN_IDENTITY_HELD.value
     attempt = _attempt(request, connection, reason, admitted=admitted)
+    _ended.labels(outcome=attempt.outcome, reason=reason).inc()
     attempt.detail = {name: str(value) for name, value in outcome.detail.items()}
     attempt.verdicts = dict(believed.verdicts)
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id

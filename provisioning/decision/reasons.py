@@ -153,6 +153,8 @@ class FindingKind(_Code):
         "domain:record-gone",
         "The DNS record that proved a domain has not been seen for a week.",
     )
+    CREATION_BURST = "connection:creation-burst", "Logins made very many accounts in a short time."
+    REFUSAL_BURST = "connection:refusal-burst", "Very many logins were refused in a short time."
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
     NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."

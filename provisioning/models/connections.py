@@ -72,6 +72,9 @@ class Connection(TenantRow):
     """What else a first login must say: hub attribute or assertion attribute -> list of values that will do."""
     jit_approval = models.BooleanField(default=False)
     """Whether an administrator has to approve of an account that a login made."""
+    burst_creations = models.PositiveIntegerField(default=50)
+    burst_refusals = models.PositiveIntegerField(default=200)
+    """How many accounts made by logins, and how many refused logins, ten minutes may see without an alarm; 0: any."""
     precedence = models.PositiveIntegerField(default=100)
     """Where a person has accounts on several connections, the lower number is shown."""
     unknown_member = models.CharField(max_length=8, choices=UnknownMember, default=UnknownMember.REFUSE)

@@ -275,6 +275,7 @@ class Account(TenantRow):
                 name="account_asserted_key",
             ),
             models.Index(fields=["tenant", "identity"], name="account_identity"),
+            models.Index(fields=["created_at"], condition=Q(origin="jit"), name="account_made_by_login"),
             GinIndex(fields=["email_keys"], name="account_email_keys", fastupdate=False),
             GinIndex(
                 fields=["unique_keys"],

@@ -49,6 +49,8 @@ CHANGEABLE = frozenset(
         "jit_groups",
         "jit_attributes",
         "jit_approval",
+        "burst_creations",
+        "burst_refusals",
         "precedence",
         "unknown_member",
         "trusted_email",

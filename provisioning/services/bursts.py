@@ -1,0 +1,124 @@
+"""The alarm for very many new accounts or refused logins at once: one finding a burst. Knows no login and no limit."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, F
+
+from provisioning import outbox
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.types import Origin, Severity
+from provisioning.models import Account, Connection, Finding
+
+WINDOW = timedelta(minutes=10)
+"""How long the events are counted together."""
+PAUSE = timedelta(hours=1)
+"""After so long without as many, a burst that a person has dealt with is over, and the next one is asked about."""
+CALM = timedelta(days=1)
+"""After so long a question that nobody answered goes."""
+
+SEVERITIES = {FindingKind.CREATION_BURST: Severity.HIGH, FindingKind.REFUSAL_BURST: Severity.MEDIUM}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burst:
+    """More events of one kind at one connection than it allows for. `reasons`: how many of which code."""
+
+    kind: FindingKind
+    tenant_id: UUID
+    connection_id: UUID
+    number: int
+    threshold: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+def creations(*, at: datetime) -> list[Burst]:
+    """The connections at which logins have just made more accounts than allowed for. One statement."""
+    rows = (
+        Account.objects.filter(
+            origin=Origin.JIT,
+            created_at__gt=at - WINDOW,
+            created_at__lte=at,
+            connection__burst_creations__gt=0,
+        )
+        .order_by()
+        .values("tenant_id", "connection_id", threshold=F("connection__burst_creations"))
+        .annotate(number=Count("pk"))
+        .filter(number__gt=F("threshold"))
+    )
+    return [Burst(kind=FindingKind.CREATION_BURST, **row) for row in rows]
+
+
+def note(bursts: Iterable[Burst], *, at: datetime) -> list[Finding]:
+    """Opens a finding for each burst that is new, notes how those go on that are not, closes what has long been calm.
+
+    Answers what was opened.
+    """
+    with transaction.atomic():
+        _close_calm(at)
+        opened = [finding for burst in _in_order(bursts) if (finding := _question(burst, at))]
+        outbox.enqueue(
+            ("finding.opened", {"finding": str(finding.pk)}, finding.tenant_id) for finding in opened
+        )
+    return opened
+
+
+def _in_order(bursts: Iterable[Burst]) -> list[Burst]:
+    return sorted(bursts, key=lambda burst: (burst.connection_id, burst.kind))
+
+
+def _question(burst: Burst, at: datetime) -> Finding | None:
+    # Two workers at once ask once: the second one waits here, and finds what the first one wrote.
+    Connection.objects.select_for_update(no_key=True).filter(
+        tenant_id=burst.tenant_id, pk=burst.connection_id
+    ).first()
+    latest = (
+        Finding.objects.filter(tenant_id=burst.tenant_id, connection_id=burst.connection_id, kind=burst.kind)
+        .order_by("-opened_at")
+        .first()
+    )
+    if latest is not None and _goes_on(latest, at):
+        most = max(burst.number, latest.evidence.get("most", 0))
+        latest.evidence |= {"most": most, "last": at.isoformat(), "reasons": dict(burst.reasons)}
+        latest.save(update_fields=["evidence"])
+        return None
+    return Finding.objects.create(
+        tenant_id=burst.tenant_id,
+        connection_id=burst.connection_id,
+        kind=burst.kind,
+        severity=SEVERITIES[burst.kind].value,
+        evidence={
+            "most": burst.number,
+            "threshold": burst.threshold,
+            "minutes": WINDOW // timedelta(minutes=1),
+            "first": at.isoformat(),
+            "last": at.isoformat(),
+            "reasons": dict(burst.reasons),
+        },
+        fingerprint=hashlib.sha256(f"{burst.kind}\0{burst.connection_id}\0{at}".encode()).hexdigest(),
+        opened_at=at,
+    )
+
+
+def _goes_on(finding: Finding, at: datetime) -> bool:
+    if finding.status == Finding.Status.OPEN:
+        return True
+    return finding.status != Finding.Status.OBSOLETE and at - _last(finding) <= PAUSE
+
+
+def _last(finding: Finding) -> datetime:
+    said = finding.evidence.get("last")
+    return datetime.fromisoformat(said) if said else finding.opened_at
+
+
+def _close_calm(at: datetime) -> None:
+    waiting = Finding.objects.filter(kind__in=list(SEVERITIES), status=Finding.Status.OPEN)
+    for finding in waiting:
+        if at - _last(finding) > CALM:
+            Finding.objects.filter(
+                tenant_id=finding.tenant_id, pk=finding.pk, status=Finding.Status.OPEN
+            ).update(status=Finding.Status.OBSOLETE, decided_at=at)

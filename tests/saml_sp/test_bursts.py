@@ -1,0 +1,219 @@
+"""Very many accounts made, or very many logins refused, at once: one question for each burst."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+from time_machine import Traveller, travel
+
+from identity_hub.core.clock import now
+from provisioning.models import Connection, Finding, OutboxMessage
+from provisioning.services import configuration
+from saml_sp.models import LoginAttempt
+from saml_sp.tasks import watch_bursts
+from tests.provisioning.cast import OPERATOR, House, extend, push, sign_in, user
+
+from .idp import assertion_xml, response_xml
+from .parties import Browser
+
+NOON = datetime.fromisoformat("2026-03-02T12:00:00+00:00")
+
+
+@pytest.fixture
+def time() -> Iterator[Traveller]:
+    with travel(NOON, tick=False) as coordinates:
+        yield coordinates
+
+
+@pytest.fixture
+def watched(connection: Connection) -> Connection:
+    return limited(connection, burst_creations=2, burst_refusals=3)
+
+
+def limited(connection: Connection, **limits: int) -> Connection:
+    return configuration.change_connection(connection=connection, changes=limits, actor=OPERATOR)
+
+
+def house_of(connection: Connection) -> House:
+    return House(connection.tenant, connection, "")
+
+
+def create(connection: Connection, number: int, word: str = "p") -> None:
+    for n in range(number):
+        assert sign_in(house_of(connection), f"{word}{n}").reason == "login:account-created"
+
+
+def refuse(connection: Connection, number: int, reason: str = "saml:unsigned", **more: Any) -> None:
+    LoginAttempt.objects.bulk_create(
+        [
+            LoginAttempt(
+                tenant_id=connection.tenant_id,
+                connection=connection,
+                outcome=LoginAttempt.Outcome.REFUSED,
+                reason=reason,
+                at=now(),
+                **more,
+            )
+            for _ in range(number)
+        ]
+    )
+
+
+def asked() -> list[tuple[str, str, str]]:
+    return list(Finding.objects.order_by("opened_at", "kind").values_list("kind", "severity", "status"))
+
+
+def test_as_much_as_a_connection_allows_for_is_no_burst(watched: Connection) -> None:
+    create(watched, 2)
+    refuse(watched, 3)
+    watch_bursts()
+    assert asked() == []
+
+
+def test_a_burst_of_accounts_is_asked_about(watched: Connection) -> None:
+    create(watched, 3)
+    with capture_logs() as logs:
+        watch_bursts()
+    (finding,) = Finding.objects.all()
+    assert (finding.kind, finding.severity) == ("connection:creation-burst", "high")
+    assert finding.connection_id == watched.pk
+    assert (finding.evidence["most"], finding.evidence["threshold"], finding.evidence["minutes"]) == (
+        3,
+        2,
+        10,
+    )
+    (line,) = [line for line in logs if line["event"] == "connection:creation-burst"]
+    assert (line["number"], line["connection"]) == (3, str(watched.pk))
+    assert OutboxMessage.objects.get(topic="finding.opened").payload == {"finding": str(finding.pk)}
+
+
+def test_a_burst_of_refusals_is_asked_about_with_its_reasons(watched: Connection) -> None:
+    refuse(watched, 3)
+    refuse(watched, 2, "login:no-account")
+    watch_bursts()
+    (finding,) = Finding.objects.all()
+    assert (finding.kind, finding.severity) == ("connection:refusal-burst", "medium")
+    assert finding.evidence["reasons"] == {"saml:unsigned": 3, "login:no-account": 2}
+
+
+def test_people_whom_scim_delivers_are_no_burst(watched: Connection) -> None:
+    for n in range(5):
+        push(house_of(watched), user(f"u{n}@corp.example", f"e{n}"))
+        sign_in(house_of(watched), f"p{n}", external_id=f"e{n}")
+    watch_bursts()
+    assert asked() == []
+
+
+def test_logins_that_succeed_are_no_refusals(watched: Connection) -> None:
+    create(watched, 2)
+    LoginAttempt.objects.bulk_create(
+        [
+            LoginAttempt(tenant_id=watched.tenant_id, connection=watched, outcome="admitted", reason="x")
+            for _ in range(9)
+        ]
+    )
+    watch_bursts()
+    assert asked() == []
+
+
+def test_what_is_ten_minutes_apart_is_no_burst(watched: Connection, time: Traveller) -> None:
+    create(watched, 2, "early")
+    refuse(watched, 3)
+    time.shift(timedelta(minutes=10))
+    create(watched, 2, "late")
+    refuse(watched, 3)
+    watch_bursts()
+    assert asked() == []
+
+
+def test_without_a_threshold_nothing_is_a_burst(watched: Connection) -> None:
+    limited(watched, burst_creations=0, burst_refusals=0)
+    create(watched, 5)
+    refuse(watched, 9)
+    watch_bursts()
+    assert asked() == []
+
+
+def test_each_connection_is_counted_by_itself(watched: Connection) -> None:
+    other = limited(extend(watched.tenant, "Other").connection, burst_creations=2, burst_refusals=3)
+    create(watched, 2)
+    create(other, 2, "q")
+    refuse(watched, 2)
+    refuse(other, 4)
+    watch_bursts()
+    assert [finding.connection_id for finding in Finding.objects.all()] == [other.pk]
+
+
+def test_a_burst_that_goes_on_is_asked_about_once(watched: Connection, time: Traveller) -> None:
+    for minutes in range(30):
+        refuse(watched, 4 if minutes < 20 else 1)
+        watch_bursts()
+        time.shift(timedelta(minutes=1))
+    (finding,) = Finding.objects.all()
+    assert finding.status == "open"
+    assert finding.evidence["most"] == 40
+    assert finding.evidence["first"] == NOON.isoformat()
+    assert finding.evidence["last"] == (NOON + timedelta(minutes=29)).isoformat()
+
+
+@pytest.mark.parametrize("status", ["approved", "rejected"])
+def test_what_a_person_has_dealt_with_is_asked_again_after_a_pause(
+    watched: Connection, time: Traveller, status: str
+) -> None:
+    refuse(watched, 4)
+    watch_bursts()
+    Finding.objects.update(status=status)
+    time.shift(timedelta(minutes=50))
+    refuse(watched, 4)
+    watch_bursts()
+    assert asked() == [("connection:refusal-burst", "medium", status)]
+    time.shift(timedelta(minutes=61))
+    refuse(watched, 4)
+    watch_bursts()
+    assert [row[2] for row in asked()] == [status, "open"]
+
+
+def test_a_question_that_nobody_answered_goes_after_a_calm_day(watched: Connection, time: Traveller) -> None:
+    create(watched, 3)
+    watch_bursts()
+    time.shift(timedelta(hours=24))
+    watch_bursts()
+    assert asked() == [("connection:creation-burst", "high", "open")]
+    time.shift(timedelta(minutes=1))
+    watch_bursts()
+    assert asked() == [("connection:creation-burst", "high", "obsolete")]
+    create(watched, 3, "again")
+    watch_bursts()
+    assert [row[2] for row in asked()] == ["obsolete", "open"]
+
+
+def test_how_many_connections_there_are_costs_no_statement(watched: Connection) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(database) as captured:
+            watch_bursts()
+        return len(captured)
+
+    alone = statements()
+    for n in range(5):
+        other = extend(watched.tenant, f"Other {n}").connection
+        create(other, 1, f"o{n}-")
+        refuse(other, 2)
+    assert statements() == alone
+
+
+def test_the_numbers_name_no_tenant(browser: Browser, watched: Connection) -> None:
+    def counted(**labels: str) -> float:
+        return REGISTRY.get_sample_value("hub_logins_total", labels) or 0.0
+
+    made = {"outcome": "admitted", "reason": "login:account-created"}
+    unsigned = {"outcome": "refused", "reason": "saml:unsigned"}
+    before = counted(**made), counted(**unsigned)
+    browser.sign_in()
+    facts = browser.facts()
+    browser.post(response_xml(facts, assertion_xml(facts)))
+    assert (counted(**made), counted(**unsigned)) == (before[0] + 1, before[1] + 1)
