@@ -26,6 +26,7 @@ _BADGES = {
     "not-reached": ("", "Not reached"),
 }
 _VERDICTS = {"ok": "hub-success", "missing": "hub-warning"}
+_LABELS = {"name_id": "NameID", "user_name": "userName", "external_id": "externalId", "email": "E-mail"}
 _FIELDS = {
     "preset": "Product",
     "attribute_map": "Mapping",
@@ -109,19 +110,15 @@ class TestLoginPage(TenantAdmin):
         order = list(TITLES)
         checks = sorted(report.get("checks", []), key=lambda check: order.index(check["code"]))
         return {
-            "checks": [
-                (
-                    TITLES[check["code"]],
-                    *_BADGES[check["state"]],
-                    check["reason"],
-                    sorted(check["detail"].items()),
-                )
-                for check in checks
-            ],
+            "checks": [_check(check) for check in checks],
             "failed": sum(check["state"] == "failed" for check in checks),
             "arrived": report.get("arrived", {}),
             "mapped": [
-                (line, _VERDICTS.get(line["verdict"], "hub-danger")) for line in report.get("mapped", [])
+                (
+                    line | {"label": _label(line["attribute"])},
+                    _VERDICTS.get(line["verdict"], "hub-danger"),
+                )
+                for line in report.get("mapped", [])
             ],
             "decision": report.get("decision", {}),
             "preset": report.get("preset", {}),
@@ -187,6 +184,20 @@ class TestLoginPage(TenantAdmin):
             submit="Sign out there",
             act=act,
         )
+
+
+def _check(check: dict[str, Any]) -> dict[str, Any]:
+    badge, word = _BADGES[check["state"]]
+    return check | {
+        "title": TITLES[check["code"]],
+        "badge": badge,
+        "word": word,
+        "detail": sorted(check["detail"].items()),
+    }
+
+
+def _label(attribute: str) -> str:
+    return _LABELS.get(attribute) or attribute.replace("_", " ").capitalize()
 
 
 def _shown(value: Any) -> str:

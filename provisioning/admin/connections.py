@@ -149,9 +149,9 @@ class ConnectionPage(SetUpPages, CredentialPages):
     audit_column = "connection_id"
     change_form_template = "provisioning/admin/connection.html"
     actions_detail = ["activate", "issue_token", "add_client", "simulate", "disable"]
-    readonly_fields = ["state", "idp_entity_id", "config_version", "last_push_at", "created_at"]
+    readonly_fields = ["status", "idp_entity_id", "config_version", "last_push_at", "created_at"]
     fieldsets = [
-        (None, {"fields": [("name", "state"), "domains"]}),
+        (None, {"fields": [("name", "status"), "domains"]}),
         (
             "Policy",
             {
