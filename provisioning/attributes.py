@@ -63,6 +63,20 @@ DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
     "department": ("department", "ou", "urn:oid:2.5.4.11"),
     "title": ("title", "jobtitle", "urn:oid:2.5.4.12"),
 }
+LABELS: Mapping[str, str] = {
+    "name_id": "NameID",
+    "user_name": "userName",
+    "external_id": "externalId",
+    "email": "e-mail",
+    "given_name": "given name",
+    "family_name": "family name",
+    "display_name": "display name",
+    "locale": "language",
+    "time_zone": "time zone",
+    "hr_number": "HR number",
+    "department": "department",
+    "title": "title",
+}
 RULED = (*PROFILE_FIELDS, "external_id")
 """What a connection may ask a format of, or limit to some values."""
 
@@ -96,6 +110,11 @@ class Rule:
     format: Format
     longest: int
     allowed: frozenset[str] = frozenset()
+
+
+def format_of(attribute: str) -> Format:
+    """What the hub asks for where a connection says nothing."""
+    return _FORMATS[attribute]
 
 
 def rule_of(attribute: str, attribute_rules: Mapping[str, Any]) -> Rule:

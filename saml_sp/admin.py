@@ -7,23 +7,29 @@ from datetime import datetime
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from identity_hub.core.ids import as_uuid
+from provisioning.admin import parts
 from provisioning.admin.base import TenantAdmin, link_to, within_tenant
 from provisioning.admin.export import Exported
 from provisioning.admin.site import Found
+from provisioning.attributes import LABELS
 from provisioning.models import AuditValue, Identity
 from provisioning.selectors.timeline import meaning
 
+from .attribute_card import AttributePart, verdict_rows
 from .errors import message_for
 from .models import LoginAttempt
 from .trial_admin import TestLoginPage
 
 __all__ = ["LoginAttemptPage", "TestLoginPage", "reference_in"]
+
+parts.register(AttributePart())
 
 _REFERENCE = re.compile(r"[0-9A-Z]{5}-?[0-9A-Z]{5}")
 
@@ -67,10 +73,10 @@ class LoginAttemptPage(Exported, TenantAdmin):
     search_help_text = "Reference from the error page, reason code, request id, or the id of an identity"
     fieldsets = [
         (None, {"fields": [("reference", "at"), "state", "why", "reason", "details"]}),
-        ("The person", {"fields": ["person", "read"]}),
+        ("The person", {"fields": ["person", "read", "attributes"]}),
         ("Where", {"fields": ["connection", ("network", "request_id")]}),
     ]
-    readonly_fields = ["state", "why", "details", "person", "read"]
+    readonly_fields = ["state", "why", "details", "person", "read", "attributes"]
     export_columns = {
         "at": lambda attempt: attempt.at,
         "reference": lambda attempt: attempt.reference,
@@ -110,6 +116,13 @@ class LoginAttemptPage(Exported, TenantAdmin):
             told.append(("found, in full", brought))
         rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", told)
         return format_html('<dl class="hub-facts">{}</dl>', rows) if rows else "—"
+
+    @display(description="What became of her attributes")
+    def attributes(self, attempt: LoginAttempt) -> str:
+        told = {name: attempt.verdicts[name] for name in LABELS if name in attempt.verdicts}
+        if not told:
+            return "They were not read"
+        return render_to_string("saml_sp/admin/verdicts.html", {"rows": verdict_rows(told)})
 
     @display(description="Identity")
     def person(self, attempt: LoginAttempt) -> str:

@@ -11,6 +11,7 @@ from identity_hub.core import outbound
 from provisioning import addresses
 from provisioning.decision.policy import Jit
 from provisioning.management.base import HubCommand, operator, pairs, tenant_named
+from provisioning.presets import PRESETS
 from provisioning.selectors import connections
 from provisioning.services import configuration, setup
 
@@ -36,6 +37,18 @@ class Command(HubCommand):
             default=Jit.OFF.value,
             help="What a first login may do: nothing, find existing people, or create an account (default: off).",
         )
+        parser.add_argument(
+            "--preset",
+            choices=list(PRESETS),
+            default="",
+            help="The product: sets the attributes that it sends.",
+        )
+        parser.add_argument(
+            "--external-id-attribute", default="", help="Assertion attribute that equals the SCIM externalId."
+        )
+        parser.add_argument(
+            "--user-name-attribute", default="", help="Assertion attribute that equals the SCIM userName."
+        )
         parser.add_argument("--domain", action="append", help="E-mail domain it speaks for; may be repeated.")
         parser.add_argument(
             "--activate",
@@ -57,6 +70,9 @@ class Command(HubCommand):
                 domains=domains,
                 actor=actor,
                 idp_metadata=metadata,
+                preset=options["preset"],
+                external_id_attribute=options["external_id_attribute"],
+                user_name_attribute=options["user_name_attribute"],
             )
             if reason := options["activate"]:
                 connection = setup.activate_untested(connection=connection, actor=actor, reason=reason)
@@ -66,6 +82,9 @@ class Command(HubCommand):
             "tenant": tenant.slug,
             "status": connection.status,
             "jit": connection.jit,
+            "preset": connection.preset or None,
+            "user_name_attribute": connection.user_name_attribute,
+            "external_id_attribute": connection.external_id_attribute,
             "domains": sorted(connections.granted_domains(connection)),
             "idp_entity_id": connection.idp_entity_id,
             "scim_base_url": addresses.scim_base(),
@@ -82,6 +101,8 @@ class Command(HubCommand):
                 ("Domains", ", ".join(answer["domains"]) or "none"),
                 ("JIT", answer["jit"]),
                 ("IdP", answer["idp_entity_id"] or "no metadata yet"),
+                ("Preset", answer["preset"] or "none"),
+                ("externalId from", answer["external_id_attribute"] or "a persistent NameID"),
                 ("SCIM base URL", answer["scim_base_url"]),
                 ("SP entityID", answer["sp_entity_id"]),
                 ("ACS", answer["acs_url"]),

@@ -98,6 +98,8 @@ class TestSettingUp:
             "create",
             "--idp-metadata",
             str(file),
+            "--preset",
+            "entra-id",
         )
         saml = f"{settings.HUB_PUBLIC_URL}/saml/{said['id']}"
         assert said == {
@@ -106,6 +108,9 @@ class TestSettingUp:
             "tenant": "acme",
             "status": "draft",
             "jit": "create",
+            "preset": "entra-id",
+            "user_name_attribute": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
+            "external_id_attribute": "http://schemas.microsoft.com/identity/claims/objectidentifier",
             "domains": ["acme.example"],
             "idp_entity_id": "https://idp.example/saml",
             "scim_base_url": f"{settings.HUB_PUBLIC_URL}/scim/v2",
@@ -206,6 +211,11 @@ class TestSettingUp:
                 ["--tenant", "acme", "--name", "X", "--idp-metadata", "ftp://x.example/"],
                 "https",
                 id="no web address",
+            ),
+            pytest.param(
+                ["--tenant", "acme", "--name", "X", "--external-id-attribute", "mail"],
+                "external id attribute: ",
+                id="an e-mail attribute for a key",
             ),
         ],
     )
