@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from django.conf import settings
 
+MAX_BYTES = 2 * 1024 * 1024
+MAX_VERSION = 200
 REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -26,17 +28,48 @@ class Document:
     """Where it was found, after redirects."""
     content_type: str
     body: bytes
+    version: "Version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What a server calls one state of a document: its ETag and Last-Modified, "" where it names none."""
+
+    etag: str = ""
+    last_modified: str = ""
 
 
 def fetch(
     url: str,
     *,
-    max_bytes: int = 2 * 1024 * 1024,
+    max_bytes: int = MAX_BYTES,
     seconds: float = 15,
     max_redirects: int = 3,
     allow_private: bool | None = None,
 ) -> Document:
-    """Answers the document at `url`, or raises `Refused`.
+    """Answers the document at `url`, or raises `Refused`; `fetch_newer` says how it gets there."""
+    document = fetch_newer(
+        url,
+        Version(),
+        max_bytes=max_bytes,
+        seconds=seconds,
+        max_redirects=max_redirects,
+        allow_private=allow_private,
+    )
+    assert document is not None  # a server that was told of no version cannot say that it is the same
+    return document
+
+
+def fetch_newer(
+    url: str,
+    known: Version,
+    *,
+    max_bytes: int = MAX_BYTES,
+    seconds: float = 15,
+    max_redirects: int = 3,
+    allow_private: bool | None = None,
+) -> Document | None:
+    """Answers the document at `url`, None while it is the `known` one (RFC 9110 13), or raises `Refused`.
 
     Each hop is resolved once and connected to that very address: a second look-up could be answered with an
     inner address after the first one was judged (DNS rebinding). `allow_private` (default: everywhere but in
@@ -46,11 +79,16 @@ def fetch(
     deadline = monotonic() + seconds
     for _ in range(max_redirects + 1):
         parts = _checked(url, private)
-        answer = _get(parts, _address(parts, private), max_bytes, deadline)
-        if isinstance(answer, Document):
+        answer = _get(parts, _address(parts, private), known, max_bytes, deadline)
+        if not isinstance(answer, str):
             return answer
         url = urljoin(url, answer)
     raise Refused(f"The address redirects more than {max_redirects} times.")
+
+
+def check(url: str) -> None:
+    """Raises `Refused` for what can never be fetched, without asking anybody."""
+    _checked(url, not settings.HUB_PRODUCTION)
 
 
 def _checked(url: str, private: bool) -> SplitResult:
@@ -92,8 +130,10 @@ def _is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def _get(parts: SplitResult, address: str, max_bytes: int, deadline: float) -> Document | str:
-    """The document, or where the server says it is."""
+def _get(
+    parts: SplitResult, address: str, known: Version, max_bytes: int, deadline: float
+) -> Document | str | None:
+    """The document, or where the server says it is; None while it is the known one."""
     host, port = str(parts.hostname), _port(parts)
     connection = http.client.HTTPConnection(host, port)
     watchdog = None
@@ -107,8 +147,11 @@ def _get(parts: SplitResult, address: str, max_bytes: int, deadline: float) -> D
         watchdog.daemon = True
         watchdog.start()
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", path, headers={"User-Agent": "identity-hub", "Accept-Encoding": "identity"})
+        headers = {"User-Agent": "identity-hub", "Accept-Encoding": "identity"}
+        connection.request("GET", path, headers=headers | _conditions(known))
         response = connection.getresponse()
+        if response.status == http.client.NOT_MODIFIED and known != Version():
+            return None
         if response.status in REDIRECTS and response.headers.get("Location"):
             return response.headers["Location"]
         if response.status != 200:
@@ -118,7 +161,15 @@ def _get(parts: SplitResult, address: str, max_bytes: int, deadline: float) -> D
             raise Refused(f"The document is larger than {max_bytes // 1024} KiB.")
         if response.length:  # what was announced and did not come
             raise Refused(f"{host} did not send the whole document in time.")
-        return Document(url=parts.geturl(), content_type=response.headers.get("Content-Type", ""), body=body)
+        return Document(
+            url=parts.geturl(),
+            content_type=response.headers.get("Content-Type", ""),
+            body=body,
+            version=Version(
+                etag=_kept(response.headers.get("ETag")),
+                last_modified=_kept(response.headers.get("Last-Modified")),
+            ),
+        )
     except ssl.SSLError as error:
         raise Refused(f"The TLS connection to {host} failed ({error.reason or 'not verified'}).") from None
     except (OSError, http.client.HTTPException) as error:
@@ -127,6 +178,17 @@ def _get(parts: SplitResult, address: str, max_bytes: int, deadline: float) -> D
         if watchdog:
             watchdog.cancel()
         connection.close()
+
+
+def _conditions(known: Version) -> dict[str, str]:
+    named = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in named.items() if value}
+
+
+def _kept(value: str | None) -> str:
+    """A header that may be sent back; one of no sane form is as good as none."""
+    value = (value or "").strip()
+    return value if len(value) <= MAX_VERSION and value.isascii() and value.isprintable() else ""
 
 
 def _remaining(deadline: float) -> float:

@@ -1,6 +1,7 @@
 """The way out: what it fetches, and what it will not be talked into."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from identity_hub.core import outbound
 
 
 @contextmanager
-def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+def server(
+    answer: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer(self)
@@ -23,10 +26,12 @@ def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
             return
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        listening.socket = tls.wrap_socket(listening.socket, server_side=True)
     thread = threading.Thread(target=listening.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listening.server_port}/"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{listening.server_port}/"
     finally:
         listening.shutdown()
         thread.join()
@@ -70,6 +75,39 @@ def test_a_document_is_fetched_through_a_redirect() -> None:
 def test_a_bad_answer_is_refused(answer: Callable[[BaseHTTPRequestHandler], None], said: str) -> None:
     with server(answer) as url, pytest.raises(outbound.Refused, match=said):
         outbound.fetch(url, max_bytes=1024)
+
+
+ONE_VERSION = {"ETag": '"v1"', "Last-Modified": "Mon, 02 Nov 2026 10:00:00 GMT"}
+
+
+def test_a_document_that_is_known_is_not_sent_again() -> None:
+    asked: list[tuple[str | None, str | None]] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append((handler.headers["If-None-Match"], handler.headers["If-Modified-Since"]))
+        known = handler.headers["If-None-Match"] == ONE_VERSION["ETag"]
+        say(handler, 304 if known else 200, b"" if known else b"<xml/>", **ONE_VERSION)
+
+    with server(answer) as url:
+        first = outbound.fetch_newer(url, outbound.Version())
+        assert first is not None
+        assert (first.body, first.version) == (
+            b"<xml/>",
+            outbound.Version(etag=ONE_VERSION["ETag"], last_modified=ONE_VERSION["Last-Modified"]),
+        )
+        assert outbound.fetch_newer(url, first.version) is None
+    assert asked == [(None, None), tuple(ONE_VERSION.values())]
+
+
+def test_a_server_that_calls_unasked_a_document_known_is_refused() -> None:
+    with server(lambda h: say(h, 304)) as url, pytest.raises(outbound.Refused, match="status 304"):
+        outbound.fetch(url)
+
+
+@pytest.mark.parametrize("etag", ["x" * 1000, "\u00fc"], ids=["endless", "no ASCII"])
+def test_a_version_of_no_sane_form_is_none(etag: str) -> None:
+    with server(lambda h: say(h, 200, b"<xml/>", ETag=etag)) as url:
+        assert outbound.fetch(url).version == outbound.Version()
 
 
 def test_a_server_that_trickles_is_left_at_the_deadline() -> None:
