@@ -293,6 +293,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(),
         "options": {"expires": 60},
     },
+    "refresh-metadata": {
+        "task": "saml_sp.tasks.refresh_all_metadata",
+        "schedule": crontab(minute="3"),
+        "options": {"expires": 3600},
+    },
     "trim-saml": {
         "task": "saml_sp.tasks.trim",
         "schedule": crontab(minute="50"),

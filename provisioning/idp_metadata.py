@@ -4,9 +4,12 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import Certificate as X509
 from cryptography.x509 import load_der_x509_certificate
 from lxml import etree
@@ -21,9 +24,10 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A signing certificate. `fingerprint` is SHA-256 of its DER bytes, in hexadecimal."""
+    """A signing certificate. `fingerprint` is SHA-256 of its DER bytes, `key` of its public key, in hexadecimal."""
 
     fingerprint: str
+    key: str
     subject: str
     begins: datetime
     ends: datetime
@@ -37,11 +41,20 @@ class Idp:
     sign_in: tuple[str, ...]
     """Addresses of its SingleSignOnService."""
     sign_out: tuple[str, ...]
+    valid_until: datetime | None
+    """The earliest validUntil of the IdP and of what it stands in; None where the document is endless."""
+    document: str
+    """The descriptor of this IdP alone, also where it was found among others."""
+    substance: str
+    """A digest that stays the same while only the document's signature, ID and dates are new."""
 
     @property
     def certificates_end(self) -> datetime | None:
         """When the last of them ends; None where there is none."""
         return max((certificate.ends for certificate in self.certificates), default=None)
+
+    def good_at(self, at: datetime) -> tuple[Certificate, ...]:
+        return tuple(certificate for certificate in self.certificates if certificate.ends > at)
 
 
 def entity_id(document: str | bytes) -> str:
@@ -49,9 +62,22 @@ def entity_id(document: str | bytes) -> str:
     return describe(document).entity_id
 
 
-def describe(document: str | bytes) -> Idp:
-    """The one IdP in the document. Raises `Unusable`."""
-    provider = _provider(document)
+def require_usable(idp: Idp, at: datetime) -> None:
+    """Raises `Unusable` for a document that is over, or by which no login could be verified any more."""
+    if idp.valid_until is not None and idp.valid_until <= at:
+        raise Unusable(f"The IdP metadata was valid until {idp.valid_until:%Y-%m-%d %H:%M} UTC.")
+    if not idp.certificates:
+        raise Unusable("The IdP metadata has no signing certificate that can be read.")
+    if not idp.good_at(at):
+        ended = max(certificate.ends for certificate in idp.certificates)
+        raise Unusable(
+            f"Every signing certificate in the IdP metadata has ended, the last on {ended:%Y-%m-%d}."
+        )
+
+
+def describe(document: str | bytes, wanted: str = "") -> Idp:
+    """The one IdP in the document; of several, the one with the entityID that is `wanted`. Raises `Unusable`."""
+    provider = _provider(document, wanted)
     found = (provider.get("entityID") or "").strip()
     if not found:
         raise Unusable("The IdP metadata has no entityID.")
@@ -60,23 +86,71 @@ def describe(document: str | bytes) -> Idp:
             # Attack: "javascript:..." as the target of the form that brings a browser from our page to the IdP.
             if not endpoint.get(name, "https://").lower().startswith(("https://", "http://")):
                 raise Unusable("The IdP metadata names an address that does not begin with https://.")
-    role = provider.find(f"{MD}IDPSSODescriptor")
+    role, *more = provider.findall(f"{MD}IDPSSODescriptor")
+    if more:
+        # Attack: keys in a second role, which one reader shows and another uses.
+        raise Unusable("The IdP metadata describes the identity provider more than once.")
     certificates = {one.fingerprint: one for one in _certificates(role)}
     return Idp(
         entity_id=found,
         certificates=tuple(certificates.values()),
         sign_in=_locations(role, "SingleSignOnService"),
         sign_out=_locations(role, "SingleLogoutService"),
+        valid_until=min(
+            filter(None, map(_valid_until, (role, provider, *provider.iterancestors()))), default=None
+        ),
+        document=_alone(provider, document),
+        substance=_substance(provider),
     )
 
 
-def _provider(document: str | bytes) -> etree._Element:
+def _valid_until(element: etree._Element) -> datetime | None:
+    said = element.get("validUntil")
+    if said is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(said.strip())
+    except ValueError:
+        raise Unusable("The IdP metadata has a validUntil that is no time.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _alone(provider: etree._Element, document: str | bytes) -> str:
+    if provider.getparent() is None:
+        return document if isinstance(document, str) else document.decode("utf-8-sig")
+    alone = deepcopy(provider)
+    alone.tail = None
+    ends = min(filter(None, map(_valid_until, (provider, *provider.iterancestors()))), default=None)
+    if ends is not None:
+        alone.set("validUntil", ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return etree.tostring(alone, encoding="unicode")
+
+
+def _substance(provider: etree._Element) -> str:
+    bare = deepcopy(provider)
+    bare.tail = None
+    for name in ("ID", "validUntil", "cacheDuration"):
+        bare.attrib.pop(name, None)
+    for signature in bare.findall(f"{DS}Signature"):
+        bare.remove(signature)
+    return hashlib.sha256(etree.tostring(bare, method="c14n", exclusive=True)).hexdigest()
+
+
+def _provider(document: str | bytes, wanted: str) -> etree._Element:
     raw = document.encode() if isinstance(document, str) else document
-    # Attack: entities that expand without end, or that read a file of ours.
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    # Attack: entities that expand without end, or that read a file of ours. Comments go, so that none can cut a text
+    # in two here that another reader takes as one.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
         root = etree.fromstring(raw, parser)
-    except etree.XMLSyntaxError:
+    except (etree.XMLSyntaxError, ValueError):  # ValueError: no XML at all
         raise Unusable("The IdP metadata is not well-formed XML.") from None
     if root.getroottree().docinfo.doctype:
         raise Unusable("The IdP metadata has a DOCTYPE, which metadata never needs.")
@@ -88,7 +162,13 @@ def _provider(document: str | bytes) -> etree._Element:
     if not providers:
         raise Unusable("The IdP metadata describes no identity provider.")
     if len(providers) > 1:
-        raise Unusable(f"The IdP metadata describes {len(providers)} identity providers; give that of one.")
+        named = [entity for entity in providers if (entity.get("entityID") or "").strip() == wanted]
+        if len(named) != 1:
+            also = f", and not one with the entityID {wanted}" if wanted else ""
+            raise Unusable(
+                f"The IdP metadata describes {len(providers)} identity providers{also}; give that of one."
+            )
+        return named[0]
     return providers[0]
 
 
@@ -110,10 +190,12 @@ def _certificate(encoded: str) -> Certificate | None:
     try:
         der = base64.b64decode("".join(encoded.split()), validate=True)
         found: X509 = load_der_x509_certificate(der)
-    except (binascii.Error, ValueError):
+        key = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
         return None
     return Certificate(
         fingerprint=hashlib.sha256(der).hexdigest(),
+        key=hashlib.sha256(key).hexdigest(),
         subject=found.subject.rfc4514_string(),
         begins=found.not_valid_before_utc,
         ends=found.not_valid_after_utc,

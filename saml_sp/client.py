@@ -202,6 +202,9 @@ def client_of(connection: Connection) -> Saml2Client:
     One client per IdP: with two in one store, a genuine assertion of the one passes under the other's name.
     Raises NotConfigured.
     """
+    # Metadata 2.3.1: what is past its validUntil counts for nothing, in a process that has read it earlier too.
+    if connection.metadata_valid_until is not None and connection.metadata_valid_until <= now():
+        raise NotConfigured
     with _clients_lock:
         kept = _clients.get(connection.id)
         if kept is not None and kept[0] == connection.config_version:

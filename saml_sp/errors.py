@@ -98,6 +98,12 @@ MESSAGES: dict[str, Message] = {
         sentence="Your organisation's connection to this service is not switched on at the moment. Ask your "
         "administrator, and give the reference below.",
     ),
+    "connection:frozen": Message(
+        status=403,
+        title="This sign-in is paused",
+        sentence="Something about your organisation's sign-in has changed, and an administrator has to confirm it "
+        "first. Your account is as it was; try again later, or give your administrator the reference below.",
+    ),
     "connection:not-configured": Message(
         status=403,
         title="This sign-in is not ready yet",

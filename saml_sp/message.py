@@ -44,7 +44,7 @@ def xenc(name: str) -> str:
 
 
 # Names under which some XML processor, or libxml2 itself (xml:id), takes an attribute for an ID.
-_ID_NAMES = ("ID", "Id", "id", "iD", "AssertionID", f"{{{XML}}}id")
+ID_NAMES = ("ID", "Id", "id", "iD", "AssertionID", f"{{{XML}}}id")
 # What a message, an assertion or a subject has once; a name is one, however it is written.
 _ONCE = {name: name for name in (saml("Issuer"), saml("Subject"), saml("Conditions"), saml("Advice"))}
 _ONCE |= {name: name for name in (samlp("Status"), samlp("Extensions"))}
@@ -128,7 +128,7 @@ def screen(root: etree._Element, *, kind: str = "Response") -> Refusal | None:
         if len(node.attrib) > MAX_ATTRIBUTES_OF_ONE:
             return refuse("saml:message-too-large", attributes=len(node.attrib), of=node.tag)
         # Attack: two elements with one ID, of which the verifier checks the first and the reader takes the other.
-        for name in _ID_NAMES:
+        for name in ID_NAMES:
             value = node.get(name)
             if value is not None:
                 if value in seen:

@@ -1,17 +1,24 @@
-"""The jobs of the SAML face: its tables are kept short, and it says when very many logins do not end as they should."""
+"""The jobs of the SAML face: its tables stay short, metadata of IdPs new, and bursts do not go unseen."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from celery import shared_task
 
 from identity_hub.core.clock import now
+from provisioning.decision.types import Actor
+from provisioning.selectors import connections
 from provisioning.services import bursts
 
+from . import metadata
 from .bursts import refusals
 from .models import ConsumedAssertion, LoginAttempt, PendingRequest, TestLogin
 
 KEEP_ATTEMPTS = timedelta(days=30)
+SCHEDULE = Actor(kind="schedule")
+SPREAD = 45 * 60
+"""Seconds over which the addresses are asked, so that an IdP with many connections is not asked for all at once."""
 
 _log = structlog.get_logger("saml_sp.tasks")
 
@@ -43,3 +50,19 @@ def watch_bursts() -> None:
             reasons=finding.evidence["reasons"],
             finding=str(finding.pk),
         )
+
+
+@shared_task(name="saml_sp.tasks.refresh_all_metadata")
+def refresh_all_metadata() -> None:
+    """One job for each connection that follows an address: one that fails or hangs holds up no other."""
+    for tenant_id, connection_id in connections.following():
+        refresh_metadata.apply_async(
+            (str(tenant_id), str(connection_id)), countdown=connection_id.int % SPREAD, expires=3600
+        )
+
+
+@shared_task(name="saml_sp.tasks.refresh_metadata")
+def refresh_metadata(tenant_id: str, connection_id: str) -> None:
+    connection = connections.followed(UUID(tenant_id), UUID(connection_id))
+    if connection is not None:
+        metadata.refresh(connection, actor=SCHEDULE)

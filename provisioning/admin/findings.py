@@ -20,6 +20,7 @@ from provisioning.models import Account, Finding, Identity
 from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
+from provisioning.services.invalid import Invalid
 
 from .base import TenantAdmin, actor_of, pretty, said, say
 from .identities import state_of
@@ -229,12 +230,16 @@ class FindingPage(TenantAdmin):
         if chosen is not None and str(chosen) not in finding.candidates:
             messages.error(request, "Nothing was decided: this person is no candidate.")
             return back
-        outcome = findings.decide(
-            finding=finding,
-            approve=form.cleaned_data["approve"],
-            reason=form.cleaned_data["reason"],
-            identity_id=chosen,
-            actor=actor_of(request),
-        )
+        try:
+            outcome = findings.decide(
+                finding=finding,
+                approve=form.cleaned_data["approve"],
+                reason=form.cleaned_data["reason"],
+                identity_id=chosen,
+                actor=actor_of(request),
+            )
+        except Invalid as refusal:
+            messages.error(request, f"Nothing was decided. {refusal.message}")
+            return back
         say(request, outcome)
         return back

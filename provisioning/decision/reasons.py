@@ -155,6 +155,16 @@ class FindingKind(_Code):
     )
     CREATION_BURST = "connection:creation-burst", "Logins made very many accounts in a short time."
     REFUSAL_BURST = "connection:refusal-burst", "Very many logins were refused in a short time."
+    IDP_REPLACED = (
+        "connection:idp-replaced",
+        "New metadata names another entityID, or only keys that were not known: nobody signs in until it is confirmed.",
+    )
+    METADATA_NOT_REFRESHED = (
+        "metadata:not-refreshed",
+        "An IdP's metadata could not be read from its address for three days.",
+    )
+    CERTIFICATE_EXPIRES = "certificate:expires", "The last good signing certificate of an IdP ends soon."
+    CERTIFICATE_ENDED = "certificate:ended", "A signing certificate in an IdP's metadata has ended."
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
     NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."
@@ -181,6 +191,19 @@ class Act(_Code):
     )
     CONNECTION_ACTIVATED = "connection:activated", "A connection admits people from now on."
     CONNECTION_DISABLED = "connection:disabled", "A connection admits nobody and takes no pushes from now on."
+    METADATA_TAKEN = "metadata:taken", "A connection goes by new metadata of its IdP from now on."
+    CONNECTION_FROZEN = (
+        "connection:frozen",
+        "Nobody signs in through a connection until somebody has looked at the new metadata of its IdP.",
+    )
+    METADATA_CONFIRMED = (
+        "metadata:confirmed",
+        "A person confirmed the metadata that had frozen a connection; it is in use.",
+    )
+    METADATA_REJECTED = (
+        "metadata:rejected",
+        "A person rejected the metadata that had frozen a connection; the old one stays in use.",
+    )
     TOKEN_ISSUED = "token:issued", "A SCIM token was made; its secret was shown once."
     TOKEN_ROTATED = "token:rotated", "A SCIM token got a successor; both live until the old one's end."
     TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."

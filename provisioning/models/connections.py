@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from identity_hub.core.clock import now
+from identity_hub.core.outbound import MAX_VERSION
 from provisioning.decision.policy import Jit
 
 from .base import TenantForeignKey, TenantRow
@@ -42,6 +43,20 @@ class Connection(TenantRow):
 
     idp_metadata = models.TextField("IdP metadata", blank=True)
     idp_entity_id = models.CharField("IdP entity ID", max_length=1024, blank=True)
+    metadata_valid_until = models.DateTimeField(null=True, blank=True, editable=False)
+    """After it the document counts for nothing (metadata 2.3.1); null where it names no end."""
+    metadata_url = models.CharField("metadata address", max_length=2048, blank=True)
+    """Where the IdP publishes its document; it is read from there by schedule."""
+    metadata_signing_certificates = models.TextField(blank=True)
+    """PEM. Where there are any, one of them must have signed the document."""
+    metadata_etag = models.CharField(max_length=MAX_VERSION, blank=True, editable=False)
+    metadata_last_modified = models.CharField(max_length=MAX_VERSION, blank=True, editable=False)
+    metadata_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    metadata_problem = models.CharField(max_length=500, blank=True, editable=False)
+    """Why the last look at the address changed nothing although it should have; a sentence."""
+    metadata_failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    proposed_metadata = models.TextField(blank=True, editable=False)
+    """The document that froze the connection, until a person confirms or rejects it."""
     attribute_map = models.JSONField(default=dict, blank=True)
     """Hub attribute -> list of assertion attribute names, tried in order."""
     attribute_rules = models.JSONField(default=dict, blank=True)

@@ -3,7 +3,7 @@
 The first three are look-ups that find a tenant instead of taking one; docs/decisions/0008, 0012 and 0021 name all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -50,6 +50,30 @@ def is_anothers(domain: str, tenant_id: UUID) -> bool:
     """Whether a domain is verified for another tenant than this one; whose it is, nobody is told."""
     others = TenantDomain.objects.exclude(tenant_id=tenant_id)
     return others.filter(domain=domain, verified_at__isnull=False).exists()
+
+
+IN_USE = (Connection.Status.ACTIVE, Connection.Status.FROZEN)
+"""Admits people, or will when somebody has confirmed its metadata."""
+
+
+def following() -> Iterator[tuple[UUID, UUID]]:
+    """(tenant, connection) of every tenant's connections in use whose metadata has an address."""
+    rows = Connection.objects.filter(status__in=IN_USE).exclude(metadata_url="")
+    yield from rows.order_by("pk").values_list("tenant_id", "pk").iterator(chunk_size=500)
+
+
+def followed(tenant_id: UUID, connection_id: UUID) -> Connection | None:
+    return (
+        Connection.objects.filter(tenant_id=tenant_id, pk=connection_id, status__in=IN_USE)
+        .exclude(metadata_url="")
+        .first()
+    )
+
+
+def with_metadata() -> Iterator[Connection]:
+    """Every tenant's connections in use that have metadata, tenant by tenant."""
+    rows = Connection.objects.filter(status__in=IN_USE).exclude(idp_metadata="")
+    yield from rows.order_by("tenant_id", "pk").iterator(chunk_size=100)
 
 
 def live_accounts() -> Subquery:

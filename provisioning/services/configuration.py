@@ -4,17 +4,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from cryptography.x509 import load_pem_x509_certificates
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import F
 
+from identity_hub.core import outbound
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import attributes, audit, domain_names, presets
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
-from provisioning.idp_metadata import Unusable, entity_id
 from provisioning.models import (
     AssertedGroup,
     Connection,
@@ -27,11 +28,16 @@ from provisioning.models import (
     TenantDomain,
 )
 
+from . import metadata
+from .invalid import Invalid
+
 CHANGEABLE = frozenset(
     {
         "name",
         "preset",
         "idp_metadata",
+        "metadata_url",
+        "metadata_signing_certificates",
         "attribute_map",
         "attribute_rules",
         "user_name_attribute",
@@ -66,15 +72,6 @@ CHANGEABLE = frozenset(
 ATTRIBUTES = frozenset(
     {"preset", "attribute_map", "attribute_rules", "user_name_attribute", "external_id_attribute"}
 )
-
-
-class Invalid(ValueError):
-    """What an administrator asked for cannot be; `field` names what to mend, the message says how."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-        self.message = message
 
 
 def create_tenant(*, slug: str, name: str, actor: Actor, domains: Iterable[str] = ()) -> Tenant:
@@ -140,7 +137,8 @@ def create_connection(
         raise Invalid("status", "A connection begins as a draft.")
     with transaction.atomic():
         row = Connection(tenant=tenant, name=name, jit=jit, status=status)
-        for field, value in _allowed({"idp_metadata": idp_metadata, **fields}).items():
+        said = metadata.fields_of(metadata.offered(idp_metadata, at=now())) if idp_metadata else {}
+        for field, value in {**_allowed(fields), **said}.items():
             setattr(row, field, value)
         for field, value in presets.settings(row.preset).items():
             setattr(row, field, getattr(row, field) or value)
@@ -159,16 +157,37 @@ def change_connection(
     actor: Actor,
     reason: str = "",
     domains: Iterable[str] | None = None,
+    new_keys_known: bool = False,
 ) -> Connection:
-    """Changes some fields, and with `domains` the whole list of granted domains."""
+    """Changes some fields, and with `domains` the whole list of granted domains.
+
+    `new_keys_known` says that a person has looked at metadata that might be another IdP's.
+    """
+    wanted = dict(_allowed(changes))
+    document = wanted.pop("idp_metadata", None)
     with transaction.atomic():
+        if document:
+            metadata.offer_metadata(
+                connection=connection,
+                document=document,
+                at=now(),
+                actor=actor,
+                source=metadata.Source(kind="form"),
+                confirmed=new_keys_known,
+                reason=reason,
+            )
         row = Connection.objects.select_for_update().get(pk=connection.pk, tenant_id=connection.tenant_id)
-        wanted = _allowed(changes)
+        if document == "":
+            wanted |= {"idp_metadata": "", "idp_entity_id": "", "metadata_valid_until": None}
         changed = sorted(field for field, value in wanted.items() if getattr(row, field) != value)
         for field in changed:
             setattr(row, field, wanted[field])
         if not ATTRIBUTES.isdisjoint(changed):
             _check_attributes(row)
+        if {"metadata_url", "metadata_signing_certificates"} & set(changed):
+            # The next look reads the whole document: what was seen last came from elsewhere, or was not checked so.
+            row.metadata_etag = row.metadata_last_modified = row.metadata_problem = ""
+            row.metadata_failing_since = None
         _checked(row)
         _limited(row)
         row.config_version = F("config_version") + 1
@@ -192,13 +211,16 @@ def change_connection(
 def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     if strange := sorted(set(fields) - CHANGEABLE):
         raise Invalid(strange[0], f"A connection has no changeable field {strange[0]!r}.")
-    if "idp_metadata" in fields:
-        # The IdP's name is read from its document, so that the two can never disagree.
-        metadata = fields["idp_metadata"]
+    if url := fields.get("metadata_url"):
         try:
-            return {**fields, "idp_entity_id": entity_id(metadata) if metadata else ""}
-        except Unusable as error:
-            raise Invalid("idp_metadata", str(error)) from None
+            outbound.check(url)
+        except outbound.Refused as error:
+            raise Invalid("metadata_url", str(error)) from None
+    if pem := fields.get("metadata_signing_certificates"):
+        try:
+            load_pem_x509_certificates(pem.encode())
+        except ValueError:
+            raise Invalid("metadata_signing_certificates", "This is no certificate in PEM form.") from None
     return fields
 
 

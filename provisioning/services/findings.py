@@ -11,6 +11,7 @@ from provisioning.decision.reasons import FindingKind, Reason
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Outcome, Situation, Verdict
 from provisioning.models import Finding
 
+from . import metadata
 from .people import observe
 
 
@@ -21,9 +22,12 @@ def decide(
 
     For a finding about an account that waits for its link, approving ties it to `identity_id` (or the first
     candidate) and rejecting gives it an identity of its own. For one that asks whether somebody may come in,
-    approving lifts the `approval` hold, and rejecting makes it an administrator's. For every other finding the case
-    is closed.
+    approving lifts the `approval` hold, and rejecting makes it an administrator's. For one about metadata that waits,
+    approving takes it and rejecting throws it away (raises Invalid where it can no longer be taken). For every other
+    finding the case is closed.
     """
+    if finding.kind == FindingKind.IDP_REPLACED and finding.status == Finding.Status.OPEN:
+        return _decide_metadata(finding, approve=approve, reason=reason, actor=actor)
     requested = finding.kind == FindingKind.APPROVAL_REQUESTED and finding.identity_id is not None
     if requested and finding.status == Finding.Status.OPEN:
         return observe(
@@ -53,6 +57,12 @@ def decide(
         actor=actor,
         reason=reason,
     )
+
+
+def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Outcome:
+    act = metadata.confirm if approve else metadata.reject
+    act(connection=finding.connection, reason=reason, actor=actor)
+    return Outcome(verdict=Verdict.APPLIED, situation=Situation.LINKED, reason=Reason.FINDING_CLOSED)
 
 
 def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Outcome:

@@ -59,7 +59,7 @@ def activate(*, connection: Connection, actor: Actor, reason: str = "") -> Conne
         row = _locked(connection)
         if row.status == Connection.Status.ACTIVE:
             return row
-        if row.status == Connection.Status.FROZEN:
+        if row.status == Connection.Status.FROZEN or row.proposed_metadata:
             raise Invalid(
                 "status", "The connection is frozen: confirm or reject what changed at its IdP first."
             )

@@ -26,6 +26,8 @@ def _active(connection_id: UUID) -> Connection | str:
     connection = connections.by_address(connection_id)
     if connection is None:
         return "connection:unknown"
+    if connection.status == Connection.Status.FROZEN:
+        return "connection:frozen"
     return connection if connection.status == Connection.Status.ACTIVE else "connection:not-active"
 
 

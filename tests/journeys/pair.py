@@ -67,7 +67,12 @@ class Pair:
 
     def learn(self) -> None:
         """The hub is given what the IdP publishes now."""
-        self.set(idp_metadata=self.idp.metadata())
+        self.connection = configuration.change_connection(
+            connection=self.connection,
+            changes={"idp_metadata": self.idp.metadata()},
+            actor=OPERATOR,
+            new_keys_known=True,
+        )
 
     def hire(self, given_name: str) -> Person:
         person = Person(

@@ -43,30 +43,41 @@ class KeyPair:
         return "".join(self.certificate.decode().strip().splitlines()[1:-1])
 
 
+_ENDS = datetime(2119, 12, 8, tzinfo=UTC)
+
+
 @lru_cache
 def key_pair(name: str) -> KeyPair:
     """One RSA pair per name and test run; making one takes a tenth of a second."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return KeyPair(key=key, certificate=certificate_for(key, name, _ENDS))
+
+
+def certificate_for(key: bytes, name: str, ends: datetime) -> bytes:
+    """Another certificate for a key that is there."""
+    private = serialization.load_pem_private_key(key, password=None)
+    assert isinstance(private, rsa.RSAPrivateKey)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    at = datetime(2020, 1, 1, tzinfo=UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(at)
-        .not_valid_after(at + timedelta(days=36500))
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(ends)
         .sign(private, hashes.SHA256())
     )
-    return KeyPair(
-        key=private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-        certificate=certificate.public_bytes(serialization.Encoding.PEM),
-    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def ending(name: str, ends: datetime) -> KeyPair:
+    """The pair of this name with a certificate that ends then."""
+    pair = key_pair(name)
+    return KeyPair(key=pair.key, certificate=certificate_for(pair.key, name, ends))
 
 
 def stamp(moment: datetime) -> str:
@@ -300,15 +311,16 @@ class TestIdp:
     slo_binding: str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
     sso_binding: str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 
-    def metadata(self) -> str:
+    def metadata(self, attributes: str = "") -> str:
+        """`attributes` as they stand in the tag of the root, like validUntil."""
         descriptors = "".join(
             f'<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>'
             f"{pair.certificate_text}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
             for pair in (*self.more_certificates, self.keys)
         )
         return (
-            f'<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{self.entity_id}">'
-            f'<md:IDPSSODescriptor protocolSupportEnumeration="{SAMLP}">{descriptors}'
+            f'<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{self.entity_id}"'
+            f'{attributes and " "}{attributes}><md:IDPSSODescriptor protocolSupportEnumeration="{SAMLP}">{descriptors}'
             + (
                 f'<md:SingleLogoutService Binding="{self.slo_binding}" Location="{self.slo}"/>'
                 if self.slo

@@ -73,6 +73,15 @@ def test_a_spoilt_token_is_no_token(idp: Idp, spoil: Any) -> None:
     assert DirectoryGroup.objects.get().display_name == "Staff"
 
 
+def test_a_frozen_connection_goes_on_deactivating_people(idp: Idp) -> None:
+    """Its metadata is in doubt, which says nothing about who holds its token; nobody may stay because of it."""
+    ada = f"/Users/{idp.person('ada')['id']}"
+    Connection.objects.update(status="frozen")
+    off = {"op": "replace", "path": "active", "value": False}
+    assert idp.patch(ada, off).json()["active"] is False
+    assert idp.get(ada).status_code == 200
+
+
 def test_a_connection_has_several_tokens_and_one_ends_alone(idp: Idp) -> None:
     token, secret = issue_token(connection=idp.connection, actor=OPERATOR)
     another = {"Authorization": f"Bearer {secret}"}

@@ -27,14 +27,12 @@ from provisioning.models import (
 from provisioning.selectors import tokens
 from provisioning.services import people
 from tests.names import Zone, serving
+from tests.saml_sp.idp import TestIdp, key_pair
 
 from ..cast import House, extend, push, sign_in, user
 from .conftest import Run
 
-METADATA = """<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example/saml">
-<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
-<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/sso"/>
-</IDPSSODescriptor></EntityDescriptor>"""
+METADATA = TestIdp(entity_id="https://idp.example/saml", keys=key_pair("idp")).metadata()
 COMMANDS = (
     "activate_connection",
     "add_domain",

@@ -118,7 +118,8 @@ def test_an_operator_activates_at_once_and_his_reason_stands_on_the_list(draft: 
 
 def test_not_even_an_operator_activates_an_idp_without_a_certificate() -> None:
     bare = IDP.metadata().replace('use="signing"', 'use="encryption"')
-    draft = extend(house("corp").tenant, "Draft", status="draft", idp_metadata=bare)
+    draft = extend(house("corp").tenant, "Draft", status="draft", idp_metadata=IDP.metadata())
+    Connection.objects.filter(pk=draft.connection.pk).update(idp_metadata=bare)
     with pytest.raises(Invalid, match="a valid certificate"):
         setup.activate_untested(connection=draft.connection, actor=OPERATOR, reason="Go.")
     assert not Proof.objects.filter(connection=draft.connection).exists()

@@ -75,6 +75,7 @@ def _idp_connection(tenant: Tenant, idp_url: str) -> Connection:
             changes={"idp_metadata": metadata},
             actor=_ACTOR,
             reason="The demo IdP answers at another address.",
+            new_keys_known=True,
         )
     return connection
 
