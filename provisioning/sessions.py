@@ -2,7 +2,7 @@
 session may lie unused."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
@@ -65,6 +65,10 @@ class SessionStore(DatabaseStore):
         row.account_id = facts.get("account_id")
         row.session_index = facts.get("session_index", "")[:256]
         row.user_agent = facts.get("user_agent", "")[:256]
+        row.network = facts.get("network")
         if created_at := facts.get("created_at"):
             row.created_at = created_at
+        if idle := data.get(_IDLE):
+            row.seen_at = datetime.fromtimestamp(data[_SEEN], UTC)
+            row.ends_unused_at = row.seen_at + timedelta(seconds=idle)
         return row

@@ -19,7 +19,7 @@ from provisioning.admin.base import TenantAdmin, link_to, within_tenant
 from provisioning.admin.export import Exported
 from provisioning.admin.site import Found
 from provisioning.attributes import LABELS
-from provisioning.models import AuditValue, Identity
+from provisioning.models import AuditValue, Identity, OpenSession
 from provisioning.selectors.timeline import meaning
 
 from .attribute_card import AttributePart, verdict_rows
@@ -73,10 +73,10 @@ class LoginAttemptPage(Exported, TenantAdmin):
     search_help_text = "Reference from the error page, reason code, request id, or the id of an identity"
     fieldsets = [
         (None, {"fields": [("reference", "at"), "state", "why", "reason", "details"]}),
-        ("The person", {"fields": ["person", "read", "attributes"]}),
+        ("The person", {"fields": ["person", "sessions", "read", "attributes"]}),
         ("Where", {"fields": ["connection", ("network", "request_id")]}),
     ]
-    readonly_fields = ["state", "why", "details", "person", "read", "attributes"]
+    readonly_fields = ["state", "why", "details", "person", "sessions", "read", "attributes"]
     export_columns = {
         "at": lambda attempt: attempt.at,
         "reference": lambda attempt: attempt.reference,
@@ -132,6 +132,20 @@ class LoginAttemptPage(Exported, TenantAdmin):
         if identity is None:
             return str(attempt.identity_id)
         return link_to(identity)
+
+    @display(description="Sessions of this person")
+    def sessions(self, attempt: LoginAttempt) -> str:
+        if attempt.identity_id is None:
+            return "—"
+        number = OpenSession.objects.filter(
+            tenant_id=attempt.tenant_id, identity_id=attempt.identity_id
+        ).count()
+        if not number:
+            return "Not signed in"
+        address = reverse("admin:provisioning_opensession_changelist")
+        return format_html(
+            '<a class="hub-link" href="{}?identity_id={}">{} open</a>', address, attempt.identity_id, number
+        )
 
     @display(description="What the person read")
     def read(self, attempt: LoginAttempt) -> str:

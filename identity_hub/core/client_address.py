@@ -21,8 +21,13 @@ def address_of(request: HttpRequest) -> str:
 
 def network_of(request: HttpRequest) -> str | None:
     """The address without its last part: enough to see an attack's origin, not to follow a person."""
+    return network_within(address_of(request))
+
+
+def network_within(address: str) -> str | None:
+    """The same of an address that somebody typed; None for what is none."""
     try:
-        network = ip_network(address_of(request), strict=False)
+        network = ip_network(address, strict=False)
     except ValueError:
         return None
     return str(network.supernet(new_prefix=24 if network.version == 4 else 48).network_address)

@@ -63,6 +63,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Identities", "badge", "provisioning_identity_changelist"),
                     _item("Accounts", "id_card", "provisioning_account_changelist"),
+                    _item("Sessions", "devices", "provisioning_opensession_changelist"),
                     _item("Directory groups", "groups", "provisioning_directorygroup_changelist"),
                     _item("Entitlements", "key", "provisioning_entitlement_changelist"),
                 ],

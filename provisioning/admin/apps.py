@@ -9,6 +9,7 @@ _PAGES = (
     "connections",
     "schemas",
     "identities",
+    "sessions",
     "accounts",
     "groups",
     "findings",

@@ -9,7 +9,6 @@ from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from identity_hub.core.clock import now
 from provisioning.decision.types import HoldKind
 from provisioning.models import (
     Account,
@@ -20,14 +19,15 @@ from provisioning.models import (
     Hold,
     Identity,
     Membership,
-    Session,
+    OpenSession,
 )
-from provisioning.selectors import people_search, request_log, timeline
+from provisioning.selectors import people_search, request_log, sessions, timeline
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, said, tenant_of
-from .forms import ConfirmForm, HoldForm, LiftForm, ReasonForm
+from .forms import HoldForm, LiftForm, ReasonForm
 from .requests import told
+from .sessions import end_one, facts_of
 from .site import FOUND_AT_MOST, Found
 
 EVENTS_SHOWN = 100
@@ -210,11 +210,7 @@ class IdentityPage(TenantAdmin):
             "accounts": accounts,
             "groups": groups,
             "entitlements": list(Entitlement.objects.of_identity(identity)),
-            "sessions": list(
-                Session.objects.filter(
-                    tenant_id=tenant_id, identity=identity, expire_date__gt=now()
-                ).order_by("-created_at")[:50]
-            ),
+            "sessions": sessions.of_identity(identity),
             "aliases": list(identity.aliases.order_by("-since")[:50]),
             "findings": findings,
             "requests": told(request_log.requests_about(identity)),
@@ -327,30 +323,20 @@ class IdentityPage(TenantAdmin):
 
     def end_session_view(self, request: HttpRequest, object_id: str, handle: str) -> HttpResponse:
         identity = self._person(request, object_id)
-        session = next(
-            (
-                row
-                for row in Session.objects.filter(tenant_id=identity.tenant_id, identity=identity)
-                if row.handle == handle
-            ),
-            None,
-        )
+        session = OpenSession.objects.filter(
+            tenant_id=identity.tenant_id, identity=identity, pk=handle.replace("\x00", "")
+        ).first()
         if session is None:
             raise Http404
-
-        def act(data: dict[str, Any]) -> str:
-            people.end_session(session=session, actor=actor_of(request))
-            return "The session has ended."
-
         return self.ask(
             request,
             identity,
-            ConfirmForm(said(request)),
+            ReasonForm(said(request)),
             title=f"End one session of {identity}",
-            lead="Its next request asks to sign in again.",
+            lead="Its next request asks to sign in again. Nothing stops the person from doing so.",
             submit="End it",
-            facts=[("Since", session.created_at), ("Browser", session.user_agent or "unknown")],
-            act=act,
+            facts=facts_of(session),
+            act=lambda data: end_one(session, request, data["reason"]),
         )
 
 

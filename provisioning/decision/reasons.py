@@ -234,6 +234,7 @@ class Act(_Code):
     PASSWORD_SET = "identity:password-set", "A local identity has a new password; its sessions ended."
     LOCAL_SIGNED_IN = "identity:local-signed-in", "Somebody signed in with a password of the hub's own."
     SESSIONS_ENDED = "identity:sessions-ended", "All sessions of an identity were ended, without a hold."
+    OTHER_SESSIONS_ENDED = "identity:other-sessions-ended", "A person ended all sessions but the one in use."
     SESSION_ENDED = "identity:session-ended", "One session was ended."
     ACCOUNT_PURGED = "account:purged", "A deleted account's data is gone; keyed digests stay."
     RUN_STARTED = "run:started", "A reconciliation run looks at what is stored."

@@ -8,7 +8,7 @@ from .records import AuditRecord, AuditValue, Finding, OutboxMessage
 from .requests import ScimRequest
 from .runs import ReconciliationItem, ReconciliationRun
 from .schemas import DataResource, SchemaAttribute, SchemaExtension
-from .sessions import Session
+from .sessions import OpenSession, Session
 from .tenancy import Tenant, TenantDomain
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Hold",
     "Identity",
     "Membership",
+    "OpenSession",
     "OutboxMessage",
     "Proof",
     "ReconciliationItem",

@@ -4,14 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox
 from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
-from provisioning.models import Finding, Identity, Session
+from provisioning.models import Finding, Identity, OpenSession, Session
 
 from .submission import submit
 
@@ -92,16 +92,42 @@ def end_sessions(*, identity: Identity, reason: str, actor: Actor) -> None:
         Identity.objects.filter(pk=identity.pk, tenant_id=identity.tenant_id).update(
             session_epoch=F("session_epoch") + 1
         )
+        # Nobody should read that somebody is signed in who is not; what is just beginning is purged later.
+        _sessions_of(identity).delete()
         _record(identity, Act.SESSIONS_ENDED, actor, reason)
         outbox.enqueue([("sessions.purge", {"identity": str(identity.pk)}, identity.tenant_id)])
 
 
-def end_session(*, session: Session, actor: Actor) -> None:
+def end_other_sessions(*, identity: Identity, session_key: str) -> int:
+    """A person's own act: only the session in use goes on. Answers how many ended."""
+    with transaction.atomic():
+        ended, _ = _sessions_of(identity).exclude(pk=session_key).delete()
+        if ended:
+            actor = Actor(kind="identity", id=str(identity.pk))
+            _record(identity, Act.OTHER_SESSIONS_ENDED, actor, "")
+    return ended
+
+
+def end_session(*, session: Session, actor: Actor, reason: str = "") -> None:
     with transaction.atomic():
         identity = session.identity
         session.delete()
         if identity is not None:
-            _record(identity, Act.SESSION_ENDED, actor, "")
+            _record(identity, Act.SESSION_ENDED, actor, reason)
+
+
+def end_open_session(*, session: OpenSession, actor: Actor, reason: str) -> bool:
+    """Ends the session of a page's row; False where it was over by then."""
+    rows = Session.objects.select_related("identity").filter(tenant_id=session.tenant_id)
+    row = rows.filter(handle=session.handle).first()
+    if row is None:
+        return False
+    end_session(session=row, actor=actor, reason=reason)
+    return True
+
+
+def _sessions_of(identity: Identity) -> QuerySet[Session]:
+    return Session.objects.filter(tenant_id=identity.tenant_id, identity_id=identity.pk)
 
 
 def _record(identity: Identity, code: str, actor: Actor, reason: str) -> None:

@@ -134,7 +134,7 @@ def purge_sessions(*, tenant_id: UUID | None, identity_id: UUID, begun_by: datet
 
 def trim_sessions(*, at: datetime) -> int:
     """Deletes expired sessions, of every tenant and of nobody."""
-    deleted, _ = Session.objects.filter(expire_date__lt=at).delete()
+    deleted, _ = Session.objects.filter(Q(expire_date__lt=at) | Q(ends_unused_at__lt=at)).delete()
     return deleted
 
 

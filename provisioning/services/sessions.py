@@ -8,6 +8,7 @@ from django.contrib.auth import login
 from django.db import transaction
 from django.http import HttpRequest
 
+from identity_hub.core.client_address import network_of
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit
@@ -78,5 +79,6 @@ def _facts(request: HttpRequest, tenant_id: UUID | None) -> dict[str, str | None
     return {
         "tenant_id": str(tenant_id) if tenant_id else None,
         "user_agent": request.headers.get("User-Agent", "")[:256],
+        "network": network_of(request),
         "created_at": now().isoformat(),
     }

@@ -1,6 +1,5 @@
 """The people's pages: sign in, my account, sign out. Knows no SAML but the address where it begins."""
 
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -12,11 +11,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from identity_hub.core.clock import now
 from provisioning.decision.keys import domain_of
 from provisioning.decision.types import Actor
 from provisioning.models import Connection, Identity, Session
-from provisioning.selectors import connections, groups
+from provisioning.selectors import connections, groups, sessions
 from provisioning.services import people
 from provisioning.sessions import FACTS
 from saml_sp.browser import choice_of, own_path
@@ -155,7 +153,8 @@ def me(request: HttpRequest) -> HttpResponse:
         "person": person,
         "connection": connection,
         "groups": group_names,
-        "sessions": _sessions(request, person),
+        "sessions": sessions.of_identity(person),
+        "current": _handle(request, person),
     }
     return render(request, "saml_sp/me.html", page)
 
@@ -168,54 +167,10 @@ def _connection(request: HttpRequest, person: Identity) -> Connection | None:
     return Connection.objects.filter(tenant_id=person.tenant_id, pk=UUID(wanted)).first()
 
 
-def _own_sessions(person: Identity, at: datetime) -> list[Session]:
-    return list(
-        Session.objects.filter(
-            tenant_id=person.tenant_id, identity_id=person.pk, expire_date__gt=at
-        ).order_by("-created_at")[:100]
-    )
-
-
-def _sessions(request: HttpRequest, person: Identity) -> list[dict[str, Any]]:
-    rows = _own_sessions(person, now())
-    names = dict(
-        Connection.objects.filter(
-            tenant_id=person.tenant_id, pk__in={row.connection_id for row in rows if row.connection_id}
-        ).values_list("pk", "name")
-    )
-    return [
-        {
-            "handle": row.handle,
-            "current": row.session_key == request.session.session_key,
-            "device": _device(row.user_agent),
-            "connection": names.get(row.connection_id, "Administrator sign-in"),
-            "since": row.created_at,
-            "until": row.expire_date,
-        }
-        for row in rows
-    ]
-
-
-def _device(user_agent: str) -> str:
-    """A few words that a person recognises a device by; no attempt to be exact."""
-    browsers = (
-        ("Edg", "Edge"),
-        ("OPR", "Opera"),
-        ("Firefox", "Firefox"),
-        ("Chrome", "Chrome"),
-        ("Safari", "Safari"),
-    )
-    systems = (
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Android", "Android"),
-        ("Windows", "Windows"),
-        ("Mac OS", "Mac"),
-        ("Linux", "Linux"),
-    )
-    program = next((name for mark, name in browsers if f"{mark}/" in user_agent), "")
-    system = next((name for mark, name in systems if mark in user_agent), "")
-    return " on ".join(filter(None, (program, system))) or "Unknown device"
+def _handle(request: HttpRequest, person: Identity) -> str:
+    """What pages call the session that this request came with."""
+    rows = Session.objects.filter(tenant_id=person.tenant_id, pk=request.session.session_key)
+    return rows.values_list("handle", flat=True).first() or ""
 
 
 @never_cache
@@ -225,12 +180,25 @@ def end_session(request: HttpRequest, handle: str) -> HttpResponse:
     person = request.user
     if not isinstance(person, Identity) or not person.is_authenticated:
         return HttpResponseRedirect(reverse("saml:sign-in"))
-    session = next((row for row in _own_sessions(person, now()) if row.handle == handle), None)
+    session = Session.objects.filter(
+        tenant_id=person.tenant_id, identity_id=person.pk, handle=handle.replace("\x00", "")
+    ).first()
     if session is None:
         raise Http404
     if session.session_key == request.session.session_key:
         return logout(request)
     people.end_session(session=session, actor=Actor(kind="identity", id=str(person.pk)))
+    return HttpResponseRedirect(reverse("saml:me"))
+
+
+@never_cache
+@require_POST
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Ends all of the person's own sessions but this one."""
+    person = request.user
+    if not isinstance(person, Identity) or not person.is_authenticated:
+        return HttpResponseRedirect(reverse("saml:sign-in"))
+    people.end_other_sessions(identity=person, session_key=request.session.session_key)
     return HttpResponseRedirect(reverse("saml:me"))
 
 

@@ -100,9 +100,10 @@ def test_one_of_my_sessions_ends(browser: Browser) -> None:
     phone = Browser(connection=browser.connection, idp=browser.idp)
     phone.sign_in()
     sessions = browser.client.get("/me/").context["sessions"]
-    other = next(s for s in sessions if not s["current"])
+    current = browser.client.get("/me/").context["current"]
+    (other,) = [session for session in sessions if session.handle != current]
     csrf = browser.client.cookies["hub_csrf"].value
-    answer = browser.client.post(f"/me/sessions/{other['handle']}/end", {"csrfmiddlewaretoken": csrf})
+    answer = browser.client.post(f"/me/sessions/{other.handle}/end", {"csrfmiddlewaretoken": csrf})
     assert answer.status_code == 302
     assert phone.me().status_code == 401
     assert browser.me().status_code == 200
@@ -114,7 +115,7 @@ def test_somebody_elses_session_is_not_mine_to_end(browser: Browser) -> None:
     evil = TestIdp(entity_id="https://evil.example/metadata", keys=key_pair("evil"))
     other = Browser(connection=make_connection(make_tenant("evil", "evil.example"), evil), idp=evil)
     other.sign_in(attributes={"email": ["eve@evil.example"]})
-    handle = browser.client.get("/me/").context["sessions"][0]["handle"]
+    handle = browser.client.get("/me/").context["sessions"][0].handle
     other.client.get("/me/")
     csrf = other.client.cookies["hub_csrf"].value
     answer = other.client.post(f"/me/sessions/{handle}/end", {"csrfmiddlewaretoken": csrf})
@@ -150,3 +151,27 @@ def test_pages_carry_no_script_and_no_inline_style(browser: Browser) -> None:
         assert "<script" not in text
         assert " style=" not in text
         assert '<html lang="en">' in text
+
+
+def test_all_my_other_sessions_end(browser: Browser) -> None:
+    browser.sign_in()
+    page = browser.client.get("/me/").content.decode()
+    assert "End all other sessions" not in page
+    others = [Browser(connection=browser.connection, idp=browser.idp) for _ in range(2)]
+    for other in others:
+        other.sign_in()
+    somebody = Browser(connection=browser.connection, idp=browser.idp)
+    somebody.sign_in(name_id="p-other", attributes={"email": ["eve@corp.example"]})
+    assert "End all other sessions" in browser.client.get("/me/").content.decode()
+    assert browser.client.get("/me/sessions/end-others").status_code == 405
+    assert browser.client.post("/me/sessions/end-others").status_code == 403
+    csrf = browser.client.cookies["hub_csrf"].value
+    answer = browser.client.post("/me/sessions/end-others", {"csrfmiddlewaretoken": csrf})
+    assert answer["Location"] == "/me/"
+    assert [one.me().status_code for one in (browser, *others, somebody)] == [200, 401, 401, 200]
+    record = AuditRecord.objects.get(reason="identity:other-sessions-ended")
+    assert record.actor_id == str(record.identity_id)
+
+
+def test_who_is_not_signed_in_ends_nothing(client: Client, connection: Connection) -> None:
+    assert client.post("/me/sessions/end-others")["Location"] == "/login/"

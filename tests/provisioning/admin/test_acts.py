@@ -50,7 +50,9 @@ def test_one_session_ends_and_its_key_is_on_no_page(admin: Client, ours: Scene) 
     page = admin.get(f"/admin/provisioning/identity/{ours.active.pk}/change/").content.decode()
     assert ours.session.session_key not in page
     address = page.split("end-session/")[1].split('"')[0]
-    admin.post(f"/admin/provisioning/identity/{ours.active.pk}/end-session/{address}")
+    address = f"/admin/provisioning/identity/{ours.active.pk}/end-session/{address}"
+    assert admin.post(address, {"reason": ""}).status_code == 200
+    assert admin.post(address, {"reason": "Lost phone"}).status_code == 302
     assert not Session.objects.filter(pk=ours.session.pk).exists()
 
 

@@ -20,6 +20,7 @@ from provisioning.models import (
     AuditRecord,
     EntitlementMapping,
     Identity,
+    OpenSession,
     ReconciliationItem,
     TenantDomain,
 )
@@ -60,6 +61,8 @@ def row_of(model: type[Model], scene: Scene) -> Any:
             return scene.request
         case "SchemaExtension":
             return scene.schema
+        case "OpenSession":
+            return OpenSession.objects.get(pk=scene.session.handle)
         case "OutboxMessage":
             return scene.outbox
         case "LoginAttempt":

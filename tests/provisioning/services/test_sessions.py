@@ -9,8 +9,8 @@ from django.test import Client, RequestFactory
 
 from identity_hub.core.clock import now
 from provisioning.decision.types import HoldKind, Intent
-from provisioning.models import AuditRecord, Identity, Session
-from provisioning.services import configuration, people, sessions, submit
+from provisioning.models import AuditRecord, Identity, OpenSession, Session
+from provisioning.services import configuration, people, retention, sessions, submit
 from provisioning.sessions import SessionStore
 
 from ..cast import OPERATOR, House, asserted, push, pushed, sign_in, user
@@ -43,6 +43,47 @@ def test_a_session_knows_its_identity_connection_and_device(acme: House) -> None
     row = Session.objects.get(pk=session.session_key)
     assert (row.tenant_id, row.connection_id, row.user_agent) == (acme.tenant.pk, acme.connection.pk, "Test")
     assert row.identity == whose(session)
+
+
+def test_a_session_that_lies_unused_is_not_open_any_more(acme: House) -> None:
+    acme.connection.session_idle_minutes = 30
+    session = begin(acme)
+    row = Session.objects.get(pk=session.session_key)
+    assert row.ends_unused_at - row.seen_at == timedelta(minutes=30)
+    assert [open.pk for open in OpenSession.objects.all()] == [row.handle]
+    Session.objects.update(ends_unused_at=now() - timedelta(seconds=1))
+    assert not OpenSession.objects.exists()
+    assert retention.trim_sessions(at=now()) == 1
+
+
+def test_a_session_without_an_idle_limit_says_nothing_of_its_use(acme: House) -> None:
+    row = Session.objects.get(pk=begin(acme).session_key)
+    assert (row.seen_at, row.ends_unused_at) == (None, None)
+    assert OpenSession.objects.get().pk == row.handle
+
+
+def test_a_session_knows_its_network_and_not_its_address(acme: House) -> None:
+    assert Session.objects.get(pk=begin(acme).session_key).network == "127.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device"),
+    [
+        pytest.param("Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", "Firefox on Linux", id="Firefox"),
+        pytest.param(
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/138.0 Safari/537.36 Edg/138.0",
+            "Edge on Windows",
+            id="Edge says Chrome and Safari too",
+        ),
+        pytest.param(
+            "Mozilla/5.0 (iPhone; like Mac OS X) Version/18 Safari/604.1", "Safari on iPhone", id="iPhone"
+        ),
+        pytest.param("curl/8", "Unknown device", id="a program"),
+        pytest.param("", "Unknown device", id="nothing"),
+    ],
+)
+def test_a_device_is_told_in_a_few_words(user_agent: str, device: str) -> None:
+    assert OpenSession(user_agent=user_agent).device == device
 
 
 def test_a_session_lasts_no_longer_than_the_idp_says(acme: House) -> None:
