@@ -298,6 +298,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="3"),
         "options": {"expires": 3600},
     },
+    "watch-own-certificates": {
+        "task": "saml_sp.tasks.watch_own_certificates",
+        "schedule": crontab(hour="6", minute="11"),
+        "options": {"expires": 3600},
+    },
     "trim-saml": {
         "task": "saml_sp.tasks.trim",
         "schedule": crontab(minute="50"),

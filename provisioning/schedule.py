@@ -42,6 +42,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="10"),
         "options": {"expires": 3600},
     },
+    "warn-of-certificate-expiry": {
+        "task": "provisioning.tasks.warn_of_certificate_expiry",
+        "schedule": crontab(minute="8"),
+        "options": {"expires": 3600},
+    },
     "trim-access-tokens": {
         "task": "provisioning.tasks.trim_access_tokens",
         "schedule": crontab(minute="20"),

@@ -22,6 +22,7 @@ from provisioning.attributes import LABELS
 from provisioning.models import AuditValue, Identity, OpenSession
 from provisioning.selectors.timeline import meaning
 
+from . import own_keys
 from .attribute_card import AttributePart, verdict_rows
 from .errors import message_for
 from .models import LoginAttempt
@@ -31,6 +32,7 @@ __all__ = ["LoginAttemptPage", "TestLoginPage", "reference_in"]
 
 parts.register(AttributePart())
 
+_PAIRS = {"signing": "the pair that signs", "other": "the other pair"}
 _REFERENCE = re.compile(r"[0-9A-Z]{5}-?[0-9A-Z]{5}")
 
 
@@ -180,6 +182,16 @@ class LoginAttemptPage(Exported, TenantAdmin):
         number = within_tenant(rows, request, "tenant").count()
         link = reverse("admin:saml_sp_loginattempt_changelist") + "?outcome__exact=refused"
         return [("messages not believed", number, link)]
+
+    def notices(self, request: HttpRequest, at: datetime) -> list[str]:
+        """For the start page: what concerns every tenant, so that only a superuser can mend it."""
+        if not request.user.is_superuser:
+            return []
+        return [
+            f"The hub's own SAML certificate ({_PAIRS[pair]}) {'ends' if end > at else 'ended'} on {end:%Y-%m-%d}. "
+            'Change it as docs/operations.md says under "Changing the SAML key".'
+            for pair, end in own_keys.ending(at)
+        ]
 
     def get_list_select_related(self, request: HttpRequest) -> Sequence[str]:
         return ("connection", "tenant")

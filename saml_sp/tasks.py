@@ -11,7 +11,7 @@ from provisioning.decision.types import Actor
 from provisioning.selectors import connections
 from provisioning.services import bursts
 
-from . import metadata
+from . import metadata, own_keys
 from .bursts import refusals
 from .models import ConsumedAssertion, LoginAttempt, PendingRequest, TestLogin
 
@@ -66,3 +66,11 @@ def refresh_metadata(tenant_id: str, connection_id: str) -> None:
     connection = connections.followed(UUID(tenant_id), UUID(connection_id))
     if connection is not None:
         metadata.refresh(connection, actor=SCHEDULE)
+
+
+@shared_task(name="saml_sp.tasks.watch_own_certificates")
+def watch_own_certificates() -> None:
+    """Says each day which of the hub's own certificates end soon; docs/operations.md says how they are changed."""
+    at = now()
+    for pair, end in own_keys.ending(at):
+        _log.warning("saml:own-certificate-ends", pair=pair, ends=end.isoformat(), days=(end - at).days)

@@ -26,6 +26,12 @@ def numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "refusals": [
             (code, meaning(code), number) for code, number in list(shown.logins.refusals.items())[:5]
         ],
+        "notices": [
+            notice
+            for page in site.pages()
+            if hasattr(page, "notices") and page.has_view_permission(request)
+            for notice in page.notices(request, at)
+        ],
         "more_numbers": [
             number
             for page in site.pages()

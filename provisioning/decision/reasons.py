@@ -163,6 +163,10 @@ class FindingKind(_Code):
         "metadata:not-refreshed",
         "An IdP's metadata could not be read from its address for three days.",
     )
+    METADATA_EXPIRES = (
+        "metadata:expires",
+        "An IdP's metadata is valid only a little longer, and nobody signs in by it afterwards.",
+    )
     CERTIFICATE_EXPIRES = "certificate:expires", "The last good signing certificate of an IdP ends soon."
     CERTIFICATE_ENDED = "certificate:ended", "A signing certificate in an IdP's metadata has ended."
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."

@@ -71,8 +71,8 @@ def followed(tenant_id: UUID, connection_id: UUID) -> Connection | None:
 
 
 def with_metadata() -> Iterator[Connection]:
-    """Every tenant's connections in use that have metadata, tenant by tenant."""
-    rows = Connection.objects.filter(status__in=IN_USE).exclude(idp_metadata="")
+    """Every tenant's connections in use that have metadata or an address of it, tenant by tenant."""
+    rows = Connection.objects.filter(status__in=IN_USE).exclude(idp_metadata="", metadata_url="")
     yield from rows.order_by("tenant_id", "pk").iterator(chunk_size=100)
 
 

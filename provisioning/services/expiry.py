@@ -7,14 +7,10 @@ from operator import attrgetter
 from uuid import UUID
 
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.types import Severity
 from provisioning.models import Finding, ScimToken
 from provisioning.selectors.credentials import ending
 
-from .questions import settle
-
-STEPS = {30: Severity.LOW, 7: Severity.MEDIUM, 1: Severity.HIGH}
-"""Days before a token's end: each asks once. Where a successor was made already, only the last day asks."""
+from .questions import STEPS, settle, step_of
 
 
 def warn_of_expiry(*, at: datetime) -> list[Finding]:
@@ -44,9 +40,9 @@ def forget_expiry(*, token: ScimToken, at: datetime) -> None:
 
 def _question(token: ScimToken, at: datetime) -> Iterator[Finding]:
     assert token.expires_at is not None
-    left = token.expires_at - at
-    step = min(days for days in STEPS if left <= timedelta(days=days))
-    if token.has_successor and step > min(STEPS):  # type: ignore[attr-defined]
+    step = step_of(token.expires_at - at)
+    # Where a successor was made already, only the last day asks.
+    if step is None or (token.has_successor and step > min(STEPS)):  # type: ignore[attr-defined]
         return
     yield Finding(
         tenant_id=token.tenant_id,

@@ -1,14 +1,23 @@
 """Findings that a schedule asks: opened while their cause is there, gone when it has gone. Knows no cause."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
 from provisioning import outbox
 from provisioning.decision.reasons import FindingKind
+from provisioning.decision.types import Severity
 from provisioning.models import Finding
+
+STEPS = {30: Severity.LOW, 7: Severity.MEDIUM, 1: Severity.HIGH}
+"""Days before something ends: each asks once."""
+
+
+def step_of(left: timedelta) -> int | None:
+    """The step that so much time belongs to; None while it is more than any."""
+    return min((days for days in STEPS if left <= timedelta(days=days)), default=None)
 
 
 @transaction.atomic

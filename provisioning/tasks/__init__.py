@@ -15,6 +15,7 @@ from provisioning.selectors import reconciliation as stored
 from provisioning.services import retention
 
 from . import (
+    certificates,  # noqa: F401 - its jobs are found by being imported
     delivery,
     domains,  # noqa: F401 - its jobs are found by being imported
     tokens,  # noqa: F401 - its jobs are found by being imported

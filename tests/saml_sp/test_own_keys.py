@@ -1,18 +1,25 @@
 """Two pairs of our own are published and one signs, so that keys change while people sign in."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 from cryptography import x509
+from django.conf import settings
+from django.test import Client
 from django.urls import reverse
 
-from saml_sp import client
+from identity_hub.core.clock import now
+from provisioning.models import Identity
+from saml_sp import client as saml_client
+from saml_sp import own_keys, tasks
 
-from .idp import DS, KeyPair, key_pair, parse
-from .parties import Browser
+from .idp import DS, KeyPair, ending, key_pair, parse
+from .parties import Browser, make_tenant
 from .test_protocol import signed_query_by
 
 MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
@@ -23,7 +30,7 @@ def installed(settings: Any, tmp_path: Path) -> Iterator[Any]:
     """Installs pairs by name, as a restart with other files does: the first signs."""
 
     def install(signs: str, other: str = "") -> None:
-        client._clients.clear()
+        saml_client._clients.clear()
         for name in filter(None, (signs, other)):
             pair = key_pair(name)
             (tmp_path / f"{name}.key").write_bytes(pair.key)
@@ -34,7 +41,8 @@ def installed(settings: Any, tmp_path: Path) -> Iterator[Any]:
         settings.SAML_SP_OTHER_CERT_FILE = str(tmp_path / f"{other}.crt") if other else ""
 
     yield install
-    client._clients.clear()
+    saml_client._clients.clear()
+    own_keys._end.cache_clear()
 
 
 STEPS = {
@@ -109,3 +117,41 @@ def test_a_pair_that_was_dropped_opens_nothing(browser: Browser, installed: Any)
     installed(*STEPS["after"])
     answer = browser.post(browser.idp.encrypted(browser.facts(), key_pair("old").certificate))
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        pytest.param(31, [], id="more than a month before: nobody"),
+        pytest.param(30, ["signing"], id="a month before"),
+        pytest.param(-1, ["signing"], id="when it has ended"),
+    ],
+)
+def test_the_end_of_an_own_certificate_is_seen_in_time(
+    installed: Any, tmp_path: Path, client: Client, db: None, days: int, said: list[str]
+) -> None:
+    installed("old", "new")
+    end = now() + timedelta(days=days, seconds=-60)
+    (tmp_path / "old.crt").write_bytes(ending("old", end).certificate)
+    with structlog.testing.capture_logs() as logs:
+        tasks.watch_own_certificates()
+    assert [(entry["event"], entry["pair"]) for entry in logs] == [
+        ("saml:own-certificate-ends", pair) for pair in said
+    ]
+    for superuser in (True, False):
+        tenant = None if superuser else make_tenant("acme", "acme.example")
+        client.force_login(
+            Identity.objects.create(
+                local=True,
+                login_name=f"admin-{superuser}",
+                tenant=tenant,
+                is_superuser=superuser,
+                is_tenant_administrator=not superuser,
+            )
+        )
+        page = client.get("/admin/").content.decode()
+        assert ("own SAML certificate (the pair that signs)" in page) == (superuser and bool(said))
+    numbers = client.get("/metrics", headers={"Authorization": f"Bearer {settings.METRICS_TOKEN}"})
+    name = b'hub_saml_certificate_not_after_timestamp_seconds{pair="signing"} '
+    (line,) = (line for line in numbers.content.splitlines() if line.startswith(name))
+    assert float(line.removeprefix(name)) == pytest.approx(end.timestamp(), abs=1)
