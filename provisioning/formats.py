@@ -26,15 +26,15 @@ class Format(StrEnum):
 
 
 LABELS: Mapping[Format, str] = {
-    Format.TEXT: "text of one line",
-    Format.NAME: "a person's name: letters, and neither an address nor a link",
+    Format.TEXT: "one line of text",
+    Format.NAME: "a person's name",
     Format.EMAIL: "one e-mail address",
-    Format.KEY: "a key: anything but a placeholder",
-    Format.UUID: "a UUID like 4f9c0e4e-0b7c-4c3e-8f0a-1f6f5a2b7c11",
-    Format.DIGITS: "only 0 to 9",
-    Format.LETTERS_AND_DIGITS: "only A to Z, a to z, 0 to 9",
-    Format.LOCALE: "a language tag like de or en-GB",
-    Format.TIME_ZONE: "a time zone like Europe/Berlin",
+    Format.KEY: "a key",
+    Format.UUID: "a UUID",
+    Format.DIGITS: "only digits",
+    Format.LETTERS_AND_DIGITS: "letters and digits",
+    Format.LOCALE: "a language, like en-GB",
+    Format.TIME_ZONE: "a time zone",
 }
 
 # What programs write where they have nothing to say.

@@ -74,11 +74,11 @@ class LoginAttemptPage(Exported, TenantAdmin):
     search_fields = ["reference"]
     search_help_text = "Reference from the error page, reason code, request id, or the id of an identity"
     fieldsets = [
-        (None, {"fields": [("reference", "at"), "state", "why", "reason", "details"]}),
+        (None, {"fields": [("reference", "at"), "outcome", "why", "reason", "details"]}),
         ("The person", {"fields": ["person", "sessions", "read", "attributes"]}),
         ("Where", {"fields": ["connection", ("network", "request_id")]}),
     ]
-    readonly_fields = ["state", "why", "details", "person", "sessions", "read", "attributes"]
+    readonly_fields = ["why", "details", "person", "sessions", "read", "attributes"]
     export_columns = {
         "at": lambda attempt: attempt.at,
         "reference": lambda attempt: attempt.reference,

@@ -10,7 +10,7 @@ from provisioning.admin.parts import Card, View
 from provisioning.attributes import LABELS, rule_of
 from provisioning.formats import LABELS as FORMATS
 from provisioning.models import Connection
-from provisioning.presets import PRESETS
+from provisioning.presets import PRESETS, Preset
 
 from .mapping import AttributeVerdict as V
 from .mapping import Rules
@@ -28,10 +28,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
 """Badge and word of a verdict."""
 
 
-def verdict_rows(verdicts: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str, str]]:
+NOT_SENT = ("", "Not sent")
+
+
+def verdict_rows(verdicts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
     """(hub attribute, where it came from, badge, word) each."""
     return [
-        (LABELS[name], judged["source"] or "—", *WORDS.get(judged["verdict"], ("info", judged["verdict"])))
+        (
+            LABELS[name],
+            judged["source"] or "—",
+            *(NOT_SENT if judged.get("optional") else WORDS[judged["verdict"]]),
+        )
         for name, judged in verdicts.items()
     ]
 
@@ -47,12 +54,24 @@ class AttributePart:
                 template="saml_sp/admin/attributes.html",
                 context={
                     "preset": preset,
+                    "sends": _sends(preset) if preset else [],
                     "advice": preset.advice if preset and not connection.external_id_attribute else "",
                     "quality": quality,
                     "rows": _rows(rules, quality),
                 },
             )
         ]
+
+
+def _sends(preset: Preset) -> list[tuple[str, list[str]]]:
+    """(hub attribute, names by which this product sends it) each."""
+    named = {
+        "name_id": [name.rpartition(":")[2] for name in preset.name_ids],
+        "user_name": list(preset.user_names),
+        "external_id": list(preset.keys),
+        **{attribute: list(names) for attribute, names in preset.attribute_map.items()},
+    }
+    return [(label, named[name]) for name, label in LABELS.items() if named.get(name)]
 
 
 def _rows(rules: Rules, quality: Quality) -> list[dict[str, Any]]:
@@ -64,9 +83,9 @@ def _rows(rules: Rules, quality: Quality) -> list[dict[str, Any]]:
             "sources": _sources(name, rules),
             "required": name in rules.required,
             "format": _format(name, rules),
+            "absent": quality.absent.get(name, 0),
             "faults": [
-                (*WORDS.get(verdict, ("info", verdict)), number)
-                for verdict, number in sorted(quality.faults.get(name, {}).items())
+                (*WORDS[verdict], number) for verdict, number in sorted(quality.faults.get(name, {}).items())
             ],
         }
         for name, label in LABELS.items()

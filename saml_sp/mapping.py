@@ -50,17 +50,21 @@ class Rules:
     required: Sequence[str] = ()
 
     @property
-    def asked(self) -> frozenset[str]:
-        """The hub attributes that the connection speaks of: their absence is worth noting."""
+    def needed(self) -> frozenset[str]:
+        """The hub attributes whose absence is a fault: what is required, and what was configured as a name or key."""
         return frozenset(
             {
-                *(attribute for attribute, names in self.attribute_map.items() if names),
-                *self.attribute_rules,
                 *self.required,
                 *(["user_name"] if self.user_name_attribute else []),
                 *(["external_id"] if self.external_id_attribute else []),
             }
         )
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The hub attributes that the connection speaks of: their absence is worth noting."""
+        mapped = (attribute for attribute, names in self.attribute_map.items() if names)
+        return self.needed.union(mapped, self.attribute_rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +102,16 @@ class Reading:
     outcome: Person | Refusal
     verdicts: Mapping[str, Judged]
     asked: frozenset[str]
+    needed: frozenset[str] = frozenset()
 
-    def record(self) -> dict[str, dict[str, str]]:
-        """What an attempt keeps: names and codes, no value. What nobody asked for and nobody sent is left out."""
+    def record(self) -> dict[str, dict[str, Any]]:
+        """What an attempt keeps: names and codes, no value. What nobody asked for and nobody sent is left out.
+
+        `optional` marks what is missing and need not come: not every person has a title.
+        """
         return {
             attribute: {"verdict": judged.verdict.value, "source": judged.source}
+            | ({} if judged.source or attribute in self.needed else {"optional": True})
             for attribute, judged in self.verdicts.items()
             if judged.source or attribute in self.asked
         }
@@ -127,7 +136,7 @@ def read_person(assertion: Assertion, rules: Rules) -> Reading:
     if not rules.user_name_attribute and name_id.value:
         verdicts["user_name"] = _judge((name_id.value,), NAME_ID, _rule("user_name", rules))
     outcome = _refusal(emails, verdicts, said, rules) or _person(assertion, said, verdicts, rules)
-    return Reading(outcome=outcome, verdicts=verdicts, asked=rules.asked)
+    return Reading(outcome=outcome, verdicts=verdicts, asked=rules.asked, needed=rules.needed)
 
 
 def _person(

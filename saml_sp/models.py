@@ -114,7 +114,8 @@ class LoginAttempt(models.Model):
     detail = models.JSONField(default=dict)
     """What was expected and what was found, by name."""
     verdicts = models.JSONField(default=dict)
-    """Hub attribute -> {"verdict", "source"}: what became of it, and the name under which it came. No value."""
+    """Hub attribute -> {"verdict", "source"}: what became of it, and the name under which it came. No value.
+    What is missing and need not come is "optional"."""
     account_id = models.UUIDField(null=True)
     identity_id = models.UUIDField(null=True)
     audit_id = models.BigIntegerField(null=True)

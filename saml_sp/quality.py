@@ -20,9 +20,10 @@ CHANGED_KEY = (Reason.LOGIN_NAME_ID_CHANGED.value, Reason.LOGIN_NAME_ID_RECYCLED
 class Quality:
     """Counts over the logins whose attributes were read, whether they ended in a session or not.
 
-    `faultless` are those in which every attribute that the connection asks for, or that arrived, was `ok`, and whose
-    key was the one known. `faults` counts by hub attribute and verdict. `moved_emails` are the findings in which an
-    e-mail moved to another domain; they lower no score, because a moved domain may be meant.
+    `faultless` are those in which every attribute that is required, a configured name or key, or came at all was `ok`,
+    and whose key was the one known. `faults` counts by hub attribute and verdict. `absent` counts by hub attribute what
+    did not come and need not: not every person has a title, so it lowers no score. `moved_emails` are the findings in
+    which an e-mail moved to another domain; they lower none either, because a moved domain may be meant.
     """
 
     since: datetime
@@ -31,6 +32,7 @@ class Quality:
     changed_keys: int = 0
     moved_emails: int = 0
     faults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    absent: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def score(self) -> int | None:
@@ -52,14 +54,15 @@ WITH recent AS (
 SELECT '' AS attribute, 'logins' AS what, count(*) AS number FROM recent
 UNION ALL
 SELECT '', 'faultless', count(*) FROM recent
- WHERE NOT changed AND NOT EXISTS (SELECT FROM jsonb_each(verdicts) AS e(k, v) WHERE v->>'verdict' <> 'ok')
+ WHERE NOT changed
+   AND NOT EXISTS (SELECT FROM jsonb_each(verdicts) AS e(k, v) WHERE v->>'verdict' <> 'ok' AND NOT v ? 'optional')
 UNION ALL
 SELECT '', 'changed_keys', count(*) FROM recent WHERE changed
 UNION ALL
 SELECT '', 'moved_emails', count(*) FROM provisioning_finding
  WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND kind = %(moved)s AND opened_at > %(since)s
 UNION ALL
-SELECT attribute, judged->>'verdict', count(*)
+SELECT attribute, CASE WHEN judged ? 'optional' THEN '' ELSE judged->>'verdict' END, count(*)
   FROM recent, jsonb_each(verdicts) AS each(attribute, judged)
  WHERE judged->>'verdict' <> 'ok'
  GROUP BY 1, 2
@@ -82,8 +85,9 @@ def quality_of(connection: Connection, at: datetime) -> Quality:
         prepared=False,
     )
     totals = {what: number for attribute, what, number in rows if not attribute}
+    absent = {attribute: number for attribute, verdict, number in rows if attribute and not verdict}
     faults: dict[str, dict[str, int]] = {}
     for attribute, verdict, number in rows:
-        if attribute:
+        if attribute and verdict:
             faults.setdefault(attribute, {})[verdict] = number
-    return Quality(since=since, faults=faults, **totals)
+    return Quality(since=since, faults=faults, absent=absent, **totals)

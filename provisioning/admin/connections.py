@@ -12,17 +12,19 @@ from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from identity_hub.core.clock import now
 from provisioning import addresses
-from provisioning.decision.types import PROFILE_FIELDS
 from provisioning.models import Connection, TenantDomain
+from provisioning.presets import PRESETS
 from provisioning.selectors.connections import granted_domains, live_accounts
 from provisioning.services import configuration
 
+from .attribute_table import FIELDS, AttributesField
 from .base import actor_of, tenant_of
 from .credentials import CredentialPages
 from .parts import PARTS, View
@@ -31,11 +33,20 @@ from .setup import SetUpPages
 
 
 class ConnectionForm(forms.ModelForm):
-    required_attributes = forms.MultipleChoiceField(
+    preset = forms.ChoiceField(
         required=False,
-        choices=[(name, name.replace("_", " ")) for name in PROFILE_FIELDS],
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="What a login must bring before it may create an account.",
+        choices=[("", "Another product"), *((one.code, one.title) for one in PRESETS.values())],
+        widget=UnfoldAdminSelectWidget,
+        label="Product",
+        help_text="What it sends by itself is known: a new connection is set to it at once. Of one that exists, the "
+        "attributes below stay as they are; its test login proposes what fits.",
+    )
+    attributes = AttributesField(
+        required=False,
+        label="Attributes",
+        help_text="Attributes of the assertion by Name or FriendlyName; the first that has a good value serves, and a "
+        "hyphen alone means that it is not read. What is required must be good before a login may make an account. "
+        "Placeholders such as null, N/A or ${user.email} are never good.",
     )
     domains = forms.MultipleChoiceField(
         required=False,
@@ -72,7 +83,6 @@ class ConnectionForm(forms.ModelForm):
         }
         widgets = {
             "idp_metadata": UnfoldAdminTextareaWidget(attrs={"rows": 6}),
-            "attribute_map": UnfoldAdminTextareaWidget(attrs={"rows": 4}),
         }
         help_texts = {
             "jit_grace_days": "How long an account that only a login made may wait for SCIM to confirm it.",
@@ -81,10 +91,10 @@ class ConnectionForm(forms.ModelForm):
             "precedence": "Where a person has accounts on several connections, the lower number is shown.",
             "trusted_email": "Link a new account to a person by an e-mail in a granted domain. Off: ask by a finding.",
             "trusted_hr_number": "You vouch for its HR numbers: they may link people across connections.",
-            "attribute_map": "Hub attribute to a list of assertion attribute names, tried in order. "
-            'For instance {"email": ["mail", "emailAddress"]}. Empty means: the usual names.',
-            "user_name_attribute": "Assertion attribute that equals the SCIM userName. Never an e-mail attribute.",
-            "external_id_attribute": "Assertion attribute that equals the SCIM externalId.",
+            "user_name_attribute": "Assertion attribute that equals the SCIM userName. Never an e-mail attribute. "
+            "Empty: the NameID.",
+            "external_id_attribute": "Assertion attribute that equals the SCIM externalId and never changes. Never an "
+            "e-mail attribute.",
             "force_authn": "The identity provider is asked for a new authentication (ForceAuthn); no older one counts.",
             "authn_contexts": "AuthnContextClassRefs, separated by commas. They are asked for, and the answer must "
             "name one of them. Empty: any.",
@@ -100,6 +110,7 @@ class ConnectionForm(forms.ModelForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.initial["attributes"] = {name: getattr(self.instance, name) for name in FIELDS}
         tenant_id = self.instance.tenant_id
         if tenant_id is None:
             self.fields.pop("domains", None)
@@ -107,19 +118,6 @@ class ConnectionForm(forms.ModelForm):
             verified = TenantDomain.objects.filter(tenant_id=tenant_id, verified_at__isnull=False)
             self.fields["domains"].choices = [(row.domain, row.domain) for row in verified]
             self.initial["domains"] = sorted(granted_domains(self.instance))
-
-    def clean_attribute_map(self) -> dict[str, list[str]]:
-        value = self.cleaned_data["attribute_map"] or {}
-        if not isinstance(value, dict):
-            raise forms.ValidationError('Please write an object, for instance {"email": ["mail"]}.')
-        for name, sources in value.items():
-            if name not in PROFILE_FIELDS:
-                raise forms.ValidationError(
-                    f"The hub has no attribute {name!r}; it knows {', '.join(PROFILE_FIELDS)}."
-                )
-            if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
-                raise forms.ValidationError(f"{name!r} needs a list of attribute names.")
-        return value
 
 
 def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:
@@ -156,7 +154,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
             "Policy",
             {
                 "classes": ["tab"],
-                "fields": ["jit", "required_attributes", "trusted_email", "trusted_hr_number", "precedence"],
+                "fields": ["jit", "trusted_email", "trusted_hr_number", "precedence"],
             },
         ),
         (
@@ -179,22 +177,26 @@ class ConnectionPage(SetUpPages, CredentialPages):
                 "fields": [
                     "idp_metadata",
                     "idp_entity_id",
-                    "user_name_attribute",
-                    "external_id_attribute",
                     "name_id_format",
                     "authn_contexts",
                     "force_authn",
                     "idp_initiated",
                     ("session_hours", "session_idle_minutes"),
-                    "attribute_map",
                 ],
+            },
+        ),
+        (
+            "Attributes",
+            {
+                "classes": ["tab"],
+                "fields": ["preset", ("user_name_attribute", "external_id_attribute"), "attributes"],
             },
         ),
         ("This change", {"fields": ["reason", ("config_version", "last_push_at", "created_at")]}),
     ]
     add_fieldsets = [
         (None, {"fields": ["tenant", "name", "jit"]}),
-        ("SAML", {"fields": ["idp_metadata", "user_name_attribute", "external_id_attribute"]}),
+        ("SAML", {"fields": ["idp_metadata", "preset", "user_name_attribute", "external_id_attribute"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
@@ -239,6 +241,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         given = {name: form.cleaned_data[name] for name in form.changed_data}
+        given |= given.pop("attributes", None) or {}
         if change:
             configuration.change_connection(
                 connection=obj,

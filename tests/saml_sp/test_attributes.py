@@ -135,7 +135,13 @@ def test_a_verdict(
 
 
 def test_every_hub_attribute_has_a_verdict_and_only_what_was_asked_or_sent_is_kept() -> None:
-    reading = read(GOOD, external_id_attribute="oid", required=["email", "title"])
+    reading = read(
+        GOOD,
+        external_id_attribute="oid",
+        required=["email", "title"],
+        attribute_map={"department": ["dept"]},
+        attribute_rules={"hr_number": {"format": "digits"}},
+    )
     assert {name: judged.verdict.value for name, judged in reading.verdicts.items()} == {
         **dict.fromkeys(("name_id", "user_name", "email", "given_name", "family_name"), "ok"),
         **dict.fromkeys(("external_id", "title", "display_name", "locale", "time_zone"), "missing"),
@@ -149,6 +155,8 @@ def test_every_hub_attribute_has_a_verdict_and_only_what_was_asked_or_sent_is_ke
         "given_name": {"verdict": "ok", "source": "givenname"},
         "family_name": {"verdict": "ok", "source": "sn"},
         "title": {"verdict": "missing", "source": ""},
+        "department": {"verdict": "missing", "source": "", "optional": True},
+        "hr_number": {"verdict": "missing", "source": "", "optional": True},
     }
 
 

@@ -54,6 +54,16 @@ SCORES = {
         50,
         {"email": {"malformed": 1}, "title": {"too-long": 1}},
     ),
+    "what need not come lowers nothing": (
+        [OK, {**OK, "title": {"verdict": "missing", "source": "", "optional": True}}],
+        100,
+        {},
+    ),
+    "what has to come does": (
+        [OK, {"email": {"verdict": "missing", "source": ""}}],
+        50,
+        {"email": {"missing": 1}},
+    ),
     "nothing is": ([BAD, WORSE], 0, {"email": {"malformed": 2}, "title": {"too-long": 1}}),
     "what was refused before it was read does not count": ([OK, {}], 100, {}),
 }

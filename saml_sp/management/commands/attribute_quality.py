@@ -37,6 +37,7 @@ class Command(HubCommand):
             "faultless": quality.faultless,
             "changed_keys": quality.changed_keys,
             "moved_emails": quality.moved_emails,
+            "absent": {name: quality.absent[name] for name in LABELS if name in quality.absent},
             "faults": {name: quality.faults[name] for name in LABELS if name in quality.faults},
         }
 
@@ -51,7 +52,7 @@ class Command(HubCommand):
                 ("E-mails moved to another domain", answer["moved_emails"]),
             ]
         )
-        if answer["faults"]:
+        if answer["faults"] or answer["absent"]:
             yield ""
             yield from table(
                 ["attribute", "verdict", "logins"],
@@ -59,5 +60,6 @@ class Command(HubCommand):
                     (LABELS[name], verdict, number)
                     for name, verdicts in answer["faults"].items()
                     for verdict, number in sorted(verdicts.items())
-                ],
+                ]
+                + [(LABELS[name], "not sent", number) for name, number in answer["absent"].items()],
             )

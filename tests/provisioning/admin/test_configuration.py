@@ -2,6 +2,7 @@
 
 from django.test import Client
 
+from provisioning.attributes import RULED
 from provisioning.models import AuditRecord, Connection, Entitlement, Tenant, TenantDomain
 
 from .scene import Scene
@@ -12,7 +13,6 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "name": connection.name,
         "domains": list(connection.granted_domains.values_list("domain__domain", flat=True)),
         "jit": connection.jit,
-        "required_attributes": connection.required_attributes,
         "precedence": connection.precedence,
         "unknown_member": connection.unknown_member,
         "requests_per_minute": connection.requests_per_minute,
@@ -22,9 +22,14 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "jit_grace_days": connection.jit_grace_days,
         "jit_idle_grace_days": connection.jit_idle_grace_days,
         "scim_enabled": "on",
-        "attribute_map": "{}",
         **changes,
     }
+
+
+def table_of(**cells: str) -> dict[str, str]:
+    """The table of attributes as a browser posts it; a cell is named `attribute__column`."""
+    rows = {f"attributes-{attribute}-format": "" for attribute in RULED}
+    return rows | {f"attributes-{name.replace('__', '-')}": value for name, value in cells.items()}
 
 
 def test_a_connection_changes_with_a_reason(admin: Client, ours: Scene) -> None:
@@ -46,9 +51,12 @@ def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> N
     address = f"/admin/provisioning/connection/{connection.pk}/change/"
     for changes in (
         {"name": f"Second {ours.word}"},
-        {"attribute_map": '{"shoe_size": ["x"]}'},
-        {"attribute_map": "[1]"},
-        {"attribute_map": "{"},
+        {"preset": "netscape"},
+        {"external_id_attribute": "mail"},
+        {"user_name_attribute": "kontakt", **table_of(email__sources="kontakt")},
+        table_of(title__format="(a+)+"),
+        table_of(title__allowed="x" * 300),
+        table_of(title__sources="\n".join(f"name{n}" for n in range(30))),
         {"domains": ["globex.example"]},
         {"precedence": "-1"},
         {"session_hours": "0"},
@@ -60,6 +68,61 @@ def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> N
         assert response.context["errors"], changes
     unchanged = Connection.objects.get(pk=connection.pk)
     assert (unchanged.name, unchanged.config_version) == (connection.name, connection.config_version)
+
+
+def test_the_table_says_where_each_attribute_comes_from_and_what_it_has_to_be(
+    admin: Client, ours: Scene
+) -> None:
+    connection = ours.where.connection
+    address = f"/admin/provisioning/connection/{connection.pk}/change/"
+    cells = table_of(
+        email__sources="kontakt\r\n mail \r\n",
+        email__required="on",
+        locale__sources="-",
+        hr_number__format="digits",
+        department__allowed="Sales\r\nR&D, Labs",
+        external_id__format="uuid",
+    )
+    assert admin.post(address, form_of(connection, **cells)).status_code == 302
+    changed = Connection.objects.get(pk=connection.pk)
+    assert changed.attribute_map == {"email": ["kontakt", "mail"], "locale": []}
+    assert changed.required_attributes == ["email"]
+    assert changed.attribute_rules == {
+        "hr_number": {"format": "digits"},
+        "department": {"allowed": ["Sales", "R&D, Labs"]},
+        "external_id": {"format": "uuid"},
+    }
+    record = AuditRecord.objects.filter(reason="connection:changed").latest("at")
+    assert record.changes == [{"change": "configuration", "fields": ["attribute_map", "attribute_rules"]}]
+    page = admin.get(address).content.decode()
+    assert "kontakt\nmail</textarea>" in page
+    # What a browser posts back unchanged changes nothing.
+    assert admin.post(address, form_of(changed, **cells)).status_code == 302
+    again = Connection.objects.get(pk=connection.pk)
+    assert (again.attribute_map, again.attribute_rules) == (changed.attribute_map, changed.attribute_rules)
+
+
+def test_what_is_wrong_in_the_table_names_its_attribute(admin: Client, ours: Scene) -> None:
+    connection = ours.where.connection
+    address = f"/admin/provisioning/connection/{connection.pk}/change/"
+    cells = table_of(title__sources="\n".join(f"name{n}" for n in range(30)))
+    response = admin.post(address, form_of(connection, **cells))
+    assert "takes 20 names" in str(response.context["errors"])
+    assert "title" in str(response.context["errors"])
+    assert "name29" in response.content.decode()
+
+
+def test_a_new_connection_to_a_product_is_set_to_what_it_sends(admin: Client, ours: Scene) -> None:
+    admin.post(
+        "/admin/provisioning/connection/add/",
+        {"name": "Entra", "jit": "off", "preset": "entra-id", "user_name_attribute": "uid"},
+    )
+    made = Connection.objects.get(name="Entra")
+    assert (made.preset, made.user_name_attribute) == ("entra-id", "uid")
+    assert made.external_id_attribute == "http://schemas.microsoft.com/identity/claims/objectidentifier"
+    assert made.attribute_map["email"] == [
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
+    ]
 
 
 def test_a_tenants_administrator_makes_connections_of_that_tenant(
