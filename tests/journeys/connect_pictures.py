@@ -1,0 +1,126 @@
+"""Takes the pictures of docs/connect/: a test login of each product. `python -m tests.journeys.connect_pictures`.
+
+Nobody has all nine products at hand: a small identity provider sends what each of them documents
+(`tests/saml_sp/products.py`), signed, through a real browser. Asserts nothing.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import django
+
+django.setup()
+
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright  # noqa: E402 - models need the apps
+
+from identity_hub.core.clock import now  # noqa: E402
+from identity_hub.demo import stack  # noqa: E402
+from identity_hub.demo.stack import Stack  # noqa: E402
+from identity_hub.settings import BASE_DIR  # noqa: E402
+from tests.journeys.conftest import CHROMIUM_ARGUMENTS, chromium  # noqa: E402
+from tests.saml_sp.idp import TestIdp, encode, key_pair, read_request  # noqa: E402
+from tests.saml_sp.products import SENT, Sent  # noqa: E402
+
+FOLDER = BASE_DIR / "docs" / "images" / "connect"
+DESK: ViewportSize = {"width": 1400, "height": 900}
+
+
+def _answer(idp: TestIdp, sent: Sent, request: str) -> str:
+    """A page that posts the product's answer to an AuthnRequest, as every product's page does."""
+    asked = read_request(request)
+    facts = idp.facts(
+        asked,
+        now(),
+        name_id=sent.name_id[1],
+        name_id_format=sent.name_id[0],
+        attributes={name: [value] for name, _, value in sent.attributes},
+        attribute_format=sent.attribute_format or "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified",
+        session_index=sent.session_index,
+    )
+    return (
+        f'<form method="post" action="{escape(asked.acs)}">'
+        f'<input type="hidden" name="SAMLResponse" value="{encode(idp.signed_assertion(facts))}">'
+        "<button>Continue</button></form>"
+    )
+
+
+@contextmanager
+def _products() -> Iterator[dict[str, TestIdp]]:
+    """Every product, answering at an address of its own on this machine."""
+    idps: dict[str, TestIdp] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code = self.path.split("/")[1]
+            page = _answer(idps[code], SENT[code], self.path).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    base = f"http://localhost:{server.server_port}"
+    idps |= {
+        code: TestIdp(
+            entity_id=sent.issuer, keys=key_pair(code), sso=f"{base}/{code}/sso", slo=f"{base}/{code}/slo"
+        )
+        for code, sent in SENT.items()
+    }
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield idps
+    finally:
+        server.shutdown()
+
+
+def _enter(page: Page, hub: Stack) -> None:
+    page.goto(f"{hub.hub.url}/admin/")
+    page.locator("input[name=username]").fill(hub.hub.administrator)
+    page.locator("input[name=password]").fill(hub.hub.administrator_password)
+    page.locator("input[name=password]").press("Enter")
+    page.wait_for_url(f"{hub.hub.url}/admin/")
+
+
+def _take(page: Page, hub: Stack, folder: Path, code: str, idp: TestIdp) -> None:
+    metadata = folder / f"{code}.xml"
+    metadata.write_text(idp.metadata())
+    made = hub.manage(
+        "create_connection",
+        *("--tenant", "demo", "--name", SENT[code].product, "--jit", "create"),
+        *("--idp-metadata", str(metadata)),
+    )
+    page.goto(f"{hub.hub.url}/admin/provisioning/connection/{made['id']}/test-login/")
+    page.get_by_role("button", name="Go to the identity provider").click()
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=FOLDER / f"{code}.png")
+
+
+def main() -> int:
+    program = chromium()
+    if program is None:
+        sys.exit("No Chromium on the path.")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="hub-pictures-") as name, sync_playwright() as playwright:
+        folder = Path(name)
+        with stack.started(folder / "var") as hub, _products() as idps:
+            browser: Browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+            page = browser.new_context(viewport=DESK).new_page()
+            _enter(page, hub)
+            for code, idp in idps.items():
+                _take(page, hub, folder, code, idp)
+            browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
