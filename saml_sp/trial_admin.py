@@ -121,6 +121,7 @@ class TestLoginPage(TenantAdmin):
                 for line in report.get("mapped", [])
             ],
             "decision": report.get("decision", {}),
+            "decided": sorted(report.get("decision", {}).get("detail", {}).items()),
             "preset": report.get("preset", {}),
             "proposed": [
                 (_FIELDS.get(name, name), value)
