@@ -113,10 +113,10 @@ class LoginAttemptPage(Exported, TenantAdmin):
 
     @display(description="What was expected, and what came")
     def details(self, attempt: LoginAttempt) -> str:
-        told = sorted(attempt.detail.items())
+        told = dict(attempt.detail)
         if brought := _brought(attempt):
-            told.append(("found, in full", brought))
-        rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", told)
+            told["found"] = brought
+        rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", sorted(told.items()))
         return format_html('<dl class="hub-facts">{}</dl>', rows) if rows else "—"
 
     @display(description="What became of her attributes")

@@ -41,7 +41,7 @@ def watch_bursts() -> None:
     at = now()
     for finding in bursts.note([*bursts.creations(at=at), *refusals(at=at)], at=at):
         _log.warning(
-            finding.kind,
+            str(finding.kind),
             tenant=str(finding.tenant_id),
             connection=str(finding.connection_id),
             number=finding.evidence["most"],

@@ -27,6 +27,7 @@ from provisioning.services import configuration
 from .attribute_table import FIELDS, AttributesField
 from .base import actor_of, tenant_of
 from .credentials import CredentialPages
+from .forms import LinesField
 from .parts import PARTS, View
 from .runs import start_simulation
 from .setup import SetUpPages
@@ -52,6 +53,13 @@ class ConnectionForm(forms.ModelForm):
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Verified e-mail domains of the tenant that this connection may speak for.",
+    )
+    jit_groups = LinesField(
+        max_length=512,
+        required=False,
+        label="Groups that may",
+        help_text="One a line, to the letter. A first login must bring one of them in the group attribute. Empty: "
+        "whoever keeps the other limits.",
     )
     reason = forms.CharField(
         max_length=500,
@@ -80,14 +88,31 @@ class ConnectionForm(forms.ModelForm):
             "session_hours": "Sessions end after (hours)",
             "session_idle_minutes": "Sessions end without use after (minutes)",
             "scim_enabled": "Takes SCIM pushes",
+            "jit": "First logins",
+            "jit_attributes": "Values that may",
+            "jit_approval": "Accounts that logins make need an approval",
+            "burst_creations": "Alarm from so many new accounts",
+            "burst_refusals": "Alarm from so many refusals",
+            "group_attribute": "Group attribute",
+            "groups_unconfirmed": "Groups of unconfirmed accounts count",
         }
         widgets = {
             "idp_metadata": UnfoldAdminTextareaWidget(attrs={"rows": 6}),
+            "jit_attributes": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         }
         help_texts = {
             "jit_grace_days": "How long an account that only a login made may wait for SCIM to confirm it.",
             "jit_idle_grace_days": "Where nothing can confirm it: how long it may stay without a login.",
             "jit": "What a login may do when SCIM has not delivered the person yet.",
+            "jit_attributes": "What a first login must say: an attribute of the hub or of the assertion, and the "
+            'values that will do. For instance {"department": ["Sales"], "eduPersonAffiliation": ["employee"]}.',
+            "jit_approval": "Nobody gets in by such an account until an administrator decides the finding. SCIM does "
+            "not approve of it.",
+            "burst_creations": "More than this within ten minutes, made by logins, opens a finding. 0: never.",
+            "burst_refusals": "More than this within ten minutes opens a finding. 0: never.",
+            "group_attribute": "Assertion attribute that carries groups, such as groups or memberOf. Only values on "
+            "the allow-list above give something, and only where SCIM manages no groups. Empty: none.",
+            "groups_unconfirmed": "Of an account that only logins have spoken of, too.",
             "precedence": "Where a person has accounts on several connections, the lower number is shown.",
             "trusted_email": "Link a new account to a person by an e-mail in a granted domain. Off: ask by a finding.",
             "trusted_hr_number": "You vouch for its HR numbers: they may link people across connections.",
@@ -118,6 +143,9 @@ class ConnectionForm(forms.ModelForm):
             verified = TenantDomain.objects.filter(tenant_id=tenant_id, verified_at__isnull=False)
             self.fields["domains"].choices = [(row.domain, row.domain) for row in verified]
             self.initial["domains"] = sorted(granted_domains(self.instance))
+
+    def clean_jit_attributes(self) -> object:
+        return self.cleaned_data["jit_attributes"] or {}
 
 
 def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:
@@ -154,7 +182,22 @@ class ConnectionPage(SetUpPages, CredentialPages):
             "Policy",
             {
                 "classes": ["tab"],
-                "fields": ["jit", "trusted_email", "trusted_hr_number", "precedence"],
+                "fields": ["trusted_email", "trusted_hr_number", "precedence"],
+            },
+        ),
+        (
+            "First logins",
+            {
+                "classes": ["tab"],
+                "fields": [
+                    "jit",
+                    "jit_groups",
+                    "jit_attributes",
+                    "jit_approval",
+                    ("burst_creations", "burst_refusals"),
+                    "group_attribute",
+                    "groups_unconfirmed",
+                ],
             },
         ),
         (

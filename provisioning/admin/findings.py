@@ -1,6 +1,7 @@
 """The pages about findings: the doubtful case, its candidates side by side, and the decision."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -20,6 +21,7 @@ from provisioning.models import Account, Finding, Identity
 from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
+from provisioning.services.bursts import SEVERITIES
 from provisioning.services.invalid import Invalid
 
 from .base import TenantAdmin, actor_of, pretty, said, say
@@ -152,6 +154,20 @@ def _weighed(finding: Finding, candidates: list[Identity]) -> list[tuple[str, li
     return rows
 
 
+def _counted(finding: Finding) -> list[tuple[str, Any]]:
+    """A burst in words."""
+    if finding.kind not in SEVERITIES:
+        return []
+    said = finding.evidence
+    return [
+        (f"At most in {said['minutes']} minutes", said["most"]),
+        ("Threshold", said["threshold"]),
+        ("First seen", datetime.fromisoformat(said["first"])),
+        ("Last seen", datetime.fromisoformat(said["last"])),
+        *((meaning(reason), number) for reason, number in said["reasons"].items()),
+    ]
+
+
 @admin.register(Finding)
 class FindingPage(TenantAdmin):
     list_display = ["what", "weight", "about", "connection", "age", "state"]
@@ -205,6 +221,7 @@ class FindingPage(TenantAdmin):
             "candidates": [(candidate, *state_of(candidate)) for candidate in candidates],
             "comparison": compare(account, candidates),
             "weighed": _weighed(finding, candidates),
+            "counted": _counted(finding),
             "evidence": pretty(finding.evidence) if finding.evidence else "",
             "waiting": waiting,
             "requested": finding.kind == FindingKind.APPROVAL_REQUESTED,

@@ -32,6 +32,30 @@ class LiftForm(ReasonForm):
         self.fields["kind"].choices = kinds
 
 
+class LinesField(forms.CharField):
+    """A list of texts, one a line: some of them (names of groups in a directory) have commas."""
+
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 4})
+
+    def to_python(self, value: object) -> list[str]:
+        lines = (line.strip() for line in super().to_python(value).splitlines())
+        return list(dict.fromkeys(line for line in lines if line))
+
+    def prepare_value(self, value: object) -> object:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: object, data: object) -> bool:
+        return self.to_python(self.prepare_value(initial)) != self.to_python(data)
+
+    def validate(self, value: object) -> None:
+        if self.required and not value:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
+
+    def run_validators(self, value: object) -> None:
+        for line in value if isinstance(value, list) else ():
+            super().run_validators(line)
+
+
 class DomainForm(forms.Form):
     domain = forms.CharField(
         max_length=253,

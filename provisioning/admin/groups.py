@@ -151,11 +151,13 @@ class EntitlementPage(_Mapped):
     actions_detail = ["map_group"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entitlement]:
-        return super().get_queryset(request).prefetch_related("mappings__group")
+        return super().get_queryset(request).prefetch_related("mappings__group", "asserted_by")
 
     @display(description="Given by")
     def given_by(self, entitlement: Entitlement) -> str:
-        return ", ".join(str(mapping.group) for mapping in entitlement.mappings.all()) or "Nobody"
+        names = [str(mapping.group) for mapping in entitlement.mappings.all()]
+        names += [f"{row.value} (by login)" for row in entitlement.asserted_by.all()]
+        return ", ".join(dict.fromkeys(names)) or "Nobody"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.may_enter(request)
@@ -182,7 +184,9 @@ class EntitlementPage(_Mapped):
         return None
 
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
-        return {"mappings": _mappings(self.get_object(request, object_id))}
+        entitlement = self.get_object(request, object_id)
+        asserted = entitlement.asserted_by.filter(tenant_id=entitlement.tenant_id)
+        return {"mappings": _mappings(entitlement), "asserted": asserted.select_related("connection")}
 
     @action(description="Map a group to it", url_path="map-group", icon="add_link", permissions=["act"])
     def map_group(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -22,6 +22,7 @@ from provisioning.models import (
     OpenSession,
 )
 from provisioning.selectors import people_search, request_log, sessions, timeline
+from provisioning.selectors.groups import brought_by
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, said, tenant_of
@@ -209,6 +210,7 @@ class IdentityPage(TenantAdmin):
             "events_limit": EVENTS_SHOWN,
             "accounts": accounts,
             "groups": groups,
+            "brought": brought_by(identity),
             "entitlements": list(Entitlement.objects.of_identity(identity)),
             "sessions": sessions.of_identity(identity),
             "aliases": list(identity.aliases.order_by("-since")[:50]),

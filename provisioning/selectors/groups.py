@@ -1,5 +1,6 @@
 """Directory groups as SCIM documents, and the groups that an identity is in."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from provisioning.models import AssertedGroup, DirectoryGroup, Identity
+from provisioning.models import Account, AssertedGroup, DirectoryGroup, Identity
 from provisioning.selectors.pages import Table, instant
 
 
@@ -64,6 +65,64 @@ GROUPS = Table(
          WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id)""",
     },
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """A group that the last login of an account brought. `why_not` says why it gives nothing now; "" where it does."""
+
+    value: str
+    connection: str
+    gives: list[str]
+    why_not: str
+
+
+def brought_by(identity: Identity) -> list[Brought]:
+    """What the logins of an identity's live accounts brought of their allow-lists. Three statements at most."""
+    accounts = list(
+        Account.objects.filter(
+            tenant_id=identity.tenant_id,
+            identity=identity,
+            deleted_at__isnull=True,
+            assertion__has_key="groups",
+        ).select_related("connection")
+    )
+    if not accounts:
+        return []
+    here = {"tenant_id": identity.tenant_id, "connection_id__in": {one.connection_id for one in accounts}}
+    given: dict[tuple[UUID, str], list[str]] = defaultdict(list)
+    for row in AssertedGroup.objects.filter(**here).select_related("entitlement"):
+        given[row.connection_id, row.value].append(row.entitlement.name)
+    managed = set(DirectoryGroup.objects.filter(**here).values_list("connection_id", flat=True).distinct())
+    return [
+        Brought(
+            value=value,
+            connection=account.connection.name,
+            gives=given.get((account.connection_id, value), []),
+            why_not=_why_not(
+                account,
+                managed=account.connection_id in managed,
+                listed=(account.connection_id, value) in given,
+            ),
+        )
+        for account in accounts
+        for value in account.assertion["groups"]
+    ]
+
+
+def _why_not(account: Account, *, managed: bool, listed: bool) -> str:
+    """As `AssertedGroupQuerySet.in_force` decides it, in words."""
+    if not listed:
+        return "no longer on the allow-list"
+    if not account.active:
+        return "the account is inactive"
+    if not account.connection.group_attribute:
+        return "the connection has no group attribute"
+    if managed:
+        return "SCIM manages groups of this connection"
+    if account.confirmed_at is None and not account.connection.groups_unconfirmed:
+        return "SCIM has not confirmed the account"
+    return ""
 
 
 def of_identity(*, tenant_id: UUID, identity_id: UUID) -> list[str]:

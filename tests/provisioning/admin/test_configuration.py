@@ -13,6 +13,8 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "name": connection.name,
         "domains": list(connection.granted_domains.values_list("domain__domain", flat=True)),
         "jit": connection.jit,
+        "burst_creations": connection.burst_creations,
+        "burst_refusals": connection.burst_refusals,
         "precedence": connection.precedence,
         "unknown_member": connection.unknown_member,
         "requests_per_minute": connection.requests_per_minute,

@@ -115,8 +115,11 @@ def test_it_gives_nothing_when(corp: House, what: str) -> None:
     allow(corp)
     account = delivered(corp, "Staff")
     assert held(corp) == ["Reader"]
+    assert [one.why_not for one in groups.brought_by(person(corp))] == [""]
     NOT_ANY_MORE[what](corp, account)
     assert held(corp) == []
+    # Of an account that is deleted or somebody else's nothing is told at all.
+    assert all(one.why_not for one in groups.brought_by(person(corp)))
 
 
 def test_groups_that_scim_manages_at_another_connection_change_nothing(corp: House) -> None:

@@ -1,0 +1,149 @@
+"""What an administrator says about first logins and their groups, and what the pages show of it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from provisioning.models import AssertedGroup, AuditValue, Connection, Entitlement
+from provisioning.services import configuration
+
+from ..cast import OPERATOR, push, sign_in, user
+from .scene import Scene
+from .test_configuration import form_of
+
+
+@pytest.fixture
+def address(ours: Scene) -> str:
+    configuration.change_connection(
+        connection=ours.where.connection, changes={"group_attribute": "memberOf"}, actor=OPERATOR
+    )
+    return f"/admin/provisioning/connection/{ours.where.connection.pk}"
+
+
+def saved(admin: Client, ours: Scene, **changes: Any) -> Connection:
+    connection = Connection.objects.get(pk=ours.where.connection.pk)
+    answer = admin.post(
+        f"/admin/provisioning/connection/{connection.pk}/change/", form_of(connection, **changes)
+    )
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    connection.refresh_from_db()
+    return connection
+
+
+def test_limits_are_chosen_on_the_connections_page(admin: Client, ours: Scene) -> None:
+    changed = saved(
+        admin,
+        ours,
+        group_attribute="memberOf",
+        jit_groups="Staff\r\n cn=Board,o=acme \r\n\r\nStaff\r\n",
+        jit_attributes='{"department": ["Sales"]}',
+        jit_approval="on",
+        burst_creations="7",
+        burst_refusals="0",
+        groups_unconfirmed="on",
+    )
+    assert changed.jit_groups == ["Staff", "cn=Board,o=acme"]
+    assert changed.jit_attributes == {"department": ["Sales"]}
+    assert (changed.jit_approval, changed.groups_unconfirmed) == (True, True)
+    assert (changed.burst_creations, changed.burst_refusals) == (7, 0)
+
+
+def test_groups_that_stay_the_same_are_no_change(admin: Client, ours: Scene) -> None:
+    said = {"group_attribute": "memberOf", "jit_groups": "Staff\r\nBoard"}
+    saved(admin, ours, **said)
+    address = f"/admin/provisioning/connection/{ours.where.connection.pk}/change/"
+    form = admin.get(address).context["adminform"].form
+    assert form["jit_groups"].value() == "Staff\nBoard"
+    assert not form.fields["jit_groups"].has_changed(["Staff", "Board"], "Staff\r\nBoard\r\n")
+    assert form.fields["jit_groups"].has_changed(["Staff", "Board"], "Board\r\nStaff")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"jit_groups": "Staff"},
+        {"jit_attributes": '{"department": "Sales"}'},
+        {"jit_attributes": "[1]"},
+        {"jit_attributes": "{"},
+        {"group_attribute": "g", "jit_groups": "x" * 513},
+        {"burst_creations": "-1"},
+    ],
+    ids=str,
+)
+def test_limits_that_cannot_be_are_explained(admin: Client, ours: Scene, changes: dict[str, str]) -> None:
+    connection = ours.where.connection
+    answer = admin.post(
+        f"/admin/provisioning/connection/{connection.pk}/change/", form_of(connection, **changes)
+    )
+    assert answer.status_code == 200
+    assert answer.context["errors"]
+
+
+def test_a_group_is_allowed_and_taken_off_the_list_with_a_reason(
+    admin: Client, ours: Scene, address: str
+) -> None:
+    said = {"value": " Staff ", "entitlement": str(ours.entitlement.pk), "reason": "They work here"}
+    assert admin.post(f"{address}/allow-group/", said).status_code == 302
+    row = AssertedGroup.objects.get()
+    assert (row.connection_id, row.value, row.entitlement) == (
+        ours.where.connection.pk,
+        "Staff",
+        ours.entitlement,
+    )
+    page = admin.get(f"{address}/change/").content.decode()
+    assert f"disallow-group/?row={row.pk}" in page
+    shown = admin.get(f"/admin/provisioning/entitlement/{ours.entitlement.pk}/change/").content.decode()
+    assert "where a login brings it" in shown
+    assert "Staff (by login)" in admin.get("/admin/provisioning/entitlement/").content.decode()
+    take = f"{address}/disallow-group/?row={row.pk}"
+    assert admin.post(take, {"reason": ""}).status_code == 200
+    assert admin.post(take, {"reason": "They left"}).status_code == 302
+    assert not AssertedGroup.objects.exists()
+    assert {"They work here", "They left"} <= set(
+        AuditValue.objects.exclude(values__reason=None).values_list("values__reason", flat=True)
+    )
+
+
+def test_only_a_superuser_lets_a_group_administer_the_tenant(
+    admin: Client, root: Client, ours: Scene, address: str
+) -> None:
+    said = {"value": "Admins", "entitlement": str(ours.staff_entitlement.pk), "reason": "asked"}
+    assert admin.post(f"{address}/allow-group/", said).status_code == 200
+    assert not AssertedGroup.objects.exists()
+    assert root.post(f"{address}/allow-group/", said).status_code == 302
+    take = f"{address}/disallow-group/?row={AssertedGroup.objects.get().pk}"
+    assert "disallow-group/?row=" not in admin.get(f"{address}/change/").content.decode()
+    assert admin.post(take, {"reason": "x"}).status_code == 404
+    assert root.post(take, {"reason": "x"}).status_code == 302
+
+
+def test_another_tenants_list_is_out_of_reach(
+    admin: Client, ours: Scene, theirs: Scene, address: str
+) -> None:
+    row = configuration.allow_group(
+        connection=theirs.where.connection, value="Staff", entitlement=theirs.entitlement, actor=OPERATOR
+    )
+    foreign = {"value": "Staff", "entitlement": str(theirs.entitlement.pk), "reason": "x"}
+    assert admin.post(f"{address}/allow-group/", foreign).status_code == 200
+    for where in (address, f"/admin/provisioning/connection/{theirs.where.connection.pk}"):
+        assert admin.post(f"{where}/disallow-group/?row={row.pk}", {"reason": "x"}).status_code == 404
+    assert admin.post(f"{address}/disallow-group/?row=x", {"reason": "x"}).status_code == 404
+    assert AssertedGroup.objects.filter(pk=row.pk).exists()
+
+
+def test_a_persons_page_says_why_a_group_of_hers_gives_nothing(
+    admin: Client, ours: Scene, address: str
+) -> None:
+    reader = Entitlement.objects.create(tenant=ours.where.tenant, name="Reader")
+    configuration.allow_group(
+        connection=ours.where.connection, value="Staff-7", entitlement=reader, actor=OPERATOR
+    )
+    push(ours.where, user("new@acme.example", "acme-77"))
+    came = sign_in(ours.where, "p-77", external_id="acme-77", groups=("Staff-7", "Works council"))
+    page = admin.get(f"/admin/provisioning/identity/{came.identity_id}/change/").content.decode()
+    # SCIM has made groups in this scene.
+    assert "Staff-7" in page
+    assert "would give Reader" in page
+    assert "SCIM manages groups of this connection" in page
+    assert "Works council" not in page
