@@ -1,12 +1,14 @@
 """The jobs of the SAML face: its tables stay short, metadata of IdPs new, and bursts do not go unseen."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 from celery import shared_task
+from django.db import models
 
 from identity_hub.core.clock import now
+from provisioning import sql
 from provisioning.decision.types import Actor
 from provisioning.selectors import connections
 from provisioning.services import bursts
@@ -16,6 +18,8 @@ from .bursts import refusals
 from .models import ConsumedAssertion, LoginAttempt, PendingRequest, TestLogin
 
 KEEP_ATTEMPTS = timedelta(days=30)
+AT_ONCE = 5_000
+"""Rows that one transaction deletes. A day's million in one would keep autovacuum waiting, and with it every table."""
 SCHEDULE = Actor(kind="schedule")
 SPREAD = 45 * 60
 """Seconds over which the addresses are asked, so that an IdP with many connections is not asked for all at once."""
@@ -25,14 +29,36 @@ _log = structlog.get_logger("saml_sp.tasks")
 
 @shared_task(name="saml_sp.tasks.trim")
 def trim() -> dict[str, int]:
-    """Deletes what is over. May run at any time and twice."""
+    """Deletes what is over, in short transactions. May run at any time, twice, and beside itself."""
     at = now()
     return {
-        "pending": PendingRequest.objects.filter(expires_at__lt=at).delete()[0],
-        "consumed": ConsumedAssertion.objects.filter(expires_at__lt=at).delete()[0],
-        "tests": TestLogin.objects.filter(expires_at__lt=at).delete()[0],
-        "attempts": LoginAttempt.objects.filter(at__lt=at - KEEP_ATTEMPTS).delete()[0],
+        "pending": _trimmed(PendingRequest, "expires_at", at),
+        "consumed": _trimmed(ConsumedAssertion, "expires_at", at),
+        "tests": _trimmed(TestLogin, "expires_at", at),
+        "attempts": _trimmed(LoginAttempt, "at", at - KEEP_ATTEMPTS),
     }
+
+
+def _trimmed(model: type[models.Model], column: str, before: datetime) -> int:
+    """How many rows there were of before this moment."""
+    table = model._meta.db_table
+    # Each batch begins where the last one ended, so that nobody walks over what is deleted already.
+    statement = f"""
+        WITH gone AS (
+            DELETE FROM {table} WHERE id IN (
+                SELECT id FROM {table} WHERE {column} < %s AND {column} >= %s
+                 ORDER BY {column} LIMIT {AT_ONCE} FOR UPDATE SKIP LOCKED
+            ) RETURNING {column}
+        )
+        SELECT count(*), max({column}) FROM gone
+    """  # noqa: S608 - names of the models
+    trimmed, since = 0, datetime.min.replace(tzinfo=UTC)
+    while True:
+        ((number, last),) = sql.rows(statement, (before, since), prepared=False)
+        trimmed += number
+        if number < AT_ONCE:
+            return trimmed
+        since = last
 
 
 @shared_task(name="saml_sp.tasks.watch_bursts")
