@@ -1,8 +1,9 @@
 """Signatures, decryption and schemas in process, for pysaml2. Knows keys and XML; no connection, no person.
 
 pysaml2 7.5.5 runs the xmlsec1 program for each of these, through temporary files. It has no setting for another
-backend, so `client.py` injects this one. The backend also remembers which elements it verified (`collecting`):
-the checks and the mapping read those very elements, so no second parser can see another document.
+backend, so `client.py` injects this one, with a door of its own before it (`Security`), by which pysaml2 judges the
+tree that was screened and not its text. Both remember which elements were verified (`collecting`): the checks and the
+mapping read those very elements, so no second parser can see another document.
 """
 
 import re
@@ -16,11 +17,13 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import saml2.sigver
 import xmlsec
 from lxml import etree
-from saml2.sigver import CryptoBackend, DecryptError, SignatureError
+from saml2 import class_name, create_class_from_element_tree, samlp
+from saml2.sigver import CryptoBackend, MissingKey, SecurityContext, SignatureError
 from saml2.xml.schema import XMLSchemaError
 from saml2.xml.schema import validate as validate_slowly
 
@@ -32,14 +35,8 @@ ENVELOPED = f"{DSIG}enveloped-signature"
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 _XENC11 = "http://www.w3.org/2009/xmlenc11#"
 
-CANONICALIZATIONS = frozenset(
-    {
-        EXCLUSIVE_C14N,
-        f"{EXCLUSIVE_C14N}WithComments",
-        "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
-        "http://www.w3.org/2006/12/xml-c14n11",
-    }
-)
+# SAML core 5.4.3: inclusive canonicalisation takes the namespaces of the place where a message happens to stand.
+CANONICALIZATIONS = frozenset({EXCLUSIVE_C14N, f"{EXCLUSIVE_C14N}WithComments"})
 TRANSFORMS = frozenset({ENVELOPED, EXCLUSIVE_C14N, f"{EXCLUSIVE_C14N}WithComments"})
 # No SHA-1 or MD5 (collisions), no DSA, and no HMAC: with it an attacker signs by the public key's bytes.
 DIGESTS = frozenset({f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512"})
@@ -69,28 +66,92 @@ class Collected:
     """What one run of pysaml2 over one message goes through: its only trees, and the elements that were verified."""
 
     original: etree._Element
-    texts: dict[str, etree._Element]
+    """The message as it arrived, which is what the signature of a Response covers."""
+    plain: etree._Element
+    """The same with its assertion decrypted; `original` itself where nothing is encrypted."""
     verified: list[etree._Element] = field(default_factory=list)
-    decrypted_text: str = ""
+    response: samlp.Response | None = None
+    valid: bool | None = None
+    """Whether lxml finds `plain` in order by the schemas; None before it was asked."""
 
-    def tree(self, text: str) -> etree._Element:
-        if text not in self.texts:
-            # Attack: a second document that only the verifier sees. There are the message, and its decrypted form.
-            raise Refused(refuse("saml:wrapped", what="another document"))
-        return self.texts[text]
+    @property
+    def encrypted(self) -> bool:
+        return self.plain is not self.original
 
 
 _collected: ContextVar[Collected] = ContextVar("saml_collected")
 
 
 @contextmanager
-def collecting(text: str, root: etree._Element) -> Iterator[Collected]:
+def collecting(root: etree._Element) -> Iterator[Collected]:
     """Gives pysaml2's next run its own record; the client itself is shared by the threads of a process."""
-    token = _collected.set(Collected(original=root, texts={text: root}))
+    token = _collected.set(Collected(original=root, plain=root))
     try:
         yield _collected.get()
     finally:
         _collected.reset(token)
+
+
+class Security(SecurityContext):
+    """pysaml2's door to signatures, with the trees of the message in the place of its text.
+
+    From a text pysaml2 makes its objects eight times over, and checks schemas on what it wrote back from them. Its own
+    rules about the shape of a signature are among those of `check_shapes`.
+    """
+
+    def correctly_signed_response(
+        self, decoded_xml: str, *_: Any, require_response_signature: bool = False, **__: Any
+    ) -> samlp.Response:
+        collected = _collected.get()
+        if collected.response is None:
+            collected.response = _as_object(collected.original)
+        if collected.response.signature:
+            self._check_signature(decoded_xml, collected.response, class_name(collected.response))
+        elif require_response_signature:
+            raise SignatureError("Signature missing for response")
+        if collected.response.encrypted_assertion:
+            collected.plain, collected.valid = self.crypto.opened(collected.original), None
+            collected.response = _as_object(collected.plain)
+        return collected.response
+
+    def _check_signature(
+        self, decoded_xml: str, item: Any, node_name: str, *_: Any, issuer: Any = None, **__: Any
+    ) -> Any:
+        """The signed object. Raises SignatureError, MissingKey, and Refused for a forbidden shape."""
+        named = item.issuer or issuer
+        try:
+            certificates = self.metadata.certs((named.text or "").strip() if named else "", "any", "signing")
+        except KeyError as error:
+            raise MissingKey from error
+        _check_schema(item)
+        for _, certificate in certificates:
+            if self.verify_signature(decoded_xml, certificate.name, node_name=node_name, node_id=item.id):
+                return item
+        raise SignatureError("Failed to verify signature")
+
+
+def _as_object(root: etree._Element) -> samlp.Response:
+    """pysaml2's own object of a screened Response. It is made of a copy, because pysaml2 writes into what it reads."""
+    return create_class_from_element_tree(samlp.Response, _copied(root))
+
+
+def _copied(element: etree._Element) -> Element:
+    copy = Element(element.tag, dict(element.attrib))
+    copy.text = element.text
+    copy.extend([_copied(child) for child in element])
+    return copy
+
+
+def _check_schema(item: Any) -> None:
+    """Raises SignatureError for what the schemas do not allow. What lxml does not like, the slow check judges."""
+    collected = _collected.get()
+    if collected.valid is None:
+        collected.valid = _schema().validate(collected.plain)
+    if not collected.valid:
+        try:
+            validate_slowly(str(item))
+        except XMLSchemaError as error:
+            raise SignatureError("Invalid document format") from error
 
 
 @lru_cache(maxsize=512)
@@ -139,36 +200,30 @@ class XmlSecBackend(CryptoBackend):
         """Whether this certificate signed the element of this name and ID. Raises Refused for a forbidden shape.
 
         `cert_file` is the certificate itself, as PEM, where `IdpKeys` gave it; pysaml2's own store names a file.
+        Whatever text pysaml2 hands over, the trees of the message are read.
         """
-        text = signedtext.decode() if isinstance(signedtext, bytes) else signedtext
         collected = _collected.get()
-        element = _the_element(collected.tree(text), node_name, node_id)
+        # A signature of the Response covers what arrived; one inside of the assertion what was encrypted.
+        of_response = node_name.rpartition(":")[2] == "Response"
+        element = _the_element(collected.original if of_response else collected.plain, node_name, node_id)
         given = cert_file.startswith("-----BEGIN")
         if not signed_by(element, cert_file.encode() if given else Path(cert_file).read_bytes()):
             return False
         collected.verified.append(element)
         return True
 
-    def decrypt(self, enctext: str | bytes, key_file: str) -> str:
-        """The message with its encrypted assertion replaced by the plain one. Raises Refused, DecryptError.
-
-        Reads the message as it arrived, not pysaml2's re-serialised `enctext`; pysaml2 asks twice for one message.
-        """
-        collected = _collected.get()
-        if not collected.decrypted_text:
-            root = deepcopy(collected.original)
-            holder = root.find(saml("EncryptedAssertion"))
-            if holder is None:
-                raise DecryptError("nothing to decrypt")
-            found = self.decrypt_into(holder)
-            if found.tag != saml("Assertion"):
-                raise Refused(refuse("saml:decryption-failed", what="not an assertion", found=found.tag))
-            if refusal := screen(root):
-                raise Refused(refusal)
-            check_shapes(root)
-            collected.decrypted_text = etree.tostring(root, encoding="unicode")
-            collected.texts[collected.decrypted_text] = root
-        return collected.decrypted_text
+    def opened(self, message: etree._Element) -> etree._Element:
+        """A copy of a Response with its encrypted assertion replaced by the plain one. Raises Refused."""
+        root = deepcopy(message)
+        holder = root.find(saml("EncryptedAssertion"))
+        assertion = self.decrypt_into(holder)
+        if assertion.tag != saml("Assertion"):
+            raise Refused(refuse("saml:decryption-failed", what="not an assertion", found=assertion.tag))
+        holder.getparent().replace(holder, assertion)
+        if refusal := screen(root):
+            raise Refused(refusal)
+        check_shapes(root)
+        return root
 
     def decrypt_into(self, holder: etree._Element) -> etree._Element:
         """Replaces everything in a SAML Encrypted* element by the element that it hides, and returns that one.

@@ -41,6 +41,7 @@ from .assertion import NameId
 from .backend import (
     SIGNATURES,
     IdpKeys,
+    Security,
     XmlSecBackend,
     check_shapes,
     collecting,
@@ -162,12 +163,16 @@ def _build(connection: Connection) -> Saml2Client:
     known = set(client.metadata.keys())
     if connection.idp_entity_id not in known:
         raise NotConfigured
-    client.sec.crypto = _backend(own_keys.pairs())
-    client.sec.metadata = IdpKeys(
-        connection.idp_entity_id, _certificates(client.metadata, connection.idp_entity_id)
+    own = own_keys.pairs()
+    client.sec = Security(
+        _backend(own),
+        own[0].key_file,
+        cert_file=own[0].certificate_file,
+        metadata=IdpKeys(connection.idp_entity_id, _certificates(client.metadata, connection.idp_entity_id)),
+        only_use_keys_in_metadata=True,
+        # Redirects are signed with it.
+        sec_backend=RSACrypto(import_rsa_key_from_file(own[0].key_file)),
     )
-    # Without it redirect signing breaks: the placeholder backend brings none.
-    client.sec.sec_backend = RSACrypto(import_rsa_key_from_file(own_keys.pairs()[0].key_file))
     return client
 
 
@@ -317,14 +322,13 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
     Raises NotConfigured.
     """
     client = client_of(connection)
-    text = xml.decode("utf-8")
     complaint: Refusal | None = None
-    with collecting(text, root) as collected:
+    with collecting(root) as collected:
         try:
             # pysaml2 looks at some of this too, but only says that the signature is bad.
             check_shapes(root)
             client._parse_response(
-                text,
+                xml.decode("utf-8"),
                 _Response,
                 "assertion_consumer_service",
                 BINDING_HTTP_POST,
@@ -344,12 +348,11 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
             return refused.refusal
         except Exception as error:  # noqa: BLE001 - pysaml2 refuses with bare Exception and every other class
             complaint = refuse("saml:not-verified", error=type(error).__name__)
-    tree = collected.texts[collected.decrypted_text or text]
-    assertion = assertion_of(tree)
+    assertion = assertion_of(collected.plain)
     signed = {etree.QName(element).localname for element in collected.verified}
     # The signature of the whole Response covers the assertion; else the assertion itself was verified.
     if assertion is None or ("Response" not in signed and assertion not in collected.verified):
-        has_signature = next(tree.iter(ds("Signature")), None) is not None
+        has_signature = next(collected.plain.iter(ds("Signature")), None) is not None
         return (
             refuse("saml:signature-invalid", **complaint.detail if complaint else {})
             if has_signature
@@ -363,7 +366,7 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
         assertion=assertion,
         response_signed="Response" in signed,
         assertion_signed="Assertion" in signed,
-        encrypted=bool(collected.decrypted_text),
+        encrypted=collected.encrypted,
         complaint=complaint,
     )
 

@@ -186,7 +186,7 @@ def _understood() -> Iterator[None]:
 def _parse(server: Server, message: Message) -> Any:
     with _understood():
         xml = _xml(message)
-        with collecting(xml.decode(), parse(xml)):
+        with collecting(parse(xml)):
             return server.parse_authn_request(
                 message.saml_request,
                 message.binding,

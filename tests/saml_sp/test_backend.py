@@ -18,6 +18,7 @@ from .parties import Browser
 
 def test_the_injected_backend_is_the_one_in_use(connection: Connection) -> None:
     sec = client.client_of(connection).sec
+    assert type(sec) is backend.Security
     assert type(sec.crypto) is backend.XmlSecBackend
     assert type(sec.sec_backend) is saml2.sigver.RSACrypto
 
