@@ -2,15 +2,18 @@
 session may lie unused."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import get_random_string
 
 from identity_hub.core.clock import now
+from provisioning import sql
 from provisioning.models import Identity, Session
 
 FACTS = "_hub_session_facts"
@@ -49,9 +52,40 @@ class IdleSessionMiddleware:
 
 
 class SessionStore(DatabaseStore):
+    """Writes a session when it is saved, and once: Django's own store writes a new one three times for a login."""
+
+    _written: dict[str, Any] | None = None
+    """What this object last wrote."""
+
     @classmethod
     def get_model_class(cls) -> type[Session]:
         return Session
+
+    def _get_new_session_key(self) -> str:
+        # 165 random bits. To ask whether somebody has them already is one statement more, and `save` asks again.
+        return get_random_string(32, VALID_KEY_CHARS)
+
+    def cycle_key(self) -> None:
+        """A new key for what the session holds, and no row under the old one. The new row comes with `save`."""
+        data = self._session
+        if self.session_key:
+            self.delete()
+        self._session_key, self._session_cache = None, data
+        self.modified = True
+
+    def save(self, must_create: bool = False) -> None:
+        if self.session_key is None:
+            self.create()
+            return
+        data = self._get_session(no_load=must_create)
+        if not must_create and data == self._written:
+            return
+        if must_create:
+            if sql.insert(Session, [sql.row(self.create_model_instance(data))]):
+                raise CreateError
+        else:
+            super().save()
+        self._written = deepcopy(data)
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         row: Session = super().create_model_instance(data)

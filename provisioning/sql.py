@@ -22,6 +22,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.search import SearchVectorField
 from django.db import IntegrityError, models, transaction
 from django.db import connection as database
+from django.db.models.expressions import DatabaseDefault
 
 Model: TypeAlias = Any
 """A model class. (mypy takes one for unhashable, and these are keys of caches.)"""
@@ -47,6 +48,31 @@ def rows(statement: str, parameters: Parameters = (), *, prepared: bool = True) 
     """
     with _run(statement, parameters, prepared) as cursor:
         return cursor.fetchall()
+
+
+def columns(model: Model, table: str) -> str:
+    """All columns of a model in the order in which `instance` takes them."""
+    return ", ".join(f'{table}."{field.column}"' for field in model._meta.concrete_fields)
+
+
+def instance(model: Model, values: Sequence[Any]) -> Any:
+    """A row of `columns` as the ORM would have read it."""
+    documents = _documents(model)
+    if documents:
+        values = [orjson.loads(value) if n in documents else value for n, value in enumerate(values)]
+    return model.from_db(database.alias, [field.attname for field in model._meta.concrete_fields], values)
+
+
+def row(kept: Any) -> dict[str, Any]:
+    """What `insert` takes of a model's instance; what only the database has a value for is left to it."""
+    values = {field.column: getattr(kept, field.attname) for field in kept._meta.concrete_fields}
+    return {name: value for name, value in values.items() if not isinstance(value, DatabaseDefault)}
+
+
+@lru_cache(maxsize=32)
+def _documents(model: Model) -> frozenset[int]:
+    fields = enumerate(model._meta.concrete_fields)
+    return frozenset(n for n, field in fields if isinstance(field, models.JSONField))
 
 
 def ids(found: Iterable[UUID]) -> str:

@@ -18,11 +18,11 @@ from provisioning import addresses
 from provisioning.decision.reasons import Reason
 from provisioning.decision.types import Actor, Channel, Intent, Observation, Outcome
 from provisioning.models import Connection
-from provisioning.services import sessions, submit
-from provisioning.services.submission import retrying
+from provisioning.services import sessions
+from provisioning.services.submission import retrying, submit_within
 from provisioning.sessions import SessionStore
 
-from . import browser, client, limits
+from . import browser, client, limits, memory
 from .assertion import Assertion, Response, read_assertion, read_response
 from .checks import MAX_AGE_UNASKED, MAX_WINDOW, SKEW, Expected, Login, envelope, judge
 from .mapping import Person, Rules, read_person
@@ -100,7 +100,8 @@ def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) 
         return Ending(reason=refusal.reason, reference="")
     attempt = _attempt(request, connection, refusal.reason, admitted=False)
     attempt.detail, attempt.verdicts = dict(refusal.detail), dict(refusal.verdicts)
-    _keep(attempt)
+    attempt.save(force_insert=True)
+    _log_attempt(attempt)
     return Ending(reason=refusal.reason, reference=attempt.reference)
 
 
@@ -171,9 +172,7 @@ def _pending(
     if not response.in_response_to:
         # Attack: login CSRF. The attacker's own answer, posted by the victim's browser, signs the victim in as him.
         return None if connection.idp_initiated else refuse("saml:unsolicited")
-    pending = PendingRequest.objects.filter(
-        tenant_id=connection.tenant_id, connection=connection, request_id=response.in_response_to
-    ).first()
+    pending = memory.pending_request(connection, response.in_response_to)
     if pending is None:
         # Also the answer to another tenant's request: requests are looked up inside their connection.
         return refuse("saml:request-unknown", in_response_to=response.in_response_to)
@@ -210,27 +209,14 @@ def _spend(request: HttpRequest, connection: Connection, believed: _Believed, at
         created_at=at,
         expires_at=_forgettable_at(believed.assertion),
     )
-    # Consumed before the session exists: a replayed answer must lose even in a race. The insert waits for a
-    # transaction that is about to consume the same assertion.
-    ConsumedAssertion.objects.bulk_create([consumed], ignore_conflicts=True)
-    winner = ConsumedAssertion.objects.get(
-        tenant_id=connection.tenant_id, connection=connection, key=consumed.key
-    )
-    if winner.pk != consumed.pk:
-        return _echo(request, connection, winner, believed, at)
-    if believed.pending is not None:
-        pending = PendingRequest.objects.filter(
-            tenant_id=connection.tenant_id, pk=believed.pending.pk, consumed_at__isnull=True
-        )
-        if not pending.update(consumed_at=at):
-            return note(request, connection, refuse("saml:request-used"))
-    outcome = submit(observation_of(connection, believed.person, at))
-    ending = _enter(request, connection, believed, outcome)
-    consumed.result_path = ending.path
-    consumed.session_key = (request.session.session_key or "") if ending.path else ""
-    consumed.attempt_reference = ending.reference
-    consumed.save(update_fields=["result_path", "session_key", "attempt_reference"])
-    return ending
+    # Consumed before the session exists: a replayed answer must lose even in a race.
+    spent = memory.spend(consumed, believed.pending.pk if believed.pending else None)
+    if not spent.assertion:
+        return _echo(request, connection, consumed.key, believed, at)
+    if believed.pending is not None and not spent.request:
+        return note(request, connection, refuse("saml:request-used"))
+    outcome = submit_within(observation_of(connection, believed.person, at))
+    return _enter(request, connection, believed, outcome, consumed)
 
 
 def _forgettable_at(assertion: Assertion) -> datetime:
@@ -241,11 +227,12 @@ def _forgettable_at(assertion: Assertion) -> datetime:
 def _echo(
     request: HttpRequest,
     connection: Connection,
-    winner: ConsumedAssertion,
+    key: bytes,
     believed: _Believed,
     at: datetime,
 ) -> Ending:
     """The second half of a double click ends where the first did; everything else is a replay."""
+    winner = ConsumedAssertion.objects.get(tenant_id=connection.tenant_id, connection=connection, key=key)
     same_click = (
         # Attack: nothing tells two browsers apart that did not ask.
         believed.pending is not None
@@ -292,7 +279,13 @@ def observation_of(connection: Connection, person: Person, at: datetime) -> Obse
     )
 
 
-def _enter(request: HttpRequest, connection: Connection, believed: _Believed, outcome: Outcome) -> Ending:
+def _enter(
+    request: HttpRequest,
+    connection: Connection,
+    believed: _Believed,
+    outcome: Outcome,
+    consumed: ConsumedAssertion,
+) -> Ending:
     reason, admitted = outcome.reason, False
     if outcome.accepted and outcome.identity_id and outcome.account_id:
         admitted = sessions.open(
@@ -311,8 +304,12 @@ def _enter(request: HttpRequest, connection: Connection, believed: _Believed, ou
     attempt.verdicts = dict(believed.verdicts)
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
     attempt.audit_id = outcome.audit_id
-    _keep(attempt)
-    return Ending(reason=reason, reference=attempt.reference, path=believed.next_path if admitted else "")
+    consumed.attempt_reference = attempt.reference
+    if admitted:
+        consumed.result_path, consumed.session_key = believed.next_path, request.session.session_key
+    memory.keep(attempt, consumed)
+    _log_attempt(attempt)
+    return Ending(reason=reason, reference=attempt.reference, path=consumed.result_path)
 
 
 def _attempt(
@@ -328,8 +325,7 @@ def _attempt(
     )
 
 
-def _keep(attempt: LoginAttempt) -> None:
-    attempt.save(force_insert=True)
+def _log_attempt(attempt: LoginAttempt) -> None:
     _log.info(
         f"login:{attempt.outcome}",
         reason=attempt.reason,

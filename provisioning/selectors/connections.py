@@ -13,11 +13,23 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 
 from provisioning import sql
 from provisioning.decision.policy import Jit, Policy
-from provisioning.models import Account, Connection, ConnectionDomain, TenantDomain
+from provisioning.models import Account, Connection, ConnectionDomain, Tenant, TenantDomain
+
+_BY_ADDRESS = f"""
+SELECT {sql.columns(Connection, "c")}, {sql.columns(Tenant, "t")}
+  FROM provisioning_connection c JOIN provisioning_tenant t ON t.id = c.tenant_id
+ WHERE c.id = %s
+"""  # noqa: S608 - the models' own names
+_WIDTH = len(Connection._meta.concrete_fields)
 
 
 def by_address(connection_id: UUID) -> Connection | None:
-    return Connection.objects.select_related("tenant").filter(pk=connection_id).first()
+    """With its tenant."""
+    for row in sql.rows(_BY_ADDRESS, (connection_id,)):
+        found: Connection = sql.instance(Connection, row[:_WIDTH])
+        found.tenant = sql.instance(Tenant, row[_WIDTH:])
+        return found
+    return None
 
 
 def taking_logins() -> QuerySet[Connection]:

@@ -59,6 +59,11 @@ def submit(observation: Observation) -> Outcome:
     return submit_many([observation])[0]
 
 
+def submit_within(observation: Observation) -> Outcome:
+    """`submit` inside the caller's `retrying`, whose transaction also decides a lost race again."""
+    return _submit(observation.tenant_id, [_with_ids(observation)])[0]
+
+
 def submit_many(observations: Sequence[Observation]) -> list[Outcome]:
     """Decides and applies observations of one tenant; answers their outcomes in the same order.
 
