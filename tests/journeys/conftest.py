@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg import sql
 
 from identity_hub.demo import stack
@@ -64,6 +64,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A browser of one person's own: no cookie of anybody else."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, ignore_https_errors=True)
     context.set_default_timeout(15_000)
+    expect.set_options(timeout=15_000)
     yield context.new_page()
     context.close()
 
