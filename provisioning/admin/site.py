@@ -4,6 +4,7 @@ Knows no rule of the domain; each page answers for its own model.
 """
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
@@ -20,6 +21,7 @@ from unfold.sites import UnfoldAdminSite
 from provisioning.models import Finding
 from provisioning.services import configuration, sessions
 
+from . import guesses
 from .base import TenantAdmin, actor_of, said, within_tenant
 
 FOUND_AT_MOST = 20
@@ -59,9 +61,35 @@ class HubSite(UnfoldAdminSite):
         ]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method != "POST":
+            return super().login(request, extra_context)
+        name = request.POST.get("username", "")
+        if seconds := guesses.refused(request, name):
+            return self._too_many(request, seconds)
         response = super().login(request, extra_context)
-        if request.method == "POST" and request.user.is_authenticated:
+        # Who is signed in already and tries another name is not here: only a success is answered with a redirect.
+        if request.user.is_authenticated and response.status_code == HTTPStatus.FOUND:
             sessions.note_local_sign_in(request)
+            guesses.remember(response, name)
+        else:
+            guesses.failed(request)
+        return response
+
+    def _too_many(self, request: HttpRequest, seconds: int) -> HttpResponse:
+        """RFC 6585 4. It reads the same for a name that somebody has and for one that nobody has."""
+        response = TemplateResponse(
+            request,
+            "provisioning/admin/too_many.html",
+            {
+                **self.each_context(request),
+                "title": "Too many tries",
+                "minutes": -(-seconds // 60),
+                "again": request.get_full_path(),
+            },
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+        )
+        response["Retry-After"] = str(seconds)
+        response["Cache-Control"] = "no-store"
         return response
 
     def find(self, request: HttpRequest, key: str) -> list[Found]:
