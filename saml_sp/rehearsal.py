@@ -3,7 +3,7 @@
 Runs the rules that `sign_in` runs, but does not stop at the first that fails, and writes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -153,8 +153,12 @@ def _judge(
     report.key = _key(assertion.name_id, reading)
     report.preset = _preset(connection, assertion)
     if not isinstance(reading.outcome, Refusal):
-        ((decision, _),) = simulate_many([observation_of(connection, reading.outcome, at)])
+        observation = observation_of(connection, reading.outcome, at)
+        ((decision, loaded),) = simulate_many([observation])
         report.decision = _decided(decision)
+        if connection.group_attribute:
+            listed = loaded.policy(observation).asserted_groups.intersection(observation.groups)
+            report.decision["changes"].append(_of_groups(connection, len(observation.groups), listed))
 
 
 def _note(report: Report, code: str, refusal: Refusal | None) -> None:
@@ -242,6 +246,12 @@ def _decided(decision: Decision) -> dict[str, Any]:
         "detail": {name: str(value) for name, value in decision.detail.items()},
         "changes": list(dict.fromkeys(filter(None, map(_told, decision.changes)))),
     }
+
+
+def _of_groups(connection: Connection, number: int, listed: Collection[str]) -> str:
+    """What the account would keep of its groups."""
+    names = f": {', '.join(sorted(listed))}" if listed else ""
+    return f"Of {number} groups in {connection.group_attribute}, {len(listed)} would be kept{names}."
 
 
 def _told(change: Change) -> str:

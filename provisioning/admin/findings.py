@@ -154,6 +154,13 @@ def _weighed(finding: Finding, candidates: list[Identity]) -> list[tuple[str, li
     return rows
 
 
+def _about(finding: Finding) -> tuple[str, str] | None:
+    """Whether the person may sign in now: an approval lifts one hold, and there may be others."""
+    rows = Identity.objects.with_state().filter(tenant_id=finding.tenant_id, pk=finding.identity_id)
+    identity = rows.prefetch_related("holds").first()
+    return state_of(identity) if identity is not None else None
+
+
 def _counted(finding: Finding) -> list[tuple[str, Any]]:
     """A burst in words."""
     if finding.kind not in SEVERITIES:
@@ -221,6 +228,7 @@ class FindingPage(TenantAdmin):
             "candidates": [(candidate, *state_of(candidate)) for candidate in candidates],
             "comparison": compare(account, candidates),
             "weighed": _weighed(finding, candidates),
+            "about": _about(finding),
             "counted": _counted(finding),
             "evidence": pretty(finding.evidence) if finding.evidence else "",
             "waiting": waiting,

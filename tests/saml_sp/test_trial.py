@@ -96,6 +96,40 @@ def test_a_good_answer_passes_every_check_and_writes_nothing_about_the_person(te
     assert (record.connection_id, record.actor_id) == (test.connection.pk, str(Identity.objects.get().pk))
 
 
+@pytest.mark.parametrize(
+    ("policy", "reason", "would"),
+    [
+        ({}, "login:account-created", "Of 2 groups in memberOf, 1 would be kept: Staff."),
+        ({"jit_approval": True}, "login:approval-pending", "The person would be held."),
+        (
+            {"jit_groups": ["Board"]},
+            "login:group-not-allowed",
+            "Of 2 groups in memberOf, 1 would be kept: Staff.",
+        ),
+    ],
+    ids=["anybody may come", "an approval is needed", "another group is needed"],
+)
+def test_the_report_says_what_a_first_login_would_come_to_where(
+    test: Test, policy: dict[str, Any], reason: str, would: str
+) -> None:
+    configuration.change_connection(
+        connection=test.connection, changes={"group_attribute": "memberOf"} | policy, actor=OPERATOR
+    )
+    configuration.allow_group(
+        connection=test.connection,
+        value="Staff",
+        entitlement=configuration.create_entitlement(
+            tenant=test.connection.tenant, name="Reader", actor=OPERATOR
+        ),
+        actor=OPERATOR,
+    )
+    said = {"email": ["ada@corp.example"], "memberOf": ["Staff", "Works council"]}
+    decided = test.run(attributes=said).report["decision"]
+    assert decided["reason"] == reason
+    assert would in decided["changes"]
+    assert decided["admitted"] is (reason == "login:account-created")
+
+
 def test_every_check_has_a_title() -> None:
     assert {rule.__name__ for rule in (*ENVELOPE, *RULES)} | {
         "message",

@@ -36,6 +36,7 @@ METADATA = TestIdp(entity_id="https://idp.example/saml", keys=key_pair("idp")).m
 COMMANDS = (
     "activate_connection",
     "add_domain",
+    "allow_group",
     "audit",
     "create_administrator",
     "create_connection",
