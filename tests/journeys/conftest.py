@@ -22,7 +22,7 @@ from tests.identity_hub.gunicorn import free_port, gunicorn
 from tests.idps import simplesamlphp
 
 from .pair import Pair, Sites, introduced
-from .sites import HUB_HOST, IDP_HOST, RESOLVER_RULES, certificate, tls_before
+from .sites import HUB_HOST, IDP_HOST, RESOLVER_RULES, certificate, in_front
 
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS = [
@@ -111,7 +111,7 @@ def sites(
     pem = certificate(folder / "tls.pem")
     with ExitStack() as stack:
         port, inner = free_port(), free_port()
-        outer = stack.enter_context(tls_before(inner, pem))
+        outer = stack.enter_context(in_front([inner], pem))
         idp = stack.enter_context(
             simplesamlphp.running(
                 folder,

@@ -5,9 +5,10 @@ import datetime
 import ipaddress
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,10 +58,12 @@ def certificate(path: Path) -> Path:
 
 
 @contextmanager
-def tls_before(port: int, pem: Path) -> Iterator[int]:
-    """A port where TLS ends; what was inside goes to `port`, untouched."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pem)
+def in_front(of: Sequence[int], pem: Path | None = None) -> Iterator[int]:
+    """A port whose connections go to these ports in turn; they may change. With `pem`, TLS ends here."""
+    context = None
+    if pem is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pem)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -68,7 +71,7 @@ def tls_before(port: int, pem: Path) -> Iterator[int]:
     def run(coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(10)
 
-    server = run(asyncio.start_server(partial(_relay, port), HERE, 0, ssl=context))
+    server = run(asyncio.start_server(partial(_relay, of, count()), HERE, 0, ssl=context))
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -79,9 +82,11 @@ def tls_before(port: int, pem: Path) -> Iterator[int]:
         loop.close()
 
 
-async def _relay(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _relay(
+    ports: Sequence[int], turns: Iterator[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     try:
-        inner_reader, inner_writer = await asyncio.open_connection(HERE, port)
+        inner_reader, inner_writer = await asyncio.open_connection(HERE, ports[next(turns) % len(ports)])
     except OSError:
         writer.close()
         return
