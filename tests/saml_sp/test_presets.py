@@ -2,13 +2,20 @@
 
 import pytest
 
+from identity_hub.core.clock import now
 from provisioning import attributes
 from provisioning.attributes import names_an_email
+from provisioning.models import Identity
 from provisioning.presets import PRESETS, settings
+from provisioning.services import configuration
 from saml_sp.assertion import Assertion, Attribute
 from saml_sp.mapping import Person, Rules, read_person
+from saml_sp.models import LoginAttempt
 from saml_sp.presets import evidence, proposal, recognise
+from saml_sp.quality import quality_of
+from tests.provisioning.cast import OPERATOR
 
+from .parties import Browser
 from .products import AD, CLAIMS, MAIL, MICROSOFT, SENT, asserted
 
 EVERY = pytest.mark.parametrize("code", SENT, ids=[sent.product for sent in SENT.values()])
@@ -162,3 +169,24 @@ def test_a_new_connection_is_set_only_to_what_the_product_sends_unasked(code: st
     chosen = settings(code)
     assert bool(chosen["external_id_attribute"]) == (code == "entra-id")
     assert settings("unknown") == {}
+
+
+@EVERY
+def test_people_of_each_product_sign_in_by_what_was_proposed(browser: Browser, code: str) -> None:
+    sent = SENT[code]
+    configuration.change_connection(
+        connection=browser.connection, changes=proposal(PRESETS[code], sent.assertion), actor=OPERATOR
+    )
+    for _ in range(2):
+        answer = browser.sign_in(
+            name_id=sent.name_id[1],
+            name_id_format=sent.name_id[0],
+            attributes={name: [value] for name, _, value in sent.attributes},
+            attribute_format=sent.attribute_format,
+            session_index=sent.session_index,
+        )
+        assert answer.status_code == 302, LoginAttempt.objects.values_list("reason", "detail")
+    identity = Identity.objects.get()
+    assert (identity.email, identity.given_name, identity.family_name) == (MAIL, "Ada", "Lovelace")
+    assert identity.user_name == sent.user_name
+    assert quality_of(browser.connection, now()).score == 100
