@@ -100,7 +100,7 @@ _LONGEST: Mapping[str, int] = {
     **dict.fromkeys(("locale", "time_zone"), 64),
 }
 # The end of a name like workMail, primaryEmail, otherMails or .../email_address; not of mailNickname.
-_EMAIL_NAME = re.compile(r"(e[-_]?)?mail([-_]?address)?(s|es)?")
+_EMAIL_NAME = re.compile(r"mail([-_]?address)?(s|es)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +119,19 @@ def format_of(attribute: str) -> Format:
 
 def rule_of(attribute: str, attribute_rules: Mapping[str, Any]) -> Rule:
     """The rule for a hub attribute; what the connection does not say is the hub's own."""
-    said = attribute_rules.get(attribute) or {}
+    said = attribute_rules.get(attribute)
+    if not said:
+        return _USUAL[attribute]
     return Rule(
         format=Format(said.get("format") or _FORMATS[attribute]),
         longest=_LONGEST[attribute],
         allowed=frozenset(map(fold, said.get("allowed") or ())),
     )
+
+
+_USUAL = {
+    attribute: Rule(format=format, longest=_LONGEST[attribute]) for attribute, format in _FORMATS.items()
+}
 
 
 def names_of(attribute: str, attribute_map: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -141,8 +148,7 @@ def names_an_email(name: str, attribute_map: Mapping[str, Sequence[str]]) -> boo
     mapped = {fold(source) for source in attribute_map.get("email", ())}
     if folded in mapped or folded in DEFAULT_NAMES["email"]:
         return True
-    end = re.split(r"[/:.#]", folded)[-1]
-    return any(_EMAIL_NAME.fullmatch(end, start) for start in range(max(0, len(end) - 15), len(end)))
+    return _EMAIL_NAME.search(folded) is not None
 
 
 class Wrong(ValueError):

@@ -4,7 +4,6 @@ Formats have names, and nobody enters a pattern of his own: a pattern can be mad
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -73,15 +72,17 @@ _LOCALE = re.compile(
     r"(-[0-9a-wy-z](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?",
     re.IGNORECASE,
 )
-# Attack: an override turns the letters of a name around, so that a person reads another one.
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_DAMAGED = "\ufffd"
+# Control characters, ends of lines, private letters, the mark of damaged text; and (attack) the overrides that turn
+# the letters of a name around, so that a person reads another one.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]"
+)
 
 
 def cleaned(value: str, format: Format) -> str | None:
     """The value as it is kept, or None where it is not of the format. Take no value that is longer than 512."""
     value = value.strip()
-    if _is_placeholder(value, format) or any(map(_unprintable, value)):
+    if _is_placeholder(value, format) or _UNPRINTABLE.search(value):
         return None
     match format:
         case Format.TEXT:
@@ -122,14 +123,6 @@ def _is_placeholder(value: str, format: Format) -> bool:
         or (folded in _NOTHING and not named)
         or folded in _UNEVALUATED
         or _TEMPLATE.search(value) is not None
-    )
-
-
-def _unprintable(letter: str) -> bool:
-    return (
-        unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs", "Co")
-        or letter in _TURNING
-        or letter == _DAMAGED
     )
 
 

@@ -76,6 +76,9 @@ class Judged:
     value: str = field(default="", repr=False)
 
 
+_MISSING = Judged(verdict=AttributeVerdict.MISSING)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one.
@@ -222,10 +225,11 @@ def _rule(attribute: str, rules: Rules) -> Rule:
 
 def _judge(values: Iterable[str], source: str, rule: Rule) -> Judged:
     """One attribute's values by one rule. A value that stands for nothing does not contradict another."""
-    distinct = list(dict.fromkeys(values))
-    if not distinct:
-        return Judged(verdict=AttributeVerdict.MISSING)
-    meant = [value for value in distinct if not says_nothing(value[: rule.longest])] or distinct[:1]
+    meant = list(dict.fromkeys(values))
+    if not meant:
+        return _MISSING
+    if len(meant) > 1:
+        meant = [value for value in meant if not says_nothing(value[: rule.longest])] or meant[:1]
     if len(meant) > 1:
         return Judged(verdict=AttributeVerdict.AMBIGUOUS, source=source)
     value = meant[0]
@@ -242,9 +246,14 @@ def _judge(values: Iterable[str], source: str, rule: Rule) -> Judged:
 
 def _first_good(said: Mapping[str, tuple[str, ...]], names: Sequence[str], rule: Rule) -> Judged:
     """The first of these attributes that has a good value; where none has, what is wrong with the first that came."""
-    judged = [_judge(values, name, rule) for name in names if (values := _values(said, name))]
-    good = (one for one in judged if one.verdict is AttributeVerdict.OK)
-    return next(good, judged[0] if judged else Judged(verdict=AttributeVerdict.MISSING))
+    first = _MISSING
+    for name in names:
+        if values := said.get(name.lower()):
+            judged = _judge(values, name, rule)
+            if judged.verdict is AttributeVerdict.OK:
+                return judged
+            first = judged if first is _MISSING else first
+    return first
 
 
 def _configured(
@@ -263,7 +272,7 @@ def _configured(
 
 def _name_id(name_id: NameId | None) -> Judged:
     if name_id is None or _is_transient(name_id):
-        return Judged(verdict=AttributeVerdict.MISSING)
+        return _MISSING
     return _judge((name_id.value,), NAME_ID, rule_of("user_name", {}))
 
 
