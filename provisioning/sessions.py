@@ -15,6 +15,7 @@ from django.utils.crypto import get_random_string
 from identity_hub.core.clock import now
 from provisioning import sql
 from provisioning.models import Identity, Session
+from provisioning.models.sessions import handle_of
 
 FACTS = "_hub_session_facts"
 """Session key of what `services.sessions.open` knows of a session: the columns of its row, and what the IdP calls the
@@ -89,6 +90,7 @@ class SessionStore(DatabaseStore):
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         row: Session = super().create_model_instance(data)
+        row.handle = handle_of(row.session_key)
         facts = data.get(FACTS, {})
         if identity_id := data.get(SESSION_KEY):
             row.identity_id = identity_id

@@ -13,6 +13,11 @@ from .base import TenantForeignKey
 from .people import Identity
 
 
+def handle_of(session_key: str) -> str:
+    """What names a session where its key must not be."""
+    return hashlib.sha256(session_key.encode()).hexdigest()[:32]
+
+
 class SessionManager(BaseSessionManager):
     use_in_migrations = True
 
@@ -49,7 +54,7 @@ class Session(AbstractBaseSession):
         return self.handle
 
     def save(self, *arguments: Any, **options: Any) -> None:
-        self.handle = hashlib.sha256(self.session_key.encode()).hexdigest()[:32]
+        self.handle = handle_of(self.session_key)
         super().save(*arguments, **options)
 
     @classmethod
