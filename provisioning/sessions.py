@@ -1,16 +1,16 @@
 """The session store: Django's database store over our own table, which knows whose session it is, and how long a
 session may lie unused."""
 
+import secrets
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, SessionBase
+from django.contrib.sessions.backends.base import CreateError, SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest, HttpResponse
-from django.utils.crypto import get_random_string
 
 from identity_hub.core.clock import now
 from provisioning import sql
@@ -63,8 +63,8 @@ class SessionStore(DatabaseStore):
         return Session
 
     def _get_new_session_key(self) -> str:
-        # 165 random bits. To ask whether somebody has them already is one statement more, and `save` asks again.
-        return get_random_string(32, VALID_KEY_CHARS)
+        # 160 random bits. To ask whether somebody has them already is one statement more, and `save` asks again.
+        return secrets.token_hex(20)
 
     def cycle_key(self) -> None:
         """A new key for what the session holds, and no row under the old one. The new row comes with `save`."""
