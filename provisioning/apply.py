@@ -48,6 +48,16 @@ Message = tuple[str, dict[str, Any], UUID | None]
 Columns = dict[str, Any]
 
 
+# Of most logins this is all that changes.
+_RECORD = """
+WITH logins AS (
+    SELECT * FROM json_to_recordset(%s::json) AS r (account_id uuid, identity_id uuid, at timestamptz)
+), accounts AS (
+    UPDATE provisioning_account a SET last_login_at = l.at FROM logins l WHERE a.tenant_id = %s AND a.id = l.account_id
+)
+UPDATE provisioning_identity i SET last_login = l.at FROM logins l WHERE i.tenant_id = %s AND i.id = l.identity_id
+"""
+
 # A lift that names no source lifts every hold of its kind.
 _LIFT = """
 DELETE FROM provisioning_hold h
@@ -71,6 +81,7 @@ class _Work:
     aliases: list[Columns] = field(default_factory=list)
     findings: list[Columns] = field(default_factory=list)
     closed: list[tuple[UUID, dict[str, Any]]] = field(default_factory=list)
+    logins: list[Columns] = field(default_factory=list)
 
 
 def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tuple[set[int], list[Message]]:
@@ -88,6 +99,8 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     sql.insert(Identity, work.identities)
     sql.update(Account, tenant_id, [{"id": key, **columns} for key, columns in work.account_fields.items()])
     sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
+    if work.logins:
+        sql.execute(_RECORD, (sql.as_json(work.logins), tenant_id, tenant_id))
     _bury(tenant_id, work)
     if work.lifts:
         sql.execute(_LIFT, (sql.as_json(work.lifts), tenant_id))
@@ -273,8 +286,12 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                 }
             )
         case RecordLogin():
-            work.account_fields[change.account_id]["last_login_at"] = at
-            work.identity_fields[change.identity_id]["last_login"] = at
+            account, identity = change.account_id, change.identity_id
+            if account in work.account_fields or identity in work.identity_fields:
+                work.account_fields[account]["last_login_at"] = at
+                work.identity_fields[identity]["last_login"] = at
+            else:
+                work.logins.append({"account_id": account, "identity_id": identity, "at": at})
         case OpenFinding():
             work.findings.append(_finding(change, observation))
         case CloseFinding():

@@ -408,9 +408,16 @@ def _accounts(
     return {row[0]: _facts(row) for row in found}
 
 
+# A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
 _IDENTITIES = f"""
 SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, {", ".join(PROFILE_FIELDS)}
-  FROM provisioning_identity WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id
+  FROM provisioning_identity
+ WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
+           SELECT unnest(%(ids)s::uuid[])
+           UNION
+           SELECT identity_id FROM provisioning_hold
+            WHERE tenant_id = %(tenant)s AND source_account_id = ANY(%(sources)s::uuid[])))
+ ORDER BY id
 """  # noqa: S608 - constants of the model
 _HOLDS = """
 SELECT identity_id, kind, source_account_id FROM provisioning_hold
@@ -530,11 +537,13 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
     asking = [digests[id(o)] for o in observations if _asks_for_tombstones(o)]
     graves = _graves(tenant_id, asking, connection_ids, identity_ids)
     identity_ids |= {grave.identity_id for grave in graves if grave.identity_id is not None}
-    identity_ids |= _held_by(tenant_id, account_ids | {grave.account_id for grave in graves})
+    sources = account_ids | {grave.account_id for grave in graves}
     rows: list[tuple[Any, ...]] = []
-    if identity_ids:
+    if identity_ids or sources:
         statement = _IDENTITIES + ("FOR NO KEY UPDATE" if lock else "")
-        rows = sql.rows(statement, (tenant_id, list(identity_ids)))
+        asked = {"tenant": tenant_id, "ids": sql.ids(identity_ids), "sources": sql.ids(sources)}
+        rows = sql.rows(statement, asked)
+        identity_ids |= {row[0] for row in rows}
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
@@ -589,19 +598,6 @@ def _candidates(
         for kind, value, identity_id in sql.rows(_CANDIDATES, asked, prepared=len(observations) <= FEW):
             candidates[kind, value].add(identity_id)
     return candidates
-
-
-def _held_by(tenant_id: UUID, sources: set[UUID]) -> set[UUID]:
-    """A hold may rest on somebody who is no longer, or was never, linked to the account that placed it."""
-    if not sources:
-        return set()
-    return {
-        identity_id
-        for (identity_id,) in sql.rows(
-            "SELECT identity_id FROM provisioning_hold WHERE tenant_id = %s AND source_account_id = ANY(%s::uuid[])",
-            (tenant_id, list(sources)),
-        )
-    }
 
 
 def _rejected(tenant_id: UUID, waiting: set[UUID]) -> dict[UUID, list[tuple[str, UUID]]]:

@@ -20,7 +20,7 @@ import orjson
 import psycopg
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.search import SearchVectorField
-from django.db import IntegrityError, models, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, transaction
 from django.db import connection as database
 from django.db.models.expressions import DatabaseDefault
 
@@ -96,20 +96,22 @@ def _run(statement: str, parameters: Parameters, prepared: bool = True) -> psyco
 @contextmanager
 def _cursor(statement: str) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """Django's own cursors write the values into the text; a plain one binds them at the server."""
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
-    line = database.connection
+    # Once: each look at `database` finds the thread's own connection anew.
+    own = connections[DEFAULT_DB_ALIAS]
+    own.ensure_connection()
+    own.validate_no_broken_transaction()
+    line = own.connection
     # Django switches preparing off for the whole connection, so that `prepare` alone would say nothing.
     line.prepare_threshold = line.prepare_threshold or 5
     line.prepared_max = KEPT
     started = time.monotonic()
     try:
-        with database.wrap_database_errors:
+        with own.wrap_database_errors:
             yield psycopg.Cursor(line)
     finally:
-        if database.queries_logged:
+        if own.queries_logged:
             seconds = time.monotonic() - started
-            database.queries_log.append({"sql": statement, "time": f"{seconds:.3f}"})
+            own.queries_log.append({"sql": statement, "time": f"{seconds:.3f}"})
 
 
 Row = Mapping[str, Any]
