@@ -89,6 +89,8 @@ class House:
 @dataclass(frozen=True)
 class Message:
     encoded: str
+    body: bytes
+    """The form that brings it."""
     pending: PendingRequest
 
 
@@ -197,7 +199,8 @@ def mint(house: House, style: str, who: str, number: int) -> Message:
             "groups": ["staff", "everybody", "research"],
         },
     )
-    return Message(encode(STYLES[style](house.idp, facts, house.certificate)), pending)
+    encoded = encode(STYLES[style](house.idp, facts, house.certificate))
+    return Message(encoded, urlencode({"SAMLResponse": encoded, "RelayState": ""}).encode(), pending)
 
 
 def parsing(house: House) -> Callable[[Message], None]:
@@ -225,11 +228,10 @@ def given(pending: PendingRequest) -> Iterator[None]:
 
 
 def log_in(house: House, message: Message) -> None:
-    body = urlencode({"SAMLResponse": message.encoded, "RelayState": ""}).encode()
     status, headers, said = call(
         "POST",
         urlsplit(rivals.acs(house.connection.pk)).path,
-        body,
+        message.body,
         HTTP_COOKIE=f"{browser.COOKIE}={BINDING}",
         HTTP_ORIGIN=house.idp.entity_id,
         CONTENT_TYPE="application/x-www-form-urlencoded",
