@@ -25,11 +25,13 @@ from provisioning.selectors.timeline import meaning
 from . import own_keys
 from .attribute_card import AttributePart, verdict_rows
 from .errors import message_for
+from .metadata_card import MetadataPart
 from .models import LoginAttempt
 from .trial_admin import TestLoginPage
 
 __all__ = ["LoginAttemptPage", "TestLoginPage", "reference_in"]
 
+parts.register(MetadataPart())
 parts.register(AttributePart())
 
 _PAIRS = {"signing": "the pair that signs", "other": "the other pair"}

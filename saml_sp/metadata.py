@@ -68,7 +68,10 @@ def from_bytes(body: bytes, certificates: str, source: Source) -> Read:
     except UnicodeDecodeError:
         raise Invalid("idp_metadata", "The IdP metadata is not UTF-8 text.") from None
     if certificates:
-        _require_signature(text, _PEM.findall(certificates))
+        trusted = _PEM.findall(certificates)
+        if not trusted:
+            raise Invalid("metadata_signing_certificates", "This is no certificate in PEM form.")
+        _require_signature(text, trusted)
     return Read(text=text, source=source)
 
 

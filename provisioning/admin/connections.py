@@ -218,7 +218,6 @@ class ConnectionPage(SetUpPages, CredentialPages):
             {
                 "classes": ["tab"],
                 "fields": [
-                    "idp_metadata",
                     "idp_entity_id",
                     "name_id_format",
                     "authn_contexts",

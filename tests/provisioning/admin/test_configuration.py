@@ -63,7 +63,6 @@ def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> N
         {"precedence": "-1"},
         {"session_hours": "0"},
         {"session_idle_minutes": "-1"},
-        {"idp_metadata": "this is no XML"},
     ):
         response = admin.post(address, form_of(connection, **changes))
         assert response.status_code == 200, changes
