@@ -29,7 +29,10 @@ class Command(HubCommand):
         parser.add_argument("--tenant", required=True, help="Short name of the tenant.")
         parser.add_argument("--name", required=True, help="Name that administrators read.")
         parser.add_argument(
-            "--idp-metadata", default="", metavar="FILE_OR_URL", help="The IdP's SAML metadata."
+            "--idp-metadata",
+            default="",
+            metavar="FILE_OR_URL",
+            help="The IdP's SAML metadata. An address is read again every hour.",
         )
         parser.add_argument(
             "--jit",
@@ -70,6 +73,7 @@ class Command(HubCommand):
                 domains=domains,
                 actor=actor,
                 idp_metadata=metadata,
+                metadata_url=options["idp_metadata"] if "://" in options["idp_metadata"] else "",
                 preset=options["preset"],
                 external_id_attribute=options["external_id_attribute"],
                 user_name_attribute=options["user_name_attribute"],
