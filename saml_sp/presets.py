@@ -21,6 +21,16 @@ ENOUGH = 2
 _GUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _AD = "http://schemas.microsoft.com/ws/2008/06/identity/claims/"
 _EDU_PERSON = "urn:oid:1.3.6.1.4.1.5923.1.1.1."
+SCOPED = frozenset(
+    name.lower()
+    for name in (
+        "urn:oasis:names:tc:SAML:attribute:subject-id",
+        "urn:oasis:names:tc:SAML:attribute:pairwise-id",
+        "eduPersonUniqueId",
+        f"{_EDU_PERSON}13",
+    )
+)
+"""Keys whose values end in a scope and therefore look like addresses, but are none."""
 _URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 
 
@@ -136,7 +146,8 @@ def proposal(preset: Preset, assertion: Assertion) -> dict[str, Any]:
     """What to change of the connection, as `configuration.change_connection` takes it.
 
     Only names that arrived. An e-mail attribute is never proposed as a name or a key, nor is what holds an address as
-    a key; where nothing may serve as one the field is empty, and `preset.advice` says what to send.
+    a key (a scoped identifier is none). Where nothing may serve as one the field is empty, and `preset.advice` says
+    what to send.
     """
     arrived = _arrived(assertion)
     names = {
@@ -149,7 +160,9 @@ def proposal(preset: Preset, assertion: Assertion) -> dict[str, Any]:
         for name in (*preset.user_names, *preset.keys)
         if len(values := arrived.get(name.lower(), ())) == 1 and not names_an_email(name, attribute_map)
     }
-    keys = (name for name in preset.keys if name in able and "@" not in able[name][0])
+    keys = (
+        name for name in preset.keys if name in able and ("@" not in able[name][0] or name.lower() in SCOPED)
+    )
     return {
         "preset": preset.code,
         "attribute_map": attribute_map,

@@ -239,7 +239,11 @@ SENT = {
             ("urn:oid:2.5.4.4", "sn", "Lovelace"),
             ("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "eduPersonPrincipalName", "ada@uni.example"),
             ("urn:oid:1.3.6.1.4.1.5923.1.1.1.9", "eduPersonScopedAffiliation", "staff@uni.example"),
-            ("urn:oid:1.3.6.1.4.1.5923.1.1.1.13", "eduPersonUniqueId", "28c5353b8bb34984a8bd4169ba94c606"),
+            (
+                "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
+                "eduPersonUniqueId",
+                "28c5353b8bb34984a8bd4169ba94c606@uni.example",
+            ),
         ],
         attribute_format=URI,
         id="_" + "0123456789abcdef" * 2,
