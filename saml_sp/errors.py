@@ -250,8 +250,8 @@ MESSAGES: dict[str, Message] = {
     "login:approval-pending": Message(
         status=403,
         title="Your account waits for approval",
-        sentence="An administrator of your organisation has to approve of your account before you can use it. Ask "
-        "yours, and give the reference below; sign in again afterwards.",
+        sentence="An administrator of your organisation has to approve of your account before you can use it. Give "
+        "your administrator the reference below, and sign in again afterwards.",
     ),
     "login:link-pending": _WAITING,
     "login:disputed": _WAITING,
