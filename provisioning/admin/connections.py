@@ -8,7 +8,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -19,9 +20,9 @@ from unfold.widgets import (
 
 from identity_hub.core.clock import now
 from provisioning import addresses
-from provisioning.models import Connection, TenantDomain
+from provisioning.models import Connection
 from provisioning.presets import PRESETS
-from provisioning.selectors.connections import granted_domains, live_accounts
+from provisioning.selectors.connections import DomainState, domain_states, live_accounts
 from provisioning.services import configuration
 
 from .attribute_table import FIELDS, AttributesField
@@ -52,7 +53,6 @@ class ConnectionForm(forms.ModelForm):
     domains = forms.MultipleChoiceField(
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Verified e-mail domains of the tenant that this connection may speak for.",
     )
     jit_groups = LinesField(
         max_length=512,
@@ -140,12 +140,24 @@ class ConnectionForm(forms.ModelForm):
         if tenant_id is None:
             self.fields.pop("domains", None)
         elif "domains" in self.fields:
-            verified = TenantDomain.objects.filter(tenant_id=tenant_id, verified_at__isnull=False)
-            self.fields["domains"].choices = [(row.domain, row.domain) for row in verified]
-            self.initial["domains"] = sorted(granted_domains(self.instance))
+            states = domain_states(self.instance)
+            verified = [state for state in states if state.verified_at]
+            self.fields["domains"].choices = [(state.domain, state.domain) for state in verified]
+            self.initial["domains"] = [state.domain for state in verified if state.granted]
+            self.fields["domains"].help_text = _about_domains(tenant_id, states)
 
     def clean_jit_attributes(self) -> object:
         return self.cleaned_data["jit_attributes"] or {}
+
+
+def _about_domains(tenant_id: UUID, states: list[DomainState]) -> str:
+    waiting = ", ".join(state.domain for state in states if not state.verified_at)
+    return format_html(
+        "Verified e-mail domains that this connection may speak for. {}Domains are added and proved on the <a "
+        'class="hub-link" href="{}">tenant\'s page</a>.',
+        f"Not verified yet: {waiting}. " if waiting else "",
+        reverse("admin:provisioning_tenant_change", args=[tenant_id]),
+    )
 
 
 def _addresses(connection_id: UUID) -> list[tuple[str, str, str]]:

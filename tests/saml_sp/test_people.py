@@ -1,10 +1,14 @@
 """Sign in, my account, sign out, as a person sees them."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 
+from identity_hub.core.clock import now
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -12,6 +16,7 @@ from provisioning.models import (
     DirectoryGroup,
     Identity,
     Membership,
+    OpenSession,
     Session,
     Tenant,
 )
@@ -175,3 +180,27 @@ def test_all_my_other_sessions_end(browser: Browser) -> None:
 
 def test_who_is_not_signed_in_ends_nothing(client: Client, connection: Connection) -> None:
     assert client.post("/me/sessions/end-others")["Location"] == "/login/"
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(now().replace(microsecond=0), tick=False) as travelled:
+        yield travelled
+
+
+def test_being_used_is_written_down_and_keeps_a_session_open(
+    connection: Connection, idp: TestIdp, clock: time_machine.Traveller
+) -> None:
+    connection.session_idle_minutes = 30
+    connection.save()
+    browser = Browser(connection=connection, idp=idp)
+    browser.sign_in()
+    began = OpenSession.objects.get()
+    clock.shift(20 * 60)
+    assert browser.me().status_code == 200
+    used = OpenSession.objects.get()
+    assert used.pk == began.pk
+    assert used.seen_at - began.seen_at == used.ends_unused_at - began.ends_unused_at == timedelta(minutes=20)
+    clock.shift(31 * 60)
+    assert not OpenSession.objects.exists()
+    assert browser.me().status_code == 401

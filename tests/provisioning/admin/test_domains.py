@@ -100,3 +100,14 @@ def test_another_tenants_domain_is_not_on_ones_own_page(admin: Client, ours: Sce
     assert foreign.record_value not in admin.get(page(ours)).content.decode()
     foreign.refresh_from_db()
     assert foreign.checked_at is None
+
+
+def test_a_connections_page_says_which_domains_wait(admin: Client, ours: Scene) -> None:
+    add(admin, ours)
+    address = f"/admin/provisioning/connection/{ours.where.connection.pk}/change/"
+    form = admin.get(address).context["adminform"].form
+    assert form.fields["domains"].choices == [(ours.where.domain, ours.where.domain)]
+    assert form.initial["domains"] == [ours.where.domain]
+    told = form.fields["domains"].help_text
+    assert "Not verified yet: labs.example." in told
+    assert page(ours) in told
