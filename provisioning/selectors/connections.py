@@ -1,6 +1,6 @@
 """Connections: by their opaque address, by a verified domain, by their tenant's, and the policy that decisions go by.
 
-The first three are look-ups that find a tenant instead of taking one; docs/decisions/0008, 0012 and 0022 name all.
+The first three are look-ups that find a tenant instead of taking one; docs/decisions/0008, 0012 and 0024 name all.
 """
 
 from collections.abc import Iterable, Iterator
