@@ -225,7 +225,10 @@ def _preset(connection: Connection, assertion: Assertion) -> dict[str, Any]:
         "title": preset.title,
         "advice": preset.advice,
         "marks": list(presets.evidence(preset, assertion, connection.idp_entity_id, sign_on)),
-        "changes": {name: value for name, value in proposed.items() if getattr(connection, name) != value},
+        # What an administrator chose is never emptied because this product knows nothing better.
+        "changes": {
+            name: value for name, value in proposed.items() if value and getattr(connection, name) != value
+        },
     }
 
 

@@ -288,6 +288,17 @@ def test_an_administrator_takes_over_what_the_product_proposes(test: Test) -> No
     assert test.connection.external_id_attribute.endswith("/objectidentifier")
 
 
+def test_what_was_chosen_is_not_emptied_by_a_proposal(test: Test) -> None:
+    test.idp = replace(test.idp, entity_id="http://www.okta.com/exk1fcia6d6EMsf331d8")
+    configuration.change_connection(
+        connection=test.connection,
+        changes={"idp_metadata": test.idp.metadata(), "external_id_attribute": "staffId"},
+        actor=OPERATOR,
+    )
+    row = test.run(attributes={"email": ["ada@corp.example"], "staffId": ["s-1"]})
+    assert row.report["preset"]["changes"] == {"preset": "okta", "attribute_map": {"email": ["email"]}}
+
+
 class TestSignOut:
     """The answer of the IdP proves it, when it is signed, ours and says that it did."""
 
