@@ -47,7 +47,7 @@ demo: $(VENV)/run.stamp
 	@exec $(BIN)/python -m identity_hub.demo.story
 
 test: install
-	@exec $(SERVICES) -- $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@exec $(SERVICES) -- $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .

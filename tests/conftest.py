@@ -8,12 +8,26 @@ import structlog
 from django.core.cache import cache
 from django.db import connection
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from identity_hub.core import allowance
 from provisioning import request_log
 
 # For an hour to spare: `make test ARGS="--hypothesis-profile=thorough tests/scim/test_fuzz.py"`.
 settings.register_profile("thorough", max_examples=5_000)
+
+
+class _JourneysTogether(LoadScopeScheduling):
+    """Any test to any worker, but all journeys to one: each worker of theirs would start hubs and IdPs of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/journeys/"
+        return folder if nodeid.startswith(folder) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """In place of --dist loadgroup, which groups nothing under pytest 9.2 (pytest-xdist issue 1386)."""
+    return _JourneysTogether(config, log)
 
 
 @pytest.fixture(scope="session")

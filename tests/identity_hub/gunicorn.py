@@ -48,7 +48,7 @@ def gunicorn(
             stderr=subprocess.STDOUT,
         )
     try:
-        ready = wait_until(lambda: _ready(port, tls), seconds=30)
+        ready = wait_until(lambda: _ready(port, tls), seconds=90)
         assert ready, log.read_text()
         yield port
     finally:

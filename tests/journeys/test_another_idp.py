@@ -9,7 +9,7 @@ from provisioning.models import Account, Identity, Session
 
 from .pair import Pair, Visitor, asks_for_password
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 _AES = "http://www.w3.org/2001/04/xmlenc#aes"
 _GCM = "http://www.w3.org/2009/xmlenc11#aes"

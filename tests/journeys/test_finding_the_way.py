@@ -7,7 +7,7 @@ from tests.idps.simplesamlphp import PASSWORD, Person
 
 from .pair import Pair
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 WANTED = "/me/?from=a-link"
 ASKED = "?next=%2Fme%2F%3Ffrom%3Da-link"

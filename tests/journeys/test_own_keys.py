@@ -13,7 +13,7 @@ from tests.identity_hub.gunicorn import gunicorn
 from .pair import Pair, Sites, Visitor, asks_for_password, introduced
 from .sites import HUB_HOST, in_front
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 
 @dataclass(slots=True, kw_only=True)

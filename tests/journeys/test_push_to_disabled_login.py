@@ -12,8 +12,7 @@ from identity_hub.demo.stack import Stack
 from identity_hub.demo.story import Story, play
 from identity_hub.demo.visitor import Visitor
 
-# One stack for both: processes of several workers would each start their own.
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 REFERENCE = re.compile(r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b")
 

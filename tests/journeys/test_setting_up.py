@@ -16,7 +16,7 @@ from tests.provisioning.cast import OPERATOR
 
 from .pair import Pair, Visitor
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 PASSWORD = "a long enough password"
 

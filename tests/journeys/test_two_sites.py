@@ -15,7 +15,7 @@ from tests.idps.simplesamlphp import PASSWORD, Person
 from .pair import Pair
 from .sites import HUB_HOST
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 WANTED = "/me/?from=a-link"
 
