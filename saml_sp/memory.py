@@ -29,7 +29,8 @@ class Spent:
 
 
 # The insert waits for a transaction that is about to consume the same assertion; the update looks again at a request
-# that another transaction has just answered.
+# that another transaction has just answered. For the rest of the transaction each statement is planned once for the
+# connection and not for its values: a login looks for one person by keys, and planning that cost more than doing it.
 _SPEND = """
 WITH spent AS (
     INSERT INTO saml_sp_consumedassertion
@@ -42,13 +43,14 @@ WITH spent AS (
      WHERE p.id = %(pending)s AND p.tenant_id = %(tenant)s AND p.consumed_at IS NULL AND EXISTS (SELECT FROM spent)
     RETURNING p.id
 )
-SELECT EXISTS (SELECT FROM spent), EXISTS (SELECT FROM answered)
+SELECT EXISTS (SELECT FROM spent), EXISTS (SELECT FROM answered),
+       set_config('plan_cache_mode', 'force_generic_plan', true)
 """
 
 
 def spend(consumed: ConsumedAssertion, pending_id: UUID | None) -> Spent:
     """Consumes an assertion and, where that succeeds, the request that it answers."""
-    ((assertion, request),) = sql.rows(
+    ((assertion, request, _),) = sql.rows(
         _SPEND,
         {
             "id": consumed.id,

@@ -14,6 +14,7 @@ from .people import Identity
 
 
 def handle_of(session_key: str) -> str:
+    """What names a session where its key must not be."""
     return hashlib.sha256(session_key.encode()).hexdigest()[:32]
 
 

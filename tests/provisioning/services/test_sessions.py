@@ -10,6 +10,7 @@ from django.test import Client, RequestFactory
 from identity_hub.core.clock import now
 from provisioning.decision.types import HoldKind, Intent
 from provisioning.models import AuditRecord, Identity, OpenSession, Session
+from provisioning.models.sessions import handle_of
 from provisioning.services import configuration, people, retention, sessions, submit
 from provisioning.sessions import SessionStore
 
@@ -42,6 +43,7 @@ def test_a_session_knows_its_identity_connection_and_device(acme: House) -> None
     session = begin(acme)
     row = Session.objects.get(pk=session.session_key)
     assert (row.tenant_id, row.connection_id, row.user_agent) == (acme.tenant.pk, acme.connection.pk, "Test")
+    assert OpenSession.objects.get().pk == row.handle == handle_of(row.session_key)
     assert row.identity == whose(session)
 
 
