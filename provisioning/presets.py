@@ -57,6 +57,8 @@ _EPPN = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
 _UID = "urn:oid:0.9.2342.19200300.100.1.1"
 _UNIQUE_ID = "urn:oid:1.3.6.1.4.1.5923.1.1.1.13"
 
+AUTHENTIK = "http://schemas.goauthentik.io/2021/02/saml/"
+
 _ALL = (
     Preset(
         code="entra-id",
@@ -104,7 +106,8 @@ _ALL = (
             "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarysid",
         ),
         name_ids=(UNSPECIFIED, EMAIL_ADDRESS, PERSISTENT),
-        advice="Add a claim rule that issues UPN and Primary SID beside E-Mail Address, Given Name and Surname.",
+        advice="Add claim rules that issue UPN, and objectGUID as ImmutableID (or else Primary SID), beside E-Mail "
+        "Address, Given Name and Surname.",
     ),
     Preset(
         code="keycloak",
@@ -154,11 +157,21 @@ _ALL = (
     Preset(
         code="shibboleth",
         title="Shibboleth",
-        attribute_map={attribute: tuple(reversed(names)) for attribute, names in _LDAP.items()},
+        attribute_map={attribute: (*names[1::2], *names[::2]) for attribute, names in _LDAP.items()},
         user_names=(_UID, _EPPN, "uid", "eduPersonPrincipalName"),
         keys=(_SUBJECT_ID, _UNIQUE_ID, "eduPersonUniqueId", _PAIRWISE_ID),
         name_ids=(TRANSIENT, PERSISTENT),
         advice="Its NameID is transient by default: release subject-id or pairwise-id to this service.",
+    ),
+    Preset(
+        code="authentik",
+        title="authentik",
+        attribute_map={"email": (f"{CLAIMS}emailaddress",), "display_name": (f"{CLAIMS}name",)},
+        user_names=(f"{AUTHENTIK}username",),
+        keys=(f"{AUTHENTIK}uid",),
+        settled=True,
+        name_ids=(PERSISTENT, EMAIL_ADDRESS),
+        advice="Keep the default property mappings: the user's uid is what SCIM sends as externalId, too.",
     ),
 )
 PRESETS: Mapping[str, Preset] = {preset.code: preset for preset in _ALL}

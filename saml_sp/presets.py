@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.attributes import CLAIMS, MICROSOFT, names_an_email
-from provisioning.presets import PRESETS, Preset
+from provisioning.presets import AUTHENTIK, PRESETS, Preset
 
 from .assertion import Assertion
 
@@ -120,6 +120,12 @@ MARKS: Mapping[str, Marks] = {
             "urn:oasis:names:tc:SAML:attribute:pairwise-id": 1,
         },
         name_format=_URI,
+    ),
+    "authentik": Marks(
+        issuer=r"^authentik$|/application/saml/[^/]+/(metadata/)?$",
+        sign_on=r"/application/saml/[^/]+/sso/binding/",
+        # Its default mappings bear AD FS's names, too: these weigh more.
+        attributes={f"{AUTHENTIK}username": 3, f"{AUTHENTIK}uid": 3},
     ),
 }
 

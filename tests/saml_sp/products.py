@@ -28,6 +28,8 @@ class Sent:
     attribute_format: str = BASIC
     id: str = "_a75adf55-01d7-40cc-929f-dbd8372ebdfc"
     session_index: str = ""
+    names: tuple[str, str] = ("Ada", "Lovelace")
+    """Given and family name, where the product sends them apart."""
     user_name: str
     user_name_attribute: str = ""
     external_id_attribute: str = ""
@@ -256,5 +258,25 @@ SENT = {
             "given_name": ["urn:oid:2.5.4.42", "givenName"],
             "family_name": ["urn:oid:2.5.4.4", "sn"],
         },
+    ),
+    "authentik": Sent(
+        product="authentik",
+        issuer="https://id.corp.example/application/saml/hub/metadata/",
+        sign_on="https://id.corp.example/application/saml/hub/sso/binding/redirect/",
+        name_id=(PERSISTENT, "b4c6a8d0e2f4" * 5),
+        attributes=[
+            (f"{CLAIMS}upn", "", MAIL),
+            (f"{CLAIMS}name", "", "Ada Lovelace"),
+            (f"{CLAIMS}emailaddress", "", MAIL),
+            (f"{AD}windowsaccountname", "", "ada"),
+            ("http://schemas.goauthentik.io/2021/02/saml/username", "", "ada"),
+            ("http://schemas.goauthentik.io/2021/02/saml/uid", "", "b4c6a8d0e2f4" * 5),
+        ],
+        attribute_format="",
+        names=("", ""),
+        user_name="ada",
+        user_name_attribute="http://schemas.goauthentik.io/2021/02/saml/username",
+        external_id_attribute="http://schemas.goauthentik.io/2021/02/saml/uid",
+        attribute_map={"email": [f"{CLAIMS}emailaddress"], "display_name": [f"{CLAIMS}name"]},
     ),
 }

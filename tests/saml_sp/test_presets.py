@@ -140,8 +140,7 @@ def test_by_the_proposal_the_person_is_read_without_a_fault(code: str) -> None:
     person = read_person(sent.assertion, Rules(**changes)).outcome
     assert isinstance(person, Person)
     assert (person.profile.given_name, person.profile.family_name, person.emails) == (
-        "Ada",
-        "Lovelace",
+        *sent.names,
         (MAIL,),
     )
     assert person.user_name == sent.user_name
@@ -167,7 +166,7 @@ def test_a_key_that_holds_an_address_is_not_proposed() -> None:
 @EVERY
 def test_a_new_connection_is_set_only_to_what_the_product_sends_unasked(code: str) -> None:
     chosen = settings(code)
-    assert bool(chosen["external_id_attribute"]) == (code == "entra-id")
+    assert bool(chosen["external_id_attribute"]) == (code in ("entra-id", "authentik"))
     assert settings("unknown") == {}
 
 
@@ -187,6 +186,6 @@ def test_people_of_each_product_sign_in_by_what_was_proposed(browser: Browser, c
         )
         assert answer.status_code == 302, LoginAttempt.objects.values_list("reason", "detail")
     identity = Identity.objects.get()
-    assert (identity.email, identity.given_name, identity.family_name) == (MAIL, "Ada", "Lovelace")
+    assert (identity.email, identity.given_name, identity.family_name) == (MAIL, *sent.names)
     assert identity.user_name == sent.user_name
     assert quality_of(browser.connection, now()).score == 100
