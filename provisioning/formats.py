@@ -77,12 +77,19 @@ _LOCALE = re.compile(
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]"
 )
+LAYOUT = " \t\r\n"
+# Attack: in lower case the Kelvin sign is a k, so whoever may write his own name is somebody else. These are all signs
+# (theta, ohm, kelvin, angstrom) that become an ordinary letter so; other look-alikes stay different.
+_TURNED_BY_LOWER = frozenset("\u03f4\u2126\u212a\u212b")
 
 
 def cleaned(value: str, format: Format) -> str | None:
     """The value as it is kept, or None where it is not of the format. Take no value that is longer than 512."""
-    value = value.strip()
-    if _is_placeholder(value, format) or _UNPRINTABLE.search(value):
+    value = value.strip(LAYOUT)
+    # Attack: two people of one IdP may differ by a blank of Unicode; taken off, the one would be the other.
+    if value != value.strip() or _is_placeholder(value, format) or _UNPRINTABLE.search(value):
+        return None
+    if format in (Format.KEY, Format.EMAIL) and not _TURNED_BY_LOWER.isdisjoint(value):
         return None
     match format:
         case Format.TEXT:
