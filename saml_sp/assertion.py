@@ -10,6 +10,8 @@ from .message import saml, samlp
 from .refusal import Refused, refuse
 
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
+ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+_CONDITIONS = {saml(name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,10 @@ class Attribute:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
     id: str
+    version: str
     issuer: str
+    issuer_format: str
+    """"" for that of an entity ID."""
     issued_at: datetime
     name_id: NameId | None
     confirmations: tuple[Confirmation, ...]
@@ -49,6 +54,8 @@ class Assertion:
     not_on_or_after: datetime | None
     audiences: tuple[tuple[str, ...], ...]
     """One tuple per AudienceRestriction; each of them has to name us (core 2.5.1.4)."""
+    unknown_conditions: tuple[str, ...]
+    """Tags of conditions that core 2.5.1 does not define."""
     authenticated_at: datetime | None
     authn_context: str
     """How the person was authenticated (AuthnContextClassRef); "" where it does not say."""
@@ -99,7 +106,9 @@ def read_assertion(element: etree._Element) -> Assertion:
     statement = element.find(saml("AuthnStatement"))
     return Assertion(
         id=element.get("ID", ""),
+        version=element.get("Version", ""),
         issuer=_text(element.find(saml("Issuer"))),
+        issuer_format=_issuer_format(element.find(saml("Issuer"))),
         issued_at=_required_moment(element, "IssueInstant"),
         name_id=_name_id(subject),
         confirmations=tuple(_confirmations(subject)),
@@ -112,10 +121,22 @@ def read_assertion(element: etree._Element) -> Assertion:
                 conditions.iterfind(saml("AudienceRestriction")) if conditions is not None else ()
             )
         ),
+        unknown_conditions=tuple(
+            child.tag
+            for child in (conditions if conditions is not None else ())
+            if child.tag not in _CONDITIONS
+        ),
         authenticated_at=_moment(statement, "AuthnInstant"),
         authn_context=_authn_context(statement),
         session_index=statement.get("SessionIndex", "") if statement is not None else "",
-        session_not_on_or_after=_moment(statement, "SessionNotOnOrAfter"),
+        # The earliest of all: with several statements none may let a session outlive another.
+        session_not_on_or_after=min(
+            filter(
+                None,
+                (_moment(each, "SessionNotOnOrAfter") for each in element.iterfind(saml("AuthnStatement"))),
+            ),
+            default=None,
+        ),
         attributes=tuple(_attributes(element)),
     )
 
@@ -175,14 +196,20 @@ def _status(root: etree._Element) -> tuple[str, ...]:
     return tuple(e.get("Value", "") for e in status.iter(samlp("StatusCode"))) if status is not None else ()
 
 
+def _issuer_format(issuer: etree._Element | None) -> str:
+    said: str = issuer.get("Format", ENTITY) if issuer is not None else ENTITY
+    return "" if said == ENTITY else said
+
+
 def _authn_context(statement: etree._Element | None) -> str:
     context = statement.find(saml("AuthnContext")) if statement is not None else None
     return _text(context.find(saml("AuthnContextClassRef"))) if context is not None else ""
 
 
 def _text(element: etree._Element | None) -> str:
-    # All text of the element: `.text` alone ends at the first child.
-    return "".join(element.itertext()).strip() if element is not None else ""
+    # All text of the element: `.text` alone ends at the first child. Attack: blanks of Unicode belong to a name, so two
+    # people of one IdP may differ by them; only those by which XML is laid out are none of it.
+    return "".join(element.itertext()).strip(" \t\r\n") if element is not None else ""
 
 
 def _moment(element: etree._Element | None, name: str) -> datetime | None:

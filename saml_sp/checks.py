@@ -99,6 +99,12 @@ def response_age(login: Login) -> Refusal | None:
     return _age(login.response.issued_at, login.expected.at, "Response")
 
 
+def assertion_version(login: Login) -> Refusal | None:
+    # Core 2.3.3: what another version's elements mean is not known here.
+    found = login.assertion.version
+    return None if found == "2.0" else refuse("saml:version", where="Assertion", found=found)
+
+
 def assertion_issuer(login: Login) -> Refusal | None:
     # Attack: tenant 2's genuinely signed assertion inside an unsigned Response that names tenant 1.
     if not login.assertion.issuer:
@@ -110,6 +116,9 @@ def assertion_issuer(login: Login) -> Refusal | None:
             expected=login.expected.idp,
             found=login.assertion.issuer,
         )
+    # Profiles 4.1.4.2: an IdP is named by its entity ID; a name of another kind that reads the same is somebody else.
+    if login.assertion.issuer_format:
+        return refuse("saml:issuer-foreign", where="Assertion", format=login.assertion.issuer_format)
     return None
 
 
@@ -138,6 +147,12 @@ def unasked_age(login: Login) -> Refusal | None:
 def conditions_present(login: Login) -> Refusal | None:
     # Attack: an assertion without Conditions is good for everybody, for ever.
     return None if login.assertion.has_conditions else refuse("saml:conditions-missing")
+
+
+def conditions_known(login: Login) -> Refusal | None:
+    # Core 2.5.1: with a condition that is not understood nobody knows whether the assertion holds.
+    unknown = login.assertion.unknown_conditions
+    return refuse("saml:condition-unknown", found=" ".join(unknown)) if unknown else None
 
 
 def conditions_window(login: Login) -> Refusal | None:
@@ -260,9 +275,11 @@ ENVELOPE: tuple[Callable[[Response, Expected], Refusal | None], ...] = (
 )
 
 RULES: tuple[Callable[[Login], Refusal | None], ...] = (
+    assertion_version,
     assertion_issuer,
     destination_of_signed_response,
     conditions_present,
+    conditions_known,
     audience,
     bearer_confirmation,
     conditions_window,

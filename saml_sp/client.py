@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.x509 import load_pem_x509_certificate
@@ -53,6 +53,8 @@ from .message import assertion_of, decode, ds, inflate, parse, saml, screen
 from .refusal import Refusal, Refused, refuse
 
 MAX_CLIENTS = 256
+MIN_RSA_BITS = 2048
+MIN_CURVE_BITS = 256
 MAX_ENCRYPTED_PARTS = 10
 LOGOUT_LIFE = timedelta(minutes=5)
 
@@ -153,6 +155,12 @@ def _backend(own: tuple[own_keys.Pair, ...]) -> XmlSecBackend:
     return XmlSecBackend(signing_key=keys[0], decryption_keys=keys)
 
 
+@lru_cache(maxsize=4)
+def _signing_key(own: own_keys.Pair) -> Any:
+    # Reading one takes OpenSSL 20 ms and more, which was most of what a client took to build.
+    return import_rsa_key_from_file(own.key_file)
+
+
 def _build(connection: Connection) -> Saml2Client:
     if not connection.idp_metadata or not connection.idp_entity_id:
         raise NotConfigured
@@ -171,7 +179,7 @@ def _build(connection: Connection) -> Saml2Client:
         metadata=IdpKeys(connection.idp_entity_id, _certificates(client.metadata, connection.idp_entity_id)),
         only_use_keys_in_metadata=True,
         # Redirects are signed with it.
-        sec_backend=RSACrypto(import_rsa_key_from_file(own[0].key_file)),
+        sec_backend=RSACrypto(_signing_key(own[0])),
     )
     return client
 
@@ -183,18 +191,22 @@ def _certificates(store: MetadataStore, idp: str) -> tuple[str, ...]:
     except KeyError as error:
         raise NotConfigured from error
     certificates = dict.fromkeys(pem_format(certificate) for _, certificate in found)
-    usable = tuple(certificate.decode() for certificate in certificates if _readable(certificate))
+    usable = tuple(certificate.decode() for certificate in certificates if _usable(certificate))
     if not usable:
         raise NotConfigured
     return usable
 
 
-def _readable(certificate: bytes) -> bool:
+def _usable(certificate: bytes) -> bool:
+    """Whether signatures by this key prove anything. Its dates do not matter: metadata is what says whom to trust."""
     try:
-        load_pem_x509_certificate(certificate)
-    except ValueError:
+        key = load_pem_x509_certificate(certificate).public_key()
+    except (ValueError, UnsupportedAlgorithm):
         return False
-    return True
+    # Attack: a short key, forgotten in the metadata beside the good one, is factored and signs as the IdP.
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= MIN_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= MIN_CURVE_BITS
 
 
 _clients: OrderedDict[UUID, tuple[int, Saml2Client]] = OrderedDict()

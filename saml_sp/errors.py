@@ -201,6 +201,7 @@ MESSAGES: dict[str, Message] = {
     "saml:audience-missing": _NOT_FOR_US,
     "saml:audience-foreign": _NOT_FOR_US,
     "saml:conditions-missing": _NOT_FOR_US,
+    "saml:condition-unknown": _NOT_FOR_US,
     "saml:confirmation-missing": _NOT_FOR_US,
     "saml:confirmation-endless": _NOT_FOR_US,
     "saml:authentication-missing": _NOT_FOR_US,

@@ -3,7 +3,7 @@
 from typing import cast
 from uuid import UUID
 
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -17,6 +17,7 @@ from provisioning.selectors import connections
 from saml_sp import browser, client, limits, logout, sign_in, trial
 from saml_sp.client import Incoming, NotConfigured
 from saml_sp.message import MAX_ENCODED
+from saml_sp.refusal import Refused, refuse
 
 from .pages import busy, carried, refused, refused_page
 
@@ -63,15 +64,22 @@ def login(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     return response
 
 
-def _posted(request: HttpRequest, name: str) -> str | None:
-    """A field of the form; None when the body is too large to look at, or no form."""
+def _posted(request: HttpRequest, name: str) -> str:
+    """A field of the form, "" where it has none. Raises Refused for a body that is too large, or no form."""
     try:
         # The form's encoding makes base64 a little longer.
         if int(request.META.get("CONTENT_LENGTH") or 0) > 2 * MAX_ENCODED:
-            return None
-        return cast(str, request.POST.get(name, ""))
-    except (RequestDataTooBig, TooManyFieldsSent, MultiPartParserError, ValueError):
-        return None
+            raise Refused(refuse("saml:message-too-large", limit=2 * MAX_ENCODED))
+        values = request.POST.getlist(name)
+    except (RequestDataTooBig, TooManyFieldsSent):
+        raise Refused(refuse("saml:message-too-large")) from None
+    # Also a charset in which nothing can be read, or that is none of text.
+    except (BadRequest, MultiPartParserError, LookupError, ValueError):
+        raise Refused(refuse("saml:malformed", what="form")) from None
+    # Attack: a field given twice, of which a guard on the way looked at the other one.
+    if len(values) > 1:
+        raise Refused(refuse("saml:malformed", what="repeated field", name=name))
+    return cast(str, values[0]) if values else ""
 
 
 # The IdP's page posts here: it has no token of ours. The pending request and the browser binding stand for it.
@@ -87,13 +95,14 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         response = refused(request, connection, "saml:method", method=request.method)
         response["Allow"] = "POST"
         return response
-    encoded = _posted(request, "SAMLResponse")
-    if encoded is None:
-        return refused(request, connection, "saml:message-too-large")
+    try:
+        encoded, relay_state = _posted(request, "SAMLResponse"), _posted(request, "RelayState")
+    except Refused as error:
+        return refused(request, connection, error.refusal.reason, **error.refusal.detail)
     if not encoded:
         return refused(request, connection, "saml:malformed", what="no SAMLResponse")
     try:
-        ending = sign_in.finish(request, connection, encoded, _posted(request, "RelayState") or "")
+        ending = sign_in.finish(request, connection, encoded, relay_state)
     except NotConfigured:
         return refused(request, connection, "connection:not-configured")
     if not ending.path:
@@ -109,9 +118,11 @@ def _tested(request: HttpRequest, connection_id: UUID) -> HttpResponse | None:
     if test is None:
         return None
     try:
-        answered = trial.finish(test, _posted(request, "SAMLResponse") or "")
+        answered = trial.finish(test, _posted(request, "SAMLResponse"))
     except NotConfigured:
         return refused(request, test.connection, "connection:not-configured")
+    except Refused as error:
+        return refused(request, test.connection, error.refusal.reason, **error.refusal.detail)
     if not answered:
         return None
     return HttpResponseRedirect(trial.result_of(test))
@@ -149,7 +160,10 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     connection = connections.by_address(connection_id)
     if connection is None:
         return refused(request, None, "connection:unknown")
-    incoming = _incoming(request)
+    try:
+        incoming = _incoming(request)
+    except Refused as error:
+        return refused(request, connection, error.refusal.reason, **error.refusal.detail)
     if incoming is None:
         return refused(request, connection, "saml:malformed", what="no logout message")
     if incoming.field == "SAMLResponse":
@@ -169,6 +183,7 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
 
 
 def _incoming(request: HttpRequest) -> Incoming | None:
+    """Raises Refused."""
     for field in ("SAMLRequest", "SAMLResponse"):
         if value := request.GET.get(field, ""):
             query = request.META.get("QUERY_STRING", "")
@@ -176,7 +191,7 @@ def _incoming(request: HttpRequest) -> Incoming | None:
             return Incoming(
                 field=field, binding="redirect", value=value, query=query, relay_state=relay_state
             )
-        if request.method == "POST" and (value := _posted(request, field) or ""):
-            relay_state = _posted(request, "RelayState") or ""
+        if request.method == "POST" and (value := _posted(request, field)):
+            relay_state = _posted(request, "RelayState")
             return Incoming(field=field, binding="post", value=value, relay_state=relay_state)
     return None

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 import xmlsec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
@@ -47,9 +47,13 @@ _ENDS = datetime(2119, 12, 8, tzinfo=UTC)
 
 
 @lru_cache
-def key_pair(name: str) -> KeyPair:
-    """One RSA pair per name and test run; making one takes a tenth of a second."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def key_pair(name: str, *, bits: int = 2048, exponent: int = 65537, curve: bool = False) -> KeyPair:
+    """One pair per name and test run; making one takes a tenth of a second."""
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = (
+        ec.generate_private_key(ec.SECP256R1())
+        if curve
+        else rsa.generate_private_key(public_exponent=exponent, key_size=bits)
+    )
     key = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -59,7 +63,7 @@ def key_pair(name: str) -> KeyPair:
 def certificate_for(key: bytes, name: str, ends: datetime) -> bytes:
     """Another certificate for a key that is there."""
     private = serialization.load_pem_private_key(key, password=None)
-    assert isinstance(private, rsa.RSAPrivateKey)
+    assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
@@ -299,6 +303,13 @@ def read_request(location: str) -> Asked:
     )
 
 
+def _descriptor(use: str, pair: KeyPair) -> str:
+    return (
+        f'<md:KeyDescriptor use="{use}"><ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>'
+        f"{pair.certificate_text}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class TestIdp:
     __test__ = False
@@ -310,13 +321,23 @@ class TestIdp:
     slo: str = "https://idp.example/slo"
     slo_binding: str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
     sso_binding: str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+    encryption: KeyPair | None = None
+    """A key of the IdP's that signs nothing."""
+    service_provider: KeyPair | None = None
+    """The key of the same entity's other role."""
 
     def metadata(self, attributes: str = "") -> str:
         """`attributes` as they stand in the tag of the root, like validUntil."""
-        descriptors = "".join(
-            f'<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>'
-            f"{pair.certificate_text}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
-            for pair in (*self.more_certificates, self.keys)
+        descriptors = "".join(_descriptor("signing", pair) for pair in (*self.more_certificates, self.keys))
+        if self.encryption:
+            descriptors += _descriptor("encryption", self.encryption)
+        role = (
+            f'<md:SPSSODescriptor protocolSupportEnumeration="{SAMLP}">'
+            f'{_descriptor("signing", self.service_provider)}<md:AssertionConsumerService index="0" '
+            'Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example/acs"/>'
+            "</md:SPSSODescriptor>"
+            if self.service_provider
+            else ""
         )
         return (
             f'<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{self.entity_id}"'
@@ -327,7 +348,7 @@ class TestIdp:
                 else ""
             )
             + f'<md:SingleSignOnService Binding="{self.sso_binding}" Location="{self.sso}"/>'
-            "</md:IDPSSODescriptor></md:EntityDescriptor>"
+            f"</md:IDPSSODescriptor>{role}</md:EntityDescriptor>"
         )
 
     def facts(self, asked: Asked, at: datetime, **changes: Any) -> Facts:

@@ -54,7 +54,9 @@ class Sent:
 def asserted(**said: Any) -> Assertion:
     facts: dict[str, Any] = {
         "id": "_1",
+        "version": "2.0",
         "issuer": "https://idp.example",
+        "issuer_format": "",
         "issued_at": datetime(2026, 11, 1, tzinfo=UTC),
         "name_id": None,
         "confirmations": (),
@@ -62,6 +64,7 @@ def asserted(**said: Any) -> Assertion:
         "not_before": None,
         "not_on_or_after": None,
         "audiences": (),
+        "unknown_conditions": (),
         "authenticated_at": None,
         "authn_context": "",
         "session_index": "",
