@@ -14,7 +14,7 @@ SERVICES := $(BIN)/python -m identity_hub.local.services exec
 # Python 3.11 would take the newest release, not the pinned one, and then miss its hash.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
 
-.PHONY: help install run test lint check demo bench requirements clean
+.PHONY: help install run test lint check demo bench fuzz requirements clean
 
 help:
 	@echo 'make run     the whole hub on this machine: PORT=8000, DEMO=0 leaves the demo out'
@@ -23,6 +23,7 @@ help:
 	@echo 'make lint    format, ruff, mypy, import-linter, migrations complete'
 	@echo 'make check   lint and test'
 	@echo 'make bench   the benchmarks'
+	@echo 'make fuzz    10,000 changed SAML responses: ROUNDS=10000, SEED=today'
 
 $(VENV)/run.stamp: requirements.txt identity_hub/local/requirements.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed (on Debian with python3-venv).' >&2; exit 1; }
@@ -60,6 +61,13 @@ check: lint test
 
 bench: install
 	@exec $(SERVICES) --name bench --durable -- $(BIN)/python -m tests.benchmarks $(ARGS)
+
+# For a night. A failure names its dice: SEED=2026-11-30 ARGS="--fuzz-only='encrypted:17'" throws them again.
+ROUNDS ?= 10000
+SEED ?= $(shell date +%F)
+fuzz: install
+	@exec $(SERVICES) --name fuzz -- $(BIN)/python -m pytest -n $(WORKERS) -rP tests/attacks/test_fuzz.py \
+		--fuzz-rounds=$(ROUNDS) --fuzz-seed=$(SEED) $(ARGS)
 
 requirements: install
 	for name in requirements identity_hub/local/requirements requirements-dev; do \

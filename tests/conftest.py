@@ -30,6 +30,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _JourneysTogether(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For `make fuzz`; tests/attacks/test_fuzz.py says what they mean."""
+    parser.addoption("--fuzz-rounds", type=int, default=500)
+    parser.addoption("--fuzz-seed", default="1")
+    parser.addoption("--fuzz-only", default="", help="style:round, of a failure")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Tests that commit are cleaned up by TRUNCATE, so the test database, and only it, drops that one guard.

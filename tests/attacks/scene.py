@@ -98,10 +98,13 @@ class Scene:
     def minted(self, *edits: Edit, style: str = "assertion", **changes: Any) -> str:
         """What the honest IdP would sign if it could be brought to say this: edited first, signed then.
 
-        `style`: whether the assertion is signed, the Response, or an assertion that is then encrypted. Edits are of
-        the element that is signed.
+        `style`: whether the assertion is signed, the Response, an assertion that is then encrypted, or a Response
+        around an encrypted one (sealed). Edits are of the assertion, or of the Response that is signed.
         """
         facts = self.facts.but(**changes)
+        if style == "sealed":
+            hidden = encrypt(edited(assertion_xml(facts), *edits), self.sp_certificate)
+            return sign(response_xml(facts, hidden), self.idp.keys, id=facts.response_id)
         if style == "response":
             whole = edited(response_xml(facts, assertion_xml(facts)), *edits)
             return sign(whole, self.idp.keys, id=facts.response_id)
@@ -135,6 +138,10 @@ class Scene:
             connection=there.connection, changes={"idp_initiated": True}, actor=OPERATOR
         )
         return replace(there, facts=there.unasked())
+
+    def sent(self, xml: str | bytes, **fields: str) -> "Sent":
+        """This message, in this scene's browser to this scene's connection."""
+        return Sent(xml=xml, fields=fields, browser=self.browser)
 
     def unasked(self, **changes: Any) -> Facts:
         base = f"{settings.HUB_PUBLIC_URL}/saml/{self.connection.pk}"
@@ -248,7 +255,7 @@ def assert_refused(scene: Scene, attack: Attack, *, clock: Callable[[], float] =
     attempt = LoginAttempt.objects.order_by("-at").first()
     assert attempt is not None
     assert attempt != last
-    assert (attempt.reason, attempt.outcome) == (attack.reason, "refused"), attempt.detail
+    assert (attempt.reason, attempt.outcome) == (attack.reason, "refused"), (attempt.reason, attempt.detail)
     assert 400 <= answer.status_code < 500
     assert attempt.reference in answer.content.decode()
     assert settings.SESSION_COOKIE_NAME not in answer.cookies

@@ -9,6 +9,8 @@ from .scene import Attack, Attacks, Message, Scene, Sent, assert_refused, edited
 ATTACKS = Attacks()
 ATTRIBUTE = "<saml:Attribute Name='x'/>"
 EMPTY = "a{}=''"
+LARGE = "a form of sixteen megabytes"
+"""Which no server reads to its end, so that its answer may not arrive over a socket."""
 NAMESPACE = "xmlns:p{0}='urn:{0}'"
 
 
@@ -39,7 +41,7 @@ def with_prefixes(scene: Scene, where: str, count: int) -> str:
     return to_text(root)
 
 
-@ATTACKS("entities that multiply (billion laughs)", "saml:doctype", "CVE-2016-10149")
+@ATTACKS("entities that multiply (billion laughs)", "saml:doctype")
 def billion_laughs(scene: Scene) -> Message:
     lines = ["<!DOCTYPE r [<!ENTITY a0 'ha'>"]
     lines += [f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 10)]
@@ -58,7 +60,7 @@ ATTACKS.row(
     lambda s: response_xml(s.forged, assertion_xml(s.forged.but(name_id="x" * 300_000))),
 )
 ATTACKS.row(
-    "a form of sixteen megabytes",
+    LARGE,
     "saml:message-too-large",
     lambda s: Sent(body=b"SAMLResponse=" + b"A" * 16_000_000),
 )
