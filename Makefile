@@ -66,7 +66,7 @@ bench: install
 ROUNDS ?= 10000
 SEED ?= $(shell date +%F)
 fuzz: install
-	@exec $(SERVICES) --name fuzz -- $(BIN)/python -m pytest -n $(WORKERS) -rP tests/attacks/test_fuzz.py \
+	@exec $(SERVICES) --name fuzz -- $(BIN)/python -m pytest -n $(WORKERS) -rP -p no:logging tests/attacks/test_fuzz.py \
 		--fuzz-rounds=$(ROUNDS) --fuzz-seed=$(SEED) $(ARGS)
 
 requirements: install

@@ -28,7 +28,7 @@ from saml2.xml.schema import XMLSchemaError
 from saml2.xml.schema import validate as validate_slowly
 
 from .message import ASSERTION, DSIG, PROTOCOL, XENC, ds, parse, saml, screen, xenc
-from .refusal import Refused, refuse
+from .refusal import Refusal, Refused, refuse
 
 EXCLUSIVE_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENVELOPED = f"{DSIG}enveloped-signature"
@@ -228,7 +228,7 @@ class XmlSecBackend(CryptoBackend):
             raise Refused(refuse("saml:decryption-failed", what="not an assertion", found=assertion.tag))
         holder.getparent().replace(holder, assertion)
         if refusal := screen(root):
-            raise Refused(refusal)
+            raise Refused(_unreadable(refusal))
         check_shapes(root)
         return root
 
@@ -254,7 +254,10 @@ class XmlSecBackend(CryptoBackend):
         if cipher not in DATA_CIPHERS:
             raise Refused(refuse("saml:algorithm", what="encryption", found=cipher))
         plain = self._decrypt(data, keys, DATA_CIPHERS[cipher])
-        element = _parse_in(holder, plain)
+        try:
+            element = _parse_in(holder, plain)
+        except Refused as error:
+            raise Refused(_unreadable(error.refusal)) from None
         for child in list(holder):
             holder.remove(child)
         holder.append(element)
@@ -370,6 +373,12 @@ def _the_signature(element: etree._Element, node_id: str) -> etree._Element:
     if len([*signature.iter(ds("DigestValue"))]) != 1 or len([*signature.iter(ds("SignatureValue"))]) != 1:
         raise Refused(refuse("saml:signature-shape", what="digest or signature values"))
     return signature
+
+
+def _unreadable(refusal: Refusal) -> Refusal:
+    # Attack (padding oracle): whoever learns whether what he changed in a CBC ciphertext is still XML, reads it byte by
+    # byte. Before a signature is known to be good, whatever is wrong inside has the same answer.
+    return refuse("saml:decryption-failed", what="content", found=refusal.reason)
 
 
 def _algorithm(encrypted: etree._Element) -> str:

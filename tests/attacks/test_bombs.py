@@ -153,7 +153,7 @@ def many_keys(scene: Scene) -> Message:
     return to_text(root)
 
 
-@ATTACKS("an encrypted assertion that is too large once it is open", "saml:message-too-large")
+@ATTACKS("an encrypted assertion that is too large once it is open", "saml:decryption-failed")
 def large_inside(scene: Scene) -> Message:
     many = edited(assertion_xml(scene.forged.but(attributes={"groups": ["x"] * 2600})))
     compact = many.replace(' xsi:type="xs:string"', "").replace("saml:", "").replace("xmlns:saml", "xmlns")

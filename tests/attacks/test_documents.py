@@ -309,7 +309,9 @@ def signed_twice(element: str, style: str = "encrypted") -> Callable[[Scene], Me
 ATTACKS.row("two Issuers of the Response", "saml:malformed", twice("Issuer"))
 ATTACKS.row("two Statuses", "saml:malformed", twice("Status", SAMLP))
 for _element in ("Issuer", "Subject", "NameID", "Conditions"):
-    ATTACKS.row(f"two of {_element} in the assertion, encrypted", "saml:malformed", signed_twice(_element))
+    ATTACKS.row(
+        f"two of {_element} in the assertion, encrypted", "saml:decryption-failed", signed_twice(_element)
+    )
     ATTACKS.row(f"two of {_element} in the assertion", "saml:malformed", signed_twice(_element, "response"))
 ATTACKS.row(
     "a plain and an encrypted NameID",

@@ -8,6 +8,7 @@ import pytest
 import xmlsec
 from lxml import etree
 
+from saml_sp.models import LoginAttempt
 from tests.saml_sp.idp import DS, EMAIL, SAML, assertion_xml, encrypt, key_pair, parse, response_xml, sign
 
 from .scene import Attack, Attacks, Edit, Message, Scene, assert_refused, edited, find, to_text
@@ -30,9 +31,9 @@ def by(**options: Any) -> Callable[[Scene], Message]:
     return lambda s: s.idp.encrypted(s.facts, s.sp_certificate, **options)
 
 
-def flip(value: etree._Element, byte: int) -> None:
+def flip(value: etree._Element, byte: int, bits: int = 1) -> None:
     raw = bytearray(base64.b64decode(value.text))
-    raw[byte] ^= 1
+    raw[byte] ^= bits
     value.text = base64.b64encode(bytes(raw)).decode()
 
 
@@ -237,7 +238,7 @@ def stolen(scene: Scene) -> Message:
     return to_text(mine)
 
 
-@ATTACKS("a comment inside the encryption", "saml:comment")
+@ATTACKS("a comment inside the encryption", "saml:decryption-failed")
 def comment_inside(scene: Scene) -> Message:
     facts = scene.facts.but(name_id="administrator.mallory")
     signed = sign(assertion_xml(facts), scene.idp.keys, id=facts.assertion_id)
@@ -331,3 +332,17 @@ ATTACKS.row(
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 def test_nobody_comes_in_by(scene: Scene, attack: Attack) -> None:
     assert_refused(scene, attack)
+
+
+def test_every_ciphertext_that_cannot_be_read_has_one_answer(scene: Scene) -> None:
+    """Attack (padding oracle): changes of a CBC ciphertext, of which some leave good padding and no XML."""
+    answers = set()
+    for byte in (-1, -2, -17, -18, 40, 200, 1000):
+        for bit in range(5):
+            root = parse(scene.idp.encrypted(scene.facts, scene.sp_certificate, cipher=C.TransformAes256Cbc))
+            value = xenc(root, "CipherValue", -1)
+            flip(value, byte, 1 << bit)
+            answer = scene.browser.post(to_text(root))
+            reference = LoginAttempt.objects.order_by("-at")[0].reference
+            answers.add((answer.status_code, answer.content.decode().replace(reference, "")))
+    assert len(answers) == 1

@@ -361,7 +361,7 @@ def two_encrypted(scene: Scene) -> Message:
     return to_text(root)
 
 
-@ATTACKS("wrapped before it was encrypted", "saml:several-assertions")
+@ATTACKS("wrapped before it was encrypted", "saml:decryption-failed")
 def wrapped_inside(scene: Scene) -> Message:
     signed = sign(assertion_xml(scene.facts), scene.idp.keys, id=scene.facts.assertion_id)
     forged = parse(assertion_xml(scene.forged))
