@@ -123,6 +123,8 @@ class MetadataPart:
                 url=data["metadata_url"] if data["follow"] else "",
                 certificates=data["metadata_signing_certificates"],
             )
+            if outcome is Taken.TAKEN and connection.status == Connection.Status.DRAFT:
+                return "The metadata is kept. The connection is a draft until its readiness list is met."
             return FETCHED[outcome][1]
 
         initial = {

@@ -30,6 +30,7 @@ from provisioning.models import (
 
 from . import metadata
 from .invalid import Invalid
+from .operators import is_operator
 
 CHANGEABLE = frozenset(
     {
@@ -416,15 +417,6 @@ def disallow_group(*, row: AssertedGroup, actor: Actor, reason: str = "") -> Non
             object_id=key,
             reason=reason,
         )
-
-
-def is_operator(actor: Actor) -> bool:
-    if actor.kind == "command":
-        return True
-    return (
-        actor.kind == "identity"
-        and Identity.objects.with_state().filter(pk=UUID(actor.id), is_superuser=True, enabled=True).exists()
-    )
 
 
 def _checked(row: models.Model) -> None:

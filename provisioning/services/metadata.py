@@ -22,6 +22,7 @@ from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import IN_USE
 
 from .invalid import Invalid
+from .operators import is_operator
 
 
 class Taken(StrEnum):
@@ -141,6 +142,10 @@ def offer_metadata(
             _keep(row, fields_of(idp))
             outcome = Taken.UNCHANGED
         else:
+            if row.status == Connection.Status.ACTIVE and not row.idp_entity_id and not is_operator(actor):
+                # It was activated for pushes alone, so nothing that is about signing in was ever shown. A draft takes
+                # pushes too.
+                _keep(row, {"status": Connection.Status.DRAFT})
             _take(row, known, idp, Act.METADATA_TAKEN, at, actor, source.kind, reason)
             outcome = Taken.TAKEN
         _keep(
@@ -239,7 +244,7 @@ def _take(
     reason: str,
 ) -> None:
     _keep(row, {**fields_of(idp), "config_version": row.config_version + 1})
-    told = {"source": source, "fields": _differing(known, idp), **_told(idp)}
+    told = {"source": source, "status": row.status, "fields": _differing(known, idp), **_told(idp)}
     _record(row, act, at, actor, reason, told)
 
 

@@ -20,7 +20,8 @@ from lxml import etree
 from time_machine import travel
 
 from identity_hub.core.clock import now
-from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage
+from provisioning.decision.types import Actor
+from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage, Tenant
 from provisioning.services import configuration, findings, setup
 from provisioning.services import metadata as services
 from provisioning.services.configuration import Invalid
@@ -482,6 +483,22 @@ def test_a_draft_takes_whatever_is_imported(connection: Connection) -> None:
     Connection.objects.update(status="draft")
     assert import_(connection, idp_with(NEW, entity_id="https://new.example").metadata()) is Taken.TAKEN
     assert connection.idp_entity_id == "https://new.example"
+
+
+@pytest.mark.parametrize(
+    ("actor", "status"),
+    [
+        pytest.param(tasks.SCHEDULE, "draft", id="is a draft again, so that its readiness list is asked"),
+        pytest.param(OPERATOR, "active", id="stays active on an operator's word"),
+    ],
+)
+def test_a_connection_that_only_pushed_with_its_first_metadata(
+    tenant: Tenant, actor: Actor, status: str
+) -> None:
+    pushes = make_connection(tenant, None, name="Pushes")
+    read = metadata.from_bytes(idp_with(OLD).metadata().encode(), "", Source(kind="paste"))
+    assert metadata.take(pushes, read, actor=actor) is Taken.TAKEN
+    assert pushes.status == status
 
 
 # The signature of a document.
