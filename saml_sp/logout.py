@@ -50,9 +50,12 @@ def farewell_of(session: SessionBase) -> Farewell | None:
     facts = session.get(FACTS, {})
     if not facts.get("name_id"):
         return None
-    connection = Connection.objects.filter(
-        tenant_id=facts["tenant_id"], pk=facts["connection_id"], status=Connection.Status.ACTIVE
-    ).first()
+    # Whatever admits nobody any more can still be told that somebody left; a disabled connection speaks to nobody.
+    connection = (
+        Connection.objects.filter(tenant_id=facts["tenant_id"], pk=facts["connection_id"])
+        .exclude(status=Connection.Status.DISABLED)
+        .first()
+    )
     if connection is None:
         return None
     return Farewell(

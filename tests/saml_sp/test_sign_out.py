@@ -120,16 +120,25 @@ def test_an_idp_that_takes_none_is_not_told(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     "spoilt",
     [
-        {"status": "frozen"},
+        {"status": "disabled"},
         {"idp_metadata": "", "config_version": 9},
         {"idp_metadata": "<x/>", "config_version": 9},
     ],
-    ids=["not active", "no metadata", "broken metadata"],
+    ids=["disabled", "no metadata", "broken metadata"],
 )
 def test_a_connection_that_is_out_of_order_keeps_nobody_in(browser: Browser, spoilt: dict[str, Any]) -> None:
     browser.sign_in()
     Connection.objects.update(**spoilt)
     assert sign_out(browser).status_code == 200
+
+
+@pytest.mark.parametrize("status", ["frozen", "draft"])
+def test_a_connection_that_admits_nobody_still_tells_the_idp(browser: Browser, status: str) -> None:
+    browser.sign_in()
+    Connection.objects.update(status=status)
+    answer = sign_out(browser)
+    assert answer["Location"].startswith(f"{browser.idp.slo}?")
+    assert told(answer).findtext(f"{{{SAML}}}NameID") == "p-4711"
 
 
 def test_a_local_session_ends_without_an_idp(client: Client, db: None) -> None:
