@@ -413,12 +413,22 @@ class Incoming:
     query: str = ""
     relay_state: str = ""
 
+    def xml(self) -> bytes:
+        """Raises Refused."""
+        return inflate(self.value) if self.binding == "redirect" else decode(self.value)
+
+    def answers(self, request_id: str) -> bool:
+        """Whether it says that it answers this request. What says so is not believed yet."""
+        try:
+            return bool(parse(self.xml()).get("InResponseTo") == request_id)
+        except Refused:
+            return False
+
 
 def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etree._Element | Refusal:
     """The root of a logout message that the connection's IdP signed. Raises NotConfigured."""
     try:
-        xml = inflate(incoming.value) if incoming.binding == "redirect" else decode(incoming.value)
-        root = parse(xml)
+        root = parse(incoming.xml())
         if refusal := screen(root, kind=kind):
             return refusal
         certificates = client_of(connection).sec.metadata.certificates

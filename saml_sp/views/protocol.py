@@ -166,12 +166,12 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         return refused(request, connection, error.refusal.reason, **error.refusal.detail)
     if incoming is None:
         return refused(request, connection, "saml:malformed", what="no logout message")
-    if incoming.field == "SAMLResponse":
-        if (test := trial.of_browser(request, connection_id)) and trial.finish_sign_out(test, incoming):
-            return HttpResponseRedirect(trial.result_of(test))
-        # The local session ended before the IdP was asked, so nothing depends on this answer.
-        return render(request, "saml_sp/signed_out.html", {"connection": connection})
     try:
+        if incoming.field == "SAMLResponse":
+            if (test := trial.of_browser(request, connection_id)) and trial.finish_sign_out(test, incoming):
+                return HttpResponseRedirect(trial.result_of(test))
+            # The local session ended before the IdP was asked, so nothing depends on this answer.
+            return render(request, "saml_sp/signed_out.html", {"connection": connection})
         ended = logout.obey(request, connection, incoming)
     except NotConfigured:
         return refused(request, connection, "connection:not-configured")

@@ -334,9 +334,6 @@ class TestSignOut:
         ("changes", "signed", "reason"),
         [
             pytest.param({}, False, "saml:unsigned", id="nobody signed it"),
-            pytest.param(
-                {"in_response_to": "_x"}, True, "saml:request-foreign", id="it answers another request"
-            ),
             pytest.param({"issuer": "https://x"}, True, "saml:issuer-foreign", id="another IdP answers"),
             pytest.param(
                 {"status": "urn:oasis:names:tc:SAML:2.0:status:Responder"},
@@ -352,6 +349,35 @@ class TestSignOut:
         said = {"in_response_to": self.asked(test)} | changes
         self.deliver(test, self.answer(test, **said), signed=signed)
         assert TestLogin.objects.get().sign_out["reason"] == reason
+        assert not self.proven(test)
+
+    @pytest.mark.parametrize(
+        "garbage",
+        [
+            pytest.param(lambda test, xml: "SAMLResponse=AAAA", id="nothing that can be read"),
+            pytest.param(
+                lambda test, xml: f"SAMLResponse={quote_plus(deflate(xml))}",
+                id="unsigned, to another request",
+            ),
+            pytest.param(
+                lambda test, xml: test.idp.signed_query(xml, field="SAMLResponse"),
+                id="signed, to another request",
+            ),
+        ],
+    )
+    def test_what_answers_another_request_is_passed_over(self, test: Test, garbage: Any) -> None:
+        request_id = self.asked(test)
+        other = garbage(test, self.answer(test, in_response_to="_x"))
+        assert test.client.get(f"/saml/{test.connection.pk}/logout?{other}").status_code == 200
+        assert TestLogin.objects.get().sign_out == {}
+        self.deliver(test, self.answer(test, in_response_to=request_id))
+        assert self.proven(test)
+
+    def test_an_answer_after_the_metadata_ended_is_refused_calmly(self, test: Test) -> None:
+        request_id = self.asked(test)
+        Connection.objects.filter(pk=test.connection.pk).update(metadata_valid_until=now())
+        refused = self.deliver(test, self.answer(test, in_response_to=request_id))
+        assert refused.status_code == 403
         assert not self.proven(test)
 
     def test_an_idp_that_takes_no_sign_out_is_told_so(self, test: Test) -> None:
