@@ -62,6 +62,11 @@ _CHANGES = {
 }
 
 
+def title_of(code: str) -> str:
+    """A report of another version may name a check that this one does not know."""
+    return TITLES.get(code) or code.replace("_", " ").capitalize()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """`state`: passed, failed, or not-reached, where an earlier one left nothing to judge."""
@@ -101,8 +106,10 @@ def rehearse(
     root = _message(encoded, report)
     if root is not None:
         _judge(connection, *root, request_id, asked_at, at, report)
-    reached = {check.code for check in report.checks}
-    report.checks += [Check(code=code, state="not-reached") for code in TITLES if code not in reached]
+    reached = {check.code: check for check in report.checks}
+    report.checks = [
+        reached.get(code) or Check(code=code, state="not-reached") for code in {**TITLES, **reached}
+    ]
     return report
 
 
@@ -164,7 +171,6 @@ def _judge(
 
 
 def _note(report: Report, code: str, refusal: Refusal | None) -> None:
-    code = code.lstrip("_")
     report.checks = [check for check in report.checks if check.code != code]
     report.checks.append(
         Check(code=code, state="failed", reason=refusal.reason, detail=refusal.detail)

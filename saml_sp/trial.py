@@ -29,8 +29,12 @@ COOKIE = "hub_test"
 LIFE = timedelta(hours=1)
 
 
+class Over(Exception):
+    """The trial is unknown, answered or older than an hour, or its connection cannot be tried now."""
+
+
 def open_trial(connection: Connection, *, actor: Actor) -> tuple[TestLogin, str]:
-    """A trial and the address that begins it, in whichever browser opens it first."""
+    """A trial, and the token by which a browser begins it."""
     token, at = secrets.token_urlsafe(32), now()
     trial = TestLogin.objects.create(
         tenant_id=connection.tenant_id,
@@ -40,14 +44,29 @@ def open_trial(connection: Connection, *, actor: Actor) -> tuple[TestLogin, str]
         created_at=at,
         expires_at=at + LIFE,
     )
-    return trial, reverse("saml:test", args=[connection.pk, token])
+    return trial, token
 
 
-def begin(connection: Connection, token: str) -> client.Outgoing | None:
-    """Asks the IdP; None for an address that is unknown, over or finished. Raises client.NotConfigured."""
+def address_of(connection: Connection, token: str) -> str:
+    """The page that begins the trial, in whichever browser opens it."""
+    return reverse("saml:test", args=[connection.pk, token])
+
+
+def waits(connection: Connection, token: str) -> TestLogin:
+    """The trial that this token may still begin. Raises Over."""
     trial = _named(connection, token)
-    if trial is None or trial.finished_at is not None:
-        return None
+    if (
+        trial is None
+        or trial.finished_at is not None
+        or connection.status not in (Connection.Status.DRAFT, Connection.Status.ACTIVE)
+    ):
+        raise Over
+    return trial
+
+
+def begin(connection: Connection, token: str) -> client.Outgoing:
+    """Asks the IdP. Raises Over, client.NotConfigured."""
+    trial = waits(connection, token)
     request = client.start_login(connection)
     trial.request_id, trial.asked_at = request.id, now()
     trial.save(update_fields=["request_id", "asked_at"])

@@ -5,10 +5,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
+from identity_hub.core.clock import now
 from provisioning.admin.base import TenantAdmin, actor_of, link_to, said
 from provisioning.admin.parts import Card, View, register
 from provisioning.models import Connection
@@ -17,8 +19,9 @@ from provisioning.services.configuration import Invalid
 
 from . import client, trial
 from .models import TestLogin
-from .rehearsal import TITLES
+from .rehearsal import title_of
 from .views.pages import carried
+from .views.testing import start
 
 _BADGES = {
     "passed": ("hub-success", "Passed"),
@@ -45,7 +48,10 @@ class TestPart:
 
     def cards(self, request: HttpRequest, connection: Connection) -> list[Card]:
         last = TestLogin.objects.filter(
-            tenant_id=connection.tenant_id, connection=connection, finished_at__isnull=False
+            tenant_id=connection.tenant_id,
+            connection=connection,
+            finished_at__isnull=False,
+            expires_at__gt=now(),
         ).first()
         return [
             Card(
@@ -56,10 +62,13 @@ class TestPart:
 
     def begin(self, page: TenantAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
         def act(_: dict[str, Any]) -> HttpResponse:
-            if not connection.idp_metadata:
-                raise Invalid("", "The connection has no IdP metadata yet.")
-            _, address = trial.open_trial(connection, actor=actor_of(request))
-            return HttpResponseRedirect(address)
+            _, token = trial.open_trial(connection, actor=actor_of(request))
+            try:
+                return start(request, connection, token)
+            except client.NotConfigured:
+                raise Invalid("", "The connection has no IdP metadata that can be used yet.") from None
+            except trial.Over:
+                raise Invalid("", "Only a draft or an active connection can be tried.") from None
 
         return page.ask(
             request,
@@ -84,6 +93,10 @@ class TestLoginPage(TenantAdmin):
     list_select_related = ("connection",)
     list_filter = ["connection"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TestLogin]:
+        # A report holds somebody's attributes: it is over when its hour is, whenever it is trimmed.
+        return super().get_queryset(request).filter(expires_at__gt=now())
+
     @display(description="Outcome", label={"passed": "success", "failed": "danger", "open": "info"})
     def state(self, row: TestLogin) -> tuple[str, str]:
         if row.finished_at is None:
@@ -107,8 +120,7 @@ class TestLoginPage(TenantAdmin):
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         row = self.get_object(request, object_id)
         report = row.report
-        order = list(TITLES)
-        checks = sorted(report.get("checks", []), key=lambda check: order.index(check["code"]))
+        checks = report.get("checks", [])
         return {
             "checks": [_check(check) for check in checks],
             "failed": sum(check["state"] == "failed" for check in checks),
@@ -190,7 +202,7 @@ class TestLoginPage(TenantAdmin):
 def _check(check: dict[str, Any]) -> dict[str, Any]:
     badge, word = _BADGES[check["state"]]
     return check | {
-        "title": TITLES[check["code"]],
+        "title": title_of(check["code"]),
         "badge": badge,
         "word": word,
         "detail": sorted(check["detail"].items()),

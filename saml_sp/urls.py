@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import people, protocol
+from .views import people, protocol, testing
 
 app_name = "saml"
 
@@ -17,8 +17,8 @@ urlpatterns = [
     path("me/sessions/<str:handle>/end", people.end_session, name="end-session"),
     path("saml/<uuid:connection_id>/metadata", protocol.metadata, name="metadata"),
     path("saml/<uuid:connection_id>/login", protocol.login, name="login"),
-    path("saml/<uuid:connection_id>/test/<str:token>", protocol.test, name="test"),
-    path("saml/<uuid:connection_id>/tested", protocol.tested, name="tested"),
+    path("saml/<uuid:connection_id>/test/<str:token>", testing.begin, name="test"),
+    path("saml/<uuid:connection_id>/tested", testing.ended, name="tested"),
     path("saml/<uuid:connection_id>/acs", protocol.acs, name="acs"),
     path("saml/<uuid:connection_id>/logout", protocol.single_logout, name="logout"),
 ]

@@ -113,6 +113,8 @@ _TITLES = {
     Item.DEACTIVATION: "Deactivation proven",
 }
 
+_CHANGED = "The mapping or the IdP changed after the last test login: test it again."
+
 _SIGN_IN_ONLY = frozenset({Item.CERTIFICATE, Item.DOMAINS, Item.MAPPING, Item.KEY, Item.SIGN_OUT})
 
 
@@ -157,7 +159,7 @@ def _mapping(facts: Facts) -> tuple[bool, str]:
     if not test.passed:
         return False, "The last test login failed one of the checks."
     if test.mapping != facts.mapping:
-        return False, "The mapping changed after the last test login: test it again."
+        return False, _CHANGED
     wrong = [name for name in facts.required_attributes if test.verdicts.get(name) != VALUES_OK]
     if wrong:
         told = ", ".join(f"{name.replace('_', ' ')} ({test.verdicts.get(name, 'missing')})" for name in wrong)
@@ -169,6 +171,8 @@ def _key(facts: Facts) -> tuple[bool, str]:
     told = {"name-id": "a persistent NameID", "attribute": "the externalId attribute"}
     if facts.test is None:
         return False, "No test login has shown what the IdP sends."
+    if facts.test.mapping != facts.mapping:
+        return False, _CHANGED
     if facts.test.key not in told:
         return (
             False,

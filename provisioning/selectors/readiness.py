@@ -16,6 +16,7 @@ from provisioning.selectors.connections import granted_domains
 from provisioning.selectors.credentials import live
 
 MAPPING_FIELDS = (
+    "idp_entity_id",
     "attribute_map",
     "attribute_rules",
     "user_name_attribute",
@@ -53,7 +54,10 @@ def facts_of(connection: Connection, at: datetime) -> Facts:
         and live(at).filter(tenant_id=connection.tenant_id, connection=connection).exists(),
         pushed_at=connection.last_push_at,
         idp_takes_sign_out=bool(idp and idp.sign_out),
-        signed_out_at=signed_out.at if signed_out else None,
+        # What another IdP has shown says nothing of this one.
+        signed_out_at=signed_out.at
+        if signed_out and signed_out.facts.get("idp") == connection.idp_entity_id
+        else None,
         deactivated=_deactivated(connection),
         accepted={
             Item(row.item): Acceptance(by=_name(row), reason=row.reason, at=row.at)

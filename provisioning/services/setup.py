@@ -36,7 +36,7 @@ def note_test(
 def prove(*, connection: Connection, item: Item, actor: Actor) -> None:
     """The hub itself saw that the item holds."""
     with transaction.atomic():
-        _keep(connection, item, actor)
+        _keep(connection, item, actor, facts={"idp": connection.idp_entity_id})
         _record(connection, actor, Act.CONNECTION_PROVEN, item=item)
 
 

@@ -128,31 +128,6 @@ def _tested(request: HttpRequest, connection_id: UUID) -> HttpResponse | None:
     return HttpResponseRedirect(trial.result_of(test))
 
 
-@never_cache
-@require_safe
-def test(request: HttpRequest, connection_id: UUID, token: str) -> HttpResponse:
-    """Begins a test login. Works for a draft; the address is good once, for an hour."""
-    connection = connections.by_address(connection_id)
-    if connection is None:
-        return refused(request, None, "connection:unknown")
-    try:
-        asked = trial.begin(connection, token)
-    except NotConfigured:
-        return refused(request, connection, "connection:not-configured")
-    if asked is None:
-        return refused(request, connection, "saml:test-over")
-    response = carried(request, connection, asked)
-    trial.remember(response, token)
-    return response
-
-
-@never_cache
-@require_safe
-def tested(request: HttpRequest, connection_id: UUID) -> HttpResponse:
-    """For the browser of whoever tried a login that an operator began by command."""
-    return render(request, "saml_sp/tested.html", {"connection": connections.by_address(connection_id)})
-
-
 @csrf_exempt
 @never_cache
 def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:

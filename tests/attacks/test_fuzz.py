@@ -7,6 +7,7 @@ its round, which `make fuzz SEED=... ARGS="--fuzz-only='style:round'"` plays aga
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from random import Random
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_a_changed_answer_is_refused_or_says_the_same(
     scene: Scene, style: str, request: pytest.FixtureRequest
 ) -> None:
     seed, only = request.config.getoption("--fuzz-seed"), request.config.getoption("--fuzz-only")
-    rounds = range(request.config.getoption("--fuzz-rounds") // len(STYLES))
+    rounds = range(ceil(request.config.getoption("--fuzz-rounds") / len(STYLES)))
     if only:
         wanted, _, number = only.rpartition(":")
         rounds = range(int(number), int(number) + 1) if wanted == style else range(0)

@@ -1,6 +1,6 @@
 """Takes the pictures of docs/connect/: a test login of each product. `python -m tests.journeys.connect_pictures`.
 
-Nobody has all nine products at hand: a small identity provider sends what each of them documents
+Nobody has all these products at hand: a small identity provider sends what each of them documents
 (`tests/saml_sp/products.py`), signed, through a real browser. Asserts nothing.
 """
 

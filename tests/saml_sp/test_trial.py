@@ -16,10 +16,9 @@ from django.test import Client
 
 from identity_hub.core.clock import now
 from provisioning.decision.readiness import Item, State
-from provisioning.decision.types import Actor
 from provisioning.models import AuditRecord, Connection, Identity, Proof, Session, Tenant
 from provisioning.selectors.readiness import readiness
-from provisioning.services import configuration
+from provisioning.services import configuration, setup
 from saml_sp import trial
 from saml_sp.checks import ENVELOPE, RULES
 from saml_sp.management.commands.test_login import Command
@@ -45,10 +44,7 @@ class Test:
     client: Client
 
     def begin(self) -> Facts:
-        page = f"/admin/provisioning/connection/{self.connection.pk}/test-login/"
-        to_us = self.client.post(page)
-        assert to_us.status_code == 302, to_us.content
-        to_idp = self.client.get(to_us["Location"])
+        to_idp = self.client.post(f"/admin/provisioning/connection/{self.connection.pk}/test-login/")
         assert to_idp.status_code == 302, to_idp.content
         return self.idp.facts(read_request(to_idp["Location"]), now())
 
@@ -230,8 +226,14 @@ def test_proofs_hold_no_value_of_the_person(test: Test) -> None:
 
 
 def test_the_report_is_gone_after_an_hour(test: Test) -> None:
-    test.run()
+    row = test.run()
+    page = f"/admin/saml_sp/testlogin/{row.pk}/change/"
+    assert test.client.get(page).status_code == 200
     with time_machine.travel(now() + timedelta(minutes=61), tick=False):
+        # Whether or not anybody has trimmed it.
+        assert test.client.get(page).status_code == 404
+        connection = test.client.get(f"/admin/provisioning/connection/{test.connection.pk}/change/")
+        assert str(row.pk) not in connection.content.decode()
         assert trim()["tests"] == 1
     assert not TestLogin.objects.exists()
     assert Proof.objects.filter(item="mapping").exists()
@@ -251,16 +253,53 @@ def test_another_tenants_administrator_neither_begins_nor_reads_a_test(test: Tes
 
 
 def test_the_address_of_a_test_is_good_for_an_hour_and_until_it_is_answered(test: Test) -> None:
-    _, address = trial.open_trial(test.connection, actor=OPERATOR)
-    assert test.client.get(address).status_code == 302
-    assert test.client.get(address).status_code == 302  # the back button
+    _, token = trial.open_trial(test.connection, actor=OPERATOR)
+    address = trial.address_of(test.connection, token)
+    assert test.client.get(address).status_code == 200
+    assert test.client.post(address).status_code == 302
+    assert test.client.post(address).status_code == 302  # the back button
     with time_machine.travel(now() + timedelta(minutes=61), tick=False):
         assert test.client.get(address).status_code == 403
+        assert test.client.post(address).status_code == 403
     assert test.client.get(address[:-3] + "xyz").status_code == 403
-    facts = test.idp.facts(read_request(test.client.get(address)["Location"]), now())
+    facts = test.idp.facts(read_request(test.client.post(address)["Location"]), now())
     ended = test.answer(test.idp.signed_assertion(facts))
     assert test.client.get(address).status_code == 403
     assert "The test is finished" in test.client.get(ended["Location"]).content.decode()
+
+
+def test_a_program_that_looks_at_the_address_takes_the_test_from_nobody(test: Test) -> None:
+    _, token = trial.open_trial(test.connection, actor=OPERATOR)
+    address = trial.address_of(test.connection, token)
+    facts = test.idp.facts(read_request(test.client.post(address)["Location"]), now())
+    assert Client().get(address).status_code == 200
+    assert test.answer(test.idp.signed_assertion(facts)).status_code == 302
+    assert TestLogin.objects.get().passed is True
+
+
+@pytest.mark.parametrize("status", ["frozen", "disabled"])
+def test_a_connection_that_is_out_of_use_is_not_tried(test: Test, status: str) -> None:
+    Connection.objects.filter(pk=test.connection.pk).update(status=status)
+    test.connection.refresh_from_db()
+    _, token = trial.open_trial(test.connection, actor=OPERATOR)
+    assert test.client.post(trial.address_of(test.connection, token)).status_code == 403
+    asked = test.client.post(f"/admin/provisioning/connection/{test.connection.pk}/test-login/")
+    assert "Only a draft or an active connection" in asked.content.decode()
+
+
+def test_what_one_idp_has_shown_says_nothing_of_the_next(test: Test) -> None:
+    test.run()
+    setup.prove(connection=test.connection, item=Item.SIGN_OUT, actor=OPERATOR)
+    shown = {Item.MAPPING, Item.KEY, Item.SIGN_OUT}
+    met = {one.item for one in readiness(test.connection, now()) if one.state is State.MET}
+    assert met >= shown
+    other = replace(test.idp, entity_id="https://another.example")
+    configuration.change_connection(
+        connection=test.connection, changes={"idp_metadata": other.metadata()}, actor=OPERATOR
+    )
+    test.connection.refresh_from_db()
+    missing = {one.item for one in readiness(test.connection, now()) if one.state is State.MISSING}
+    assert missing >= shown
 
 
 def test_an_administrator_takes_over_what_the_product_proposes(test: Test) -> None:
@@ -395,8 +434,7 @@ def test_an_operator_tries_a_login_by_command_and_reads_what_came_of_it(
 ) -> None:
     call_command("test_login", "--connection", "Draft", "--json")
     address = json.loads(capsys.readouterr().out)["address"].removeprefix(settings.HUB_PUBLIC_URL)
-
-    facts = test.idp.facts(read_request(test.client.get(address)["Location"]), now())
+    facts = test.idp.facts(read_request(test.client.post(address)["Location"]), now())
     test.answer(test.idp.signed_assertion(facts.but(audience="https://other.example")))
     row = TestLogin.objects.get()
     told = "\n".join(Command().show({"finished": True, "passed": row.passed, **row.report}))
@@ -415,6 +453,6 @@ def test_the_command_refuses_a_connection_without_metadata(test: Test) -> None:
 def test_a_connection_without_metadata_cannot_be_tested(test: Test) -> None:
     bare = make_connection(test.connection.tenant, None, name="Bare", status="draft")
     answered = test.client.post(f"/admin/provisioning/connection/{bare.pk}/test-login/")
-    assert "no IdP metadata yet" in answered.content.decode()
-    _, address = trial.open_trial(bare, actor=Actor(kind="command", id="x"))
-    assert test.client.get(address).status_code == 403
+    assert "no IdP metadata that can be used yet" in answered.content.decode()
+    _, token = trial.open_trial(bare, actor=OPERATOR)
+    assert test.client.post(trial.address_of(bare, token)).status_code == 403

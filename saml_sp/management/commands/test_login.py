@@ -11,7 +11,7 @@ from identity_hub.core.clock import now
 from provisioning.management.base import HubCommand, connection_named, operator, pairs, table
 from saml_sp import trial
 from saml_sp.models import TestLogin
-from saml_sp.rehearsal import TITLES
+from saml_sp.rehearsal import title_of
 
 
 class Command(HubCommand):
@@ -31,8 +31,9 @@ class Command(HubCommand):
         connection = connection_named(options["connection"])
         if not connection.idp_metadata:
             raise CommandError(f"{connection} has no IdP metadata yet.")
-        row, address = trial.open_trial(connection, actor=operator())
-        answer: dict[str, Any] = {"address": f"{settings.HUB_PUBLIC_URL}{address}", "finished": False}
+        row, token = trial.open_trial(connection, actor=operator())
+        address = f"{settings.HUB_PUBLIC_URL}{trial.address_of(connection, token)}"
+        answer: dict[str, Any] = {"address": address, "finished": False}
         if options["wait"]:
             # What it waits for is a person at a browser, so she has to see the address first.
             self.stderr.write(f"Open {answer['address']}")
@@ -58,7 +59,7 @@ class Command(HubCommand):
             [
                 (
                     check["state"],
-                    TITLES[check["code"]],
+                    title_of(check["code"]),
                     check["reason"],
                     ", ".join(f"{name}: {value}" for name, value in check["detail"].items()),
                 )

@@ -62,7 +62,10 @@ def test_a_connection_of_which_everything_was_shown_is_ready() -> None:
             id="a failed test",
         ),
         pytest.param(
-            {"mapping": "m2"}, {Item.MAPPING}, "test it again", id="a mapping changed after its test"
+            {"mapping": "m2"},
+            {Item.MAPPING, Item.KEY},
+            "test it again",
+            id="a mapping changed after its test",
         ),
         pytest.param(
             {"required_attributes": ("email", "given_name")},
