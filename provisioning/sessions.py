@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from identity_hub.core.clock import now
 from provisioning import sql
 from provisioning.models import Identity, Session
-from provisioning.models.sessions import handle_of
+from provisioning.models.sessions import handle_of, name_id_digest
 
 FACTS = "_hub_session_facts"
 """Session key of what `services.sessions.open` knows of a session: the columns of its row, and what the IdP calls the
@@ -100,6 +100,8 @@ class SessionStore(DatabaseStore):
         row.connection_id = facts.get("connection_id")
         row.account_id = facts.get("account_id")
         row.session_index = facts.get("session_index", "")[:256]
+        if name_id := facts.get("name_id"):
+            row.name_id_digest = name_id_digest(name_id["value"], name_id["format"])
         row.user_agent = facts.get("user_agent", "")[:256]
         row.network = facts.get("network")
         if created_at := facts.get("created_at"):

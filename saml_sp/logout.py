@@ -4,15 +4,15 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from django.contrib.sessions.backends.base import SessionBase
-from django.db.models import Q
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
 from provisioning import addresses
-from provisioning.decision.keys import fold
-from provisioning.decision.types import PERSISTENT, Actor
-from provisioning.models import Account, Connection, Session
+from provisioning.decision.types import Actor
+from provisioning.models import Connection, Session
+from provisioning.models.sessions import name_id_digest
 from provisioning.services import people
 from provisioning.sessions import FACTS
 
@@ -23,6 +23,8 @@ from .client import Incoming
 from .models import ConsumedAssertion
 from .refusal import Refusal, Refused, refuse
 from .sign_in import Ending, note
+
+_log = structlog.get_logger("saml_sp.logout")
 
 # Shorter session indexes may be counters, which two people can share.
 _TELLING_INDEX = 16
@@ -76,7 +78,11 @@ def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> En
     asked = _believed(connection, incoming, now())
     if isinstance(asked, Refusal):
         return note(request, connection, asked)
-    sessions = list(_sessions(connection, asked))
+    sessions = _sessions(connection, asked)
+    if not sessions:
+        # Profiles 4.4.3.2: nobody is signed in under that name, which is what was asked for. It may also be a name
+        # that the IdP does not assert; then people stay signed in, and whoever runs the hub should be able to see it.
+        _log.warning("logout:no-session", connection=str(connection.id), message=asked.id)
     for session in sessions:
         people.end_session(session=session, actor=Actor(kind="connection", id=str(connection.id)))
     answer = client.logout_answer(connection, asked.id, incoming.relay_state)
@@ -120,18 +126,26 @@ def _first_time(connection: Connection, asked: LogoutRequest, at: datetime) -> b
     return ConsumedAssertion.objects.filter(tenant_id=connection.tenant_id, pk=consumed.pk).exists()
 
 
-def _sessions(connection: Connection, asked: LogoutRequest) -> "list[Session]":
-    named = Q(user_name_key=fold(asked.name_id.value))
-    if asked.name_id.format == PERSISTENT:
-        named = Q(subject_issuer=asked.issuer, subject_value=asked.name_id.value)
-    accounts = Account.objects.filter(
-        named, tenant_id=connection.tenant_id, connection=connection, deleted_at__isnull=True
-    ).values("id")
-    telling = [index for index in asked.session_indexes if len(index) >= _TELLING_INDEX]
-    return list(
-        Session.objects.select_related("identity").filter(
-            Q(account_id__in=accounts) | Q(session_index__in=telling),
-            tenant_id=connection.tenant_id,
-            connection_id=connection.id,
-        )
+def _sessions(connection: Connection, asked: LogoutRequest) -> list[Session]:
+    """Every session of whoever has a session here under this name; a SessionIndex of one names its person too."""
+    here = Session.objects.filter(tenant_id=connection.tenant_id, connection_id=connection.id)
+    digest = name_id_digest(asked.name_id.value, asked.name_id.format)
+    named = [session for session in here.filter(name_id_digest=digest) if _is_of(session, connection, asked)]
+    if not named:
+        telling = [index for index in asked.session_indexes if len(index) >= _TELLING_INDEX]
+        named = list(here.filter(session_index__in=telling)) if telling else []
+    # The name is one session's: another one may have begun before the person, or the mapping, was renamed.
+    people_named = {session.identity_id for session in named}
+    return list(here.filter(identity_id__in=people_named).select_related("identity"))
+
+
+def _is_of(session: Session, connection: Connection, asked: LogoutRequest) -> bool:
+    """Core 8.3.7: the same value may be another person's in another qualifier's namespace. One that is left out, and
+    the parties' own names, mean what the two of them always mean."""
+    own = {asked.issuer, addresses.saml_metadata(connection.id), ""}
+    said = session.get_decoded().get(FACTS, {}).get("name_id") or {}
+    pairs = (
+        (asked.name_id.qualifier, said.get("qualifier", "")),
+        (asked.name_id.sp_qualifier, said.get("sp_qualifier", "")),
     )
+    return all(one == other or one in own or other in own for one, other in pairs)

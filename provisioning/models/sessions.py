@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from identity_hub.core.clock import now
+from provisioning.decision.types import PERSISTENT
 
 from .base import TenantForeignKey
 from .people import Identity
@@ -16,6 +17,16 @@ from .people import Identity
 def handle_of(session_key: str) -> str:
     """What names a session where its key must not be."""
     return hashlib.sha256(session_key.encode()).hexdigest()[:32]
+
+
+def name_id_digest(value: str, name_format: str) -> str:
+    """What a session keeps of what its IdP calls the person.
+
+    A persistent NameID and any other with the same value are two people's. The other formats say the same of one
+    person in different words: IdPs assert an `emailAddress` and sign out an `unspecified`.
+    """
+    kind = "persistent" if name_format == PERSISTENT else ""
+    return hashlib.sha256(f"{kind}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class SessionManager(BaseSessionManager):
@@ -30,6 +41,8 @@ class Session(AbstractBaseSession):
     connection_id = models.UUIDField(null=True)
     account_id = models.UUIDField(null=True)
     session_index = models.CharField(max_length=256, blank=True)
+    name_id_digest = models.CharField(max_length=64, blank=True, db_default="")
+    """By which the NameID of an IdP's LogoutRequest finds it (`name_id_digest`)."""
     user_agent = models.CharField(max_length=256, blank=True)
     network = models.GenericIPAddressField(null=True)
     """Where it began: an address without its last part."""
@@ -48,6 +61,11 @@ class Session(AbstractBaseSession):
         indexes = [
             models.Index(fields=["identity"], name="session_identity"),
             models.Index(fields=["handle"], name="session_handle"),
+            models.Index(
+                fields=["name_id_digest", "connection_id"],
+                condition=~Q(name_id_digest=""),
+                name="session_name_id",
+            ),
         ]
 
     def __str__(self) -> str:

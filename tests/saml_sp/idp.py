@@ -381,13 +381,22 @@ class TestIdp:
         return sign(whole, self.keys, id=facts.response_id)
 
     def logout_request(
-        self, *, destination: str, name_id: str, at: datetime, format: str = PERSISTENT
+        self,
+        *,
+        destination: str,
+        name_id: str,
+        at: datetime,
+        format: str = PERSISTENT,
+        qualifier: str = "",
+        session_index: str = "",
     ) -> str:
+        index = f"<samlp:SessionIndex>{session_index}</samlp:SessionIndex>" if session_index else ""
         return (
             f'<samlp:LogoutRequest xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="_l{secrets.token_hex(16)}" '
             f'Version="2.0" IssueInstant="{stamp(at)}" Destination="{destination}">'
             f"<saml:Issuer>{self.entity_id}</saml:Issuer>"
-            f'<saml:NameID Format="{format}">{escape(name_id)}</saml:NameID></samlp:LogoutRequest>'
+            f'<saml:NameID Format="{format}"{_attr("NameQualifier", qualifier or None)}>{escape(name_id)}</saml:NameID>'
+            f"{index}</samlp:LogoutRequest>"
         )
 
     def logout_response(

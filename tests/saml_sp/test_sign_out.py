@@ -1,7 +1,8 @@
-"""Signing out here tells the IdP, and never waits for it."""
+"""Signing out here tells the IdP, and never waits for it; signing out there ends every session here."""
 
 import base64
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
@@ -15,13 +16,16 @@ from django.http import HttpResponse
 from django.test import Client
 from lxml import etree
 
-from provisioning.models import Connection, Identity, Session, Tenant
+from identity_hub.core.clock import now
+from provisioning.models import Account, Connection, Identity, Session, Tenant
 
 from .idp import (
     EMAIL,
     PERSISTENT,
     SAML,
     SAMLP,
+    SUCCESS,
+    TRANSIENT,
     TestIdp,
     assertion_xml,
     inflate,
@@ -32,6 +36,7 @@ from .idp import (
 )
 from .parties import Browser, make_connection
 
+UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 
@@ -153,6 +158,129 @@ def test_the_answer_of_the_idp_changes_nothing(browser: Browser) -> None:
     address = f"/saml/{browser.connection.pk}/logout"
     page = browser.client.get(address, {"SAMLResponse": "x", "RelayState": "y"})
     assert (page.status_code, b"You are signed out" in page.content) == (200, True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """How the IdP signs a person in, and by what it signs her out."""
+
+    mapping: dict[str, Any] = field(default_factory=dict)
+    name_id: str = "ada@corp.example"
+    format: str = EMAIL
+    qualifier: str = ""
+    attributes: dict[str, list[str]] = field(default_factory=dict)
+    logout: dict[str, str] = field(default_factory=dict)
+
+    def signs_in(self, browser: Browser, **changes: Any) -> None:
+        attributes = {"email": ["ada@corp.example"]} | self.attributes
+        told = {"name_id": self.name_id, "name_id_format": self.format, "attributes": attributes} | changes
+        facts = browser.facts(**told)
+        xml = assertion_xml(facts)
+        if self.qualifier:
+            xml = xml.replace("<saml:NameID ", f'<saml:NameID NameQualifier="{self.qualifier}" ')
+        answer = browser.post(response_xml(facts, sign(xml, browser.idp.keys, id=facts.assertion_id)))
+        assert answer.status_code == 302, answer.content
+
+    def signs_out(self, browser: Browser) -> HttpResponse:
+        return logout_by_idp(browser, **{"name_id": self.name_id, "format": self.format} | self.logout)
+
+
+def logout_by_idp(browser: Browser, **named: Any) -> HttpResponse:
+    path = f"/saml/{browser.connection.pk}/logout"
+    xml = browser.idp.logout_request(destination=f"{settings.HUB_PUBLIC_URL}{path}", at=now(), **named)
+    answer: HttpResponse = Client().get(f"{path}?{browser.idp.signed_query(xml)}")
+    return answer
+
+
+BY_UID: dict[str, Any] = {
+    "mapping": {"user_name_attribute": "uid"},
+    "attributes": {"uid": ["ada"], "email": ["ada@corp.example"]},
+}
+OTHERS = "https://realm.example"
+ENDS = {
+    "an e-mail address, where the userName is an attribute": Said(**BY_UID),
+    "a NameID without a format, where the userName is an attribute": Said(**BY_UID, format=UNSPECIFIED),
+    "a persistent NameID, where the userName is an attribute": Said(
+        **BY_UID, name_id="p-4711", format=PERSISTENT
+    ),
+    "a NameID that names no person for longer than a session": Said(
+        **BY_UID, name_id="_t-1", format=TRANSIENT
+    ),
+    "an asserted e-mail address, named without a format": Said(logout={"format": UNSPECIFIED}),
+    "a NameID with a qualifier, named without one": Said(qualifier=OTHERS),
+    "a NameID without a qualifier, named with the IdP's own": Said(
+        logout={"qualifier": "https://idp.example/metadata"}
+    ),
+    "only a SessionIndex that is known": Said(
+        logout={"name_id": "somebody", "session_index": "_s-2f51e07ab46ca3d9"}
+    ),
+}
+
+
+@pytest.mark.parametrize("said", ENDS.values(), ids=ENDS)
+def test_an_idp_logout_ends_every_session_of_the_subject_by(browser: Browser, said: Said) -> None:
+    Connection.objects.update(**said.mapping)
+    others = [Browser(connection=browser.connection, idp=browser.idp) for _ in range(2)]
+    bob = {"uid": ["bob"], "email": ["bob@corp.example"]}
+    said.signs_in(browser, session_index="_s-2f51e07ab46ca3d9")
+    said.signs_in(others[0], session_index="_s-00000000000000ff")
+    said.signs_in(others[1], name_id="bob@corp.example", attributes=bob)
+    assert said.signs_out(browser).status_code == 302
+    assert [each.me().status_code for each in (browser, *others)] == [401, 401, 200]
+
+
+def test_a_name_of_one_session_ends_the_person_s_others_too(browser: Browser) -> None:
+    """As a transient NameID, which is another one for each session."""
+    Connection.objects.update(user_name_attribute="uid")
+    other = Browser(connection=browser.connection, idp=browser.idp)
+    said = Said(**BY_UID, name_id="_t-1", format=TRANSIENT)
+    said.signs_in(browser)
+    said.signs_in(other, name_id="_t-2")
+    said.signs_out(browser)
+    assert [each.me().status_code for each in (browser, other)] == [401, 401]
+
+
+def test_a_person_who_was_renamed_since_is_signed_out_by_the_name_of_the_session(browser: Browser) -> None:
+    said = Said(**BY_UID)
+    Connection.objects.update(**said.mapping)
+    said.signs_in(browser)
+    Account.objects.update(user_name="augusta", user_name_key="augusta", subject_value="p-1")
+    said.signs_out(browser)
+    assert browser.me().status_code == 401
+
+
+ENDS_NONE = {
+    "another's name": Said(logout={"name_id": "bob@corp.example"}),
+    "the name in other letters": Said(logout={"name_id": "ADA@corp.example"}),
+    "the userName, which the IdP never called a NameID": Said(**BY_UID, logout={"name_id": "ada"}),
+    "the same value as a persistent NameID": Said(logout={"format": PERSISTENT}),
+    "the same value in another realm": Said(qualifier=OTHERS, logout={"qualifier": "https://x.example"}),
+    "a SessionIndex that may be a counter": Said(logout={"name_id": "somebody", "session_index": "_s-2"}),
+}
+
+
+@pytest.mark.parametrize("said", ENDS_NONE.values(), ids=ENDS_NONE)
+def test_an_idp_logout_that_names_nobody_here_is_a_success_and_noted_for(
+    browser: Browser, said: Said, caplog: pytest.LogCaptureFixture
+) -> None:
+    Connection.objects.update(**said.mapping)
+    said.signs_in(browser, session_index="_s-2")
+    answer = said.signs_out(browser)
+    response = parse(inflate(parse_qs(urlsplit(answer["Location"]).query)["SAMLResponse"][0]))
+    assert response.find(f".//{{{SAMLP}}}StatusCode").get("Value") == SUCCESS
+    assert browser.me().status_code == 200
+    assert "logout:no-session" in caplog.text
+    assert str(browser.connection.pk) in caplog.text
+    assert "corp.example" not in caplog.text
+
+
+def test_an_idp_logout_ends_no_session_of_another_connection(browser: Browser, tenant: Tenant) -> None:
+    idp = TestIdp(entity_id="https://second.example", keys=key_pair("corp"))
+    second = Browser(connection=make_connection(tenant, idp, name="Second"), idp=idp)
+    browser.sign_in()
+    second.sign_in(attributes={"email": ["eve@corp.example"]})
+    assert logout_by_idp(second, name_id="p-4711").status_code == 302
+    assert [each.me().status_code for each in (browser, second)] == [200, 401]
 
 
 def test_what_the_idp_calls_a_person_is_in_no_log(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
