@@ -78,7 +78,7 @@ class Reason(_Code):
     LOGIN_PROFILE_INCOMPLETE = "login:profile-incomplete", "A required attribute is missing or malformed."
     LOGIN_DOMAIN_NOT_ALLOWED = (
         "login:domain-not-allowed",
-        "The e-mail's domain is not granted to the connection.",
+        "There is no e-mail, or its domain is not granted to the connection.",
     )
     LOGIN_GROUP_NOT_ALLOWED = (
         "login:group-not-allowed",

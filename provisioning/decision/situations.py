@@ -391,10 +391,15 @@ def _faults(observation: Observation, policy: Policy) -> dict[str, str]:
 
 
 def _foreign_domain(observation: Observation, policy: Policy, *, creates: bool) -> Mismatch | None:
-    if not policy.domains and not creates:
-        return None
+    """Why no granted domain vouches for a first login: it has to bring an e-mail, and none from elsewhere.
+
+    Only a link that brings none may do without, where the connection was granted no domain to keep to.
+    """
     emails = sorted({observation.profile.email, *observation.emails} - {""})
-    if policy.domains and all(domain_of(email) in policy.domains for email in emails):
+    if not (creates or emails or policy.domains):
+        return None
+    # "All of none" would let anybody in who leaves the e-mail out.
+    if emails and all(domain_of(email) in policy.domains for email in emails):
         return None
     expected = tuple(sorted(policy.domains)) or ("a domain that is granted to the connection; none is",)
     return Mismatch(attribute="email", expected=expected, found=tuple(emails))

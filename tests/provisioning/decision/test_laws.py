@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from provisioning.decision.acts import PLACED_BY_ADMINISTRATORS
 from provisioning.decision.decide import decide
-from provisioning.decision.keys import lock_keys
+from provisioning.decision.keys import domain_of, lock_keys
 from provisioning.decision.policy import Jit
 from provisioning.decision.reactions import REACTIONS
 from provisioning.decision.types import (
@@ -42,6 +42,8 @@ policies = st.builds(
     lambda **chosen: replace(OPEN, **chosen),
     jit=st.sampled_from([Jit.CREATE, Jit.CREATE, Jit.EXISTING, Jit.OFF]),
     jit_approval=st.booleans(),
+    domains=st.sampled_from([OPEN.domains, OPEN.domains, frozenset(), frozenset({"other.example"})]),
+    required_attributes=st.sampled_from([("email",), ()]),
     asserted_groups=st.sampled_from([frozenset(), frozenset({"Staff"})]),
     trusted_hr_number=st.booleans(),
     trusted_email=st.booleans(),
@@ -183,6 +185,19 @@ def test_a_login_never_lifts_a_hold_and_admits_nobody_who_is_held(policy, story)
             if decision.verdict in (Verdict.APPLIED, Verdict.UNCHANGED):
                 assert decision.identity_id
                 assert not world.held(decision.identity_id)
+
+
+@law
+@given(policies, stories)
+def test_no_account_is_made_by_a_login_outside_the_granted_domains(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        made = {type(c) for c in decision.changes} & {CreateAccount, CreateIdentity}
+        if observation.channel is not Channel.SAML or not made:
+            continue
+        domains = {domain_of(email) for email in {observation.profile.email, *observation.emails} - {""}}
+        assert domains <= policy.domains
+        assert domains or (CreateIdentity not in made and not policy.domains)
 
 
 @law

@@ -100,6 +100,57 @@ def test_a_first_login_outside_the_granted_domains_is_refused(world, domains):
     assert mismatch_of(decision) == ("email", expected, ("ada@example.org",))
 
 
+NONE = "a domain that is granted to the connection; none is"
+
+
+@pytest.mark.parametrize(
+    ("granted", "email", "required", "expected"),
+    [
+        pytest.param({"example.org"}, "", (), "example.org", id="no e-mail, and none is required"),
+        pytest.param(set(), "", (), NONE, id="no e-mail and no domain granted"),
+        pytest.param({"example.org"}, "ada@evil.example", (), "example.org", id="an e-mail from elsewhere"),
+    ],
+)
+def test_a_first_login_makes_no_account_without_an_email_in_a_granted_domain(
+    world, granted, email, required, expected
+):
+    world.policy = replace(OPEN, domains=frozenset(granted), required_attributes=required)
+    decision = world.login("ada", "p-1", email=email)
+    refused_without_a_trace(decision, "login:domain-not-allowed")
+    assert mismatch_of(decision) == ("email", expected, (email,) if email else ())
+
+
+@pytest.mark.parametrize("jit", [Jit.EXISTING, Jit.CREATE])
+@pytest.mark.parametrize(
+    ("granted", "email", "reason"),
+    [
+        pytest.param(
+            {"example.org"}, "ada@example.org", "login:account-linked", id="an e-mail in a granted domain"
+        ),
+        pytest.param({"example.org"}, "ada@evil.example", "login:domain-not-allowed", id="from elsewhere"),
+        pytest.param({"example.org"}, "", "login:domain-not-allowed", id="no e-mail, and domains to keep to"),
+        pytest.param(set(), "ada@example.org", "login:domain-not-allowed", id="an e-mail, and no domain"),
+        pytest.param(set(), "", "login:account-linked", id="neither"),
+    ],
+)
+def test_a_first_login_links_nobody_by_an_email_outside_the_granted_domains(
+    world, jit, granted, email, reason
+):
+    world.post("ada", "other-1", hr_number="7", connection_id=OKTA)
+    world.policy = replace(
+        OPEN, jit=jit, trusted_hr_number=True, domains=frozenset(granted), required_attributes=()
+    )
+    assert world.login("ada", "p-1", email=email, hr_number="7").reason == reason
+
+
+@pytest.mark.parametrize("email", ["", "ada@evil.example"])
+def test_no_domain_keeps_out_whom_scim_delivered(world, email):
+    world.policy = replace(OPEN, domains=frozenset(), required_attributes=())
+    world.post("ada", "object-1")
+    decision = world.login("ada", "p-1", key="object-1", email=email)
+    assert answer(decision) == (Verdict.APPLIED, "login:account-bound")
+
+
 LIMITED = replace(
     OPEN,
     jit_groups=frozenset({"Staff", "Board"}),
