@@ -293,10 +293,12 @@ RULES: tuple[Callable[[Login], Refusal | None], ...] = (
 )
 
 
-def one_email(emails: Iterable[str]) -> Refusal | None:
-    """The assertion may name one e-mail address, however often (values are compared in lower case)."""
+def one_email(emails: Iterable[tuple[str, str]]) -> Refusal | None:
+    """The assertion may name one e-mail address, however often: (where it came, the address; without case)."""
     # Attack: two addresses, of which one rule reads the first and another the second.
-    different = {email.lower() for email in emails}
-    if len(different) > 1:
-        return refuse("saml:emails-disagree", count=len(different))
+    sources: dict[str, str] = {}
+    for source, email in emails:
+        sources.setdefault(email.lower(), source)
+    if len(sources) > 1:
+        return refuse("saml:emails-disagree", count=len(sources), sources=" and ".join(sources.values()))
     return None

@@ -18,7 +18,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
 from saml2.client import Saml2Client
@@ -366,7 +366,7 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
     if assertion is None or ("Response" not in signed and assertion not in collected.verified):
         has_signature = next(collected.plain.iter(ds("Signature")), None) is not None
         return (
-            refuse("saml:signature-invalid", **complaint.detail if complaint else {})
+            refuse("saml:signature-invalid", **_keys_compared(client, collected.plain))
             if has_signature
             else refuse("saml:unsigned")
         )
@@ -381,6 +381,25 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
         encrypted=collected.encrypted,
         complaint=complaint,
     )
+
+
+def _keys_compared(client: Saml2Client, root: etree._Element) -> dict[str, str]:
+    """Fingerprints, for the administrator: of the certificates in the metadata, and of those that the message names.
+
+    A key that the IdP has changed is the usual cause. What a message names is shown and never believed.
+    """
+    known = (load_pem_x509_certificate(one.encode()) for one in client.sec.metadata.certificates)
+    named = []
+    for element in [*root.iter(ds("X509Certificate"))][:2]:
+        try:
+            der = base64.b64decode("".join("".join(element.itertext()).split()), validate=True)
+            named.append(load_der_x509_certificate(der).fingerprint(SHA256()).hex())
+        except (binascii.Error, ValueError):
+            named.append("unreadable")
+    return {
+        "expected": " or ".join(certificate.fingerprint(SHA256()).hex() for certificate in known),
+        "found": " and ".join(dict.fromkeys(named)) or "no certificate in the message",
+    }
 
 
 def _with_parts_decrypted(backend: XmlSecBackend, assertion: etree._Element) -> etree._Element:

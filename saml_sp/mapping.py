@@ -178,7 +178,7 @@ def _refusal(
     rules: Rules,
 ) -> Refusal | None:
     """Where one assertion could be two people, or would not fit its index, nothing of it is used."""
-    if refusal := one_email(value for _, value in emails if not says_nothing(value)):
+    if refusal := one_email(one for one in emails if not says_nothing(one[1])):
         return refusal
     # Attack: a key with two values lets the IdP's user be two people; which one would depend on the reader.
     for attribute, name in (

@@ -29,8 +29,9 @@ _NAME_IDS = {
     "email": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
     "persistent": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
     "transient": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
+    "unspecified": "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
 }
-_NAME_ID_ATTRIBUTES = {"email": "mail", "persistent": "employeeNumber"}
+_NAME_ID_ATTRIBUTES = {"email": "mail", "persistent": "employeeNumber", "unspecified": "uid"}
 _NAME_STYLES = {"basic": "basic", "oid": "uri", "claims": "uri"}
 _NAME_MAPS = {"oid": "name2oid", "claims": "name2claim"}
 
@@ -71,7 +72,7 @@ class Habits:
     encrypts: str = ""
     """The algorithm for the assertion's content, "" for none."""
     encrypts_name_id: bool = False
-    name_id: Literal["email", "persistent", "transient"] = "persistent"
+    name_id: Literal["email", "persistent", "transient", "unspecified"] = "persistent"
     names: Literal["basic", "oid", "claims"] = "basic"
     takes: tuple[Literal["redirect", "post"], ...] = ("redirect", "post")
     key: str = "first"

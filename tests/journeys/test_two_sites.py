@@ -1,6 +1,7 @@
 """A person's browser between two sites: whatever she does ends where she wanted to go, or where she can start again."""
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -14,6 +15,7 @@ from tests.idps.simplesamlphp import PASSWORD, Person
 
 from .pair import Pair
 from .sites import HUB_HOST
+from .styles import STYLES
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
@@ -69,6 +71,40 @@ def test_a_login_works_although_its_answer_comes_from_another_site(
         name: (cookies[name]["secure"], cookies[name]["sameSite"]) for name in ("hub_login", "hub_session")
     }
     assert kinds == {"hub_login": (True, "None"), "hub_session": (True, "Lax")}
+
+
+@pytest.mark.parametrize(("habits", "said"), STYLES.values(), ids=STYLES)
+def test_every_style_leads_a_browser_where_it_wanted_to_go(
+    pair: Pair, page: Page, habits: dict[str, Any], said: dict[str, Any]
+) -> None:
+    pair.idp.behave(**habits)
+    pair.learn()
+    pair.set(**said)
+    ada = pair.hire("Ada")
+    page.goto(pair.start(WANTED))
+    if habits.get("takes") == ("post",):
+        page.get_by_role("button", name="Continue").click()
+    _give_password(page, ada)
+    expect(page).to_have_url(f"{pair.hub}{WANTED}")
+    expect(page.get_by_role("main")).to_contain_text(ada.mail)
+
+
+def test_the_idps_key_rolls_over_under_a_browser(pair: Pair, page: Page) -> None:
+    ada = pair.hire("Ada")
+    steps: tuple[dict[str, str], ...] = (
+        {"key": "first", "also_published": "second"},
+        {"key": "second", "also_published": "first"},
+        {"key": "second", "also_published": ""},
+    )
+    _sign_in(page, pair, ada)
+    for step in steps:
+        pair.learn()
+        pair.idp.change(**step)
+        # Her session there stands, so it answers at once.
+        page.context.clear_cookies(domain=HUB_HOST)
+        page.goto(pair.start(WANTED))
+        expect(page).to_have_url(f"{pair.hub}{WANTED}")
+        expect(page.get_by_role("main")).to_contain_text(ada.mail)
 
 
 def test_signing_out_here_ends_the_session_there(pair: Pair, page: Page) -> None:

@@ -312,6 +312,13 @@ def test_a_refused_reading_keeps_its_verdicts(browser: Browser) -> None:
     assert attempt.at <= now()
 
 
+def test_the_names_under_which_two_addresses_came_are_told(browser: Browser) -> None:
+    browser.sign_in(attributes={"email": [MAIL], "mail": ["boss@corp.example"]})
+    attempt = last_attempt()
+    assert attempt.reason == "saml:emails-disagree"
+    assert attempt.detail == {"count": "2", "sources": "email and mail"}
+
+
 def test_what_cannot_be_configured(connection: Connection) -> None:
     refused: dict[str, dict[str, Any]] = {
         "external_id_attribute": {"external_id_attribute": "mail"},

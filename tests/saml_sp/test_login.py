@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import xmlsec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from time_machine import travel
@@ -99,6 +101,10 @@ def test_attributes_arrive_in_the_style_of(browser: Browser, style: str) -> None
     identity = Identity.objects.get()
     assert identity.email.lower() == "ada@corp.example"
     assert (identity.given_name, identity.family_name) == ("Ada", "Lovelace")
+
+
+def fingerprint(name: str) -> str:
+    return load_pem_x509_certificate(key_pair(name).certificate).fingerprint(SHA256()).hex()
 
 
 def test_the_email_may_come_as_the_name_id_only(browser: Browser) -> None:
@@ -253,6 +259,23 @@ def test_the_second_of_two_certificates_is_as_good(tenant: Any) -> None:
     )
     browser = Browser(connection=make_connection(tenant, idp), idp=idp)
     assert browser.sign_in().status_code == 302
+
+
+@pytest.mark.parametrize(
+    "key_info", [True, False], ids=["the message names the new certificate", "the message names none"]
+)
+def test_a_key_that_the_metadata_does_not_know_is_told_beside_those_it_knows(
+    browser: Browser, idp: TestIdp, key_info: bool
+) -> None:
+    browser.idp = TestIdp(entity_id=idp.entity_id, keys=key_pair("rolled"))
+    answer = browser.post(browser.idp.signed_assertion(browser.facts(), key_info=key_info))
+    assert answer.status_code == 403
+    attempt = LoginAttempt.objects.get()
+    assert attempt.reason == "saml:signature-invalid"
+    assert attempt.detail == {
+        "expected": fingerprint("corp"),
+        "found": fingerprint("rolled") if key_info else "no certificate in the message",
+    }
 
 
 def test_a_changed_configuration_is_obeyed_at_once(browser: Browser, idp: TestIdp) -> None:
