@@ -11,9 +11,46 @@ from provisioning.services.bursts import WINDOW, Burst
 
 from .models import LoginAttempt
 
+VOUCHED = {
+    # The checks judge only what the IdP's signature was found on.
+    "saml:destination-missing": "a signed Response that says nowhere where it goes",
+    "saml:recipient-foreign": "inside the signed assertion",
+    "saml:audience-missing": "inside the signed assertion",
+    "saml:audience-foreign": "inside the signed assertion",
+    "saml:conditions-missing": "the signed assertion lacks them",
+    "saml:condition-unknown": "inside the signed assertion",
+    "saml:confirmation-missing": "the signed assertion lacks it",
+    "saml:confirmation-endless": "inside the signed assertion",
+    "saml:authentication-missing": "the signed assertion lacks it",
+    "saml:authentication-weak": "the signed AuthnStatement",
+    "saml:authentication-old": "the signed AuthnStatement",
+    "saml:not-yet-valid": "judged after the signature: usually a clock",
+    "saml:expired": "judged after the signature: usually a clock",
+    "saml:too-old": "judged after the signature: usually a clock",
+    "saml:window-too-long": "inside the signed assertion",
+    "saml:session-over": "the signed AuthnStatement",
+    "saml:subject-missing": "the signed assertion lacks it",
+    "saml:request-foreign": "the signed confirmation names another request",
+    "saml:attributes-too-many": "signed attributes",
+    "saml:attribute-too-long": "signed attributes",
+    "saml:attribute-ambiguous": "signed attributes",
+    "saml:emails-disagree": "signed attributes",
+    # The memory is asked last.
+    "saml:request-used": "a second answer that the IdP signed",
+    "saml:replayed": "the IdP signed it once",
+}
+"""What is refused only after the IdP's signature was found good: code -> why. Every `login:` code is too.
+
+Attack: a tenant's alarm raised by bare requests from anywhere, or by answers to sign-ins that the attacker began
+himself. So a code that may also come before the signature (`saml:issuer-foreign`, `saml:malformed`) counts for none.
+"""
+
 
 def refusals(*, at: datetime) -> list[Burst]:
-    """The connections at which more logins were just refused than allowed for, with their reasons. One statement."""
+    """The connections at which more logins of the IdP's were just refused than allowed for. One statement.
+
+    The reasons are told of all refusals; `noise` is how many of them anybody may have caused.
+    """
     rows = (
         LoginAttempt.objects.filter(
             at__gt=at - WINDOW,
@@ -28,15 +65,22 @@ def refusals(*, at: datetime) -> list[Burst]:
     reasons: dict[tuple[UUID, UUID, int], Counter[str]] = defaultdict(Counter)
     for row in rows:
         reasons[row["tenant_id"], row["connection_id"], row["threshold"]][row["reason"]] += row["number"]
-    return [
-        Burst(
-            kind=FindingKind.REFUSAL_BURST,
-            tenant_id=tenant_id,
-            connection_id=connection_id,
-            number=counts.total(),
-            threshold=threshold,
-            reasons=dict(counts.most_common()),
-        )
-        for (tenant_id, connection_id, threshold), counts in reasons.items()
-        if counts.total() > threshold
-    ]
+    found = []
+    for (tenant_id, connection_id, threshold), counts in reasons.items():
+        vouched = sum(number for reason, number in counts.items() if is_vouched(reason))
+        if vouched > threshold:
+            burst = Burst(
+                kind=FindingKind.REFUSAL_BURST,
+                tenant_id=tenant_id,
+                connection_id=connection_id,
+                number=vouched,
+                threshold=threshold,
+                reasons=dict(counts.most_common()),
+                noise=counts.total() - vouched,
+            )
+            found.append(burst)
+    return found
+
+
+def is_vouched(reason: str) -> bool:
+    return reason.startswith("login:") or reason in VOUCHED

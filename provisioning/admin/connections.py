@@ -109,7 +109,7 @@ class ConnectionForm(forms.ModelForm):
             "jit_approval": "Nobody gets in by such an account until an administrator decides the finding. SCIM does "
             "not approve of it.",
             "burst_creations": "More than this within ten minutes, made by logins, opens a finding. 0: never.",
-            "burst_refusals": "More than this within ten minutes opens a finding. 0: never.",
+            "burst_refusals": "More refusals of signed answers than this within ten minutes open a finding. 0: never.",
             "group_attribute": "Assertion attribute that carries groups, such as groups or memberOf. Only values on "
             "the allow-list above give something, and only where SCIM manages no groups. Empty: none.",
             "groups_unconfirmed": "Of an account that only logins have spoken of, too.",

@@ -172,6 +172,7 @@ def _counted(finding: Finding) -> list[tuple[str, Any]]:
         ("First seen", datetime.fromisoformat(said["first"])),
         ("Last seen", datetime.fromisoformat(said["last"])),
         *((meaning(reason), number) for reason, number in said["reasons"].items()),
+        *([("Of these not signed by the identity provider", said["noise"])] if said.get("noise") else []),
     ]
 
 

@@ -26,7 +26,10 @@ SEVERITIES = {FindingKind.CREATION_BURST: Severity.HIGH, FindingKind.REFUSAL_BUR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst:
-    """More events of one kind at one connection than it allows for. `reasons`: how many of which code."""
+    """More events of one kind at one connection than it allows for. `reasons`: how many of which code.
+
+    `noise` are events beside them that anybody may cause: they are told, and open no finding.
+    """
 
     kind: FindingKind
     tenant_id: UUID
@@ -34,6 +37,7 @@ class Burst:
     number: int
     threshold: int
     reasons: Mapping[str, int] = field(default_factory=dict)
+    noise: int = 0
 
 
 def creations(*, at: datetime) -> list[Burst]:
@@ -83,7 +87,12 @@ def _question(burst: Burst, at: datetime) -> Finding | None:
     )
     if latest is not None and _goes_on(latest, at):
         most = max(burst.number, latest.evidence.get("most", 0))
-        latest.evidence |= {"most": most, "last": at.isoformat(), "reasons": dict(burst.reasons)}
+        latest.evidence |= {
+            "most": most,
+            "last": at.isoformat(),
+            "reasons": dict(burst.reasons),
+            "noise": burst.noise,
+        }
         latest.save(update_fields=["evidence"])
         return None
     return Finding.objects.create(
@@ -98,6 +107,7 @@ def _question(burst: Burst, at: datetime) -> Finding | None:
             "first": at.isoformat(),
             "last": at.isoformat(),
             "reasons": dict(burst.reasons),
+            "noise": burst.noise,
         },
         fingerprint=hashlib.sha256(f"{burst.kind}\0{burst.connection_id}\0{at}".encode()).hexdigest(),
         opened_at=at,

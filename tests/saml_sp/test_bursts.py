@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from time_machine import Traveller, travel
 from identity_hub.core.clock import now
 from provisioning.models import Connection, Finding, OutboxMessage
 from provisioning.services import configuration
+from saml_sp.bursts import VOUCHED
 from saml_sp.models import LoginAttempt
 from saml_sp.tasks import watch_bursts
 from tests.provisioning.cast import OPERATOR, House, extend, push, sign_in, user
@@ -48,7 +50,7 @@ def create(connection: Connection, number: int, word: str = "p") -> None:
         assert sign_in(house_of(connection), f"{word}{n}").reason == "login:account-created"
 
 
-def refuse(connection: Connection, number: int, reason: str = "saml:unsigned", **more: Any) -> None:
+def refuse(connection: Connection, number: int, reason: str = "saml:expired", **more: Any) -> None:
     LoginAttempt.objects.bulk_create(
         [
             LoginAttempt(
@@ -98,7 +100,50 @@ def test_a_burst_of_refusals_is_asked_about_with_its_reasons(watched: Connection
     watch_bursts()
     (finding,) = Finding.objects.all()
     assert (finding.kind, finding.severity) == ("connection:refusal-burst", "medium")
-    assert finding.evidence["reasons"] == {"saml:unsigned": 3, "login:no-account": 2}
+    assert finding.evidence["reasons"] == {"saml:expired": 3, "login:no-account": 2}
+    assert finding.evidence["noise"] == 0
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param("saml:method", id="the address opened without a message"),
+        pytest.param("saml:malformed", id="no message at all"),
+        pytest.param("saml:unsolicited", id="an answer that nobody asked for"),
+        pytest.param("saml:request-unknown", id="an answer to a request that never was"),
+        pytest.param("saml:browser-foreign", id="an answer without the cookie"),
+        pytest.param("saml:issuer-foreign", id="another issuer, which is read before the signature too"),
+        pytest.param("saml:unsigned", id="an unsigned answer to a sign-in that its sender began"),
+        pytest.param("saml:signature-invalid", id="a forged answer to a sign-in that its sender began"),
+        pytest.param("saml:idp-refused", id="a status that nobody signed"),
+        pytest.param("connection:frozen", id="a sign-in while the connection is frozen"),
+    ],
+)
+def test_what_anybody_can_cause_opens_no_finding_and_is_told_beside_one(
+    watched: Connection, reason: str
+) -> None:
+    refuse(watched, 300, reason)
+    refuse(watched, 3)
+    watch_bursts()
+    assert asked() == []
+    refuse(watched, 1)
+    watch_bursts()
+    evidence = Finding.objects.get().evidence
+    assert (evidence["most"], evidence["noise"]) == (4, 300)
+    assert evidence["reasons"] == {reason: 300, "saml:expired": 4}
+
+
+def test_bare_requests_of_its_address_raise_no_alarm(browser: Browser, watched: Connection) -> None:
+    for _ in range(9):
+        browser.client.get(f"/saml/{watched.pk}/acs")
+    assert LoginAttempt.objects.filter(reason="saml:method").count() == 9
+    watch_bursts()
+    assert asked() == []
+
+
+def test_every_code_that_counts_is_one_that_a_login_can_end_with() -> None:
+    written = "".join(path.read_text() for path in Path("saml_sp").glob("*.py") if path.name != "bursts.py")
+    assert [code for code in VOUCHED if f'"{code}"' not in written] == []
 
 
 def test_people_whom_scim_delivers_are_no_burst(watched: Connection) -> None:
