@@ -8,7 +8,6 @@ second. Whatever becomes of the log, the answer stays the same.
 
 import atexit
 import os
-import re
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ import structlog
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from prometheus_client import Counter
 
+from identity_hub.core.text import made_keepable
 from provisioning import sql
 from provisioning.decision.keys import fold
 from provisioning.digests import keyed
@@ -165,12 +165,8 @@ def _insert_singly(entries: Sequence[Entry]) -> None:
             _miss(1, error)
 
 
-# What PostgreSQL, or UTF-8, cannot hold.
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
-
-
 def _text(text: str, longest: int) -> str:
-    return _NO_TEXT.sub("�", text[:longest])
+    return made_keepable(text[:longest])
 
 
 def _miss(number: int, error: Exception) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from identity_hub.core.text import made_keepable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -26,5 +28,7 @@ class Refused(Exception):
 
 
 def refuse(reason: str, **detail: object) -> Refusal:
-    """A refusal whose details are strings, cut to a length that a log can hold."""
-    return Refusal(reason=reason, detail={name: str(value)[:500] for name, value in detail.items()})
+    """A refusal whose details are strings that a log can hold: of its length, and without what no table keeps."""
+    # Attack: a NUL in an unsigned message, at which the note of the refusal would fail.
+    kept = {name: made_keepable(str(value)[:500]) for name, value in detail.items()}
+    return Refusal(reason=reason, detail=kept)

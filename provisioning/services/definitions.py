@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from identity_hub.core.text import keepable
 from provisioning.decision.authority import CORE_USER, ENTERPRISE_USER
 from provisioning.models import SchemaAttribute, SchemaExtension
 
@@ -122,8 +123,7 @@ def _text(raw: Mapping[str, Any], key: str, label: str, default: Any = None) -> 
 
 
 def _is_text(value: object) -> bool:
-    """JSON can write what no column holds: NUL, and half of a surrogate pair."""
-    return isinstance(value, str) and "\x00" not in value and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, str) and keepable(value)
 
 
 def _flag(raw: Mapping[str, Any], key: str, label: str) -> bool:

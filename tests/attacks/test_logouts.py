@@ -133,6 +133,16 @@ def other_charset(scene: Scene) -> Message:
 
 
 ATTACKS.row(
+    "a NUL for an algorithm, which no table could keep in the note",
+    "saml:algorithm",
+    lambda s: by_redirect(s, f"SAMLRequest={quote_plus(deflate(request(s)))}&Signature=AAAA&SigAlg=%00"),
+)
+ATTACKS.row(
+    "a parameter twice whose name is a NUL",
+    "saml:malformed",
+    lambda s: by_redirect(s, f"SAMLRequest={quote_plus(deflate(request(s)))}&%00=1&%00=2"),
+)
+ATTACKS.row(
     "the signed request in the query, another in the body",
     "saml:replayed",
     lambda s: replayed(s, by_post(s, request(s, name_id="p-4711"))),
