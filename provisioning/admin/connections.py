@@ -28,7 +28,7 @@ from provisioning.services import configuration
 from .attribute_table import FIELDS, AttributesField
 from .base import actor_of, tenant_of
 from .credentials import CredentialPages
-from .forms import LinesField
+from .forms import KeepableJSONField, LinesField
 from .parts import PARTS, View
 from .runs import start_simulation
 from .setup import SetUpPages
@@ -96,6 +96,7 @@ class ConnectionForm(forms.ModelForm):
             "group_attribute": "Group attribute",
             "groups_unconfirmed": "Groups of unconfirmed accounts count",
         }
+        field_classes = {"jit_attributes": KeepableJSONField}
         widgets = {
             "idp_metadata": UnfoldAdminTextareaWidget(attrs={"rows": 6}),
             "jit_attributes": UnfoldAdminTextareaWidget(attrs={"rows": 3}),

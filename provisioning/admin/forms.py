@@ -1,7 +1,10 @@
 """The small questions that acts of an administrator ask. Knows no service."""
 
 from django import forms
+from django.forms.fields import InvalidJSONInput
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from identity_hub.core.text import all_keepable
 
 
 class ReasonForm(forms.Form):
@@ -54,6 +57,20 @@ class LinesField(forms.CharField):
     def run_validators(self, value: object) -> None:
         for line in value if isinstance(value, list) else ():
             super().run_validators(line)
+
+
+class KeepableJSONField(forms.JSONField):
+    """Escapes of JSON write what no table keeps and no page can show again: NUL, half of a surrogate pair."""
+
+    def to_python(self, value: object) -> object:
+        document = super().to_python(value)
+        if not all_keepable(document):
+            raise forms.ValidationError("This holds characters that cannot be kept, such as NUL.")
+        return document
+
+    def bound_data(self, data: object, initial: object) -> object:
+        document = super().bound_data(data, initial)
+        return document if all_keepable(document) else InvalidJSONInput(data)
 
 
 class DomainForm(forms.Form):

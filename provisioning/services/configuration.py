@@ -12,6 +12,7 @@ from django.db.models import F
 from identity_hub.core import outbound
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
+from identity_hub.core.text import all_keepable
 from provisioning import attributes, audit, domain_names, presets
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import Act
@@ -426,6 +427,10 @@ def _checked(row: models.Model) -> None:
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise Invalid(field, messages[0]) from None
+    for column in row._meta.concrete_fields:
+        # JSON can write them as escapes, so no form has seen them.
+        if not all_keepable(getattr(row, column.attname)):
+            raise Invalid(column.name, "This holds characters that cannot be kept, such as NUL.")
 
 
 def _save_new(row: models.Model, field: str, taken: str) -> None:

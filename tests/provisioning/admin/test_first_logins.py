@@ -80,6 +80,27 @@ def test_limits_that_cannot_be_are_explained(admin: Client, ours: Scene, changes
     assert answer.context["errors"]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(r'{"department": ["\u0000"]}', id="a NUL as a value"),
+        pytest.param(r'{"depart\u0000ment": ["Sales"]}', id="a NUL in a name"),
+        pytest.param(r'{"department": ["Sales", "a\ud800"]}', id="half of a surrogate pair"),
+        pytest.param(r'{"\udc00": ["Sales"]}', id="the other half for a name"),
+    ],
+)
+def test_a_value_that_no_table_keeps_is_an_error_of_its_field(
+    admin: Client, ours: Scene, written: str
+) -> None:
+    connection = ours.where.connection
+    answer = admin.post(
+        f"/admin/provisioning/connection/{connection.pk}/change/", form_of(connection, jit_attributes=written)
+    )
+    assert answer.status_code == 200
+    assert "cannot be kept" in str(answer.context["adminform"].form.errors["jit_attributes"])
+    assert Connection.objects.get(pk=connection.pk).jit_attributes == {}
+
+
 def test_a_group_is_allowed_and_taken_off_the_list_with_a_reason(
     admin: Client, ours: Scene, address: str
 ) -> None:
