@@ -1,15 +1,19 @@
 """What a caller hears when no view could answer, in the form of its face. Knows no rule and no SQL."""
 
+import codecs
 import sys
 from collections.abc import Callable
 from html import escape
 
 import orjson
 import structlog
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 
 from identity_hub.core.request_id import current_request_id
+from identity_hub.core.text import keepable
 from scim.errors import body_of
 
 _log = structlog.get_logger("identity_hub.errors")
@@ -84,6 +88,42 @@ class DatabaseAwayMiddleware:
             return None
         _log.error("database:away", path=request.path, error=type(exception).__name__)
         return answer(request, 503)
+
+
+class ReadableFormsMiddleware:
+    """Answers 400 to a form of people's pages that no view could read, before anything tries to.
+
+    A view without Django's check of forms (`csrf_exempt`) reads its own body, and says in its own words what is wrong
+    with it. Every other one's is read by that check, outside of any view's reach.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], arguments: object, names: object
+    ) -> HttpResponse | None:
+        # The charset counts for the query too, also where no body is.
+        exempt = getattr(view, "csrf_exempt", False)
+        return None if exempt or (_in_utf8(request) and _form_is_read(request)) else answer(request, 400)
+
+
+def _in_utf8(request: HttpRequest) -> bool:
+    """Attack: a charset that is none of text (hex), or that makes text of bytes which no table keeps."""
+    return request.encoding is None or codecs.lookup(request.encoding).name == "utf-8"
+
+
+def _form_is_read(request: HttpRequest) -> bool:
+    """Whether there is none, or one whose fields are text that can be kept."""
+    try:
+        fields = request.POST.lists()
+    # A broken multipart; too large, or too many fields; a body that ends too early; what is no UTF-8.
+    except (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError, ValueError):
+        return False
+    return all(keepable(name) and all(map(keepable, said)) for name, said in fields)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

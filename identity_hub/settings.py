@@ -211,6 +211,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "provisioning.sessions.IdleSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "identity_hub.errors.ReadableFormsMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
