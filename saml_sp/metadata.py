@@ -20,6 +20,7 @@ from provisioning.services import configuration
 from provisioning.services import metadata as services
 from provisioning.services.invalid import Invalid
 from provisioning.services.metadata import Source, Taken
+from provisioning.services.name_ids import NameIds
 
 from .backend import signed_by
 from .message import ID_NAMES, ds
@@ -115,6 +116,7 @@ def take(
     confirmed: bool = False,
     url: str | None = None,
     certificates: str | None = None,
+    name_ids: NameIds = NameIds.KEPT,
 ) -> Taken:
     """What a person imports. `url` is followed from now on ("": none is), None leaves what is set. Raises Invalid."""
     settings = {"metadata_url": url, "metadata_signing_certificates": certificates}
@@ -136,6 +138,7 @@ def take(
             source=read.source,
             confirmed=confirmed,
             reason=reason,
+            name_ids=name_ids,
         )
 
 

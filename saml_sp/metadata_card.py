@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
@@ -22,6 +23,7 @@ from provisioning.idp_metadata import Certificate, Idp
 from provisioning.models import Connection
 from provisioning.services import metadata as services
 from provisioning.services.metadata import Cause, Source, Taken
+from provisioning.services.name_ids import NameIds
 
 from . import metadata
 
@@ -34,6 +36,12 @@ _CAUSES = {
     Cause.ENTITY_ID: "It names another entityID.",
     Cause.ALL_KEYS: "None of its keys was known before.",
 }
+
+
+NAME_IDS = [
+    (NameIds.KEPT.value, "It is the same directory: people keep their NameIDs"),
+    (NameIds.NEW.value, "Its NameIDs are new: people are recognised by externalId or userName"),
+]
 
 
 class ImportForm(forms.Form):
@@ -70,6 +78,13 @@ class ImportForm(forms.Form):
         label="I have compared the new entityID or keys with the identity provider",
         help_text="Needed only where the document may be another identity provider's; then with a reason.",
     )
+    name_ids = forms.ChoiceField(
+        required=False,
+        choices=NAME_IDS,
+        widget=UnfoldAdminSelectWidget,
+        label="With another entityID",
+        help_text="Counts only together with the box above.",
+    )
     reason = forms.CharField(
         required=False, max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Kept in the audit."
     )
@@ -85,6 +100,11 @@ class ImportForm(forms.Form):
 
 class DecisionForm(ReasonForm):
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+
+class ConfirmForm(DecisionForm):
+    name_ids = forms.ChoiceField(choices=NAME_IDS, widget=UnfoldAdminSelectWidget, label="Its NameIDs")
+    field_order = ["name_ids", "reason"]
 
 
 class MetadataPart:
@@ -120,6 +140,7 @@ class MetadataPart:
                 actor=actor_of(request),
                 reason=data["reason"],
                 confirmed=data["new_keys_known"],
+                name_ids=_name_ids(data),
                 url=data["metadata_url"] if data["follow"] else "",
                 certificates=data["metadata_signing_certificates"],
             )
@@ -155,7 +176,11 @@ class MetadataPart:
     def confirm(self, page: TenantAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
         def act(data: dict[str, Any]) -> str:
             services.confirm(
-                connection=connection, reason=data["reason"], seen=data["seen"], actor=actor_of(request)
+                connection=connection,
+                reason=data["reason"],
+                seen=data["seen"],
+                actor=actor_of(request),
+                name_ids=_name_ids(data),
             )
             return f"{connection} goes by the new metadata, and people can sign in again."
 
@@ -164,6 +189,7 @@ class MetadataPart:
             request,
             connection,
             act,
+            confirms=True,
             title="Confirm the new metadata?",
             lead="From then on whoever holds these keys signs people in through this connection. Compare them with the "
             "identity provider's own page, or ask whoever runs it, by another way than the message that told you of "
@@ -195,6 +221,8 @@ class MetadataPart:
         request: HttpRequest,
         connection: Connection,
         act: Any,
+        *,
+        confirms: bool = False,
         **words: str,
     ) -> HttpResponse:
         proposed = services.proposed_idp(connection)
@@ -204,15 +232,24 @@ class MetadataPart:
         seen = {"seen": services.proposal_digest(connection)}
         facts = [("entityID", proposed.entity_id)]
         facts += [(one.subject, spaced(one.fingerprint)) for one in proposed.certificates]
+        form = DecisionForm
+        if confirms and (people := services.people_bound(connection, proposed)):
+            form = ConfirmForm
+            kept = "1 person keeps her NameID" if people == 1 else f"{people} people keep their NameIDs"
+            facts.append(("NameIDs", f"{kept}, unless you say that they are new."))
         return page.ask(
             request,
             connection,
-            DecisionForm(said(request), initial=seen),
+            form(said(request), initial=seen),
             act=act,
             danger=True,
             facts=facts,
             **words,
         )
+
+
+def _name_ids(data: dict[str, Any]) -> NameIds:
+    return NameIds(data.get("name_ids") or NameIds.KEPT)
 
 
 def _read(data: dict[str, Any]) -> metadata.Read:

@@ -22,6 +22,7 @@ from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import IN_USE
 
 from .invalid import Invalid
+from .name_ids import NameIds, bound, settle
 from .operators import is_operator
 
 
@@ -87,6 +88,12 @@ def proposal_digest(connection: Connection) -> str:
     return hashlib.sha256(connection.proposed_metadata.encode()).hexdigest()[:16]
 
 
+def people_bound(connection: Connection, idp: Idp) -> int:
+    """How many people's NameIDs a document asks about: those of the entityID that it replaces, if it does."""
+    before = connection.idp_entity_id
+    return bound(connection, before) if before and before != idp.entity_id else 0
+
+
 def causes(connection: Connection, idp: Idp, at: datetime) -> list[Cause]:
     """What about a document would let somebody else vouch for this connection's people."""
     found = []
@@ -112,11 +119,13 @@ def offer_metadata(
     confirmed: bool = False,
     freezes: bool = False,
     reason: str = "",
+    name_ids: NameIds = NameIds.KEPT,
 ) -> Taken:
     """Takes a document, or says by `Invalid` why not. `at` is when it was read.
 
     One that might be another IdP's is taken for an active connection only when a person has `confirmed` it;
-    else it `freezes` the connection, or is refused.
+    else it `freezes` the connection, or is refused. With another entityID that is confirmed, `name_ids` says what
+    becomes of the NameIDs that people are bound to; without a confirmation nothing does.
     """
     with transaction.atomic():
         row = _locked(connection)
@@ -146,7 +155,8 @@ def offer_metadata(
                 # It was activated for pushes alone, so nothing that is about signing in was ever shown. A draft takes
                 # pushes too.
                 _keep(row, {"status": Connection.Status.DRAFT})
-            _take(row, known, idp, Act.METADATA_TAKEN, at, actor, source.kind, reason)
+            said = name_ids if confirmed else None
+            _take(row, known, idp, Act.METADATA_TAKEN, at, actor, source.kind, reason, said)
             outcome = Taken.TAKEN
         _keep(
             row,
@@ -182,13 +192,24 @@ def note_failure(*, connection: Connection, problem: str, at: datetime) -> None:
     )
 
 
-def confirm(*, connection: Connection, reason: str, actor: Actor, seen: str = "") -> None:
-    """Takes the document that waits, and lets people sign in again. `seen` is its `proposal_digest`."""
+def confirm(
+    *,
+    connection: Connection,
+    reason: str,
+    actor: Actor,
+    seen: str = "",
+    name_ids: NameIds = NameIds.KEPT,
+) -> None:
+    """Takes the document that waits, and lets people sign in again. `seen` is its `proposal_digest`.
+
+    With another entityID, `name_ids` says what becomes of the NameIDs that people are bound to.
+    """
     at = now()
     with transaction.atomic():
         row = _waiting(connection, seen)
         idp = offered(row.proposed_metadata, at=at)
-        _take(row, known_idp(row), idp, Act.METADATA_CONFIRMED, at, actor, "proposal", reason)
+        known = known_idp(row)
+        _take(row, known, idp, Act.METADATA_CONFIRMED, at, actor, "proposal", reason, name_ids)
         _decided(row, Finding.Status.APPROVED, reason, at, actor)
     connection.refresh_from_db()
 
@@ -207,7 +228,8 @@ def reject(*, connection: Connection, reason: str, actor: Actor, seen: str = "")
 
 
 def _locked(connection: Connection) -> Connection:
-    row: Connection = Connection.objects.select_for_update().get(
+    # Without the key: whoever writes an account of the connection while its accounts are written here goes on.
+    row: Connection = Connection.objects.select_for_update(no_key=True).get(
         pk=connection.pk, tenant_id=connection.tenant_id
     )
     return row
@@ -242,9 +264,15 @@ def _take(
     actor: Actor,
     source: str,
     reason: str,
+    name_ids: NameIds | None,
 ) -> None:
+    before = row.idp_entity_id
     _keep(row, {**fields_of(idp), "config_version": row.config_version + 1})
     told = {"source": source, "status": row.status, "fields": _differing(known, idp), **_told(idp)}
+    # Attack: a document that nobody looked at, which hands the people of one IdP to whoever published it.
+    if name_ids is not None and before and before != idp.entity_id:
+        accounts = settle(row, before=before, after=idp.entity_id, name_ids=name_ids)
+        told["name_ids"] = {"are": name_ids.value, "accounts": accounts}
     _record(row, act, at, actor, reason, told)
 
 

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from provisioning.management.base import HubCommand, connection_named, operator, tenant_named
 from provisioning.services import metadata
+from provisioning.services.name_ids import NameIds
 
 
 class Command(HubCommand):
@@ -27,6 +28,12 @@ class Command(HubCommand):
             help="Take the document of this digest, which the command shows without a decision.",
         )
         decision.add_argument("--reject", action="store_true", help="Throw the document away.")
+        parser.add_argument(
+            "--new-name-ids",
+            action="store_true",
+            help="With another entityID: its NameIDs are new, and people are recognised by externalId or userName. "
+            "Default: people keep their NameIDs.",
+        )
         parser.add_argument("--reason", default="", help="Kept in the audit; needed for a decision.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -41,6 +48,7 @@ class Command(HubCommand):
         digest = metadata.proposal_digest(connection)
         waiting = {
             "digest": digest,
+            "people_bound": metadata.people_bound(connection, proposed),
             "idp_entity_id": proposed.entity_id,
             "certificates": [
                 {"subject": one.subject, "fingerprint": one.fingerprint, "ends": one.ends.isoformat()}
@@ -49,7 +57,11 @@ class Command(HubCommand):
         }
         if options["confirm"]:
             metadata.confirm(
-                connection=connection, reason=options["reason"], seen=options["confirm"], actor=operator()
+                connection=connection,
+                reason=options["reason"],
+                seen=options["confirm"],
+                actor=operator(),
+                name_ids=NameIds.NEW if options["new_name_ids"] else NameIds.KEPT,
             )
         elif options["reject"]:
             metadata.reject(connection=connection, reason=options["reason"], seen=digest, actor=operator())
@@ -67,5 +79,7 @@ class Command(HubCommand):
         yield f"The new metadata is {answer['decision'] or 'waiting'}: {proposed['idp_entity_id']}"
         for one in proposed["certificates"]:
             yield f"  {one['subject']} until {one['ends'][:10]}, SHA-256 {one['fingerprint']}"
+        if not answer["decision"] and (people := proposed["people_bound"]):
+            yield f"NameIDs of the old entityID that stay bound, unless --new-name-ids is given: {people}"
         if not answer["decision"]:
             yield f"--confirm {proposed['digest']} takes it."

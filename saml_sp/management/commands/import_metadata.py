@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from provisioning.management.base import HubCommand, connection_named, operator, pairs, tenant_named
 from provisioning.services.metadata import known_idp
+from provisioning.services.name_ids import NameIds
 from saml_sp import metadata
 
 SAID = {
@@ -40,6 +41,12 @@ class Command(HubCommand):
             action="store_true",
             help="You have compared the new entityID or keys with the identity provider.",
         )
+        parser.add_argument(
+            "--new-name-ids",
+            action="store_true",
+            help="With another entityID: its NameIDs are new, and people are recognised by externalId or userName. "
+            "Default: people keep their NameIDs.",
+        )
         parser.add_argument("--reason", default="", help="Kept in the audit.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -59,6 +66,7 @@ class Command(HubCommand):
             actor=operator(),
             reason=options["reason"],
             confirmed=options["new_keys_known"],
+            name_ids=NameIds.NEW if options["new_name_ids"] else NameIds.KEPT,
             url=source if options["follow"] else None,
             certificates=certificates,
         )
