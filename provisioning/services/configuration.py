@@ -178,7 +178,9 @@ def change_connection(
                 confirmed=new_keys_known,
                 reason=reason,
             )
-        row = Connection.objects.select_for_update().get(pk=connection.pk, tenant_id=connection.tenant_id)
+        row = Connection.objects.select_for_update(no_key=True).get(
+            pk=connection.pk, tenant_id=connection.tenant_id
+        )
         if document == "":
             wanted |= {"idp_metadata": "", "idp_entity_id": "", "metadata_valid_until": None}
         changed = sorted(field for field, value in wanted.items() if getattr(row, field) != value)
