@@ -235,7 +235,7 @@ class MetadataPart:
         form = DecisionForm
         if confirms and (people := services.people_bound(connection, proposed)):
             form = ConfirmForm
-            kept = "1 person keeps her NameID" if people == 1 else f"{people} people keep their NameIDs"
+            kept = "1 person keeps the same NameID" if people == 1 else f"{people} people keep their NameIDs"
             facts.append(("NameIDs", f"{kept}, unless you say that they are new."))
         return page.ask(
             request,

@@ -67,6 +67,13 @@ def by_command(admin: Client, connection: Connection, idp: TestIdp, name_ids: st
     )
 
 
+def by_its_finding(admin: Client, connection: Connection, idp: TestIdp) -> None:
+    freeze(connection, idp)
+    page = f"/admin/provisioning/finding/{Finding.objects.get().pk}"
+    assert "people keep their NameIDs" in admin.get(f"{page}/change/").content.decode()
+    assert admin.post(f"{page}/decide/", {"approve": "yes", **SEEN}).status_code == 302
+
+
 Way = Callable[[Client, Connection, TestIdp, str], None]
 WAYS = {"on its page": on_the_page, "by an import by hand": by_hand, "by command": by_command}
 ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -93,6 +100,16 @@ def test_people_keep_their_name_ids_when_a_new_entity_id_is_confirmed(
     )
     assert Client().get(f"{path}?{renamed.signed_query(xml)}").status_code == 302
     assert [each.me().status_code for each in (browser, later)] == [401, 401]
+
+
+def test_people_keep_their_name_ids_when_the_finding_is_approved(
+    browser: Browser, admin: Client, renamed: TestIdp
+) -> None:
+    browser.sign_in()
+    by_its_finding(admin, browser.connection, renamed)
+    later = Browser(connection=browser.connection, idp=renamed)
+    assert later.sign_in().status_code == 302
+    assert Account.objects.get().subject_issuer == RENAMED
 
 
 @ways
@@ -169,7 +186,7 @@ def test_the_page_says_how_many_keep_their_name_ids(
     )
     freeze(browser.connection, renamed)
     page = admin.get(page_of(browser.connection, "confirm-metadata")).content.decode()
-    assert "1 person keeps her NameID, unless you say that they are new." in page
+    assert "1 person keeps the same NameID, unless you say that they are new." in page
     assert "people are recognised by externalId or userName" in page
     assert "Its NameIDs" not in admin.get(page_of(browser.connection, "reject-metadata")).content.decode()
 
