@@ -107,6 +107,18 @@ class ConfirmForm(DecisionForm):
     field_order = ["name_ids", "reason"]
 
 
+def _decision(of: type[DecisionForm], request: HttpRequest, digest: str) -> DecisionForm:
+    """The question about this very document. An answer to another one asks again, with this one on the page."""
+    answer = said(request)
+    if answer is None or answer.get("seen") == digest:
+        return of(answer, initial={"seen": digest})
+    anew = answer.copy()
+    anew["seen"] = digest
+    form = of(anew)
+    form.add_error(None, services.UNSEEN)
+    return form
+
+
 class MetadataPart:
     def __init__(self) -> None:
         self.views: Mapping[str, View] = {
@@ -229,7 +241,6 @@ class MetadataPart:
         if proposed is None:
             messages.info(request, "No metadata waits for a decision here.")
             return HttpResponseRedirect(page.address_of(connection))
-        seen = {"seen": services.proposal_digest(connection)}
         facts = [("entityID", proposed.entity_id)]
         facts += [(one.subject, spaced(one.fingerprint)) for one in proposed.certificates]
         form = DecisionForm
@@ -240,7 +251,7 @@ class MetadataPart:
         return page.ask(
             request,
             connection,
-            form(said(request), initial=seen),
+            _decision(form, request, services.proposal_digest(connection)),
             act=act,
             danger=True,
             facts=facts,

@@ -22,6 +22,7 @@ from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
 from provisioning.services.bursts import SEVERITIES
+from provisioning.services.metadata import proposal_digest
 from provisioning.services.invalid import Invalid
 
 from .base import TenantAdmin, actor_of, pretty, said, say
@@ -86,6 +87,7 @@ class DecisionForm(forms.Form):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Kept in the audit for good. Please write no personal details.",
     )
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,11 @@ def _about(finding: Finding) -> tuple[str, str] | None:
     rows = Identity.objects.with_state().filter(tenant_id=finding.tenant_id, pk=finding.identity_id)
     identity = rows.prefetch_related("holds").first()
     return state_of(identity) if identity is not None else None
+
+
+def _proposal(finding: Finding) -> str:
+    """Names the metadata that the page asks about, so that nobody decides about another document."""
+    return proposal_digest(finding.connection) if finding.connection else ""
 
 
 def _counted(finding: Finding) -> list[tuple[str, Any]]:
@@ -235,7 +242,7 @@ class FindingPage(TenantAdmin):
             "waiting": waiting,
             "requested": finding.kind == FindingKind.APPROVAL_REQUESTED,
             "open": finding.status == Finding.Status.OPEN,
-            "decision": DecisionForm(),
+            "decision": DecisionForm(initial={"seen": _proposal(finding)}),
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -263,6 +270,7 @@ class FindingPage(TenantAdmin):
                 reason=form.cleaned_data["reason"],
                 identity_id=chosen,
                 actor=actor_of(request),
+                seen=form.cleaned_data["seen"],
             )
         except Invalid as refusal:
             messages.error(request, f"Nothing was decided. {refusal.message}")

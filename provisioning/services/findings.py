@@ -16,18 +16,24 @@ from .people import observe
 
 
 def decide(
-    *, finding: Finding, approve: bool, reason: str, actor: Actor, identity_id: UUID | None = None
+    *,
+    finding: Finding,
+    approve: bool,
+    reason: str,
+    actor: Actor,
+    identity_id: UUID | None = None,
+    seen: str = "",
 ) -> Outcome:
     """Approve: the remedy. Reject: "not so", and it is not asked again.
 
     For a finding about an account that waits for its link, approving ties it to `identity_id` (or the first
     candidate) and rejecting gives it an identity of its own. For one that asks whether somebody may come in,
     approving lifts the `approval` hold, and rejecting makes it an administrator's. For one about metadata that waits,
-    approving takes it and rejecting throws it away (raises Invalid where it can no longer be taken). For every other
-    finding the case is closed.
+    approving takes it and rejecting throws it away; `seen` is the `proposal_digest` of the one that was looked at
+    (raises Invalid where another waits, or it can no longer be taken). For every other finding the case is closed.
     """
     if finding.kind == FindingKind.IDP_REPLACED and finding.status == Finding.Status.OPEN:
-        return _decide_metadata(finding, approve=approve, reason=reason, actor=actor)
+        return _decide_metadata(finding, approve=approve, reason=reason, actor=actor, seen=seen)
     requested = finding.kind == FindingKind.APPROVAL_REQUESTED and finding.identity_id is not None
     if requested and finding.status == Finding.Status.OPEN:
         return observe(
@@ -59,9 +65,9 @@ def decide(
     )
 
 
-def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Outcome:
+def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor, seen: str) -> Outcome:
     act = metadata.confirm if approve else metadata.reject
-    act(connection=finding.connection, reason=reason, actor=actor)
+    act(connection=finding.connection, reason=reason, actor=actor, seen=seen)
     return Outcome(verdict=Verdict.APPLIED, situation=Situation.LINKED, reason=Reason.FINDING_CLOSED)
 
 

@@ -49,6 +49,9 @@ class Source:
     version: Version = field(default_factory=Version)
 
 
+UNSEEN = "Other metadata has come since you looked. Please look at it first."
+
+
 def offered(document: str, *, at: datetime, wanted: str = "") -> Idp:
     """The IdP of a document that may be used. Raises `Invalid`."""
     try:
@@ -197,7 +200,7 @@ def confirm(
     connection: Connection,
     reason: str,
     actor: Actor,
-    seen: str = "",
+    seen: str,
     name_ids: NameIds = NameIds.KEPT,
 ) -> None:
     """Takes the document that waits, and lets people sign in again. `seen` is its `proposal_digest`.
@@ -214,7 +217,7 @@ def confirm(
     connection.refresh_from_db()
 
 
-def reject(*, connection: Connection, reason: str, actor: Actor, seen: str = "") -> None:
+def reject(*, connection: Connection, reason: str, actor: Actor, seen: str) -> None:
     """Throws the waiting document away, remembers that, and lets people sign in by the old one."""
     at = now()
     with transaction.atomic():
@@ -239,8 +242,8 @@ def _waiting(connection: Connection, seen: str) -> Connection:
     row = _locked(connection)
     if not row.proposed_metadata:
         raise Invalid("reason", "No metadata waits for a decision here.")
-    if seen and seen != proposal_digest(row):
-        raise Invalid("reason", "Other metadata has come since you looked. Please look at it first.")
+    if seen != proposal_digest(row):
+        raise Invalid("reason", UNSEEN)
     return row
 
 

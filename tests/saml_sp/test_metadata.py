@@ -345,6 +345,10 @@ def frozen(followed: Connection, address: Address) -> Connection:
     return followed
 
 
+def seen(connection: Connection) -> str:
+    return services.proposal_digest(connection)
+
+
 def test_freezing_asks_once_and_shows_both_sides(frozen: Connection, address: Address) -> None:
     address.etag = ""
     assert [refresh(frozen) for _ in range(3)] == [Taken.FROZEN] * 3
@@ -358,7 +362,9 @@ def test_freezing_asks_once_and_shows_both_sides(frozen: Connection, address: Ad
 
 
 def test_confirming_takes_the_new_keys(frozen: Connection, browser: Browser) -> None:
-    services.confirm(connection=frozen, reason="Asked the IdP's administrator", actor=OPERATOR)
+    services.confirm(
+        connection=frozen, reason="Asked the IdP's administrator", actor=OPERATOR, seen=seen(frozen)
+    )
     assert (frozen.status, frozen.proposed_metadata) == ("active", "")
     assert Finding.objects.get().status == "approved"
     assert AuditRecord.objects.get(reason="metadata:confirmed").changes[0]["fields"] == ["certificates"]
@@ -369,7 +375,7 @@ def test_confirming_takes_the_new_keys(frozen: Connection, browser: Browser) -> 
 def test_rejecting_keeps_the_old_keys_and_is_remembered(
     frozen: Connection, browser: Browser, address: Address
 ) -> None:
-    services.reject(connection=frozen, reason="Nobody there knows of it", actor=OPERATOR)
+    services.reject(connection=frozen, reason="Nobody there knows of it", actor=OPERATOR, seen=seen(frozen))
     assert (frozen.status, frozen.proposed_metadata) == ("active", "")
     assert Finding.objects.get().status == "rejected"
     assert browser.sign_in().status_code == 302
@@ -385,7 +391,9 @@ def test_rejecting_keeps_the_old_keys_and_is_remembered(
 def test_deciding_the_finding_decides_the_metadata(
     frozen: Connection, browser: Browser, approve: bool, key: KeyPair
 ) -> None:
-    outcome = findings.decide(finding=Finding.objects.get(), approve=approve, reason="Looked", actor=OPERATOR)
+    outcome = findings.decide(
+        finding=Finding.objects.get(), approve=approve, reason="Looked", actor=OPERATOR, seen=seen(frozen)
+    )
     assert outcome.accepted
     frozen.refresh_from_db()
     assert frozen.status == "active"
@@ -394,18 +402,27 @@ def test_deciding_the_finding_decides_the_metadata(
 
 
 def test_nobody_confirms_a_document_that_he_has_not_seen(frozen: Connection, address: Address) -> None:
-    seen = services.proposal_digest(frozen)
+    before = seen(frozen)
     address.document, address.etag = idp_with(NEWER).metadata(), '"newer"'
     assert refresh(frozen) is Taken.FROZEN
-    for act in (services.confirm, services.reject):
+    for digest in (before, ""):
+        for act in (services.confirm, services.reject):
+            with pytest.raises(Invalid, match="Other metadata has come"):
+                act(connection=frozen, reason="Fine", actor=OPERATOR, seen=digest)
         with pytest.raises(Invalid, match="Other metadata has come"):
-            act(connection=frozen, reason="Fine", actor=OPERATOR, seen=seen)
+            findings.decide(
+                finding=Finding.objects.get(status="open"),
+                approve=True,
+                reason="Fine",
+                actor=OPERATOR,
+                seen=digest,
+            )
     assert list(Finding.objects.order_by("opened_at").values_list("status", flat=True)) == [
         "obsolete",
         "open",
     ]
     frozen.refresh_from_db()
-    services.confirm(connection=frozen, reason="Fine", actor=OPERATOR, seen=services.proposal_digest(frozen))
+    services.confirm(connection=frozen, reason="Fine", actor=OPERATOR, seen=seen(frozen))
     assert frozen.idp_metadata == address.document
 
 
@@ -434,7 +451,7 @@ def test_what_was_disabled_meanwhile_stays_so(frozen: Connection) -> None:
     setup.disable(connection=frozen, reason="Until we know", actor=OPERATOR)
     with pytest.raises(Invalid, match="confirm or reject"):
         setup.activate(connection=frozen, actor=OPERATOR)
-    services.reject(connection=frozen, reason="No", actor=OPERATOR)
+    services.reject(connection=frozen, reason="No", actor=OPERATOR, seen=seen(frozen))
     assert frozen.status == "disabled"
 
 
@@ -444,7 +461,7 @@ def test_a_proposal_whose_certificate_has_ended_meanwhile_cannot_be_confirmed(
     address.document = idp_with(ending("new", now() + timedelta(days=1))).metadata()
     assert refresh(followed) is Taken.FROZEN
     with travel(now() + timedelta(days=2), tick=False), pytest.raises(Invalid, match="has ended"):
-        services.confirm(connection=followed, reason="Fine", actor=OPERATOR)
+        services.confirm(connection=followed, reason="Fine", actor=OPERATOR, seen=seen(followed))
 
 
 # What a person imports.

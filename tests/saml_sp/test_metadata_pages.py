@@ -9,6 +9,7 @@ from django.test import Client
 
 from provisioning.models import AuditRecord, AuditValue, Connection, Finding, Identity, Tenant
 from provisioning.services import configuration
+from provisioning.services.metadata import proposal_digest
 from saml_sp import metadata
 from saml_sp.tasks import SCHEDULE
 from tests.identity_hub.core.test_outbound import server
@@ -16,7 +17,7 @@ from tests.provisioning.cast import OPERATOR
 
 from .idp import KeyPair, TestIdp, key_pair
 from .parties import make_connection, make_tenant
-from .test_metadata import FEDERATION, NEW, OLD, Address, idp_with, signed
+from .test_metadata import FEDERATION, NEW, NEWER, OLD, Address, idp_with, signed
 
 
 @pytest.fixture
@@ -196,23 +197,57 @@ def test_the_decision_needs_a_reason_and_what_was_seen(
     assert "CN=new" in question.content.decode()
     seen = question.context["form"].initial["seen"]
     assert admin.post(page_of(frozen, act), {"reason": "", "seen": seen}).status_code == 200
-    late = admin.post(page_of(frozen, act), {"reason": "Fine", "seen": "0" * 16})
-    assert "Other metadata has come since you looked" in late.content.decode()
-    frozen.refresh_from_db()
-    assert frozen.status == "frozen"
+    for unseen in ({"seen": "0" * 16}, {"seen": ""}, {}):
+        late = admin.post(page_of(frozen, act), {"reason": "Fine", **unseen})
+        assert "Other metadata has come since you looked" in late.content.decode()
+        frozen.refresh_from_db()
+        assert frozen.status == "frozen"
     assert admin.post(page_of(frozen, act), {"reason": "Asked them", "seen": seen}).status_code == 302
     frozen.refresh_from_db()
     assert (frozen.status, frozen.idp_entity_id) == ("active", entity_id)
     assert admin.get(page_of(frozen, act)).status_code == 302
 
 
+@pytest.mark.parametrize("act", ["confirm-metadata", "reject-metadata"])
+def test_a_form_that_came_too_late_shows_the_new_document_and_can_be_sent_again(
+    admin: Client, frozen: Connection, address: Address, act: str
+) -> None:
+    seen = admin.get(page_of(frozen, act)).context["form"].initial["seen"]
+    address.document = document_of(NEWER, entity_id="https://evil.example")
+    metadata.refresh(frozen, actor=SCHEDULE)
+    late = admin.post(page_of(frozen, act), {"reason": "Asked them", "seen": seen})
+    assert ("CN=newer" in late.content.decode(), "CN=new<" in late.content.decode()) == (True, False)
+    shown = {name: late.context["form"][name].value() for name in ("reason", "seen")}
+    assert shown["reason"] == "Asked them"
+    assert admin.post(page_of(frozen, act), shown).status_code == 302
+    frozen.refresh_from_db()
+    assert frozen.status == "active"
+
+
+def test_the_page_of_the_finding_decides_only_about_what_it_showed(
+    admin: Client, frozen: Connection, address: Address
+) -> None:
+    page = f"/admin/provisioning/finding/{Finding.objects.get().pk}"
+    seen = admin.get(f"{page}/change/").context["decision"].initial["seen"]
+    for unseen in ("", "0" * 16):
+        answer = {"approve": "yes", "reason": "Fine", "seen": unseen}
+        told = admin.post(f"{page}/decide/", answer, follow=True)
+        assert "Other metadata has come since you looked" in told.content.decode()
+    admin.post(f"{page}/decide/", {"approve": "yes", "reason": "Fine", "seen": seen})
+    frozen.refresh_from_db()
+    assert frozen.status == "active"
+
+
 def test_the_finding_that_can_no_longer_be_approved_says_so(
     admin: Client, frozen: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Connection.objects.update(proposed_metadata=frozen.proposed_metadata.replace("X509Certificate", "X"))
+    frozen.refresh_from_db()
     finding = Finding.objects.get()
     answer = admin.post(
-        f"/admin/provisioning/finding/{finding.pk}/decide/", {"approve": "yes", "reason": "Fine"}, follow=True
+        f"/admin/provisioning/finding/{finding.pk}/decide/",
+        {"approve": "yes", "reason": "Fine", "seen": proposal_digest(frozen)},
+        follow=True,
     )
     assert "Nothing was decided" in answer.content.decode()
     assert Finding.objects.get().status == "open"

@@ -10,6 +10,7 @@ from provisioning.management.base import HubCommand, operator, pairs
 from provisioning.models import Finding
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
+from provisioning.services.metadata import proposal_digest
 
 
 class Command(HubCommand):
@@ -31,7 +32,9 @@ class Command(HubCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         key = as_uuid(options["finding"])
-        finding = Finding.objects.filter(pk=key).select_related("account").first() if key else None
+        finding = (
+            Finding.objects.filter(pk=key).select_related("account", "connection").first() if key else None
+        )
         if finding is None:
             raise CommandError(f"There is no finding {options['finding']!r}.")
         if finding.status != Finding.Status.OPEN:
@@ -46,6 +49,7 @@ class Command(HubCommand):
             reason=options["reason"].strip(),
             identity_id=as_uuid(options["identity"]),
             actor=operator(),
+            seen=proposal_digest(finding.connection) if finding.connection else "",
         )
         finding.refresh_from_db()
         return {
