@@ -26,7 +26,8 @@ class TenantForm(forms.ModelForm):
     domains = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "placeholder": "example.org"}),
-        help_text="One e-mail domain a line. Each counts as verified and belongs to this tenant alone.",
+        help_text="One e-mail domain a line. Each waits on the tenant's page for its proof: a TXT record, or your word "
+        "with a reason.",
     )
 
     class Meta:
@@ -80,12 +81,10 @@ class TenantPage(TenantAdmin):
                 tenant=Tenant.objects.get(pk=obj.pk), name=form.cleaned_data["name"], actor=actor_of(request)
             )
             return
-        made = configuration.create_tenant(
-            slug=obj.slug,
-            name=obj.name,
-            domains=form.cleaned_data["domains"].split(),
-            actor=actor_of(request),
-        )
+        actor = actor_of(request)
+        made = configuration.create_tenant(slug=obj.slug, name=obj.name, actor=actor)
+        for domain in form.cleaned_data["domains"].split():
+            domains.claim_domain(tenant=made, domain=domain, actor=actor)
         obj.pk = made.pk
 
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:

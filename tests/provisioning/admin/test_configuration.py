@@ -138,15 +138,19 @@ def test_a_tenants_administrator_makes_connections_of_that_tenant(
     assert response["Location"].endswith(f"/connection/{made.pk}/change/")
 
 
-def test_a_superuser_makes_a_tenant_with_its_domains(root: Client, ours: Scene) -> None:
+def test_a_superuser_makes_a_tenant_whose_domains_wait_for_their_proof(root: Client, ours: Scene) -> None:
     root.post(
         "/admin/provisioning/tenant/add/",
         {"name": "Initech", "slug": "initech", "domains": "initech.example"},
     )
     made = Tenant.objects.get(slug="initech")
-    assert list(TenantDomain.objects.filter(tenant=made).values_list("domain", flat=True)) == [
-        "initech.example"
-    ]
+    domain = TenantDomain.objects.get(tenant=made)
+    assert (domain.domain, domain.verified_at, domain.verified_how) == ("initech.example", None, "")
+    confirm = f"/admin/provisioning/tenant/{made.pk}/confirm-domain/{domain.pk}/"
+    assert root.post(confirm, {"reason": ""}).status_code == 200
+    assert root.post(confirm, {"reason": "Their contract says so"}).status_code == 302
+    domain.refresh_from_db()
+    assert domain.verified_how == "superuser"
     taken = root.post(
         "/admin/provisioning/tenant/add/", {"name": "X", "slug": "x-corp", "domains": "initech.example"}
     )
