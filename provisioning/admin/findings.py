@@ -22,8 +22,8 @@ from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
 from provisioning.services.bursts import SEVERITIES
-from provisioning.services.metadata import proposal_digest
 from provisioning.services.invalid import Invalid
+from provisioning.services.metadata import proposal_digest
 
 from .base import TenantAdmin, actor_of, pretty, said, say
 from .identities import state_of
