@@ -1,5 +1,6 @@
 """What an administrator says about first logins and their groups, and what the pages show of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,10 +8,11 @@ from django.test import Client
 
 from provisioning.models import AssertedGroup, AuditValue, Connection, Entitlement
 from provisioning.services import configuration
+from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, push, sign_in, user
 from .scene import Scene
-from .test_configuration import form_of
+from .test_configuration import form_of, table_of
 
 
 @pytest.fixture
@@ -99,6 +101,69 @@ def test_a_value_that_no_table_keeps_is_an_error_of_its_field(
     assert answer.status_code == 200
     assert "cannot be kept" in str(answer.context["adminform"].form.errors["jit_attributes"])
     assert Connection.objects.get(pk=connection.pk).jit_attributes == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"name": "a\x00"}, id="name"),
+        pytest.param({"preset": "okta\x00"}, id="preset"),
+        pytest.param({"authn_contexts": "urn:a\x00"}, id="ways of authentication"),
+        pytest.param({"group_attribute": "g", "jit_groups": "a\x00"}, id="groups that may"),
+        pytest.param({"jit_attributes": '{"a": ["\x00"]}'}, id="values that may"),
+        pytest.param({"reason": "a\x00"}, id="reason"),
+        pytest.param(table_of(title__sources="a\x00"), id="sources of an attribute"),
+        pytest.param(table_of(title__allowed="a\x00"), id="allowed values of an attribute"),
+        pytest.param({"idp_metadata": "<a>\x00</a>"}, id="metadata"),
+    ],
+)
+def test_a_nul_in_any_field_changes_nothing(admin: Client, ours: Scene, changes: dict[str, str]) -> None:
+    connection = ours.where.connection
+    answer = admin.post(
+        f"/admin/provisioning/connection/{connection.pk}/change/", form_of(connection, **changes)
+    )
+    assert answer.status_code == 400
+    assert Connection.objects.get(pk=connection.pk).config_version == connection.config_version
+
+
+@pytest.mark.parametrize("path", ["connection/{connection}/allow-group/", "tenant/{tenant}/add-domain/"])
+def test_a_nul_in_the_question_of_an_act_is_refused(admin: Client, ours: Scene, path: str) -> None:
+    address = path.format(connection=ours.where.connection.pk, tenant=ours.where.tenant.pk)
+    said = {
+        "value": "a\x00",
+        "entitlement": str(ours.entitlement.pk),
+        "reason": "a\x00",
+        "domain": "a\x00.example",
+    }
+    assert admin.post(f"/admin/provisioning/{address}", said).status_code == 400
+
+
+@pytest.mark.parametrize("broken", ["a\x00", "a\ud800"], ids=["a NUL", "half of a surrogate pair"])
+@pytest.mark.parametrize(
+    ("field", "write"),
+    [
+        pytest.param("name", str, id="name"),
+        pytest.param("preset", str, id="preset"),
+        pytest.param("group_attribute", str, id="group attribute"),
+        pytest.param("name_id_format", str, id="NameID format"),
+        pytest.param("authn_contexts", lambda text: [text], id="ways of authentication"),
+        pytest.param("jit_groups", lambda text: [text], id="groups that may"),
+        pytest.param("jit_attributes", lambda text: {"title": [text]}, id="values that may"),
+        pytest.param("attribute_map", lambda text: {"title": [text]}, id="sources of an attribute"),
+        pytest.param(
+            "attribute_rules",
+            lambda text: {"title": {"allowed": [text]}},
+            id="allowed values of an attribute",
+        ),
+    ],
+)
+def test_the_service_keeps_none_whoever_asks(
+    ours: Scene, field: str, write: Callable[[str], Any], broken: str
+) -> None:
+    changes = {field: write(broken), **({"group_attribute": "g"} if field == "jit_groups" else {})}
+    with pytest.raises(Invalid) as refused:
+        configuration.change_connection(connection=ours.where.connection, changes=changes, actor=OPERATOR)
+    assert refused.value.field == field
 
 
 def test_a_group_is_allowed_and_taken_off_the_list_with_a_reason(
