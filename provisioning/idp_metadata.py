@@ -48,13 +48,12 @@ class Idp:
     substance: str
     """A digest that stays the same while only the document's signature, ID and dates are new."""
 
-    @property
-    def certificates_end(self) -> datetime | None:
-        """When the last of them ends; None where there is none."""
-        return max((certificate.ends for certificate in self.certificates), default=None)
-
     def good_at(self, at: datetime) -> tuple[Certificate, ...]:
-        return tuple(certificate for certificate in self.certificates if certificate.ends > at)
+        """Those that have begun and not ended."""
+        return tuple(certificate for certificate in self.begun_at(at) if certificate.ends > at)
+
+    def begun_at(self, at: datetime) -> tuple[Certificate, ...]:
+        return tuple(certificate for certificate in self.certificates if certificate.begins <= at)
 
 
 def entity_id(document: str | bytes) -> str:
@@ -68,7 +67,8 @@ def require_usable(idp: Idp, at: datetime) -> None:
         raise Unusable(f"The IdP metadata was valid until {idp.valid_until:%Y-%m-%d %H:%M} UTC.")
     if not idp.certificates:
         raise Unusable("The IdP metadata has no signing certificate that can be read.")
-    if not idp.good_at(at):
+    # One that has yet to begin is published ahead, or by a clock that is fast.
+    if all(certificate.ends <= at for certificate in idp.certificates):
         ended = max(certificate.ends for certificate in idp.certificates)
         raise Unusable(
             f"Every signing certificate in the IdP metadata has ended, the last on {ended:%Y-%m-%d}."

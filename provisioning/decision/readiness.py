@@ -63,7 +63,9 @@ class Facts:
     has_saml: bool
     """Whether people sign in through it at all; a connection may only push."""
     certificate_ends: datetime | None
-    """When the last of the IdP's signing certificates ends; None where there is none."""
+    """When the last of the IdP's signing certificates that have begun ends; None where there is none."""
+    certificate_begins: datetime | None = None
+    """When the first of them begins, or began."""
     domains: frozenset[str]
     jit: Jit
     required_attributes: Sequence[str]
@@ -133,6 +135,9 @@ def _stated(item: Item, facts: Facts) -> Judged:
 
 def _certificate(facts: Facts) -> tuple[bool, str]:
     ends = facts.certificate_ends
+    begins = facts.certificate_begins
+    if ends is None and begins is not None:
+        return False, f"No signing certificate of the IdP is good before {begins:%Y-%m-%d %H:%M} UTC."
     if ends is None:
         return False, "The IdP metadata holds no signing certificate that can be read."
     if ends <= facts.at:

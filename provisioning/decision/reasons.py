@@ -167,7 +167,7 @@ class FindingKind(_Code):
         "metadata:expires",
         "An IdP's metadata is valid only a little longer, and nobody signs in by it afterwards.",
     )
-    CERTIFICATE_EXPIRES = "certificate:expires", "The last good signing certificate of an IdP ends soon."
+    CERTIFICATE_EXPIRES = "certificate:expires", "A signing certificate of an IdP ends soon."
     CERTIFICATE_ENDED = "certificate:ended", "A signing certificate in an IdP's metadata has ended."
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."

@@ -38,13 +38,16 @@ def mapping_digest(connection: Connection) -> str:
 
 def facts_of(connection: Connection, at: datetime) -> Facts:
     idp = _idp(connection)
+    certificates = idp.certificates if idp else ()
+    begun = idp.begun_at(at) if idp else ()
     rows = Proof.objects.filter(tenant_id=connection.tenant_id, connection=connection)
     proven = {Item(row.item): row for row in rows if not row.accepted}
     tested, signed_out = proven.get(Item.MAPPING), proven.get(Item.SIGN_OUT)
     return Facts(
         at=at,
         has_saml=bool(connection.idp_metadata),
-        certificate_ends=idp.certificates_end if idp else None,
+        certificate_ends=max((certificate.ends for certificate in begun), default=None),
+        certificate_begins=min((certificate.begins for certificate in certificates), default=None),
         domains=granted_domains(connection),
         required_attributes=connection.required_attributes,
         jit=Jit(connection.jit),

@@ -52,13 +52,22 @@ def _questions(connection: Connection, at: datetime) -> Iterator[Finding]:
     yield from _of_document(connection, idp, at)
     good = idp.good_at(at)
     last = max(good, key=attrgetter("ends"), default=None)
-    if last is not None and (step := step_of(last.ends - at)) is not None:
-        print_ = f"{last.fingerprint[:24]}:{step}"
-        yield _finding(connection, FindingKind.CERTIFICATE_EXPIRES, STEPS[step], _told(last), print_, at)
-    for ended in (certificate for certificate in idp.certificates if certificate not in good):
+    for one in good:
+        if last is not None and (step := step_of(one.ends - at)) is not None:
+            severity = STEPS[step] if one is last else _beside(one, last, STEPS[step])
+            print_ = f"{one.fingerprint[:24]}:{step}"
+            yield _finding(connection, FindingKind.CERTIFICATE_EXPIRES, severity, _told(one), print_, at)
+    for ended in (certificate for certificate in idp.certificates if certificate.ends <= at):
         severity = Severity.LOW if good else Severity.HIGH
         print_ = f"{ended.fingerprint[:24]}:0{'' if good else '!'}"
         yield _finding(connection, FindingKind.CERTIFICATE_ENDED, severity, _told(ended), print_, at)
+
+
+def _beside(one: Certificate, last: Certificate, alone: Severity) -> Severity:
+    """How serious it is that a certificate ends which is not the last good one: the IdP may still sign by it."""
+    if last.ends - one.ends >= timedelta(days=max(STEPS)):
+        return Severity.LOW
+    return Severity.MEDIUM if alone is Severity.HIGH else alone
 
 
 def _of_document(connection: Connection, idp: Idp, at: datetime) -> Iterator[Finding]:

@@ -1,8 +1,10 @@
 """Which metadata documents describe an identity provider that can be used."""
 
+from datetime import timedelta
+
 import pytest
 
-from provisioning.idp_metadata import Unusable, describe, entity_id
+from provisioning.idp_metadata import Unusable, describe, entity_id, require_usable
 from tests.saml_sp.idp import TestIdp, key_pair
 
 BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
@@ -40,8 +42,22 @@ def test_certificates_and_addresses_are_read_from_the_document() -> None:
     idp = TestIdp(entity_id="https://idp.example", keys=new, more_certificates=(old, old))
     found = describe(idp.metadata())
     assert [certificate.subject for certificate in found.certificates] == ["CN=old", "CN=new"]
-    assert found.certificates_end == max(certificate.ends for certificate in found.certificates)
     assert (found.sign_in, found.sign_out) == ((idp.sso,), (idp.slo,))
+
+
+@pytest.mark.parametrize(
+    ("moved", "good"),
+    [
+        pytest.param(timedelta(seconds=-1), False, id="before it begins"),
+        pytest.param(timedelta(), True, id="as it begins"),
+    ],
+)
+def test_a_certificate_that_has_not_begun_is_no_good_one(moved: timedelta, good: bool) -> None:
+    found = describe(TestIdp(entity_id="https://idp.example", keys=key_pair("old")).metadata())
+    at = found.certificates[0].begins + moved
+    assert bool(found.good_at(at)) is good
+    # Published ahead of its day it may be imported all the same.
+    require_usable(found, at)
 
 
 def test_keys_that_are_for_encryption_or_cannot_be_read_sign_nothing() -> None:
@@ -52,5 +68,4 @@ def test_keys_that_are_for_encryption_or_cannot_be_read_sign_nothing() -> None:
         idp.metadata().replace(text, "no base64!"),
         idp.metadata().replace(text, "AAAA"),
     ):
-        found = describe(damaged)
-        assert (found.certificates, found.certificates_end) == ((), None)
+        assert describe(damaged).certificates == ()

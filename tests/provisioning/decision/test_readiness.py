@@ -53,6 +53,12 @@ def test_a_connection_of_which_everything_was_shown_is_ready() -> None:
         pytest.param(
             {"certificate_ends": AT}, {Item.CERTIFICATE}, "ended on 2026-05-04", id="a certificate that ended"
         ),
+        pytest.param(
+            {"certificate_ends": None, "certificate_begins": AT + timedelta(days=1)},
+            {Item.CERTIFICATE},
+            "good before 2026-05-05 09:00",
+            id="a certificate that has yet to begin",
+        ),
         pytest.param({"domains": frozenset()}, {Item.DOMAINS}, "Verify a domain", id="no domain"),
         pytest.param({"test": None}, {Item.MAPPING, Item.KEY}, "No test login", id="never tested"),
         pytest.param(

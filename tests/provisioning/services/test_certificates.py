@@ -52,10 +52,31 @@ def test_the_alarm_grows_more_serious_and_says_when_it_is_too_late(acme: House) 
 
 def test_the_last_good_certificate_is_what_counts(acme: House) -> None:
     saml(acme, published(ending("old", END), ending("new", END + 300 * DAY)))
-    assert warned(END - DAY) == []
+    # Low, because another good one outlives it by far.
+    assert warned(END - DAY) == [("certificate:expires", "low")]
     # The IdP may still sign by it, and nobody needs to hurry.
     assert warned(END + DAY) == [("certificate:ended", "low")]
     assert warned(END + 299 * DAY) == [("certificate:ended", "low"), ("certificate:expires", "high")]
+
+
+@pytest.mark.parametrize(
+    ("outlived_by", "days", "severity"),
+    [
+        pytest.param(300, 31, None, id="31 days before its end nobody is warned"),
+        pytest.param(300, 30, "low", id="outlived by far: low with 30 days left"),
+        pytest.param(300, 7, "low", id="and with 7"),
+        pytest.param(300, 1, "low", id="and on the last day"),
+        pytest.param(20, 7, "medium", id="outlived by less than 30 days: medium with 7 days left"),
+        pytest.param(20, 1, "medium", id="and no more on the last day"),
+    ],
+)
+def test_each_certificate_warns_before_its_end(
+    acme: House, outlived_by: int, days: int, severity: str | None
+) -> None:
+    saml(acme, published(ending("old", END), ending("new", END + outlived_by * DAY)))
+    warned(END - days * DAY)
+    old = Finding.objects.filter(status="open", evidence__subject="CN=old")
+    assert list(old.values_list("severity", flat=True)) == ([severity] if severity else [])
 
 
 def test_it_goes_with_its_cause_and_one_that_was_answered_is_not_asked_again(acme: House) -> None:
