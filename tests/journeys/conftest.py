@@ -1,7 +1,6 @@
 """A whole hub on free ports, a hub and an IdP on two sites, and a real browser. Knows how to get them; no journey."""
 
 import secrets
-import shutil
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,24 +20,9 @@ from identity_hub.settings import env
 from tests.identity_hub.gunicorn import free_port, gunicorn
 from tests.idps import simplesamlphp
 
+from .chromium import CHROMIUM_ARGUMENTS, chromium
 from .pair import Pair, Sites, introduced
-from .sites import HUB_HOST, IDP_HOST, RESOLVER_RULES, certificate, in_front
-
-_CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    f"--host-resolver-rules={RESOLVER_RULES}",
-]
-
-
-def chromium() -> str | None:
-    """The path of a Chromium that is installed here."""
-    return next(filter(None, map(shutil.which, _CHROMIUMS)), None)
+from .sites import HUB_HOST, IDP_HOST, certificate, in_front
 
 
 def _do_without(what: str) -> None:

@@ -13,19 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-import django
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-django.setup()
-
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright  # noqa: E402 - models need the apps
-
-from identity_hub.core.clock import now  # noqa: E402
-from identity_hub.demo import stack  # noqa: E402
-from identity_hub.demo.stack import Stack  # noqa: E402
-from identity_hub.settings import BASE_DIR  # noqa: E402
-from tests.journeys.conftest import CHROMIUM_ARGUMENTS, chromium  # noqa: E402
-from tests.saml_sp.idp import TestIdp, encode, key_pair, read_request  # noqa: E402
-from tests.saml_sp.products import SENT, Sent  # noqa: E402
+from identity_hub.core.clock import now
+from identity_hub.demo import stack
+from identity_hub.demo.stack import Stack
+from identity_hub.settings import BASE_DIR
+from tests.journeys.chromium import CHROMIUM_ARGUMENTS, chromium
+from tests.saml_sp.idp import TestIdp, encode, key_pair, read_request
+from tests.saml_sp.products import SENT, Sent
 
 FOLDER = BASE_DIR / "docs" / "images" / "connect"
 DESK: ViewportSize = {"width": 1300, "height": 820}

@@ -1,7 +1,6 @@
 """Takes the pictures of README.md from a running hub: `python -m tests.journeys.pictures`. Asserts nothing."""
 
 import re
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from identity_hub.demo.dialects import Entra, Okta, over_http
 from identity_hub.demo.files import IDP_CONNECTION, OKTA_CONNECTION, PASSWORD, Person, new_person
 from identity_hub.demo.stack import Stack
 from identity_hub.settings import BASE_DIR
-from tests.journeys.conftest import CHROMIUM_ARGUMENTS, chromium
+from tests.journeys.chromium import CHROMIUM_ARGUMENTS, chromium
 
 FOLDER = BASE_DIR / "docs" / "images"
 SIZE: ViewportSize = {"width": 1200, "height": 760}
@@ -106,8 +105,7 @@ def main() -> int:
     program = chromium()
     if program is None:
         sys.exit("No Chromium on the path.")
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="hub-pictures-") as folder, sync_playwright() as playwright:
         with stack.started(Path(folder)) as hub:
             _populate(hub)
