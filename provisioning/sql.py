@@ -98,6 +98,8 @@ def _cursor(statement: str) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """Django's own cursors write the values into the text; a plain one binds them at the server."""
     # Once: each look at `database` finds the thread's own connection anew.
     own = connections[DEFAULT_DB_ALIAS]
+    # As Django's own cursors do, once a request: a thread's first statement after an outage finds a new connection.
+    own.close_if_health_check_failed()
     own.ensure_connection()
     own.validate_no_broken_transaction()
     line = own.connection

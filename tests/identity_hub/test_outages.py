@@ -8,9 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -145,6 +147,26 @@ def test_every_face_says_503_while_the_database_is_away_and_answers_again_afterw
     assert _ask(hub, "/readyz").status == 503
     wire.connect()
     assert statuses() == before, "the first request of every thread after the outage succeeds"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "/scim/v2/Users", 401, id="a directory's request"),
+        pytest.param("POST", f"/saml/{uuid4()}/acs", 404, id="an identity provider's answer"),
+    ],
+)
+def test_the_first_request_of_every_thread_after_an_outage_is_answered(
+    hub: int, wire: Wire, method: str, path: str, status: int
+) -> None:
+    def together(_: int) -> int:
+        return _ask(hub, path, _BEARER, method).status
+
+    with ThreadPoolExecutor(8) as people:
+        assert set(people.map(together, range(8))) == {status}
+        wire.cut()
+        wire.connect()
+        assert set(people.map(together, range(8))) == {status}
 
 
 def _said(name: str, *arguments: str) -> dict[str, str]:

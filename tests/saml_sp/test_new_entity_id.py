@@ -71,7 +71,8 @@ def by_its_finding(admin: Client, connection: Connection, idp: TestIdp) -> None:
     freeze(connection, idp)
     page = f"/admin/provisioning/finding/{Finding.objects.get().pk}"
     assert "people keep their NameIDs" in admin.get(f"{page}/change/").content.decode()
-    assert admin.post(f"{page}/decide/", {"approve": "yes", **SEEN}).status_code == 302
+    given = {"approve": "yes", "seen": services.proposal_digest(connection), **SEEN}
+    assert admin.post(f"{page}/decide/", given).status_code == 302
 
 
 Way = Callable[[Client, Connection, TestIdp, str], None]
