@@ -149,6 +149,7 @@ def test_every_face_says_503_while_the_database_is_away_and_answers_again_afterw
     assert statuses() == before, "the first request of every thread after the outage succeeds"
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
