@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .policy import Jit
-
 
 class Item(StrEnum):
     CERTIFICATE = "certificate"
@@ -67,7 +65,6 @@ class Facts:
     certificate_begins: datetime | None = None
     """When the first of them begins, or began."""
     domains: frozenset[str]
-    jit: Jit
     required_attributes: Sequence[str]
     mapping: str
     """Digest of the mapping as it is now."""

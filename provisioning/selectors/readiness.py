@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 from django.db.models import Q
 
-from provisioning.decision.policy import Jit
 from provisioning.decision.readiness import Acceptance, Facts, Item, Judged, TestFacts, judge_readiness
 from provisioning.idp_metadata import Idp, Unusable, describe
 from provisioning.models import Account, Connection, Proof, Tombstone
@@ -50,7 +49,6 @@ def facts_of(connection: Connection, at: datetime) -> Facts:
         certificate_begins=min((certificate.begins for certificate in certificates), default=None),
         domains=granted_domains(connection),
         required_attributes=connection.required_attributes,
-        jit=Jit(connection.jit),
         mapping=mapping_digest(connection),
         test=_test(tested.facts, tested.at) if tested else None,
         takes_pushes=connection.scim_enabled

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provisioning.decision.policy import Jit
 from provisioning.decision.readiness import (
     ACCEPTABLE,
     OPERATOR_ACCEPTABLE,
@@ -27,7 +26,6 @@ READY = Facts(
     has_saml=True,
     certificate_ends=AT + timedelta(days=100),
     domains=frozenset({"corp.example"}),
-    jit=Jit.CREATE,
     required_attributes=("email",),
     mapping="m1",
     test=TEST,
