@@ -15,6 +15,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
 from identity_hub.core.ids import new_id
 from provisioning import sql
+from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.keys import fold
 from provisioning.decision.types import (
     PROFILE_FIELDS,
@@ -40,6 +41,7 @@ from provisioning.decision.types import (
     UpdateIdentity,
 )
 from provisioning.digests import keyed, subject_text
+from provisioning.fingerprints import fingerprint
 from provisioning.load import Loaded, email_keys
 from provisioning.models import Account, Alias, Finding, Hold, Identity, Tombstone
 from provisioning.search import search_keys
@@ -162,12 +164,22 @@ def _account(change: CreateAccount, observation: Observation) -> Columns:
         "user_name_key": fold(change.user_name),
         "external_id": change.external_id,
         "asserted_key": change.asserted_key,
+        "fingerprint": _fingerprint(change),
         **_document_columns(change, observation),
         "assertion": dict(change.assertion) if change.assertion else _EMPTY,
         "created_at": at,
         "updated_at": at,
         **_subject_columns(change.subject),
     }
+
+
+def _fingerprint(change: CreateAccount | UpdateAccount) -> bytes:
+    return fingerprint(
+        external_id=change.external_id,
+        user_name=change.user_name,
+        active=change.active,
+        profile=profile_of_resource(change.resource),
+    )
 
 
 def _document_columns(change: CreateAccount | UpdateAccount, observation: Observation) -> Columns:
@@ -319,6 +331,7 @@ def _account_columns(change: UpdateAccount, facts: AccountFacts, observation: Ob
         "user_name_key": fold(change.user_name),
         "external_id": change.external_id,
         "asserted_key": change.asserted_key,
+        "fingerprint": _fingerprint(change),
         "assertion": dict(change.assertion),
         **_subject_columns(change.subject),
     }

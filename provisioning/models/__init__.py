@@ -6,6 +6,7 @@ from .people import Account, Alias, Hold, Identity, Tombstone
 from .proofs import Proof
 from .records import AuditRecord, AuditValue, Finding, OutboxMessage
 from .requests import ScimRequest
+from .rosters import Roster, RosterPart, RosterRow
 from .runs import ReconciliationItem, ReconciliationRun
 from .schemas import DataResource, SchemaAttribute, SchemaExtension
 from .sessions import OpenSession, Session
@@ -32,6 +33,9 @@ __all__ = [
     "Proof",
     "ReconciliationItem",
     "ReconciliationRun",
+    "Roster",
+    "RosterPart",
+    "RosterRow",
     "SchemaAttribute",
     "SchemaExtension",
     "ScimClient",

@@ -213,6 +213,8 @@ class Account(TenantRow):
 
     search = SearchVectorField(null=True, editable=False)
     """`path=value` of everything textual in `resource`, folded: narrows a filter, decides none."""
+    fingerprint = models.BinaryField(null=True, editable=False)
+    """What rosters compare (`provisioning.fingerprints`). Null differs from everything."""
     resource = models.JSONField(default=dict)
     assertion = models.JSONField(default=dict)
 

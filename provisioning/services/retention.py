@@ -45,6 +45,7 @@ _NO_ACCOUNT_DATA: dict[str, Any] = {
     "email_keys": [],
     "unique_keys": [],
     "search": None,
+    "fingerprint": None,
     "resource": {},
     "assertion": {},
     "link_evidence": {},
