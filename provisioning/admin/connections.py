@@ -77,6 +77,8 @@ class ConnectionForm(forms.ModelForm):
             "retention_days": "Keep deleted accounts (days)",
             "jit_grace_days": "JIT grace (days)",
             "jit_idle_grace_days": "JIT grace without SCIM (days)",
+            "dormant_days": "Ask about accounts without a login for (days)",
+            "stale_push_days": "Ask when nothing was pushed for (days)",
             "trusted_email": "Trust its e-mails",
             "trusted_hr_number": "Trust its HR numbers",
             "user_name_attribute": "userName attribute",
@@ -104,6 +106,9 @@ class ConnectionForm(forms.ModelForm):
         help_texts = {
             "jit_grace_days": "How long an account that only a login made may wait for SCIM to confirm it.",
             "jit_idle_grace_days": "Where nothing can confirm it: how long it may stay without a login.",
+            "dormant_days": "Whoever has signed in once and not since opens a finding; nothing is switched off. "
+            "0: never.",
+            "stale_push_days": "An identity provider that has pushed once and not since opens a finding. 0: never.",
             "jit": "What a login may do when SCIM has not delivered the person yet.",
             "jit_attributes": "What a first login must say: an attribute of the hub or of the assertion, and the "
             'values that will do. For instance {"department": ["Sales"], "eduPersonAffiliation": ["employee"]}.',
@@ -223,6 +228,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
                     "requests_per_minute",
                     "retention_days",
                     ("jit_grace_days", "jit_idle_grace_days"),
+                    ("dormant_days", "stale_push_days"),
                 ],
             },
         ),

@@ -1,7 +1,7 @@
 """The pages about findings: the doubtful case, its candidates side by side, and the decision."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -9,15 +9,16 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
-from django.utils.timesince import timesince
-from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.utils.timesince import timesince, timeuntil
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.reasons import FindingKind
 from provisioning.models import Account, Finding, Identity
+from provisioning.selectors.findings import administrators
 from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
@@ -25,7 +26,8 @@ from provisioning.services.bursts import SEVERITIES
 from provisioning.services.invalid import Invalid
 from provisioning.services.metadata import proposal_digest
 
-from .base import TenantAdmin, actor_of, pretty, said, say
+from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, pretty, said, say
+from .forms import ReasonForm
 from .identities import state_of
 
 
@@ -75,6 +77,74 @@ class KindFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class OwnerFilter(admin.SimpleListFilter):
+    title = "owner"
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        owned = model_admin.get_queryset(request).filter(owner__isnull=False)
+        people = Identity.objects.filter(pk__in=owned.values("owner")).order_by("display_name")
+        return [
+            ("me", "Mine"),
+            ("nobody", "Nobody"),
+            *((str(person.pk), str(person)) for person in people[:CHOICES_AT_MOST]),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        match self.value():
+            case None:
+                return queryset
+            case "me":
+                return queryset.filter(owner=request.user.pk)
+            case "nobody":
+                return queryset.filter(owner__isnull=True)
+            case key:
+                return queryset.filter(owner=as_uuid(key))
+
+
+class DueFilter(admin.SimpleListFilter):
+    title = "due"
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("overdue", "Overdue"), ("week", "Within a week"), ("later", "Later")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        at = now()
+        match self.value():
+            case "overdue":
+                return queryset.filter(status=Finding.Status.OPEN, due__lt=at)
+            case "week":
+                return queryset.filter(due__gte=at, due__lt=at + timedelta(days=7))
+            case "later":
+                return queryset.filter(due__gte=at + timedelta(days=7))
+        return queryset
+
+
+class OwnerForm(ReasonForm):
+    owner = forms.ChoiceField(
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="An administrator of the organisation, who sees to this finding.",
+    )
+    field_order = ["owner", "reason"]
+
+    def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["owner"].choices = [("", "Nobody"), *choices]  # type: ignore[attr-defined]
+        self.fields["reason"].required = False
+
+
+class DueForm(ReasonForm):
+    due_at = forms.DateField(
+        required=False,
+        label="Due on",
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
+        help_text="Empty: as its severity says, counted from the day on which it was opened.",
+    )
+    field_order = ["due_at", "reason"]
 
 
 class DecisionForm(forms.Form):
@@ -183,14 +253,38 @@ def _counted(finding: Finding) -> list[tuple[str, Any]]:
     ]
 
 
+def due_of(finding: Finding) -> tuple[str, str]:
+    """(badge, words) of a finding that comes with `with_due`."""
+    at, due = now(), finding.due  # type: ignore[attr-defined]
+    if due < at:
+        return "overdue", f"Overdue for {timesince(due, at, depth=1)}"
+    left = timeuntil(due, at, depth=1)
+    return "soon" if due - at < timedelta(days=2) else "", f"In {left}"
+
+
 @admin.register(Finding)
 class FindingPage(TenantAdmin):
-    list_display = ["what", "weight", "about", "connection", "age", "state"]
-    list_filter = [StatusFilter, "severity", AgeFilter, KindFilter, "connection"]
-    list_select_related = ("connection", "account", "identity")
+    list_display = ["what", "weight", "about", "connection", "age", "due", "owner_name", "state"]
+    list_filter = [StatusFilter, "severity", DueFilter, OwnerFilter, AgeFilter, KindFilter, "connection"]
+    list_select_related = ("connection", "account", "identity", "owner")
+    actions_detail = ["assign", "postpone"]
     search_fields = ["account__user_name_key", "identity__user_name_key", "kind"]
     search_help_text = "userName of the account or the identity"
     change_form_template = "provisioning/admin/finding.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
+        return super().get_queryset(request).with_due()  # type: ignore[attr-defined, no-any-return]
+
+    @display(description="Due", ordering="due", label={"overdue": "danger", "soon": "warning"})
+    def due(self, finding: Finding) -> tuple[str, str] | str:
+        if finding.status != Finding.Status.OPEN:
+            return "—"
+        badge, words = due_of(finding)
+        return (badge, words) if badge else words
+
+    @display(description="Owner", ordering="owner__display_name", empty_value="—")
+    def owner_name(self, finding: Finding) -> Any:
+        return finding.owner
 
     @display(description="What")
     def what(self, finding: Finding) -> str:
@@ -231,7 +325,10 @@ class FindingPage(TenantAdmin):
         candidates = [found[key] for key in ids if key in found]
         account = finding.account
         waiting = account is not None and account.identity_id is None and account.deleted_at is None
+        badge, words = due_of(finding)
         return {
+            "due_badge": badge,
+            "due_words": words,
             "sentence": meaning(finding.kind),
             "candidates": [(candidate, *state_of(candidate)) for candidate in candidates],
             "comparison": compare(account, candidates),
@@ -244,6 +341,56 @@ class FindingPage(TenantAdmin):
             "open": finding.status == Finding.Status.OPEN,
             "decision": DecisionForm(initial={"seen": _proposal(finding)}),
         }
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        finding = self.get_object(request, str(object_id))
+        opened = finding.status == Finding.Status.OPEN
+        return super().get_actions_detail(request, object_id) if opened else []
+
+    @action(description="Owner", url_path="assign", icon="person_check", permissions=["act"])
+    def assign(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        finding = self.get_object(request, object_id)
+        owners = {str(person.pk): person for person in administrators(finding.tenant_id)}
+        mine = str(request.user.pk)
+        return self.ask(
+            request,
+            finding,
+            OwnerForm(
+                said(request),
+                choices=[
+                    (key, f"{person} (you)" if key == mine else str(person)) for key, person in owners.items()
+                ],
+                initial={"owner": str(finding.owner_id or (mine if mine in owners else ""))},
+            ),
+            title="Who sees to this finding?",
+            lead="The owner finds it under *Mine* in the list. Everybody who administers the organisation may still "
+            "decide it.",
+            submit="Assign",
+            act=lambda data: findings.assign(
+                finding=finding,
+                owner=owners.get(data["owner"]),
+                actor=actor_of(request),
+                reason=data["reason"],
+            ),
+        )
+
+    @action(description="Due date", url_path="due", icon="event", permissions=["act"])
+    def postpone(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        finding = self.get_object(request, object_id)
+        return self.ask(
+            request,
+            finding,
+            DueForm(said(request), initial={"due_at": finding.due_at and finding.due_at.date()}),
+            title="When is this finding due?",
+            lead=f"As it stands it is due on {finding.due:%Y-%m-%d}.",
+            submit="Change the date",
+            act=lambda data: findings.postpone(
+                finding=finding,
+                due_at=data["due_at"] and datetime.combine(data["due_at"], time.max, UTC),
+                actor=actor_of(request),
+                reason=data["reason"],
+            ),
+        )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.decide_view)

@@ -65,6 +65,8 @@ class Reason(_Code):
         "This kind of hold is not an administrator's to place or lift.",
     )
 
+    FINDING_ASSIGNED = "finding:assigned", "A finding has an owner, or none any more."
+    FINDING_POSTPONED = "finding:postponed", "A finding is due on another day."
     FINDING_CLOSED = "finding:closed", "An administrator has seen the finding; nothing else changed."
 
     LOGIN_ADMITTED = "login:admitted", "A linked, enabled person signed in."

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.core.management.base import CommandError
 from django.db.models import Q, QuerySet
 
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.keys import fold
-from provisioning.models import Account, Alias, Identity, Tenant, Tombstone
+from provisioning.models import Account, Alias, Finding, Identity, Tenant, Tombstone
 
 AT_MOST = 50
 
@@ -17,6 +18,15 @@ class Found:
     identity: Identity
     tenant: str
     """The tenant's short name; empty for an installation superuser."""
+
+
+def finding_named(key: str) -> Finding:
+    as_id = as_uuid(key)
+    rows = Finding.objects.select_related("account", "connection", "tenant")
+    finding: Finding | None = rows.filter(pk=as_id).first() if as_id else None
+    if finding is None:
+        raise CommandError(f"There is no finding {key!r}.")
+    return finding
 
 
 def identities_named(key: str, tenant: Tenant | None = None) -> list[Found]:

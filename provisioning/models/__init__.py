@@ -4,7 +4,7 @@ from .connections import Connection, ConnectionDomain, ScimClient, ScimToken, Sc
 from .groups import AssertedGroup, DirectoryGroup, Entitlement, EntitlementMapping, Membership
 from .people import Account, Alias, Hold, Identity, Tombstone
 from .proofs import Proof
-from .records import AuditRecord, AuditValue, Finding, OutboxMessage
+from .records import AuditRecord, AuditValue, Distinction, Finding, OutboxMessage
 from .requests import ScimRequest
 from .rosters import Roster, RosterPart, RosterRow
 from .runs import ReconciliationItem, ReconciliationRun
@@ -22,6 +22,7 @@ __all__ = [
     "ConnectionDomain",
     "DataResource",
     "DirectoryGroup",
+    "Distinction",
     "Entitlement",
     "EntitlementMapping",
     "Finding",

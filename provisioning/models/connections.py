@@ -109,6 +109,10 @@ class Connection(TenantRow):
     retention_days = models.PositiveIntegerField(default=90)
     jit_grace_days = models.PositiveIntegerField(default=14)
     jit_idle_grace_days = models.PositiveIntegerField(default=90)
+    dormant_days = models.PositiveIntegerField(default=180)
+    """After so long without a login an account that had one is asked about; 0: never."""
+    stale_push_days = models.PositiveIntegerField(default=30)
+    """After so long without a push a connection that had one is asked about; 0: never."""
 
     last_push_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
@@ -160,6 +164,10 @@ class ScimClient(TenantRow):
     digest = models.BinaryField(editable=False)
     """SHA-256 of the secret; 256 random bits need no salt."""
     scopes = ArrayField(models.CharField(max_length=16, choices=Scope), default=every_scope)
+    owner = TenantForeignKey(
+        "provisioning.Identity", on_delete=models.SET_NULL, related_name="+", null=True, blank=True
+    )
+    """Who answers for it; null where an operator made it by command."""
     created_at = models.DateTimeField(default=now, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -192,6 +200,10 @@ class ScimToken(TenantRow):
     )
     name = models.CharField(max_length=100, blank=True)
     scopes = ArrayField(models.CharField(max_length=16, choices=Scope), default=every_scope)
+    owner = TenantForeignKey(
+        "provisioning.Identity", on_delete=models.SET_NULL, related_name="+", null=True, blank=True
+    )
+    """Who answers for it; null where an operator or an OAuth client made it."""
     prefix = models.CharField(max_length=16, editable=False)
     digest = models.BinaryField(unique=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)

@@ -123,8 +123,10 @@ class EntitlementMapping(TenantRow):
 
 
 class AssertedGroupQuerySet(models.QuerySet["AssertedGroup"]):
-    def in_force(self, identity: Any) -> "AssertedGroupQuerySet":
+    def in_force(self, identity: Any, tenant_id: Any = None) -> "AssertedGroupQuerySet":
         """What of the allow-list gives an identity something now.
+
+        `identity` may be a reference to one of an outer query, which then names the tenant beside it.
 
         A live, active account of it brought the value with its last login; of an account that SCIM has not confirmed
         that counts only where its connection says so. Row 31: where SCIM manages groups, those of logins do not count.
@@ -140,14 +142,14 @@ class AssertedGroupQuerySet(models.QuerySet["AssertedGroup"]):
             brings,
             tenant=OuterRef("tenant"),
             connection=OuterRef("connection"),
-            identity=identity.pk,
+            identity=identity.pk if tenant_id is None else OuterRef(identity),
             deleted_at__isnull=True,
             active=True,
         )
         managed = DirectoryGroup.objects.filter(tenant=OuterRef("tenant"), connection=OuterRef("connection"))
-        return self.filter(Exists(bringing), ~Exists(managed), tenant=identity.tenant_id).exclude(
-            connection__group_attribute=""
-        )
+        return self.filter(
+            Exists(bringing), ~Exists(managed), tenant=tenant_id or identity.tenant_id
+        ).exclude(connection__group_attribute="")
 
 
 class AssertedGroup(TenantRow):

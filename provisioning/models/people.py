@@ -65,6 +65,8 @@ class Identity(AbstractBaseUser):
     login_name = models.CharField(max_length=150, null=True, blank=True)  # noqa: DJ001
     is_superuser = models.BooleanField("installation superuser", default=False)
     is_tenant_administrator = models.BooleanField(default=False)
+    owner = TenantForeignKey("self", on_delete=models.SET_NULL, related_name="+", null=True, blank=True)
+    """Who answers for a service identity, or made a local one."""
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
 
     user_name = models.CharField(max_length=512, blank=True)

@@ -1,10 +1,14 @@
 """What happened and why: the audit, findings that wait for a person, and the outbox of follow-up work."""
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, Value, When
+from django.db.models.functions import Coalesce
 
 from identity_hub.core.clock import now
+from provisioning.decision.deadlines import DUE_AFTER
 from provisioning.decision.types import Severity
 
 from .base import TenantForeignKey, TenantRow
@@ -63,6 +67,24 @@ class AuditValue(models.Model):
         return f"values of record {self.record_id}"
 
 
+class FindingQuerySet(models.QuerySet["Finding"]):
+    def with_due(self) -> "FindingQuerySet":
+        """Annotates `due`: the date that a person set, else the one that the severity gives."""
+        by_severity = Case(
+            *(
+                When(severity=severity.value, then=F("opened_at") + Value(after))
+                for severity, after in DUE_AFTER.items()
+            ),
+            output_field=DateTimeField(),
+        )
+        return self.annotate(
+            due=ExpressionWrapper(Coalesce("due_at", by_severity), output_field=DateTimeField())
+        )
+
+    def overdue(self, at: datetime) -> "FindingQuerySet":
+        return self.with_due().filter(status=Finding.Status.OPEN, due__lt=at)
+
+
 class Finding(TenantRow):
     """A doubtful case waiting for a person. What is decided is remembered, so that it is not asked twice."""
 
@@ -89,13 +111,24 @@ class Finding(TenantRow):
     fingerprint = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
     opened_at = models.DateTimeField(default=now)
+    seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When a check last found the case; null where no check asks, but a push or a login did."""
+    owner = TenantForeignKey(
+        Identity, on_delete=models.SET_NULL, related_name="findings_owned", null=True, blank=True
+    )
+    """The administrator who sees to it."""
+    due_at = models.DateTimeField(null=True, blank=True)
+    """Where a person set another date than the severity gives (`FindingQuerySet.with_due`)."""
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.CharField(max_length=100, blank=True)
     decision_reason = models.CharField(max_length=500, blank=True)
 
+    objects = FindingQuerySet.as_manager()
+
     class Meta:
         ordering = ["-opened_at"]
         constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="finding_tenant_id"),
             models.UniqueConstraint(
                 fields=["tenant", "fingerprint"],
                 condition=Q(status__in=["open", "rejected"]),
@@ -105,10 +138,35 @@ class Finding(TenantRow):
         indexes = [
             models.Index(fields=["tenant", "status", "opened_at"], name="finding_open"),
             models.Index(fields=["account"], name="finding_account"),
+            models.Index(fields=["identity"], condition=Q(status="open"), name="finding_identity"),
         ]
 
     def __str__(self) -> str:
         return self.kind
+
+
+class Distinction(TenantRow):
+    """Two identities that a person has told apart: no push, login or run asks about the pair again.
+
+    `one` is the smaller id, so that a pair is one row whichever of the two was asked about first.
+    """
+
+    one = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="+")
+    other = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="+")
+    decided_at = models.DateTimeField(default=now)
+    decided_by = models.CharField(max_length=100)
+    finding_id = models.UUIDField(null=True)
+    """The finding that was answered so; it may be gone."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["one", "other"], name="distinction_once"),
+            models.CheckConstraint(condition=Q(one__lt=F("other")), name="distinction_in_order"),
+        ]
+        indexes = [models.Index(fields=["other"], name="distinction_other")]
+
+    def __str__(self) -> str:
+        return f"{self.one_id} is not {self.other_id}"
 
 
 class OutboxMessage(models.Model):

@@ -11,6 +11,7 @@ from django.db.models import F
 
 from identity_hub.core import outbound
 from identity_hub.core.clock import now
+from identity_hub.core.ids import as_uuid
 from identity_hub.core.request_id import current_request_id
 from identity_hub.core.text import all_keepable
 from provisioning import attributes, audit, domain_names, presets
@@ -68,6 +69,8 @@ CHANGEABLE = frozenset(
         "retention_days",
         "jit_grace_days",
         "jit_idle_grace_days",
+        "dormant_days",
+        "stale_push_days",
     }
 )
 
@@ -308,11 +311,20 @@ def create_local_identity(
             display_name=display_name,
             is_superuser=superuser,
             is_tenant_administrator=tenant_administrator,
+            owner_id=None if superuser else owner_of(actor, tenant),
         )
         row.set_password(password)
         _save_new(row, "login_name", "This name is taken.")
         _record(row.tenant_id, actor, Act.LOCAL_CREATED, identity_id=row.pk)
     return row
+
+
+def owner_of(actor: Actor, tenant: Tenant | None) -> UUID | None:
+    """Who answers for what `actor` makes: the acting identity, where it is one of the tenant's own."""
+    key = as_uuid(actor.id) if actor.kind == "identity" else None
+    if key is None or tenant is None:
+        return None
+    return Identity.objects.filter(tenant=tenant, pk=key).values_list("pk", flat=True).first()
 
 
 def set_password(*, identity: Identity, password: str, actor: Actor) -> None:

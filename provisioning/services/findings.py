@@ -1,5 +1,7 @@
 """What a person decides about a finding, turned into an observation; the answer is remembered."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -9,10 +11,24 @@ from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import FindingKind, Reason
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Outcome, Situation, Verdict
-from provisioning.models import Finding
+from provisioning.models import Account, Distinction, Finding, Identity
+from provisioning.selectors.findings import administrators
 
 from . import metadata
+from .invalid import Invalid
 from .people import observe
+
+SAME_PERSON = frozenset(
+    {
+        FindingKind.WEAK_MATCH,
+        FindingKind.DISPUTED,
+        FindingKind.LOOK_ALIKE,
+        FindingKind.NAME_RECYCLED,
+        FindingKind.DUPLICATE,
+        FindingKind.DISABLED_UNLINKED,
+    }
+)
+"""Those that ask whether two are one person; rejecting one tells the two apart for good."""
 
 
 def decide(
@@ -31,7 +47,111 @@ def decide(
     approving lifts the `approval` hold, and rejecting makes it an administrator's. For one about metadata that waits,
     approving takes it and rejecting throws it away; `seen` is the `proposal_digest` of the one that was looked at
     (raises Invalid where another waits, or it can no longer be taken). For every other finding the case is closed.
+    Of one that asks whether two are one person, rejecting keeps in mind that they are not.
     """
+    with transaction.atomic():
+        outcome = _decide(finding, approve, reason, actor, identity_id, seen)
+        if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
+            tell_apart(tenant_id=finding.tenant_id, pairs=_pairs(finding), actor=actor, finding_id=finding.pk)
+    return outcome
+
+
+def assign(*, finding: Finding, owner: Identity | None, actor: Actor, reason: str = "") -> Outcome:
+    """Who sees to it from now on; None frees it. Raises Invalid for whoever does not administer its tenant."""
+    if owner is not None and owner not in administrators(finding.tenant_id):
+        raise Invalid("owner", "Only an enabled administrator of the tenant can own a finding.")
+    return _change(finding, Reason.FINDING_ASSIGNED, actor, reason, owner_id=owner.pk if owner else None)
+
+
+def postpone(*, finding: Finding, due_at: datetime | None, actor: Actor, reason: str) -> Outcome:
+    """Another day than the one by severity; None goes back to that. Raises Invalid for a day that is over."""
+    if due_at is not None and due_at <= now():
+        raise Invalid("due_at", "Please name a day that is still to come.")
+    return _change(finding, Reason.FINDING_POSTPONED, actor, reason, due_at=due_at)
+
+
+def tell_apart(
+    *, tenant_id: UUID, pairs: Iterable[tuple[UUID, UUID]], actor: Actor, finding_id: UUID | None = None
+) -> None:
+    """Keeps in mind that these are different people, whichever of them anybody asks about next."""
+    Distinction.objects.bulk_create(
+        [
+            Distinction(
+                tenant_id=tenant_id,
+                one_id=min(pair),
+                other_id=max(pair),
+                decided_by=actor.signature,
+                finding_id=finding_id,
+            )
+            for pair in pairs
+            if pair[0] != pair[1]
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _pairs(finding: Finding) -> list[tuple[UUID, UUID]]:
+    """Whom a rejected finding tells apart: the person it is about, and each candidate that still is there."""
+    account = Account.objects.filter(tenant_id=finding.tenant_id, pk=finding.account_id).first()
+    about = (account.identity_id if account else None) or finding.identity_id
+    named = {UUID(name) for name in finding.candidates}
+    if other := finding.evidence.get("account"):
+        named |= set(
+            Account.objects.filter(
+                tenant_id=finding.tenant_id, pk=UUID(other), identity__isnull=False
+            ).values_list("identity_id", flat=True)
+        )
+    there = Identity.objects.filter(tenant_id=finding.tenant_id, pk__in=named).values_list("pk", flat=True)
+    return [(about, candidate) for candidate in there if about is not None]
+
+
+def _change(
+    finding: Finding, code: Reason, actor: Actor, reason: str, **columns: UUID | datetime | None
+) -> Outcome:
+    with transaction.atomic():
+        changed = Finding.objects.filter(
+            tenant_id=finding.tenant_id, pk=finding.pk, status=Finding.Status.OPEN
+        ).update(**columns)
+        audit_id = _record(finding, code, actor, "change", reason, columns) if changed else None
+    return Outcome(
+        verdict=Verdict.APPLIED if changed else Verdict.UNCHANGED,
+        situation=Situation.LINKED,
+        reason=code,
+        account_id=finding.account_id,
+        identity_id=finding.identity_id,
+        audit_id=audit_id,
+    )
+
+
+def _record(
+    finding: Finding,
+    code: Reason,
+    actor: Actor,
+    intent: str,
+    reason: str,
+    columns: dict[str, UUID | datetime | None] | None = None,
+) -> int:
+    told = {name: str(value) if value else None for name, value in (columns or {}).items()}
+    return audit.record(
+        tenant_id=finding.tenant_id,
+        at=now(),
+        actor=actor,
+        channel=Channel.ADMIN,
+        intent=intent,
+        reason=code,
+        request_id=current_request_id(),
+        connection_id=finding.connection_id,
+        account_id=finding.account_id,
+        identity_id=finding.identity_id,
+        object_id=finding.pk,
+        changes=[{"change": "finding", **told}] if told else [],
+        values={"reason": reason} if reason else None,
+    )
+
+
+def _decide(
+    finding: Finding, approve: bool, reason: str, actor: Actor, identity_id: UUID | None, seen: str
+) -> Outcome:
     if finding.kind == FindingKind.IDP_REPLACED and finding.status == Finding.Status.OPEN:
         return _decide_metadata(finding, approve=approve, reason=reason, actor=actor, seen=seen)
     requested = finding.kind == FindingKind.APPROVAL_REQUESTED and finding.identity_id is not None
@@ -85,20 +205,8 @@ def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Out
         )
         audit_id = None
         if closed:
-            audit_id = audit.record(
-                tenant_id=finding.tenant_id,
-                at=at,
-                actor=actor,
-                channel=Channel.ADMIN,
-                intent="approve" if approve else "reject",
-                reason=Reason.FINDING_CLOSED,
-                request_id=current_request_id(),
-                connection_id=finding.connection_id,
-                account_id=finding.account_id,
-                identity_id=finding.identity_id,
-                object_id=finding.pk,
-                values={"reason": reason} if reason else None,
-            )
+            intent = "approve" if approve else "reject"
+            audit_id = _record(finding, Reason.FINDING_CLOSED, actor, intent, reason)
     return Outcome(
         verdict=Verdict.APPLIED if closed else Verdict.UNCHANGED,
         situation=Situation.LINKED,

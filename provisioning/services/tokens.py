@@ -17,7 +17,7 @@ from provisioning.models import Connection, ScimClient, ScimToken, Scope
 from provisioning.selectors.credentials import live
 from provisioning.selectors.tokens import digest
 
-from .configuration import Invalid
+from .configuration import Invalid, owner_of
 from .expiry import forget_expiry
 
 SECRET_BYTES = 32
@@ -59,6 +59,7 @@ def issue_token(
             scopes=chosen,
             at=at,
             expires_at=at + timedelta(days=days) if days is not None else None,
+            owner_id=owner_of(actor, connection.tenant),
         )
         _record(Act.TOKEN_ISSUED, token, actor)
     return token, secret
@@ -96,6 +97,8 @@ def rotate_token(
             at=at,
             expires_at=at + life if life else None,
             replaces_id=old.pk,
+            # Whoever rotates a token answers for it from now on: its former owner may have left.
+            owner_id=owner_of(actor, old.tenant) or old.owner_id,
         )
         old.expires_at = min(at + overlap, old.expires_at or at + overlap)
         old.save(update_fields=["expires_at"])
@@ -139,6 +142,7 @@ def create_client(
             client_id=secrets.token_hex(16),
             digest=digest(secret),
             scopes=chosen,
+            owner_id=owner_of(actor, connection.tenant),
         )
         _record(Act.CLIENT_CREATED, client, actor)
     return client, secret
@@ -222,6 +226,7 @@ def _kept(
     expires_at: datetime | None,
     replaces_id: UUID | None = None,
     client_id: UUID | None = None,
+    owner_id: UUID | None = None,
 ) -> ScimToken:
     row: ScimToken = ScimToken.objects.create(
         tenant_id=tenant_id,
@@ -234,6 +239,7 @@ def _kept(
         digest=digest(secret),
         created_at=at,
         expires_at=expires_at,
+        owner_id=owner_id,
     )
     return row
 

@@ -1,8 +1,14 @@
 """What load balancers and scrapers are told."""
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.test import Client
+
+from identity_hub.core.clock import now
+from provisioning.models import Finding
+from tests.provisioning.cast import house
 
 
 def test_the_process_says_that_it_lives_without_asking_the_database(client: Client) -> None:
@@ -32,6 +38,32 @@ def test_a_hub_without_redis_is_degraded_and_ready(client: Client, settings) -> 
     }
 
 
+@pytest.mark.django_db
+def test_waiting_findings_are_numbers_without_a_tenant(client: Client) -> None:
+    where = house("acme")
+    for kind, days in (("account:orphan", 1), ("account:orphan", 90), ("token:expires", 1)):
+        Finding.objects.create(
+            tenant=where.tenant,
+            connection=where.connection,
+            kind=kind,
+            severity="medium",
+            fingerprint=f"{kind}-{days}",
+            opened_at=now() - timedelta(days=days),
+        )
+    Finding.objects.create(
+        tenant=where.tenant, kind="account:orphan", severity="medium", fingerprint="x", status="approved"
+    )
+    told = client.get("/metrics", headers={"authorization": f"Bearer {settings.METRICS_TOKEN}"}).content
+    assert b'hub_findings_open{kind="account:orphan",severity="medium"} 2.0' in told
+    assert b'hub_findings_overdue{kind="account:orphan",severity="medium"} 1.0' in told
+    assert b'hub_findings_overdue{kind="token:expires",severity="medium"} 0.0' in told
+    assert b"acme" not in told
+    Finding.objects.all().delete()
+    told = client.get("/metrics", headers={"authorization": f"Bearer {settings.METRICS_TOKEN}"}).content
+    assert b'hub_findings_open{kind="account:orphan",severity="medium"} 0.0' in told
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("authorization", "status"),
     [

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from identity_hub.core.ids import as_uuid
 from provisioning.management.base import HubCommand, operator, pairs
+from provisioning.management.lookup import finding_named
 from provisioning.models import Finding
 from provisioning.selectors.timeline import meaning
 from provisioning.services import findings
@@ -31,12 +32,7 @@ class Command(HubCommand):
         )
 
     def answer(self, **options: Any) -> dict[str, Any]:
-        key = as_uuid(options["finding"])
-        finding = (
-            Finding.objects.filter(pk=key).select_related("account", "connection").first() if key else None
-        )
-        if finding is None:
-            raise CommandError(f"There is no finding {options['finding']!r}.")
+        finding = finding_named(options["finding"])
         if finding.status != Finding.Status.OPEN:
             raise CommandError(f"The finding was decided already: {finding.status}.")
         if options["identity"] and options["identity"] not in finding.candidates:

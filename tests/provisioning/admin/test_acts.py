@@ -92,6 +92,25 @@ def test_a_finding_takes_no_stranger_and_no_decision_without_a_reason(
     assert Finding.objects.get(pk=ours.finding.pk).status == "open"
 
 
+def test_a_finding_gets_an_owner_and_a_day_and_is_found_by_them(
+    admin: Client, ours: Scene, theirs: Scene
+) -> None:
+    address = f"/admin/provisioning/finding/{ours.finding.pk}"
+    assert f"Administrator of {ours.word} (you)" in admin.get(f"{address}/assign/").content.decode()
+    for stranger in (theirs.administrator.pk, ours.active.pk, "garbage"):
+        assert admin.post(f"{address}/assign/", {"owner": str(stranger)}).status_code == 200
+    assert admin.post(f"{address}/assign/", {"owner": str(ours.administrator.pk)}).status_code == 302
+    assert admin.post(f"{address}/due/", {"due_at": "2000-01-01", "reason": "x"}).status_code == 200
+    assert admin.post(f"{address}/due/", {"due_at": "2099-01-31", "reason": "On leave"}).status_code == 302
+    page = admin.get(f"{address}/change/").content.decode()
+    assert "Due 2099-01-31" in page
+    assert "sees to it" in page
+    found = admin.get("/admin/provisioning/finding/?owner=me&due=later").content.decode()
+    assert str(ours.finding.pk) in found
+    for other in ("owner=nobody&due=later", "owner=me&due=overdue", "owner=me&due=week", "owner=x"):
+        assert str(ours.finding.pk) not in admin.get(f"/admin/provisioning/finding/?{other}").content.decode()
+
+
 def test_a_run_is_simulated_rejected_or_handed_to_a_worker(admin: Client, ours: Scene) -> None:
     response = admin.post(f"/admin/provisioning/connection/{ours.where.connection.pk}/simulate/")
     assert response["Location"].startswith("/admin/provisioning/reconciliationrun/")

@@ -23,6 +23,8 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "retention_days": connection.retention_days,
         "jit_grace_days": connection.jit_grace_days,
         "jit_idle_grace_days": connection.jit_idle_grace_days,
+        "dormant_days": connection.dormant_days,
+        "stale_push_days": connection.stale_push_days,
         "scim_enabled": "on",
         **changes,
     }

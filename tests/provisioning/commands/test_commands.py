@@ -37,6 +37,7 @@ COMMANDS = (
     "activate_connection",
     "add_domain",
     "allow_group",
+    "assign_finding",
     "audit",
     "create_administrator",
     "create_connection",

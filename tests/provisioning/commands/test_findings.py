@@ -91,3 +91,43 @@ def test_nothing_is_decided(fail: Run, request_of_ada: Finding, arguments: list[
 def test_a_finding_is_decided_once(run: Run, fail: Run, request_of_ada: Finding) -> None:
     run("decide_finding", str(request_of_ada.pk), "--approve", "--reason", "x")
     assert "already" in fail("decide_finding", str(request_of_ada.pk), "--reject", "--reason", "y")
+
+
+def test_a_finding_gets_an_owner_and_another_day(run: Run, request_of_ada: Finding, acme: House) -> None:
+    configuration.create_local_identity(
+        login_name="root-acme",
+        password="correct horse battery staple",
+        tenant=acme.tenant,
+        tenant_administrator=True,
+        actor=OPERATOR,
+    )
+    finding = str(request_of_ada.pk)
+    said = run("assign_finding", finding, "--to", "root-acme", "--due", "2099-01-31", "--reason", "on leave")
+    assert (said["owner"], said["due"][:10]) == ("root-acme", "2099-01-31")
+    (told,) = run("list_findings", "--tenant", "acme", "--owner", "root-acme", "--severity", "medium")[
+        "findings"
+    ]
+    assert (told["owner"], told["overdue"]) == ("root-acme", False)
+    for none in (["--overdue"], ["--unowned"], ["--owner", "ada"], ["--severity", "high"]):
+        assert run("list_findings", "--tenant", "acme", *none)["findings"] == []
+    said = run("assign_finding", finding, "--to-nobody", "--due", "by-severity", "--reason", "back")
+    assert said["owner"] is None
+    assert said["due"][:4] != "2099"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "who sees to it"),
+        (["--to", "nobody-knows"], "Nobody"),
+        (["--to", "ada"], "administrator"),
+        (["--due", "2099-01-31"], "why"),
+        (["--due", "2000-01-31", "--reason", "x"], "still to come"),
+        (["--due", "tomorrow", "--reason", "x"], "no day"),
+        (["--due", "2099-02-31", "--reason", "x"], "no day"),
+    ],
+)
+def test_nothing_is_assigned(fail: Run, request_of_ada: Finding, arguments: list[str], says: str) -> None:
+    assert says in fail("assign_finding", str(request_of_ada.pk), *arguments)
+    request_of_ada.refresh_from_db()
+    assert (request_of_ada.owner, request_of_ada.due_at) == (None, None)
