@@ -7,6 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from operator import attrgetter, gt
 from typing import Any
 from uuid import UUID
@@ -53,7 +54,7 @@ Columns = dict[str, Any]
 # Of most logins this is all that changes.
 _RECORD = """
 WITH logins AS (
-    SELECT * FROM json_to_recordset(%s::json) AS r (account_id uuid, identity_id uuid, at timestamptz)
+    SELECT * FROM {records}
 ), accounts AS (
     UPDATE provisioning_account a SET last_login_at = l.at FROM logins l WHERE a.tenant_id = %s AND a.id = l.account_id
 )
@@ -63,10 +64,20 @@ UPDATE provisioning_identity i SET last_login = l.at FROM logins l WHERE i.tenan
 # A lift that names no source lifts every hold of its kind.
 _LIFT = """
 DELETE FROM provisioning_hold h
- USING json_to_recordset(%s::json) AS l (identity_id uuid, kind text, source_account_id uuid)
- WHERE h.tenant_id = %s AND h.identity_id = l.identity_id AND h.kind = l.kind
-   AND (l.source_account_id IS NULL OR h.source_account_id = l.source_account_id)
+ USING {records}
+ WHERE h.tenant_id = %s AND h.identity_id = r.identity_id AND h.kind = r.kind
+   AND (r.source_account_id IS NULL OR h.source_account_id = r.source_account_id)
 """
+
+
+@cache
+def _recording(*, few: bool) -> str:
+    return _RECORD.format(records=sql.records("account_id uuid, identity_id uuid, at timestamptz", few=few))
+
+
+@cache
+def _lifting(*, few: bool) -> str:
+    return _LIFT.format(records=sql.records("identity_id uuid, kind text, source_account_id uuid", few=few))
 
 
 @dataclass(slots=True)
@@ -102,10 +113,10 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     sql.update(Account, tenant_id, [{"id": key, **columns} for key, columns in work.account_fields.items()])
     sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
     if work.logins:
-        sql.execute(_RECORD, (sql.as_json(work.logins), tenant_id, tenant_id))
+        sql.execute(_recording(few=len(work.logins) <= sql.FEW), (sql.as_json(work.logins), tenant_id, tenant_id))
     _bury(tenant_id, work)
     if work.lifts:
-        sql.execute(_LIFT, (sql.as_json(work.lifts), tenant_id))
+        sql.execute(_lifting(few=len(work.lifts) <= sql.FEW), (sql.as_json(work.lifts), tenant_id))
     sql.insert(Hold, work.holds)
     if work.ended:
         sql.execute(

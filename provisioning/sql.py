@@ -195,14 +195,23 @@ def update(model: Model, tenant_id: UUID, rows_: Sequence[Row]) -> None:
     for row in rows_:
         shapes.setdefault(tuple(row), []).append(row)
     for names, alike in shapes.items():
-        execute(_updating(model, names), (as_json(alike), tenant_id))
+        execute(_updating(model, names, few=len(alike) <= FEW), (as_json(alike), tenant_id))
 
 
-def recordset(model: Model, names: Iterable[str], beside: str = "") -> str:
-    """`json_to_recordset(%s) AS r (...)`: rows of the model's own column types, and of those `beside`."""
+def recordset(model: Model, names: Iterable[str], beside: str = "", *, few: bool = False) -> str:
+    """A table `r`, read from one JSON parameter: rows of the model's own column types, and of those `beside`."""
     own = [f'"{name}" {_type(_field(model, name))}' for name in names]
-    columns = ", ".join([*own, beside] if beside else own)
-    return f"json_to_recordset(%s::json) AS r ({columns})"
+    return records(", ".join([*own, beside] if beside else own), few=few)
+
+
+def records(columns: str, *, few: bool) -> str:
+    """`recordset` of columns that are no model's. `few`: at most FEW rows.
+
+    The planner takes any JSON for a hundred rows, and in a tenant of some thousands reads the whole table to meet them.
+    It believes a limit.
+    """
+    limit = f" LIMIT {FEW}" if few else ""
+    return f"(SELECT * FROM json_to_recordset(%s::json) AS j ({columns}){limit}) AS r"  # noqa: S608 - names of columns
 
 
 def selected(model: Model, names: Iterable[str]) -> str:
@@ -220,11 +229,11 @@ def _insertion(model: Model, names: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _updating(model: Model, names: tuple[str, ...]) -> str:
+def _updating(model: Model, names: tuple[str, ...], *, few: bool) -> str:
     table = model._meta.db_table
     settings = ", ".join(f'"{name}" = {_value(_field(model, name), name)}' for name in names if name != "id")
     return (
-        f'UPDATE "{table}" t SET {settings} FROM {recordset(model, names)} '  # noqa: S608 - the model's own names
+        f'UPDATE "{table}" t SET {settings} FROM {recordset(model, names, few=few)} '  # noqa: S608 - the model's own names
         "WHERE t.tenant_id = %s AND t.id = r.id"
     )
 
