@@ -113,7 +113,9 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     sql.update(Account, tenant_id, [{"id": key, **columns} for key, columns in work.account_fields.items()])
     sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
     if work.logins:
-        sql.execute(_recording(few=len(work.logins) <= sql.FEW), (sql.as_json(work.logins), tenant_id, tenant_id))
+        sql.execute(
+            _recording(few=len(work.logins) <= sql.FEW), (sql.as_json(work.logins), tenant_id, tenant_id)
+        )
     _bury(tenant_id, work)
     if work.lifts:
         sql.execute(_lifting(few=len(work.lifts) <= sql.FEW), (sql.as_json(work.lifts), tenant_id))

@@ -20,7 +20,7 @@ from django.urls import reverse
 from lxml import etree
 
 from identity_hub.core.clock import now
-from provisioning.models import Connection
+from provisioning.models import Connection, Session
 from provisioning.services import configuration
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR
@@ -260,6 +260,28 @@ def assert_refused(scene: Scene, attack: Attack, *, clock: Callable[[], float] =
     assert attempt.reference in answer.content.decode()
     assert settings.SESSION_COOKIE_NAME not in answer.cookies
     assert browser.me().status_code == 401
+    assert took < SECONDS, f"{took:.2f} s"
+    return took
+
+
+def assert_nobody_leaves(
+    scene: Scene, attack: Attack, *, clock: Callable[[], float] = time.process_time
+) -> float:
+    """Who is signed in stays so, nothing is written but why, and at once. How long it took, by that clock."""
+    assert scene.browser.post(scene.signed).status_code == 302
+    message = attack.make(scene)
+    stranger = replace(scene, browser=scene.another_browser())
+    sessions = Session.objects.count()
+    with no_row_but({_LOGIN_LOG: 1}):
+        began = clock()
+        answer = post(stranger, message)
+        took = clock() - began
+    attempt = LoginAttempt.objects.order_by("-at").first()
+    assert attempt is not None
+    assert (attempt.reason, attempt.outcome) == (attack.reason, "refused"), attempt.detail
+    assert 400 <= answer.status_code < 500
+    assert Session.objects.count() == sessions
+    assert scene.browser.me().status_code == 200
     assert took < SECONDS, f"{took:.2f} s"
     return took
 

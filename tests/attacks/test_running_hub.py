@@ -1,4 +1,5 @@
-"""Every attack over a socket to one gunicorn: nobody comes in, none costs a second, and memory stays small."""
+"""Every attack over a socket to one gunicorn: nobody comes in or is signed out, none costs a second, and memory stays
+small."""
 
 import os
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from tests.identity_hub.gunicorn import gunicorn
 from tests.saml_sp.idp import TestIdp, key_pair
 from tests.saml_sp.parties import Browser, make_connection, make_tenant
 
-from .catalogue import attacks
-from .scene import Scene, assert_refused
+from .catalogue import LOGOUTS, attacks
+from .scene import Scene, assert_nobody_leaves, assert_refused
 from .test_bombs import LARGE
+from .test_logouts import LONG
 from .wire import WireClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -61,24 +63,29 @@ def hub(log: Path) -> Iterator[tuple[int, Worker]]:
 def test_all_of_them_together(tmp_path: Path, sp_certificate: bytes) -> None:
     idp = TestIdp(entity_id="https://idp.example/metadata", keys=key_pair("corp"))
     connection = make_connection(make_tenant("corp", "corp.example"), idp)
+    # Whoever is to be signed out has signed in, so these have a tenant of their own.
+    other_idp = TestIdp(entity_id="https://idp.inside.example/metadata", keys=key_pair("inside"))
+    other = make_connection(make_tenant("inside", "inside.example"), other_idp)
+    rows = [(attack, connection, idp, assert_refused) for attack in attacks() if attack.name != LARGE]
+    rows += [(attack, other, other_idp, assert_nobody_leaves) for attack in LOGOUTS if attack.name != LONG]
     cost: dict[str, float] = {}
     failed: dict[str, str] = {}
     with hub(tmp_path / "log") as (port, worker):
-        for number, attack in enumerate(attack for attack in attacks() if attack.name != LARGE):
+        for number, (attack, where, whose, judge) in enumerate(rows):
             # One address may fail three hundred times a minute.
             new_client = partial(WireClient, port=port, address=f"10.0.{number // 250}.{number % 250}")
-            browser = Browser(connection=connection, idp=idp, client=new_client())
+            browser = Browser(connection=where, idp=whose, client=new_client())
             scene = Scene(
                 browser=browser,
-                idp=idp,
-                facts=browser.facts(),
+                idp=whose,
+                facts=browser.facts(attributes={"email": [f"ada@{where.tenant.slug}.example"]}),
                 sp_certificate=sp_certificate,
                 new_client=new_client,
             )
             try:
-                cost[attack.name] = assert_refused(scene, attack, clock=worker.seconds)
+                cost[str(attack)] = judge(scene, attack, clock=worker.seconds)
             except AssertionError as error:
-                failed[attack.name] = str(error)
+                failed[str(attack)] = str(error)
         for _ in range(5):
             with suppress(OSError):
                 new_client().generic("POST", browser.acs, b"SAMLResponse=" + b"A" * 16_000_000)
