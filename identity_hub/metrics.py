@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 
 from identity_hub.core.clock import now
 from provisioning.selectors import findings
+from provisioning.services import laws
 from saml_sp import own_keys
 
 _open = Gauge(
@@ -34,6 +35,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if scheme.lower() == "bearer" and constant_time_compare(token.strip(), settings.METRICS_TOKEN):
         own_keys.measure()
         _measure_findings()
+        laws.measure()
         return ExportToDjangoView(request)
     response = HttpResponse("A bearer token is needed.\n", status=401, content_type="text/plain")
     response["WWW-Authenticate"] = 'Bearer realm="metrics"'

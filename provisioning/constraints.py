@@ -9,6 +9,10 @@ from django.db.migrations.operations.base import Operation
 from provisioning.models.base import TenantForeignKey
 
 
+def constraint_name(table: str, column: str) -> str:
+    return f"{table}_{column}_tenant_fk"
+
+
 class AddTenantForeignKeys(Operation):
     """Gives every `TenantForeignKey` of one model its constraint: (tenant, column) -> (tenant, id) of its target.
 
@@ -30,7 +34,7 @@ class AddTenantForeignKeys(Operation):
         model = apps.get_model(app_label, self.model_name)
         table = model._meta.db_table
         return [
-            (table, f"{table}_{field.column}_tenant_fk", field.column, field.related_model._meta.db_table)
+            (table, constraint_name(table, field.column), field.column, field.related_model._meta.db_table)
             for field in model._meta.local_fields
             if isinstance(field, TenantForeignKey) and (not self.only or field.name in self.only)
         ]

@@ -21,6 +21,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="4", minute="5"),
         "options": {"expires": 3600},
     },
+    # After the runs of the night, which end what slipped through, and before people come to work.
+    "check-invariants": {
+        "task": "provisioning.tasks.check_invariants",
+        "schedule": crontab(hour="5", minute="29"),
+        "options": {"expires": 3600},
+    },
     "trim-requests": {
         "task": "provisioning.tasks.trim_requests",
         "schedule": crontab(minute="20"),

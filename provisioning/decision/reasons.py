@@ -174,6 +174,7 @@ class FindingKind(_Code):
     LOGIN_DISPUTED = "login:disputed", "A login's keys belong to different accounts."
     NAME_ID_CHANGED = "login:name-id-changed", "A login came with another persistent NameID."
     NAME_ID_RECYCLED = "login:name-id-recycled", "A login came with a known name and another externalId."
+    LAW_BROKEN = "hub:law-broken", "Stored rows contradict a law of the decision core."
 
 
 class Act(_Code):

@@ -39,6 +39,7 @@ COMMANDS = (
     "allow_group",
     "assign_finding",
     "audit",
+    "check_invariants",
     "create_administrator",
     "create_connection",
     "create_scim_client",
