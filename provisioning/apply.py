@@ -32,7 +32,6 @@ from provisioning.decision.types import (
     LinkAccount,
     Observation,
     OpenFinding,
-    Origin,
     PlaceHold,
     Profile,
     RecordLogin,
@@ -182,6 +181,7 @@ def _account(change: CreateAccount, observation: Observation) -> Columns:
         "assertion": dict(change.assertion) if change.assertion else _EMPTY,
         "created_at": at,
         "updated_at": at,
+        "as_of": observation.as_of,
         **_subject_columns(change.subject),
     }
 
@@ -349,10 +349,12 @@ def _account_columns(change: UpdateAccount, facts: AccountFacts, observation: Ob
         **_subject_columns(change.subject),
     }
     if change.confirmed and not facts.confirmed:
-        columns |= {"confirmed_at": at, "lifecycle_owner": Origin.SCIM.value}
+        columns["confirmed_at"] = at
+    if change.lifecycle_owner is not None and change.lifecycle_owner is not facts.lifecycle_owner:
+        columns["lifecycle_owner"] = change.lifecycle_owner.value
     if says_more(change, facts):
         columns |= _document_columns(change, observation)
-        columns |= {"version": facts.version + 1, "updated_at": at}
+        columns |= {"version": facts.version + 1, "updated_at": at, "as_of": observation.as_of}
     else:
         columns["email_keys"] = email_keys(change.resource, change.emails)
     return columns

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.db.models import Q
 
 from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
@@ -70,6 +71,8 @@ class Loaded:
     """(`email`, `former` or `hr`, value) -> identities of the tenant that answer to it."""
     holders: dict[tuple[UUID, str], UUID]
     rejected: dict[UUID, list[tuple[str, UUID]]]
+    asked: frozenset[tuple[str, UUID]]
+    """Where a roster speaks: (finding kind, identity or account) that a person is asked about, or has answered."""
     by: dict[tuple[str, UUID, str], AccountFacts] = field(default_factory=dict)
     """(kind of key, connection, value) -> live account."""
     held_by: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
@@ -150,7 +153,9 @@ class Loaded:
             tombstones=tombstones,
             candidates=candidates,
             identities={key: self.identities[key] for key in concerned if key in self.identities},
-            remembered=frozenset(self.rejected.get(addressed.id, ()) if addressed else ()),
+            remembered=self.asked
+            if observation.as_of is not None
+            else frozenset(self.rejected.get(addressed.id, ()) if addressed else ()),
         )
 
     def _tombstones(self, observation: Observation, asked_about: set[UUID]) -> tuple[TombstoneFacts, ...]:
@@ -226,6 +231,10 @@ def _asks_for_candidates(observation: Observation, addressed: AccountFacts | Non
     ):
         return True
     return addressed is not None and addressed.identity_id is None
+
+
+def _asks_for_sessions(observation: Observation) -> bool:
+    return observation.channel is Channel.ROSTER and observation.target_identity_id is not None
 
 
 def _asks_for_tombstones(observation: Observation) -> bool:
@@ -366,7 +375,7 @@ def _holders(tenant_id: UUID, observations: Sequence[Observation]) -> dict[tuple
 _ACCOUNTS = """
 SELECT a.id, a.connection_id, a.identity_id, a.origin, a.confirmed_at, a.active, a.version, a.user_name, a.external_id,
        a.asserted_key, a.subject_issuer, a.subject_format, a.subject_value, a.email_keys, a.resource, a.assertion,
-       c.precedence, a.created_at, a.last_login_at, a.updated_at
+       c.precedence, a.created_at, a.last_login_at, a.updated_at, a.as_of, a.lifecycle_owner
   FROM provisioning_account a
   JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
  WHERE a.tenant_id = %s AND a.deleted_at IS NULL AND (a.id = ANY(%s::uuid[]) OR a.identity_id = ANY(%s::uuid[]))
@@ -395,6 +404,8 @@ def _facts(row: tuple[Any, ...]) -> AccountFacts:
         created_at=row[17],
         last_login_at=row[18],
         updated_at=row[19],
+        as_of=row[20],
+        lifecycle_owner=Origin(row[21]),
     )
 
 
@@ -555,7 +566,7 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         tenant_id,
         accounts,
         rows,
-        sessions_at=next((o.at for o in observations if o.channel is Channel.ROSTER), None),
+        sessions_at=next((o.at for o in observations if _asks_for_sessions(o)), None),
     )
     return Loaded(
         rules=rules,
@@ -566,6 +577,7 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         candidates=candidates,
         holders=_holders(tenant_id, observations),
         rejected=_rejected(tenant_id, waiting),
+        asked=_asked(tenant_id, observations, account_ids, identity_ids),
     )
 
 
@@ -608,3 +620,18 @@ def _rejected(tenant_id: UUID, waiting: set[UUID]) -> dict[UUID, list[tuple[str,
         ).values_list("account_id", "kind", "candidates"):
             rejected[account_id] += [(kind, UUID(name)) for name in names]
     return rejected
+
+
+def _asked(
+    tenant_id: UUID, observations: Sequence[Observation], account_ids: set[UUID], identity_ids: set[UUID]
+) -> frozenset[tuple[str, UUID]]:
+    """What need not be asked again: a roster says the same every night."""
+    if all(o.as_of is None for o in observations):
+        return frozenset()
+    about = Q(identity_id__in=identity_ids) | Q(identity_id__isnull=True, account_id__in=account_ids)
+    found = (
+        Finding.objects.filter(about, tenant_id=tenant_id)
+        .exclude(status=Finding.Status.OBSOLETE)
+        .values_list("kind", "identity_id", "account_id")
+    )
+    return frozenset((kind, identity_id or account_id) for kind, identity_id, account_id in found)

@@ -1,6 +1,6 @@
 """Which source an identity shows. Knows documents of accounts, and neither who asks nor when."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -89,6 +89,58 @@ def resource_of_profile(profile: Profile) -> dict[str, Any]:
         resource["schemas"] = [CORE_USER, ENTERPRISE_USER]
         resource[ENTERPRISE_USER] = extension
     return resource
+
+
+_PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "given_name": (("name", "givenName"),),
+    "family_name": (("name", "familyName"),),
+    "display_name": (("displayName",), ("name", "formatted")),
+    "locale": (("locale",),),
+    "time_zone": (("timezone",),),
+    "hr_number": ((ENTERPRISE_USER, "employeeNumber"),),
+    "department": ((ENTERPRISE_USER, "department"),),
+    "title": (("title",),),
+}
+"""Where a canonical SCIM User says a field: the first place is written, and all are emptied."""
+
+
+def overlaid(resource: Document, row: Document, profile: Profile, says: Collection[str]) -> dict[str, Any]:
+    """The resource with what a roster's row says of these fields of a profile, and everything else as it was.
+
+    A field that the roster says and the row leaves blank is taken away. `row` is the row's own document.
+    """
+    before = profile_of_resource(resource)
+    after = dict(resource)
+    if profile.user_name and "user_name" in says:
+        after["userName"] = profile.user_name
+    if "email" in says and profile.email != before.email:
+        # One that is listed already among several stays one of several; a new one replaces them.
+        after.pop("emails", None)
+        if emails := row.get("emails"):
+            after["emails"] = emails
+    for name, places in _PLACES.items():
+        if name in says and getattr(profile, name) != getattr(before, name):
+            value = getattr(profile, name)
+            for place in places[:1] if value else places:
+                _put(after, place, value)
+    return after
+
+
+def _put(resource: dict[str, Any], place: tuple[str, ...], value: str) -> None:
+    """Sets or, where there is no value, removes what stands in a place, in copies of what holds it."""
+    *outer, name = place
+    holder = dict(_object(resource.get(outer[0]))) if outer else resource
+    holder.pop(name, None)
+    if value:
+        holder[name] = value
+    if not outer:
+        return
+    resource.pop(outer[0], None)
+    if holder:
+        resource[outer[0]] = holder
+    if outer[0] == ENTERPRISE_USER:
+        others = [schema for schema in resource.get("schemas") or [CORE_USER] if schema != ENTERPRISE_USER]
+        resource["schemas"] = [*others, ENTERPRISE_USER] if holder else others
 
 
 def first_said(profiles: Iterable[Profile]) -> Profile:

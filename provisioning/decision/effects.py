@@ -8,6 +8,7 @@ from uuid import UUID
 from .authority import (
     assertion_of_profile,
     first_said,
+    overlaid,
     profile_of_resource,
     resource_of_profile,
     shown_profile,
@@ -20,6 +21,7 @@ from .types import (
     AccountFacts,
     AddAlias,
     Change,
+    Channel,
     CreateAccount,
     Document,
     EndSessions,
@@ -44,14 +46,15 @@ T = TypeVar("T")
 NO_EVIDENCE: Document = {}
 
 
-def scim_account(observation: Observation, policy: Policy, *, identity_id: UUID | None) -> AccountFacts:
-    """The account that a POST makes."""
+def delivered_account(observation: Observation, policy: Policy, *, identity_id: UUID | None) -> AccountFacts:
+    """The account that its IdP delivers: by a POST, or in a row of a roster."""
     active = observation.active is not False
+    origin = Origin.ROSTER if observation.channel is Channel.ROSTER else Origin.SCIM
     return AccountFacts(
         id=needed(observation.new_account_id, "new_account_id"),
         connection_id=needed(observation.connection_id, "connection_id"),
         identity_id=identity_id,
-        origin=Origin.SCIM,
+        origin=origin,
         confirmed=True,
         active=active,
         version=1,
@@ -67,6 +70,8 @@ def scim_account(observation: Observation, policy: Policy, *, identity_id: UUID 
         precedence=policy.precedence,
         created_at=observation.at,
         last_login_at=None,
+        as_of=observation.as_of,
+        lifecycle_owner=origin,
     )
 
 
@@ -92,6 +97,7 @@ def jit_account(observation: Observation, policy: Policy, *, identity_id: UUID |
         precedence=policy.precedence,
         created_at=observation.at,
         last_login_at=None,
+        lifecycle_owner=Origin.JIT,
     )
 
 
@@ -115,6 +121,33 @@ def written(account: AccountFacts, observation: Observation, *, active: bool) ->
         external_id=external_id,
         emails=emails,
         resource=_stamped(resource, active, external_id),
+        # From its first word on, SCIM's word on `active` stands.
+        lifecycle_owner=account.lifecycle_owner if _is_kept(account) else Origin.SCIM,
+    )
+
+
+def _is_kept(account: AccountFacts) -> bool:
+    return account.confirmed and account.lifecycle_owner is not Origin.ROSTER
+
+
+def listed(account: AccountFacts, observation: Observation, *, active: bool) -> AccountFacts:
+    """The account after a row of a roster: of what the roster does not say, nothing changes.
+
+    It gives a key to an account that has none, and takes none away. Whom it closes it may open again.
+    """
+    external_id = observation.external_id or account.external_id
+    resource = overlaid(account.resource, observation.resource or {}, observation.profile, observation.says)
+    same_email = resource.get("emails") == account.resource.get("emails")
+    closes = account.active and not active
+    return replace(
+        account,
+        confirmed=True,
+        active=active,
+        user_name=observation.user_name or account.user_name,
+        external_id=external_id,
+        emails=account.emails if same_email else observation.emails,
+        resource=_stamped(resource, active, external_id),
+        lifecycle_owner=Origin.ROSTER if closes or not account.confirmed else account.lifecycle_owner,
     )
 
 
@@ -199,6 +232,7 @@ def update(before: AccountFacts, after: AccountFacts) -> list[Change]:
             emails=after.emails,
             resource=after.resource,
             assertion=after.assertion,
+            lifecycle_owner=after.lifecycle_owner,
         )
     ]
 
@@ -303,7 +337,7 @@ def finding(
 ) -> list[Change]:
     """A doubtful case for a person, unless it was put to one before."""
     about = identity_id or (account.identity_id if account else None) or next(iter(candidates), None)
-    if about and (kind.value, about) in case.known.remembered:
+    if (kind.value, about or (account.id if account else None)) in case.known.remembered:
         return []
     return [
         OpenFinding(

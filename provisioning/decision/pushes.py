@@ -1,4 +1,4 @@
-"""What follows when SCIM speaks. Knows no login and no administrator."""
+"""What follows when SCIM speaks, and how a new account is made. Knows no login and no administrator."""
 
 from uuid import UUID
 
@@ -9,13 +9,13 @@ from .effects import (
     accounts_with,
     accounts_without,
     creation,
+    delivered_account,
     doubts,
     finding,
     hold_of_inactive,
     needed,
     release,
     renames,
-    scim_account,
     show,
     suspend,
     update,
@@ -26,6 +26,7 @@ from .situations import KEPT_KEYS, Case
 from .types import (
     AccountFacts,
     Change,
+    Channel,
     CreateIdentity,
     Decision,
     DeleteAccount,
@@ -42,7 +43,7 @@ from .types import (
 def create(case: Case) -> Decision:
     """Rows 1 and 17: a person of their own, with no privilege."""
     identity_id = needed(case.observation.new_identity_id, "new_identity_id")
-    account = scim_account(case.observation, case.policy, identity_id=identity_id)
+    account = delivered_account(case.observation, case.policy, identity_id=identity_id)
     changes: list[Change] = [
         CreateIdentity(identity_id=identity_id, profile=shown_alone(account, case.observation.profile)),
         creation(account, rule=Rule.CREATED),
@@ -65,7 +66,7 @@ def create_returned(case: Case) -> Decision:
 
 def create_waiting(case: Case) -> Decision:
     """Rows 8, 9 and 30: the account lives unlinked, and a person is asked. Never a second identity."""
-    account = scim_account(case.observation, case.policy, identity_id=None)
+    account = delivered_account(case.observation, case.policy, identity_id=None)
     changes = [
         creation(account, rule=None),
         *_released_by_return(case, None),
@@ -77,7 +78,7 @@ def create_waiting(case: Case) -> Decision:
 
 def _create_for(case: Case, reason: Reason) -> Decision:
     identity = case.correlation.identity
-    account = scim_account(case.observation, case.policy, identity_id=identity.id)
+    account = delivered_account(case.observation, case.policy, identity_id=identity.id)
     changes = [
         creation(account, rule=case.correlation.rule, evidence=case.correlation.evidence()),
         *show(identity, accounts_with(identity, account)),
@@ -114,7 +115,7 @@ def write_protected(case: Case) -> Decision:
     changes = update(account, after)
     if changes:
         changes += [*renames(account, after), *protected_match(case, after)]
-    return accepted(case, _reason_of_write(account, after, changes), changes, after)
+    return accepted(case, reason_of_write(account, after, changes), changes, after)
 
 
 def _write(case: Case, reason: Reason | None) -> Decision:
@@ -134,7 +135,7 @@ def _write(case: Case, reason: Reason | None) -> Decision:
         changes += finding(
             case, FindingKind.DUPLICATE, Severity.MEDIUM, after, evidence={"account": str(other.id)}
         )
-    return accepted(case, reason or _reason_of_write(account, after, changes), changes, after)
+    return accepted(case, reason or reason_of_write(account, after, changes), changes, after)
 
 
 def _before_and_after(case: Case) -> tuple[AccountFacts, AccountFacts]:
@@ -163,11 +164,11 @@ def _holds_of_write(
     if after.active or not before.active:
         return []
     if identity is None:
-        return _hold_candidates(case, after, "disabled while unlinked")
+        return hold_candidates(case, after, "disabled while unlinked")
     return [] if identity.protected else suspend(identity, HoldKind.SCIM, after.id, "active=false")
 
 
-def _reason_of_write(before: AccountFacts, after: AccountFacts, changes: list[Change]) -> Reason:
+def reason_of_write(before: AccountFacts, after: AccountFacts, changes: list[Change]) -> Reason:
     if before.active and not after.active:
         return Reason.ACCOUNT_DISABLED
     if after.active and (
@@ -211,7 +212,7 @@ def delete_waiting(case: Case) -> Decision:
     account = needed(case.account, "account")
     changes = [
         DeleteAccount(account_id=account.id, identity_id=None),
-        *_hold_candidates(case, account, "deleted while unlinked"),
+        *hold_candidates(case, account, "deleted while unlinked"),
     ]
     return accepted(case, Reason.ACCOUNT_DELETED, changes, account)
 
@@ -237,7 +238,7 @@ def answer_stale(case: Case) -> Decision:
     )
 
 
-def _hold_candidates(case: Case, account: AccountFacts, reason: str) -> list[Change]:
+def hold_candidates(case: Case, account: AccountFacts, reason: str) -> list[Change]:
     """Row 13b: whoever this may be loses access where the connection already speaks for them."""
     changes: list[Change] = []
     elsewhere: list[UUID] = []
@@ -257,8 +258,10 @@ def _hold_candidates(case: Case, account: AccountFacts, reason: str) -> list[Cha
 def _released_by_return(case: Case, identity_id: UUID | None) -> list[Change]:
     """Row 19: a key that returns lifts what its DELETE placed, on this identity and on whom it only suspected.
 
-    A tombstone that shares no more than the name, or that was somebody else's, keeps its hold.
+    A tombstone that shares no more than the name, or that was somebody else's, keeps its hold. A roster lifts none.
     """
+    if case.observation.channel is Channel.ROSTER:
+        return []
     if case.observation.active is False and identity_id is None:
         return []
     gone = [

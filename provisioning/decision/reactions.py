@@ -4,6 +4,14 @@ from collections.abc import Callable
 
 from .acts import close_finding, lift_hold, link_by_hand, place_hold, separate
 from .answers import leave_identity, refuse, refused
+from .listings import (
+    adopt_listed,
+    create_protected_or_leave,
+    keep_newer,
+    leave_deleted,
+    refuse_listed,
+    write_listed,
+)
 from .logins import (
     admit,
     create_by_login,
@@ -51,6 +59,22 @@ _SCIM_WRITE: dict[Situation, Reaction] = {
     S.UNMATCHED: refuse,
 }
 
+_ROSTER_ROW: dict[Situation, Reaction] = {
+    S.LINKED: write_listed,
+    S.WAITING: write_listed,
+    S.ADOPTABLE: adopt_listed,
+    S.PROTECTED: leave_account,
+    S.COLLISION: refuse_listed,
+    S.STALE: keep_newer,
+    S.UNMATCHED: refuse,
+}
+
+
+def _of_a_row(listed: Reaction, *, stored: Reaction) -> Reaction:
+    """A run asks about stored facts, and a roster speaks, in the same words: only a roster's word has a moment."""
+    return lambda case: (stored if case.observation.as_of is None else listed)(case)
+
+
 _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
     (Channel.SCIM, Intent.CREATE): {
         S.UNMATCHED: create,
@@ -87,20 +111,31 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
         S.PROTECTED: refuse_protected_login,
         S.UNUSABLE: refuse,
     },
-    (Channel.ROSTER, Intent.UPDATE): {
-        S.WAITING: match_late,
-        S.LINKED: leave_account,
-        S.PROTECTED: leave_account,
-        S.UNMATCHED: refuse,
+    (Channel.ROSTER, Intent.CREATE): {
+        **_ROSTER_ROW,
+        S.UNMATCHED: create,
+        S.RECYCLED: create,
+        S.UNLINKED: create_linked,
+        S.WEAK: create_waiting,
+        S.DISPUTED: create_waiting,
+        S.PROTECTED: create_protected_or_leave,
+        S.DELETED: leave_deleted,
     },
+    (Channel.ROSTER, Intent.UPDATE): {
+        **_ROSTER_ROW,
+        S.WAITING: _of_a_row(write_listed, stored=match_late),
+        S.LINKED: _of_a_row(write_listed, stored=leave_account),
+    },
+    (Channel.ROSTER, Intent.ENABLE): _ROSTER_ROW,
     (Channel.ROSTER, Intent.DISABLE): {
+        **_ROSTER_ROW,
         S.HELD: end_sessions,
-        S.LINKED: leave_identity,
-        S.UNMATCHED: refuse,
+        S.LINKED: _of_a_row(write_listed, stored=leave_identity),
     },
     (Channel.ROSTER, Intent.ABSENT): {
         S.ADOPTABLE: expire,
         S.LINKED: hold_missing,
+        S.STALE: keep_newer,
         S.WAITING: leave_account,
         S.PROTECTED: leave_account,
         S.UNMATCHED: refuse,

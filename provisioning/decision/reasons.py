@@ -21,12 +21,15 @@ class Reason(_Code):
     ACCOUNT_CREATED = "account:created", "A new account with an identity of its own."
     ACCOUNT_UPDATED = "account:updated", "The account says something else now."
     ACCOUNT_UNCHANGED = "account:unchanged", "The account already says this."
-    ACCOUNT_ADOPTED = "account:adopted", "SCIM confirmed an account that a login had made."
+    ACCOUNT_ADOPTED = "account:adopted", "SCIM or a roster confirmed an account that a login had made."
     ACCOUNT_REACTIVATED = "account:reactivated", "A POST with the same externalId woke the inactive account."
     ACCOUNT_LINKED = "account:linked", "The account was tied to an identity that was there already."
     ACCOUNT_LINK_PENDING = "account:link-pending", "The account exists, but a person must say whose it is."
-    ACCOUNT_DISABLED = "account:disabled", "SCIM said active=false: held, sessions ended."
-    ACCOUNT_ENABLED = "account:enabled", "SCIM said active=true: this account's own hold is lifted."
+    ACCOUNT_DISABLED = "account:disabled", "SCIM or a roster said active=false: held, sessions ended."
+    ACCOUNT_ENABLED = (
+        "account:enabled",
+        "SCIM said active=true, or a roster lists again whom rosters closed: this account's own hold is lifted.",
+    )
     ACCOUNT_DELETED = "account:deleted", "SCIM deleted the account: tombstone, held, sessions ended."
     ACCOUNT_RETURNED = (
         "account:returned",
@@ -34,6 +37,14 @@ class Reason(_Code):
     )
     ACCOUNT_EXPIRED = "account:expired", "A login's account was not confirmed within its grace: held."
     ACCOUNT_MISSING = "account:missing", "The account is missing from complete rosters: held."
+    ACCOUNT_NEWER = (
+        "account:newer-than-roster",
+        "The IdP spoke of the account after the moment of the roster: it stays as it is.",
+    )
+    ACCOUNT_STATE_CONFLICT = (
+        "account:state-conflict",
+        "A roster lists somebody as active who was closed or deleted otherwise: nothing is revived.",
+    )
     ACCOUNT_IDENTITY_CREATED = "account:identity-created", "A waiting account was given its own identity."
     ACCOUNT_UNKNOWN = "account:unknown", "No live account of this connection has this id."
     ACCOUNT_USER_NAME_TAKEN = (
@@ -135,6 +146,10 @@ class FindingKind(_Code):
     )
     KEY_CONTRADICTS = "account:key-contradicts", "A name matches a login's account, its key contradicts."
     DUPLICATE = "account:duplicate", "Two accounts of one connection seem to be one person."
+    STATE_CONFLICT = (
+        "account:state-conflict",
+        "A roster lists somebody as active who was closed or deleted otherwise.",
+    )
     DISABLED_UNLINKED = (
         "account:disabled-unlinked",
         "An unlinked account was disabled; its candidates still sign in.",

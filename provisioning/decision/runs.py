@@ -68,7 +68,9 @@ def hold_missing(case: Case) -> Decision:
     """Row 26: missing from complete rosters, which the run has proved."""
     account = needed(case.account, "account")
     identity = needed(identity_of(case, account), "identity")
-    if any(h.kind is HoldKind.SCIM and h.source_account_id == account.id for h in identity.holds):
+    held = any(h.kind is HoldKind.SCIM and h.source_account_id == account.id for h in identity.holds)
+    # An inactive account was closed by somebody else, whose word stands.
+    if held or not account.active:
         return leave_account(case)
     changes = suspend(identity, HoldKind.SCIM, account.id, "missing from rosters")
     return accepted(case, Reason.ACCOUNT_MISSING, changes, account)

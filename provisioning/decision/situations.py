@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
@@ -199,7 +200,9 @@ def login(known: Known, observation: Observation, policy: Policy) -> Case:
 
 
 def roster_update(known: Known, observation: Observation, policy: Policy) -> Case:
-    """A run looks at one account again."""
+    """A run looks at one account again, or a roster speaks of it."""
+    if observation.as_of is not None:
+        return roster_row(known, observation, policy)
     return Case(
         known=known,
         observation=observation,
@@ -213,7 +216,9 @@ def roster_update(known: Known, observation: Observation, policy: Policy) -> Cas
 def roster_absent(known: Known, observation: Observation, policy: Policy) -> Case:
     """A run misses one account at its source: nobody confirmed it, or complete listings left it out."""
     situation, account = _stored(known), known.addressed
-    if situation is Situation.LINKED and account and not account.confirmed:
+    if account and _is_newer(account, observation):
+        situation = Situation.STALE
+    elif situation is Situation.LINKED and account and not account.confirmed:
         situation = Situation.ADOPTABLE
     return Case(
         known=known,
@@ -223,6 +228,50 @@ def roster_absent(known: Known, observation: Observation, policy: Policy) -> Cas
         account=account,
         reason=_unknown(known),
     )
+
+
+def roster_disable(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A run looks at one identity's sessions, or a roster says that an account is inactive."""
+    name = one_identity if observation.as_of is None else roster_row
+    return name(known, observation, policy)
+
+
+def roster_row(known: Known, observation: Observation, policy: Policy) -> Case:
+    """One row of a complete roster: the live account by externalId, else by userName; never by e-mail.
+
+    Whatever the row was taken for when the difference was found, it is matched anew.
+    """
+    keyed, asserted, named = known.by_external_id, known.by_asserted_key, known.by_user_name
+    account = keyed or asserted or named
+
+    case = partial(Case, known=known, observation=observation, policy=policy, account=account)
+
+    if account is None and observation.intent is Intent.CREATE:
+        return _listed_newcomer(known, observation, policy)
+    if account is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if _is_newer(account, observation):
+        return case(situation=Situation.STALE)
+    other = named if named and named.id != account.id else None
+    # A key tells for certain whom to close, whoever else has the name.
+    if other and not (keyed and observation.active is False):
+        return case(
+            situation=Situation.COLLISION,
+            other=other,
+            reason=Reason.ACCOUNT_USER_NAME_TAKEN,
+            finding=FindingKind.DUPLICATE,
+        )
+    if account is named and _contradicts(named, observation.external_id):
+        return case(
+            situation=Situation.COLLISION,
+            reason=Reason.ACCOUNT_USER_NAME_TAKEN,
+            finding=FindingKind.KEY_CONTRADICTS,
+        )
+    if _is_protected(known, account):
+        return case(situation=Situation.PROTECTED)
+    if not account.confirmed:
+        return case(situation=Situation.ADOPTABLE, other=other)
+    return case(situation=Situation.LINKED if account.identity_id else Situation.WAITING, other=other)
 
 
 def one_identity(known: Known, observation: Observation, policy: Policy) -> Case:
@@ -285,8 +334,10 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.SCIM, Intent.DISABLE): scim_write,
     (Channel.SCIM, Intent.DELETE): scim_delete,
     (Channel.SAML, Intent.AUTHENTICATE): login,
+    (Channel.ROSTER, Intent.CREATE): roster_row,
     (Channel.ROSTER, Intent.UPDATE): roster_update,
-    (Channel.ROSTER, Intent.DISABLE): one_identity,
+    (Channel.ROSTER, Intent.ENABLE): roster_row,
+    (Channel.ROSTER, Intent.DISABLE): roster_disable,
     (Channel.ROSTER, Intent.ABSENT): roster_absent,
     (Channel.ADMIN, Intent.CREATE): admin_separate,
     (Channel.ADMIN, Intent.UPDATE): admin_link,
@@ -302,6 +353,11 @@ def _newcomer(known: Known, observation: Observation, policy: Policy) -> Case:
     tombstone = _youngest(known, KEPT_KEYS)
     if tombstone and observation.at - tombstone.deleted_at <= policy.retention:
         return _returning(known, observation, policy, tombstone)
+    return _new_here(known, observation, policy)
+
+
+def _new_here(known: Known, observation: Observation, policy: Policy) -> Case:
+    """Neither a live account nor a tombstone says who it is: its other keys may."""
     gone = [t for t in known.tombstones if t.matched]
     # The identity behind a recycled name is what the finding asks about, never a candidate for a link.
     theirs = frozenset(t.identity_id for t in gone if t.identity_id)
@@ -318,6 +374,30 @@ def _newcomer(known: Known, observation: Observation, policy: Policy) -> Case:
         tombstone=youngest,
         correlation=correlation,
     )
+
+
+def _listed_newcomer(known: Known, observation: Observation, policy: Policy) -> Case:
+    """A row that no live account of the connection answers.
+
+    A roster without keys has only names to say whom it means; and one that is older than the end of an account may
+    mean nobody else.
+    """
+    kept = KEPT_KEYS if observation.external_id else KEPT_KEYS | {"user_name"}
+    ended = [
+        tombstone
+        for tombstone in known.tombstones
+        if (tombstone.matched & kept and observation.at - tombstone.deleted_at <= policy.retention)
+        or (tombstone.matched and _is_after(tombstone.deleted_at, observation))
+    ]
+    if ended:
+        return Case(
+            known=known,
+            observation=observation,
+            policy=policy,
+            situation=Situation.DELETED,
+            tombstone=max(ended, key=lambda t: t.deleted_at),
+        )
+    return _new_here(known, observation, policy)
 
 
 def _returning(known: Known, observation: Observation, policy: Policy, tombstone: TombstoneFacts) -> Case:
@@ -502,6 +582,15 @@ def _stored(known: Known) -> Situation:
     if account.identity_id is None:
         return Situation.WAITING
     return Situation.PROTECTED if _is_protected(known, account) else Situation.LINKED
+
+
+def _is_newer(account: AccountFacts, observation: Observation) -> bool:
+    """Whether the account's IdP has spoken of it since the moment that the roster speaks of."""
+    return account.confirmed and _is_after(account.speaks_of, observation)
+
+
+def _is_after(moment: datetime, observation: Observation) -> bool:
+    return observation.as_of is not None and moment > observation.as_of
 
 
 def _unknown(known: Known) -> Reason | None:

@@ -64,7 +64,7 @@ class Situation(StrEnum):
     UNUSABLE = "unusable"
     """An assertion that lacks what the policy asks for (subject, required attribute, domain, group, value)."""
     STALE = "stale"
-    """The account changed since the writer read it."""
+    """The account changed since the writer read it, or since the moment that the roster speaks of."""
 
 
 class Verdict(StrEnum):
@@ -173,6 +173,7 @@ class Profile:
 
 
 PROFILE_FIELDS = tuple(one.name for one in fields(Profile))
+NO_FIELDS: frozenset[str] = frozenset()
 
 
 @quick
@@ -190,6 +191,8 @@ class Observation:
     (without id, meta, groups), `unique_keys` what in it nobody else of the connection may have (`path=value`);
     `assertion` the mapped attributes, and `faults` those that it says in a way that is not believed, each with what
     is wrong with it (a code).
+    `as_of` is set for a row of a roster, and for what complete rosters left out: the moment the listing speaks of. Of
+    a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     """
 
@@ -217,6 +220,8 @@ class Observation:
     unique_keys: tuple[str, ...] = ()
     assertion: Document | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    as_of: datetime | None = None
+    says: frozenset[str] = NO_FIELDS
     target_identity_id: UUID | None = None
     hold: HoldKind | None = None
     finding_id: UUID | None = None
@@ -246,7 +251,16 @@ class AccountFacts:
     created_at: datetime
     last_login_at: datetime | None
     updated_at: datetime | None = None
-    """When its resource last changed; what a decision makes of it does not depend on that."""
+    """When its resource last changed."""
+    as_of: datetime | None = None
+    """Where a roster changed it last, the moment that the roster spoke of."""
+    lifecycle_owner: Origin = Origin.SCIM
+    """Whose word on `active` stands: a roster opens only what a roster closed, or what only rosters speak of."""
+
+    @property
+    def speaks_of(self) -> datetime:
+        """The moment of which it says what it says."""
+        return self.as_of or self.updated_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,7 +341,8 @@ class Known:
     candidates: tuple[Candidate, ...] = ()
     identities: Mapping[UUID, IdentityFacts] = field(default_factory=dict)
     remembered: frozenset[tuple[str, UUID]] = frozenset()
-    """(finding kind, identity id) pairs that a person has already decided for this account's keys."""
+    """(finding kind, identity id) pairs that a person has already decided for this account's keys; where a roster
+    speaks also those that a person is being asked, and the account's id where there is no identity."""
 
 
 @quick
@@ -381,6 +396,8 @@ class UpdateAccount:
     emails: tuple[str, ...]
     resource: Document
     assertion: Document
+    lifecycle_owner: Origin | None = None
+    """None: as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

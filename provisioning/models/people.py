@@ -222,6 +222,8 @@ class Account(TenantRow):
 
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(default=now, editable=False)
+    as_of = models.DateTimeField(null=True, blank=True, editable=False)
+    """Where a roster changed it last, the moment that the roster spoke of; else it speaks of `updated_at`."""
     last_login_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 

@@ -8,6 +8,7 @@ from identity_hub.core.clock import now
 from .base import TenantForeignKey, TenantRow
 from .connections import Connection
 from .people import Account, Identity
+from .rosters import Roster
 
 
 class ReconciliationRun(TenantRow):
@@ -19,6 +20,7 @@ class ReconciliationRun(TenantRow):
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         REJECTED = "rejected", "Rejected"
+        CANCELLED = "cancelled", "Cancelled"
 
     connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="runs")
     status = models.CharField(max_length=16, choices=Status, default=Status.SIMULATING)
@@ -30,6 +32,16 @@ class ReconciliationRun(TenantRow):
     destructive = models.PositiveIntegerField(default=0)
     counts = models.JSONField(default=dict)
     """Items by reason code."""
+    roster = TenantForeignKey(Roster, on_delete=models.SET_NULL, related_name="runs", null=True, blank=True)
+    """The listing that its differences are to."""
+    items_total = models.PositiveIntegerField(default=0)
+    """Items to decide about; of them `items_done` are decided, each for good."""
+    items_done = models.PositiveIntegerField(default=0)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    """When everything was looked at again after the execution."""
+    remaining = models.PositiveIntegerField(null=True, blank=True)
+    """What was then still to be done; 0 is what it should be."""
     note = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -74,6 +86,8 @@ class ReconciliationItem(models.Model):
     inverse = models.JSONField(default=list, encoder=DjangoJSONEncoder)
     """What would take them back."""
     evidence = models.JSONField(default=dict)
+    row_id = models.BigIntegerField(null=True)
+    """Of the run's roster, which may be gone before the item."""
     decided_at = models.DateTimeField(null=True)
 
     class Meta:

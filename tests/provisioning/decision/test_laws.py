@@ -27,6 +27,8 @@ from provisioning.decision.types import (
     OpenFinding,
     PlaceHold,
     RecordLogin,
+    UpdateAccount,
+    UpdateIdentity,
     Verdict,
 )
 
@@ -65,6 +67,21 @@ steps = st.one_of(
     ),
     st.fixed_dictionaries(
         {
+            "do": st.just("listed"),
+            "user": st.sampled_from(USERS),
+            "key": st.sampled_from([None, *KEYS]),
+            "email": st.sampled_from(EMAILS),
+            "hr_number": st.sampled_from(HR),
+            "active": st.sampled_from([None, True, True, False]),
+            "intent": st.sampled_from(
+                [None, None, Intent.CREATE, Intent.UPDATE, Intent.ENABLE, Intent.DISABLE]
+            ),
+            "connection": st.sampled_from(CONNECTIONS),
+            "days": st.integers(0, 20),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
             "do": st.just("login"),
             "user": st.sampled_from(["", *USERS]),
             "nameid": st.sampled_from(["p1", "p2", "k1", "k2", *USERS]),
@@ -78,7 +95,9 @@ steps = st.one_of(
     ),
     st.fixed_dictionaries(
         {
-            "do": st.sampled_from(["delete", "absent", "rematch", "sweep", "separate", "protect", "wait"]),
+            "do": st.sampled_from(
+                ["delete", "absent", "missing", "rematch", "sweep", "separate", "protect", "wait"]
+            ),
             "which": st.integers(0, 5),
         }
     ),
@@ -93,6 +112,40 @@ steps = st.one_of(
 )
 
 stories = st.lists(steps, min_size=1, max_size=14)
+# Two people at one IdP, of whom pushes and rosters speak in turn.
+said_of_few = {
+    "user": st.sampled_from(["ada", "bob"]),
+    "key": st.sampled_from([None, "k1", "k1", "k2"]),
+    "email": st.just("ada@example.org"),
+    "hr_number": st.just(""),
+    "connection": st.just(ENTRA),
+    "which": st.integers(0, 1),
+}
+few_stories = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            said_of_few
+            | {
+                "do": st.sampled_from(["post", "put", "put"]),
+                "active": st.sampled_from([None, True, False, False]),
+            }
+        ),
+        st.fixed_dictionaries(
+            said_of_few
+            | {
+                "do": st.just("listed"),
+                "active": st.sampled_from([True, True, False]),
+                "intent": st.none(),
+                "days": st.sampled_from([0, 0, 0, 20]),
+            }
+        ),
+        st.fixed_dictionaries(
+            said_of_few | {"do": st.sampled_from(["missing", "delete", "protect", "wait", "separate"])}
+        ),
+    ),
+    min_size=1,
+    max_size=14,
+)
 law = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -110,6 +163,9 @@ def observation_of(world: World, step: dict) -> Observation | None:
         return world.pushed(
             Intent.CREATE, step["user"], step["key"], **pushed, connection_id=step["connection"]
         )
+    if do == "listed":
+        said = pushed | {"intent": step["intent"], "as_of": world.at - timedelta(days=step["days"])}
+        return world.row(step["user"], step["key"], **said, connection_id=step["connection"])
     if do == "login":
         said = {name: step[name] for name in ("format", "key", "email", "hr_number", "groups")}
         return world.asserted(step["user"], step["nameid"], **said, connection_id=step["connection"])
@@ -130,6 +186,8 @@ def observation_of(world: World, step: dict) -> Observation | None:
         return world.observed(Channel.ROSTER, Intent.UPDATE, emails=account.emails, profile=profile, **to)
     if do == "link":
         return world.observed(Channel.ADMIN, Intent.UPDATE, target_identity_id=identity_id, **to)
+    if do == "missing":
+        return world.observed(Channel.ROSTER, Intent.ABSENT, as_of=world.at, **to)
     plain = {
         "delete": (Channel.SCIM, Intent.DELETE),
         "absent": (Channel.ROSTER, Intent.ABSENT),
@@ -146,7 +204,7 @@ def told(world: World, story: list[dict]):
             decision = decide(world.known(observation), observation, world.policy)
             yield observation, decision
             for change in decision.changes:
-                world.apply(change)
+                world.apply(change, observation.as_of)
 
 
 def fresh(world: World, observation: Observation) -> Observation:
@@ -198,6 +256,52 @@ def test_no_account_is_made_by_a_login_outside_the_granted_domains(policy, story
         domains = {domain_of(email) for email in {observation.profile.email, *observation.emails} - {""}}
         assert domains <= policy.domains
         assert domains or (CreateIdentity not in made and not policy.domains)
+
+
+@law
+@given(policies, few_stories | stories)
+def test_a_roster_revives_nobody_whom_somebody_else_closed_and_deletes_nobody(policy, story):
+    world = World(policy=policy)
+    closed_by: dict = {}
+    for observation, decision in told(world, story):
+        from_roster = observation.channel is Channel.ROSTER
+        for change in decision.changes:
+            if from_roster:
+                assert not isinstance(change, DeleteAccount)
+                if isinstance(change, LiftHold):
+                    assert change.kind in (HoldKind.SCIM, HoldKind.EXPIRY)
+                    assert closed_by.get(change.source_account_id, Channel.ROSTER) is Channel.ROSTER
+            if isinstance(change, UpdateAccount | CreateAccount):
+                if not change.active:
+                    # What SCIM writes while the account is closed is SCIM's word that it is.
+                    closed_by.setdefault(change.account_id, observation.channel)
+                    if not from_roster:
+                        closed_by[change.account_id] = observation.channel
+                elif closed_by.pop(change.account_id, None) not in (None, Channel.ROSTER):
+                    assert not from_roster
+            if isinstance(change, DeleteAccount):
+                closed_by[change.account_id] = observation.channel
+
+
+@law
+@given(policies, few_stories | stories)
+def test_a_roster_touches_no_protected_identity_and_no_account_that_is_newer(policy, story):
+    world = World(policy=policy)
+    for step in story:
+        observation = observation_of(world, step)
+        if observation is None:
+            continue
+        before = dict(world.accounts)
+        decision = world.submit(observation)
+        if observation.as_of is None or observation.channel is not Channel.ROSTER:
+            continue
+        for change in decision.changes:
+            if isinstance(change, UpdateAccount):
+                account = before[change.account_id]
+                assert not account.confirmed or account.speaks_of <= observation.as_of
+                assert account.identity_id not in world.protected
+            if isinstance(change, PlaceHold | LiftHold | UpdateIdentity | LinkAccount | CreateIdentity):
+                assert change.identity_id not in world.protected
 
 
 @law

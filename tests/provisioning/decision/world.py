@@ -55,6 +55,8 @@ def name(text: str) -> UUID:
 
 
 TENANT, ENTRA, OKTA = name("tenant"), name("entra"), name("okta")
+SAYS = frozenset({"user_name", "email", "given_name", "hr_number"})
+"""What a roster says of people, where a test does not say otherwise."""
 OPEN = Policy(jit=Jit.CREATE, domains=frozenset({"example.org"}))
 
 
@@ -94,6 +96,56 @@ class World:
 
     def run(self, intent: Intent, **said: Any) -> Decision:
         return self.submit(self.observed(Channel.ROSTER, intent, **said))
+
+    def listed(
+        self,
+        user: str,
+        external_id: str | None = None,
+        *,
+        intent: Intent | None = None,
+        as_of: datetime | None = None,
+        says: frozenset[str] = SAYS,
+        **said: Any,
+    ) -> Decision:
+        """A row of a roster, as the difference is found: by externalId, else by userName."""
+        return self.submit(self.row(user, external_id, intent=intent, as_of=as_of, says=says, **said))
+
+    def row(
+        self,
+        user: str,
+        external_id: str | None = None,
+        *,
+        intent: Intent | None = None,
+        as_of: datetime | None = None,
+        says: frozenset[str] = SAYS,
+        email: str | None = None,
+        active: bool | None = True,
+        connection_id: UUID = ENTRA,
+        **said: Any,
+    ) -> Observation:
+        here = [a for a in self.accounts.values() if a.connection_id == connection_id]
+        account = _first(a for a in here if external_id and a.external_id == external_id) or _first(
+            a for a in here if fold(a.user_name) == fold(user)
+        )
+        if intent is None:
+            intent = Intent.UPDATE if account else Intent.CREATE
+            if account and active is not None and active != account.active:
+                intent = Intent.ENABLE if active else Intent.DISABLE
+        profile = Profile(user_name=user, email=f"{user}@example.org" if email is None else email, **said)
+        return self.observed(
+            Channel.ROSTER,
+            intent,
+            connection_id=connection_id,
+            account_id=account.id if account else None,
+            user_name=user,
+            external_id=external_id,
+            active=active,
+            emails=(fold(profile.email),) if profile.email else (),
+            profile=profile,
+            resource=resource_of_profile(profile) | {"active": active is not False},
+            as_of=as_of or self.at,
+            says=says,
+        )
 
     def act(self, intent: Intent, **said: Any) -> Decision:
         return self.submit(self.observed(Channel.ADMIN, intent, **said))
@@ -219,7 +271,11 @@ class World:
             tombstones=tombstones,
             candidates=candidates,
             identities={i: self.identity(i) for i in concerned if i in self.profiles},
-            remembered=frozenset((f.kind, f.identity_id) for f in self.findings if f.identity_id),
+            remembered=frozenset(
+                (f.kind, about)
+                for f in self.findings
+                if (about := f.identity_id or (f.account_id if o.as_of else None))
+            ),
         )
 
     def _tombstones(self, o: Observation, persistent: str | None) -> list[TombstoneFacts]:
@@ -264,10 +320,10 @@ class World:
     def submit(self, observation: Observation) -> Decision:
         decision = decide(self.known(observation), observation, self.policy)
         for change in decision.changes:
-            self.apply(change)
+            self.apply(change, observation.as_of)
         return decision
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change, as_of: datetime | None = None) -> None:
         match change:
             case CreateIdentity(identity_id=key, profile=profile):
                 assert key not in self.profiles
@@ -294,9 +350,14 @@ class World:
                     precedence=self.policy.precedence,
                     created_at=self.at,
                     last_login_at=None,
+                    updated_at=self.at,
+                    as_of=as_of,
+                    lifecycle_owner=change.origin,
                 )
             case UpdateAccount(account_id=key):
                 old = self.accounts[key]
+                if says_more(change, old):
+                    old = replace(old, updated_at=self.at, as_of=as_of)
                 self.accounts[key] = replace(
                     old,
                     version=old.version + 1,
@@ -309,6 +370,7 @@ class World:
                     emails=change.emails,
                     resource=change.resource,
                     assertion=change.assertion,
+                    lifecycle_owner=change.lifecycle_owner or old.lifecycle_owner,
                 )
             case DeleteAccount(account_id=key):
                 self.graves.append((self.accounts.pop(key), self.at))
@@ -355,6 +417,10 @@ class World:
 
 def _first(accounts: Any) -> AccountFacts | None:
     return next(iter(accounts), None)
+
+
+def says_more(change: UpdateAccount, facts: AccountFacts) -> bool:
+    return change.resource != facts.resource or change.external_id != facts.external_id
 
 
 def kinds(decision: Decision) -> set[type]:
