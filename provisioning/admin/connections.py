@@ -97,6 +97,13 @@ class ConnectionForm(forms.ModelForm):
             "burst_refusals": "Alarm from so many refusals",
             "group_attribute": "Group attribute",
             "groups_unconfirmed": "Groups of unconfirmed accounts count",
+            "run_few": "People a run may always stop",
+            "run_share": "Or a share of its people (%)",
+            "run_most": "And never more than",
+            "second_approver_over": "Two administrators from more than",
+            "burst_deactivations": "Alarm from so many deactivations",
+            "burst_deactivation_minutes": "Within (minutes)",
+            "strict_deactivations": "Stop such a burst",
         }
         field_classes = {"jit_attributes": KeepableJSONField}
         widgets = {
@@ -104,6 +111,15 @@ class ConnectionForm(forms.ModelForm):
             "jit_attributes": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         }
         help_texts = {
+            "run_few": "A run that takes access from no more goes on by itself.",
+            "run_share": "Of the live accounts of this connection. A run that is over both waits in quarantine.",
+            "run_most": "Whatever the share is.",
+            "second_approver_over": "A run in quarantine that takes access from more people needs a second "
+            "administrator. Empty: one is enough.",
+            "burst_deactivations": "More people than this, switched off or deleted by SCIM, open a finding. 0: never.",
+            "burst_deactivation_minutes": "1 to 1440.",
+            "strict_deactivations": "From the alarm on SCIM deactivations are answered 503 and not obeyed, until an "
+            "administrator lets them go on. Off: they are obeyed, and the finding says so.",
             "jit_grace_days": "How long an account that only a login made may wait for SCIM to confirm it.",
             "jit_idle_grace_days": "Where nothing can confirm it: how long it may stay without a login.",
             "dormant_days": "Whoever has signed in once and not since opens a finding; nothing is switched off. "
@@ -229,6 +245,18 @@ class ConnectionPage(SetUpPages, CredentialPages):
                     "retention_days",
                     ("jit_grace_days", "jit_idle_grace_days"),
                     ("dormant_days", "stale_push_days"),
+                ],
+            },
+        ),
+        (
+            "Runs",
+            {
+                "classes": ["tab"],
+                "fields": [
+                    ("run_few", "run_share", "run_most"),
+                    "second_approver_over",
+                    ("burst_deactivations", "burst_deactivation_minutes"),
+                    "strict_deactivations",
                 ],
             },
         ),

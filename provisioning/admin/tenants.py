@@ -32,7 +32,16 @@ class TenantForm(forms.ModelForm):
 
     class Meta:
         model = Tenant
-        fields = ["name", "slug"]
+        fields = ["name", "slug", *configuration.RUN_LIMITS]
+        labels = {
+            "run_few": "People that runs may always stop",
+            "run_share": "Or a share of all people (%)",
+            "run_most": "And never more than",
+        }
+        help_texts = {
+            "run_few": "All runs of 24 hours together, beside what each connection allows its own.",
+            "run_share": "Of all live accounts. What is over both waits in quarantine.",
+        }
 
 
 def _number(model: type[Any]) -> Subquery:
@@ -69,8 +78,10 @@ class TenantPage(TenantAdmin):
 
     has_change_permission = has_add_permission
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["name", "slug", "domains"] if obj is None else ["name", "slug", "created_at"]
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        if obj is None:
+            return ["name", "slug", "domains"]
+        return ["name", "slug", configuration.RUN_LIMITS, "created_at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [] if obj is None else ["slug", "created_at"]
@@ -78,7 +89,10 @@ class TenantPage(TenantAdmin):
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
             configuration.change_tenant(
-                tenant=Tenant.objects.get(pk=obj.pk), name=form.cleaned_data["name"], actor=actor_of(request)
+                tenant=Tenant.objects.get(pk=obj.pk),
+                name=form.cleaned_data["name"],
+                limits={name: form.cleaned_data[name] for name in configuration.RUN_LIMITS},
+                actor=actor_of(request),
             )
             return
         actor = actor_of(request)

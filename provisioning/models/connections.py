@@ -114,6 +114,23 @@ class Connection(TenantRow):
     stale_push_days = models.PositiveIntegerField(default=30)
     """After so long without a push a connection that had one is asked about; 0: never."""
 
+    run_few = models.PositiveIntegerField(default=5)
+    run_share = models.PositiveIntegerField(default=20)
+    run_most = models.PositiveIntegerField(default=500)
+    """How many people a run may take access from without a person: these few, or this share of the live accounts in
+    percent, and never more than `most`."""
+    second_approver_over = models.PositiveIntegerField(null=True, blank=True)
+    """From how many on a run in quarantine needs two administrators; null: one is enough."""
+    burst_deactivations = models.PositiveIntegerField(default=50)
+    burst_deactivation_minutes = models.PositiveIntegerField(default=10)
+    """How many people SCIM may switch off within how many minutes without an alarm; 0: any."""
+    strict_deactivations = models.BooleanField(default=False)
+    """Whether more than that are not obeyed until an administrator says so."""
+    deactivations_counted_from = models.DateTimeField(null=True, blank=True, editable=False)
+    """When an administrator last let deactivations go on: what was before does not count again."""
+    stopped = models.JSONField(default=dict, blank=True, editable=False)
+    """Kill switch (`decision.policy.Switch`) -> {"since": time, "by": actor, "why": text}, of those that are on."""
+
     last_push_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
@@ -122,6 +139,16 @@ class Connection(TenantRow):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "id"], name="connection_tenant_id"),
             models.UniqueConstraint(fields=["tenant", "name"], name="connection_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(run_share__lte=100), name="connection_run_share_percent"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(run_few__lte=models.F("run_most")), name="connection_run_few_within_most"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(burst_deactivation_minutes__range=(1, 1440)),
+                name="connection_burst_within_a_day",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -61,6 +61,8 @@ class Identity(AbstractBaseUser):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.PERSON)
     local = models.BooleanField(default=False)
     break_glass = models.BooleanField(default=False)
+    kept_from_runs = models.BooleanField("protected from runs", default=False, db_default=False)
+    kept_from_runs_why = models.CharField(max_length=500, blank=True, default="", db_default="")
     # Null for everybody who is not local, so that being unique concerns the local ones only.
     login_name = models.CharField(max_length=150, null=True, blank=True)  # noqa: DJ001
     is_superuser = models.BooleanField("installation superuser", default=False)
@@ -111,6 +113,10 @@ class Identity(AbstractBaseUser):
             ),
             models.CheckConstraint(
                 condition=Q(login_name__isnull=True) | Q(local=True), name="identity_login_name_is_local"
+            ),
+            models.CheckConstraint(
+                condition=Q(kept_from_runs=False) | ~Q(kept_from_runs_why=""),
+                name="identity_kept_from_runs_for_a_reason",
             ),
         ]
         indexes = [
@@ -313,7 +319,10 @@ class Hold(TenantRow):
                 fields=["identity", "kind", "source_account_id"], name="hold_once", nulls_distinct=False
             ),
         ]
-        indexes = [models.Index(fields=["source_account_id"], name="hold_source")]
+        indexes = [
+            models.Index(fields=["source_account_id"], name="hold_source"),
+            models.Index(fields=["placed_at"], condition=Q(kind="scim"), name="hold_placed_by_source"),
+        ]
 
     def __str__(self) -> str:
         return self.kind

@@ -43,6 +43,15 @@ class ReconciliationRun(TenantRow):
     remaining = models.PositiveIntegerField(null=True, blank=True)
     """What was then still to be done; 0 is what it should be."""
     note = models.CharField(max_length=500, blank=True)
+    released_by = models.CharField(max_length=100, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    needs_two = models.BooleanField(default=False)
+    """Whether a second person has to release it, too."""
+    second_released_by = models.CharField(max_length=100, blank=True)
+    second_released_at = models.DateTimeField(null=True, blank=True)
+    undo_ordered_by = models.CharField(max_length=100, blank=True)
+    undo_ordered_at = models.DateTimeField(null=True, blank=True)
+    undo_why = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["-started_at"]
@@ -53,6 +62,17 @@ class ReconciliationRun(TenantRow):
                 fields=["connection"],
                 condition=models.Q(status__in=["simulating", "executing"]),
                 name="run_one_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(second_released_by="")
+                | ~models.Q(second_released_by=models.F("released_by")),
+                name="run_released_by_two_different",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(needs_two=False)
+                | ~models.Q(status__in=["executing", "done"])
+                | (~models.Q(released_by="") & ~models.Q(second_released_by="")),
+                name="run_that_needs_two_has_two",
             ),
         ]
         indexes = [models.Index(fields=["connection", "-started_at"], name="run_of_connection")]
@@ -68,6 +88,8 @@ class ReconciliationItem(models.Model):
         APPLIED = "applied", "Applied"
         UNCHANGED = "unchanged", "No longer needed"
         REFUSED = "refused", "Refused"
+        LEFT_OUT = "left-out", "Left out"
+        UNDONE = "undone", "Taken back"
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(
@@ -89,11 +111,36 @@ class ReconciliationItem(models.Model):
     row_id = models.BigIntegerField(null=True)
     """Of the run's roster, which may be gone before the item."""
     decided_at = models.DateTimeField(null=True)
+    audit_id = models.BigIntegerField(null=True)
+    """The audit record of what was done."""
+    undo_wanted = models.BooleanField(default=False, db_default=False)
+    """Somebody has ordered that it be taken back, and no worker has come to it yet."""
+    undone_at = models.DateTimeField(null=True)
+    undo_audit_id = models.BigIntegerField(null=True)
+    undo_refusal = models.CharField(max_length=64, blank=True, default="", db_default="")
+    """Why it was not taken back when somebody asked for it: a reason code."""
+    undo_newer = models.BigIntegerField(null=True)
+    """The audit record of what had touched it since."""
 
     class Meta:
         ordering = ["id"]
         verbose_name = "item"
-        indexes = [models.Index(fields=["run", "status", "id"], name="item_run_status")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status="undone", undone_at__isnull=False)
+                | (~models.Q(status="undone") & models.Q(undone_at__isnull=True)),
+                name="item_undone_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["run", "status", "id"], name="item_run_status"),
+            models.Index(fields=["run", "-id"], condition=models.Q(undo_wanted=True), name="item_to_undo"),
+            models.Index(
+                fields=["tenant", "decided_at"],
+                condition=models.Q(destructive=True, status="applied"),
+                name="item_destroyed",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.reason

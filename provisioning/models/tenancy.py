@@ -27,10 +27,20 @@ class Tenant(models.Model):
     """Keys the HMAC of what outlives a purge (tombstones, audit digests). 32 bytes, never shown."""
     schema_version = models.PositiveIntegerField(default=1, editable=False)
     """Goes up with every change of the tenant's schema extensions, so that compiled ones know that they are old."""
+    run_few = models.PositiveIntegerField(default=5)
+    run_share = models.PositiveIntegerField(default=20)
+    run_most = models.PositiveIntegerField(default=500)
+    """As of a connection, for all runs of 24 hours together and all of the tenant's live accounts."""
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(run_share__lte=100), name="tenant_run_share_percent"),
+            models.CheckConstraint(
+                condition=models.Q(run_few__lte=models.F("run_most")), name="tenant_run_few_within_most"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

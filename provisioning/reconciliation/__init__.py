@@ -1,5 +1,6 @@
 """Runs over what is stored: simulate, guard, execute. `docs/reconciliation.md` tells what they look for."""
 
-from .runs import Busy, execute, order, reject, release, simulate
+from .quarantine import Choice, leave_out, reject, release, take_in
+from .runs import Busy, execute, order, simulate
 
-__all__ = ["Busy", "execute", "order", "reject", "release", "simulate"]
+__all__ = ["Busy", "Choice", "execute", "leave_out", "order", "reject", "release", "simulate", "take_in"]

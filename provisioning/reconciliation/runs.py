@@ -16,10 +16,9 @@ from django.db import DatabaseError, transaction
 from django.db import connection as database
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
-from provisioning import audit, outbox, services
+from provisioning import outbox, services
 from provisioning.decision.reasons import Act, Reason
-from provisioning.decision.types import Actor, Channel, GroupObservation, Observation, Outcome, Verdict
+from provisioning.decision.types import Actor, GroupObservation, Observation, Outcome, Verdict
 from provisioning.digests import lock_number
 from provisioning.models import AuditRecord, Connection, ReconciliationItem, ReconciliationRun
 from provisioning.selectors import connections as policies
@@ -27,8 +26,9 @@ from provisioning.selectors import reconciliation as stored
 from provisioning.services.groups import submit_group
 from provisioning.services.submission import retrying
 
-from . import guard, plan
+from . import brakes, plan
 from .checks import CHECKS, Check, Hit, Scope
+from .journal import move, record
 
 BATCH = 200
 REPORTS_KEPT = 1000
@@ -93,27 +93,8 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
 def order(run: ReconciliationRun, actor: Actor) -> None:
     """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it."""
     with transaction.atomic():
-        _record(run, actor, "execute", Act.RUN_ORDERED)
+        record(run, actor, "execute", Act.RUN_ORDERED)
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
-
-
-def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
-    """Lets a run out of quarantine; a worker executes it."""
-    with transaction.atomic():
-        if _move(run, [Status.QUARANTINED], Status.SIMULATED):
-            _record(run, actor, "release", Act.RUN_RELEASED, why=reason)
-            outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
-    run.refresh_from_db()
-    return run
-
-
-def reject(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
-    """Nothing of this run will be done; the connection's next run may start."""
-    with transaction.atomic():
-        if _move(run, [Status.QUARANTINED, Status.SIMULATED], Status.REJECTED, finished_at=now()):
-            _record(run, actor, "reject", Act.RUN_REJECTED, why=reason)
-    run.refresh_from_db()
-    return run
 
 
 @contextmanager
@@ -137,10 +118,8 @@ def _bury_abandoned(connection: Connection) -> None:
         tenant_id=connection.tenant_id, connection=connection, status=Status.SIMULATING
     ):
         with transaction.atomic():
-            if _move(
-                run, [Status.SIMULATING], Status.FAILED, finished_at=now(), note="Its worker went away."
-            ):
-                _record(run, Actor(kind="schedule"), "simulate", Act.RUN_FAILED)
+            if move(run, [Status.SIMULATING], Status.FAILED, finished_at=now(), note="Its worker went away."):
+                record(run, Actor(kind="schedule"), "simulate", Act.RUN_FAILED)
 
 
 def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
@@ -151,7 +130,7 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
             requested_by=requested_by.signature,
             population=stored.population(connection),
         )
-        _record(run, requested_by, "simulate", Act.RUN_STARTED)
+        record(run, requested_by, "simulate", Act.RUN_STARTED)
     scope = _scope(run, connection)
     counts: Counter[str] = Counter()
     destructive = 0
@@ -167,9 +146,9 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
                 if item.status == ItemStatus.PLANNED or reports <= REPORTS_KEPT:
                     kept.append(item)
             ReconciliationItem.objects.bulk_create(kept)
-    doubt = guard.judge(destructive=destructive, population=run.population)
+    doubt = brakes.doubt(run, connection, destructive)
     with transaction.atomic():
-        _move(
+        move(
             run,
             [Status.SIMULATING],
             Status.QUARANTINED if doubt else Status.SIMULATED,
@@ -178,7 +157,7 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
             destructive=destructive,
             note=doubt or "",
         )
-        _record(
+        record(
             run, requested_by, "simulate", Act.RUN_QUARANTINED if doubt else Act.RUN_SIMULATED, counts=counts
         )
     run.refresh_from_db()
@@ -231,9 +210,13 @@ def _begin(run: ReconciliationRun) -> bool:
     ).exclude(pk=run.pk)
     with transaction.atomic():
         for other in others:
-            _move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
-            _record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
-        return _move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
+            move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
+            record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
+        if doubt := brakes.doubt_at_start(run):
+            if move(run, [Status.SIMULATED], Status.QUARANTINED, note=doubt):
+                record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_QUARANTINED)
+            return move(run, [Status.EXECUTING], Status.EXECUTING)
+        return move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
 
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:
@@ -252,8 +235,8 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
         for status in (ItemStatus.APPLIED, ItemStatus.UNCHANGED, ItemStatus.REFUSED)
     }
     with transaction.atomic():
-        _move(run, [Status.EXECUTING], Status.DONE, finished_at=now())
-        _record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_EXECUTED, counts=told)
+        move(run, [Status.EXECUTING], Status.DONE, finished_at=now())
+        record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_EXECUTED, counts=told)
 
 
 def _carry_out(run: ReconciliationRun, connection: Connection, batch: Sequence[ReconciliationItem]) -> None:
@@ -278,7 +261,7 @@ def _carry_out(run: ReconciliationRun, connection: Connection, batch: Sequence[R
     for (item, _), outcome in zip(people, outcomes, strict=True):
         _settle(item, outcome, told[outcome.audit_id].changes if outcome.audit_id in told else [])
     ReconciliationItem.objects.filter(tenant_id=run.tenant_id).bulk_update(
-        batch, ["status", "reason", "situation", "inverse", "decided_at"]
+        batch, ["status", "reason", "situation", "inverse", "decided_at", "audit_id"]
     )
 
 
@@ -286,6 +269,7 @@ def _settle(item: ReconciliationItem, outcome: Outcome, done: list[dict[str, Any
     item.status = _STATUS_OF_VERDICT[outcome.verdict]
     item.reason = outcome.reason
     item.situation = outcome.situation
+    item.audit_id = outcome.audit_id
     if outcome.verdict is Verdict.APPLIED:
         item.inverse = plan.inverse(done, outcome.audit_id)
 
@@ -312,39 +296,6 @@ def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
         at=now(),
         actor=Actor.who_signed(run.requested_by),
         request_id=str(run.pk),
-    )
-
-
-def _move(run: ReconciliationRun, from_: Sequence[str], to: str, **fields: Any) -> bool:
-    """False when the run is not where it was thought to be: somebody else moved it first."""
-    return bool(
-        ReconciliationRun.objects.filter(tenant_id=run.tenant_id, pk=run.pk, status__in=from_).update(
-            status=to, **fields
-        )
-    )
-
-
-def _record(
-    run: ReconciliationRun,
-    actor: Actor,
-    intent: str,
-    reason: str,
-    *,
-    counts: dict[str, int] | None = None,
-    why: str = "",
-) -> None:
-    audit.record(
-        tenant_id=run.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ROSTER,
-        intent=intent,
-        reason=reason,
-        request_id=current_request_id(),
-        connection_id=run.connection_id,
-        object_id=run.pk,
-        changes=[{"change": "run", "counts": dict(counts)}] if counts else [],
-        values={"reason": why} if why else None,
     )
 
 

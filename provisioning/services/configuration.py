@@ -71,8 +71,18 @@ CHANGEABLE = frozenset(
         "jit_idle_grace_days",
         "dormant_days",
         "stale_push_days",
+        "run_few",
+        "run_share",
+        "run_most",
+        "second_approver_over",
+        "burst_deactivations",
+        "burst_deactivation_minutes",
+        "strict_deactivations",
     }
 )
+
+RUN_LIMITS = ("run_few", "run_share", "run_most")
+MINUTES_OF_A_DAY = 24 * 60
 
 ATTRIBUTES = frozenset(
     {"preset", "attribute_map", "attribute_rules", "user_name_attribute", "external_id_attribute"}
@@ -90,13 +100,38 @@ def create_tenant(*, slug: str, name: str, actor: Actor, domains: Iterable[str] 
     return tenant
 
 
-def change_tenant(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
+def change_tenant(
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    name: str | None = None,
+    limits: Mapping[str, int] | None = None,
+    reason: str = "",
+) -> Tenant:
+    """`limits`: what all runs of a day together may do without a person (`run_few`, `run_share`, `run_most`)."""
+    wanted: dict[str, Any] = dict(limits or {}) | ({} if name is None else {"name": name})
+    if strange := sorted(set(wanted) - {"name", *RUN_LIMITS}):
+        raise Invalid(strange[0], f"A tenant has no changeable field {strange[0]!r}.")
     with transaction.atomic():
-        tenant.name = name
-        _checked(tenant)
-        tenant.save(update_fields=["name"])
-        _record(tenant.pk, actor, Act.TENANT_CHANGED, object_id=tenant.pk, fields=["name"])
-    return tenant
+        row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        changed = sorted(field for field, value in wanted.items() if getattr(row, field) != value)
+        for field in changed:
+            setattr(row, field, wanted[field])
+        _checked(row)
+        _braked(row)
+        row.save(update_fields=changed)
+        _record(row.pk, actor, Act.TENANT_CHANGED, object_id=row.pk, fields=changed, reason=reason)
+    return row
+
+
+def _braked(row: Connection | Tenant) -> None:
+    """Numbers that can be kept together; the database refuses others, too."""
+    if row.run_share > 100:
+        raise Invalid("run_share", "A share is at most 100 percent.")
+    if row.run_few > row.run_most:
+        raise Invalid("run_few", f"This cannot be more than {row.run_most}, which no run may go beyond.")
+    if isinstance(row, Connection) and not 1 <= row.burst_deactivation_minutes <= MINUTES_OF_A_DAY:
+        raise Invalid("burst_deactivation_minutes", "Please give 1 to 1440 minutes.")
 
 
 def domain_name(text: str) -> str:
@@ -149,6 +184,7 @@ def create_connection(
             setattr(row, field, getattr(row, field) or value)
         _check_attributes(row)
         _limited(row)
+        _braked(row)
         _save_new(row, "name", "The tenant has a connection of this name.")
         _grant(row, domains)
         _record(tenant.pk, actor, Act.CONNECTION_CREATED, connection_id=row.pk, object_id=row.pk)
@@ -197,6 +233,7 @@ def change_connection(
             row.metadata_failing_since = None
         _checked(row)
         _limited(row)
+        _braked(row)
         row.config_version = F("config_version") + 1
         _saved(row, "name", "The tenant has a connection of this name.")
         row.refresh_from_db()

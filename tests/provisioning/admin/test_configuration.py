@@ -25,6 +25,11 @@ def form_of(connection: Connection, **changes: object) -> dict[str, object]:
         "jit_idle_grace_days": connection.jit_idle_grace_days,
         "dormant_days": connection.dormant_days,
         "stale_push_days": connection.stale_push_days,
+        "run_few": connection.run_few,
+        "run_share": connection.run_share,
+        "run_most": connection.run_most,
+        "burst_deactivations": connection.burst_deactivations,
+        "burst_deactivation_minutes": connection.burst_deactivation_minutes,
         "scim_enabled": "on",
         **changes,
     }
@@ -65,6 +70,9 @@ def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> N
         {"precedence": "-1"},
         {"session_hours": "0"},
         {"session_idle_minutes": "-1"},
+        {"run_share": "101"},
+        {"run_few": "501"},
+        {"burst_deactivation_minutes": "0"},
     ):
         response = admin.post(address, form_of(connection, **changes))
         assert response.status_code == 200, changes
@@ -158,7 +166,10 @@ def test_a_superuser_makes_a_tenant_whose_domains_wait_for_their_proof(root: Cli
     )
     assert taken.status_code == 200
     assert not Tenant.objects.filter(slug="x-corp").exists()
-    root.post(f"/admin/provisioning/tenant/{made.pk}/change/", {"name": "Initech Ltd"})
+    root.post(
+        f"/admin/provisioning/tenant/{made.pk}/change/",
+        {"name": "Initech Ltd", "run_few": "1", "run_share": "10", "run_most": "20"},
+    )
     made.refresh_from_db()
     assert made.name == "Initech Ltd"
 

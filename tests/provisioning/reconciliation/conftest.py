@@ -19,7 +19,10 @@ def unconfirmed() -> Callable[..., list[Identity]]:
 
     def make(where: House, number: int = 1, at: datetime | None = None) -> list[Identity]:
         outcomes = [
-            sign_in(where, f"jit-{where.tenant.slug}-{n}", at=at or now() - LONG_AGO) for n in range(number)
+            sign_in(
+                where, f"{where.connection.name.lower()}-{where.tenant.slug}-{n}", at=at or now() - LONG_AGO
+            )
+            for n in range(number)
         ]
         return [Identity.objects.get(pk=outcome.identity_id) for outcome in outcomes]
 

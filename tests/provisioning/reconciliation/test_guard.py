@@ -1,8 +1,10 @@
-"""The brake of a run (row 28)."""
+"""The brake of a run (row 28): a connection's numbers, and those of its tenant."""
 
 import pytest
 
-from provisioning.reconciliation.guard import judge
+from provisioning.reconciliation.guard import Limits, judge, judge_together
+
+USUAL = Limits()
 
 
 @pytest.mark.parametrize(
@@ -21,4 +23,59 @@ from provisioning.reconciliation.guard import judge
     ],
 )
 def test_destruction_waits_for_a_person(destructive: int, population: int, waits: bool) -> None:
-    assert (judge(destructive=destructive, population=population) is not None) is waits
+    assert (judge(USUAL, destructive=destructive, population=population) is not None) is waits
+
+
+@pytest.mark.parametrize(
+    ("limits", "destructive", "population", "waits"),
+    [
+        pytest.param(Limits(few=0, share=0), 1, 1000, True, id="nothing at all without a person"),
+        pytest.param(Limits(few=0, share=0), 0, 1000, False, id="nothing is never stopped"),
+        pytest.param(Limits(few=5, share=100), 500, 500, False, id="everybody, up to the most"),
+        pytest.param(Limits(few=5, share=100), 501, 501, True, id="and no further"),
+        pytest.param(Limits(few=2, share=50, most=3), 4, 100, True, id="a low most counts before the share"),
+        pytest.param(Limits(few=10, share=1), 10, 20, False, id="few are few whatever the share"),
+    ],
+)
+def test_a_connection_has_numbers_of_its_own(
+    limits: Limits, destructive: int, population: int, waits: bool
+) -> None:
+    assert (judge(limits, destructive=destructive, population=population) is not None) is waits
+
+
+@pytest.mark.parametrize(
+    ("limits", "destructive", "population", "sentence"),
+    [
+        (
+            USUAL,
+            6,
+            6,
+            "6 of 6 people would lose access: more than 5, and more than 20 %, in one run.",
+        ),
+        (USUAL, 501, 9000, "501 of 9000 people would lose access: more than 500 in one run."),
+        (
+            Limits(few=2, share=7),
+            3,
+            6,
+            "3 of 6 people would lose access: more than 2, and more than 7 %, in one run.",
+        ),
+    ],
+)
+def test_the_sentence_names_the_numbers(
+    limits: Limits, destructive: int, population: int, sentence: str
+) -> None:
+    assert judge(limits, destructive=destructive, population=population) == sentence
+
+
+@pytest.mark.parametrize(
+    ("destructive", "before", "sentence"),
+    [
+        pytest.param(3, 3, "6 of 20", id="three and three are more than five, and than a fifth of twenty"),
+        pytest.param(3, 2, None, id="three and two are few"),
+        pytest.param(0, 100, None, id="a run that destroys nothing goes on whatever the others did"),
+        pytest.param(1, 500, "more than 500 within 24 hours", id="no day sees more than the most"),
+    ],
+)
+def test_all_runs_of_a_day_are_judged_together(destructive: int, before: int, sentence: str | None) -> None:
+    said = judge_together(USUAL, destructive=destructive, before=before, population=20)
+    assert (sentence is None and said is None) or (sentence is not None and sentence in (said or ""))

@@ -141,7 +141,7 @@ class TestQuarantine:
 
     def test_too_much_destruction_waits_for_a_person(self, run: ReconciliationRun) -> None:
         assert (run.status, run.destructive) == (Status.QUARANTINED, 6)
-        assert run.note == "6 of 6 people would lose access: more than 20% in one run."
+        assert run.note == "6 of 6 people would lose access: more than 5, and more than 20 %, in one run."
         assert reconciliation.execute(run).status == Status.QUARANTINED
         assert not Hold.objects.exists()
         # The connection's runs wait, not only this one.
@@ -376,7 +376,7 @@ class TestInterruption:
             raise Killed
 
         with monkeypatch.context() as broken:
-            broken.setattr(runs.guard, "judge", lambda **_: die())
+            broken.setattr(runs.brakes, "doubt", lambda *_: die())
             with pytest.raises(Killed):
                 reconciliation.simulate(acme.connection, OPERATOR)
         run = reconciliation.simulate(acme.connection, OPERATOR)

@@ -1,0 +1,59 @@
+"""What stops a run before it destroys: the numbers of its connection, and those of its tenant. Knows no step."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from identity_hub.core.clock import now
+from provisioning.digests import lock_number
+from provisioning.models import Account, Connection, ReconciliationItem, ReconciliationRun, Tenant
+from provisioning.sql import rows
+
+from . import guard
+
+TOGETHER = timedelta(hours=24)
+"""How long what a tenant's runs did counts together."""
+
+
+def doubt(run: ReconciliationRun, connection: Connection, destructive: int) -> str | None:
+    """Why a simulated run has to wait for a person: a sentence, or None."""
+    alone = guard.judge(limits_of(connection), destructive=destructive, population=run.population)
+    return alone or doubt_together(run, destructive)
+
+
+def doubt_together(run: ReconciliationRun, destructive: int) -> str | None:
+    tenant = Tenant.objects.get(pk=run.tenant_id)
+    return guard.judge_together(
+        limits_of(tenant),
+        destructive=destructive,
+        before=_destroyed(run, now() - TOGETHER),
+        population=Account.objects.filter(tenant_id=run.tenant_id, deleted_at__isnull=True).count(),
+    )
+
+
+def doubt_at_start(run: ReconciliationRun) -> str | None:
+    """What two runs may do each, they may not do together: asked again where one begins, one run at a time.
+
+    To be called inside the transaction that begins it. Whom a person released has been judged.
+    """
+    if run.released_by:
+        return None
+    number = lock_number(run.tenant_id, ("runs",))
+    rows("SELECT pg_advisory_xact_lock(%s)", (number,))
+    return doubt_together(run, run.destructive)
+
+
+def limits_of(row: Connection | Tenant) -> guard.Limits:
+    return guard.Limits(few=row.run_few, share=row.run_share, most=row.run_most)
+
+
+def _destroyed(run: ReconciliationRun, since: datetime) -> int:
+    """By the tenant's other runs: done since then, or being done. What a person released does not count."""
+    items = ReconciliationItem.objects.filter(
+        Q(status=ReconciliationItem.Status.APPLIED, decided_at__gt=since)
+        | Q(status=ReconciliationItem.Status.PLANNED, run__status=ReconciliationRun.Status.EXECUTING),
+        tenant_id=run.tenant_id,
+        destructive=True,
+        run__released_by="",
+    )
+    return items.exclude(run=run.pk).count()

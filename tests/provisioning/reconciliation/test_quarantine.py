@@ -1,0 +1,247 @@
+"""A run that waits: whose numbers stop it, who lets it go on, and which part of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from time_machine import travel
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.types import Actor
+from provisioning.models import AuditRecord, AuditValue, Hold, Identity, OutboxMessage, ReconciliationRun
+from provisioning.reconciliation import Choice
+from provisioning.services import configuration
+from provisioning.services.invalid import Invalid
+
+from ..cast import OPERATOR, House, extend
+
+ADA, BOB = (Actor(kind="identity", id=name) for name in ("ada", "bob"))
+Status = ReconciliationRun.Status
+Unconfirmed = Callable[..., list[Identity]]
+Confirmed = Callable[[House, int], None]
+
+pytestmark = pytest.mark.django_db
+
+
+def changed(where: House, **settings: Any) -> House:
+    configuration.change_connection(connection=where.connection, changes=settings, actor=OPERATOR)
+    where.connection.refresh_from_db()
+    return where
+
+
+def simulated(where: House) -> ReconciliationRun:
+    return reconciliation.simulate(where.connection, OPERATOR)
+
+
+def codes(run: ReconciliationRun) -> list[str]:
+    rows = AuditRecord.objects.filter(object_id=run.pk).order_by("id")
+    return list(rows.values_list("reason", flat=True))
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("settings", "status"),
+        [
+            pytest.param({}, "simulated", id="three are few"),
+            pytest.param({"run_few": 2}, "quarantined", id="where two are few, three of three are too many"),
+            pytest.param({"run_few": 2, "run_share": 100}, "simulated", id="but not where all may be"),
+            pytest.param(
+                {"run_few": 1, "run_share": 100, "run_most": 2},
+                "quarantined",
+                id="nor are they more than most",
+            ),
+        ],
+    )
+    def test_a_connection_judges_by_its_own(
+        self, acme: House, unconfirmed: Unconfirmed, settings: dict[str, int], status: str
+    ) -> None:
+        unconfirmed(acme, 3)
+        assert simulated(changed(acme, **settings)).status == status
+
+    @pytest.mark.parametrize(
+        ("settings", "field"),
+        [
+            ({"run_share": 101}, "run_share"),
+            ({"run_few": 501}, "run_few"),
+            ({"run_few": 7, "run_most": 6}, "run_few"),
+            ({"run_most": -1}, "run_most"),
+            ({"burst_deactivation_minutes": 0}, "burst_deactivation_minutes"),
+            ({"burst_deactivation_minutes": 1441}, "burst_deactivation_minutes"),
+        ],
+    )
+    def test_numbers_that_mean_nothing_are_refused(
+        self, acme: House, settings: dict[str, int], field: str
+    ) -> None:
+        with pytest.raises(Invalid) as refused:
+            changed(acme, **settings)
+        assert refused.value.field == field
+        with pytest.raises(IntegrityError), transaction.atomic():
+            type(acme.connection).objects.filter(pk=acme.connection.pk).update(**settings)
+
+    def test_a_change_of_numbers_is_audited(self, acme: House) -> None:
+        changed(acme, run_few=1)
+        record = AuditRecord.objects.filter(reason="connection:changed").latest("id")
+        assert record.changes == [{"change": "configuration", "fields": ["run_few"]}]
+        configuration.change_tenant(tenant=acme.tenant, limits={"run_most": 9}, reason="x", actor=OPERATOR)
+        record = AuditRecord.objects.filter(reason="tenant:changed").latest("id")
+        assert record.changes == [{"change": "configuration", "fields": ["run_most"]}]
+
+    def test_a_tenants_runs_of_a_day_are_judged_together(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        other = extend(acme.tenant, "Other")
+        unconfirmed(acme, 3)
+        assert reconciliation.execute(simulated(acme)).status == Status.DONE
+        unconfirmed(other, 3)
+        run = simulated(other)
+        assert run.status == Status.QUARANTINED
+        assert run.note == (
+            "With the tenant's other runs 6 of 6 people would lose access: more than 5, and more than 20 %, "
+            "within 24 hours."
+        )
+        reconciliation.reject(run, ADA, "tomorrow")
+        with travel(now() + timedelta(hours=25)):
+            assert simulated(other).status == Status.SIMULATED
+
+    def test_two_runs_that_were_simulated_beside_each_other_are_not_both_executed(
+        self, acme: House, unconfirmed: Unconfirmed
+    ) -> None:
+        other = extend(acme.tenant, "Other")
+        unconfirmed(acme, 3)
+        unconfirmed(other, 3)
+        first, second = simulated(acme), simulated(other)
+        assert (first.status, second.status) == (Status.SIMULATED, Status.SIMULATED)
+        assert reconciliation.execute(first).status == Status.DONE
+        assert reconciliation.execute(second).status == Status.QUARANTINED
+        assert Hold.objects.count() == 3
+        assert codes(second)[-1] == "run:quarantined"
+
+    def test_what_a_person_released_stops_nobody_else(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        other = extend(acme.tenant, "Other")
+        unconfirmed(acme, 6)
+        unconfirmed(other, 1)
+        reconciliation.execute(reconciliation.release(simulated(acme), ADA, "they left"))
+        assert Hold.objects.count() == 6
+        assert simulated(other).status == Status.SIMULATED
+
+    def test_a_neighbours_runs_do_not_count(
+        self, acme: House, globex: House, unconfirmed: Unconfirmed
+    ) -> None:
+        unconfirmed(acme, 3)
+        unconfirmed(globex, 3)
+        reconciliation.execute(simulated(acme))
+        assert simulated(globex).status == Status.SIMULATED
+
+
+class TestTwoPeople:
+    @pytest.fixture
+    def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
+        unconfirmed(acme, 6)
+        return simulated(changed(acme, second_approver_over=5))
+
+    def test_the_first_release_executes_nothing(self, run: ReconciliationRun) -> None:
+        assert reconciliation.release(run, ADA, "they left").status == Status.QUARANTINED
+        assert (run.needs_two, run.released_by) == (True, "identity:ada")
+        assert not OutboxMessage.objects.filter(topic="run.execute").exists()
+        assert reconciliation.execute(run).status == Status.QUARANTINED
+        assert codes(run)[-1] == "run:half-released"
+
+    def test_the_second_is_another_persons(self, run: ReconciliationRun) -> None:
+        reconciliation.release(run, ADA, "they left")
+        with pytest.raises(Invalid, match="another administrator"):
+            reconciliation.release(run, ADA, "I am sure")
+        assert reconciliation.release(run, BOB, "seen").status == Status.SIMULATED
+        assert (run.released_by, run.second_released_by) == ("identity:ada", "identity:bob")
+        assert codes(run)[-2:] == ["run:half-released", "run:released"]
+        assert reconciliation.execute(run).status == Status.DONE
+
+    def test_the_database_refuses_one_person_twice(self, run: ReconciliationRun) -> None:
+        reconciliation.release(run, ADA, "they left")
+        rows = ReconciliationRun.objects.filter(pk=run.pk)
+        with pytest.raises(IntegrityError, match="run_released_by_two_different"), transaction.atomic():
+            rows.update(second_released_by="identity:ada")
+        with pytest.raises(IntegrityError, match="run_that_needs_two_has_two"), transaction.atomic():
+            rows.update(status="executing")
+
+    def test_a_command_is_nobody_in_particular(self, run: ReconciliationRun) -> None:
+        with pytest.raises(Invalid, match="two administrators"):
+            reconciliation.release(run, OPERATOR, "by shell")
+        reconciliation.release(run, ADA, "they left")
+        with pytest.raises(Invalid, match="two administrators"):
+            reconciliation.release(run, OPERATOR, "by shell")
+        assert ReconciliationRun.objects.get(pk=run.pk).status == Status.QUARANTINED
+
+    def test_up_to_the_limit_one_is_enough(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme, 6)
+        run = simulated(changed(acme, second_approver_over=6))
+        assert reconciliation.release(run, ADA, "they left").status == Status.SIMULATED
+
+    def test_a_release_is_of_the_plan_that_was_seen(self, run: ReconciliationRun) -> None:
+        reconciliation.release(run, ADA, "they left")
+        item = run.items.first()
+        assert reconciliation.leave_out(run, Choice(items=[item.pk]), BOB, "he is here") == 1
+        assert (run.released_by, run.needs_two, run.destructive) == ("", False, 5)
+        # Five are within the limit, so that one person is enough.
+        assert reconciliation.release(run, BOB, "the others left").status == Status.SIMULATED
+
+    def test_one_of_the_two_may_reject(self, run: ReconciliationRun) -> None:
+        reconciliation.release(run, ADA, "they left")
+        assert reconciliation.reject(run, ADA, "they did not").status == Status.REJECTED
+
+
+class TestPart:
+    @pytest.fixture
+    def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
+        unconfirmed(acme, 6)
+        return simulated(acme)
+
+    @pytest.mark.parametrize(
+        ("choice", "left"),
+        [
+            pytest.param(Choice(reasons=["account:expired"]), 6, id="by their reason"),
+            pytest.param(Choice(reasons=["account:linked"]), 0, id="by a reason that none has"),
+            pytest.param(Choice(situations=["adoptable"]), 6, id="by their situation"),
+            pytest.param(Choice(destructive=True), 6, id="those that take access away"),
+            pytest.param(Choice(), 0, id="by nothing"),
+        ],
+    )
+    def test_items_are_left_out(self, run: ReconciliationRun, choice: Choice, left: int) -> None:
+        assert reconciliation.leave_out(run, choice, ADA, "not these") == left
+        assert run.items.filter(status="left-out").count() == left
+        assert run.destructive == 6 - left
+
+    def test_the_rest_is_executed_and_the_next_run_asks_again(
+        self, acme: House, run: ReconciliationRun
+    ) -> None:
+        ids = list(run.items.values_list("pk", flat=True)[:4])
+        assert reconciliation.leave_out(run, Choice(items=ids), ADA, "are on leave") == 4
+        record = AuditRecord.objects.get(reason="run:chosen")
+        assert record.changes == [{"change": "run", "counts": {"left-out": 4}}]
+        assert AuditValue.objects.get(pk=record.pk).values == {"reason": "are on leave"}
+        reconciliation.execute(reconciliation.release(run, ADA, "these two left"))
+        assert Hold.objects.count() == 2
+        assert {item.status for item in run.items.filter(pk__in=ids)} == {"left-out"}
+        assert simulated(acme).items.filter(status="planned").count() == 4
+
+    def test_what_was_left_out_comes_in_again(self, run: ReconciliationRun) -> None:
+        reconciliation.leave_out(run, Choice(destructive=True), ADA, "wait")
+        assert reconciliation.take_in(run, Choice(destructive=True), ADA, "go on") == 6
+        assert (run.destructive, run.status) == (6, Status.QUARANTINED)
+
+    def test_items_of_another_run_are_not_touched(
+        self, acme: House, globex: House, run: ReconciliationRun, unconfirmed: Unconfirmed
+    ) -> None:
+        unconfirmed(globex, 1)
+        theirs = simulated(globex).items.get()
+        assert reconciliation.leave_out(run, Choice(items=[theirs.pk]), ADA, "x") == 0
+        theirs.refresh_from_db()
+        assert theirs.status == "planned"
+
+    def test_a_run_that_does_not_wait_is_not_changed(self, run: ReconciliationRun) -> None:
+        reconciliation.release(run, ADA, "they left")
+        with pytest.raises(Invalid, match="waits"):
+            reconciliation.leave_out(run, Choice(destructive=True), ADA, "too late")
+        reconciliation.execute(run)
+        with pytest.raises(Invalid, match="waits"):
+            reconciliation.take_in(run, Choice(destructive=True), ADA, "too late")
