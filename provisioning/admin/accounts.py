@@ -48,7 +48,7 @@ class AccountPage(TenantAdmin):
     list_display = ["user_name", "connection", "person", "state", "origin", "external_id", "last_login_at"]
     list_filter = [LifeFilter, "connection", "origin", "active"]
     list_select_related = ("connection", "identity")
-    more_lookups = frozenset({"memberships__group__id__exact"})
+    more_lookups = frozenset({"memberships__group__id__exact", "identity__isnull"})
     search_fields = ["user_name_key"]
     search_help_text = "userName, or a whole externalId, e-mail, NameID or id"
     audit_column = "account_id"

@@ -132,6 +132,10 @@ class Reason(_Code):
     DECISION_CANNOT_OCCUR = "decision:cannot-occur", "No rule exists for this channel, intent and situation."
 
 
+DEACTIVATIONS = (Reason.ACCOUNT_DISABLED, Reason.ACCOUNT_DELETED, Reason.ACCOUNT_MISSING)
+"""A source took somebody's access away."""
+
+
 class FindingKind(_Code):
     """What waits for a person: `OpenFinding.kind`."""
 

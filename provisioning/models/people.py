@@ -126,6 +126,7 @@ class Identity(AbstractBaseUser):
             models.Index(
                 fields=["tenant", "hr_number"], condition=~Q(hr_number=""), name="identity_hr_number"
             ),
+            models.Index(fields=["tenant"], condition=Q(local=True), name="identity_local"),
         ]
 
     def __str__(self) -> str:
@@ -286,7 +287,13 @@ class Account(TenantRow):
                 condition=Q(deleted_at__isnull=True, asserted_key__isnull=False),
                 name="account_asserted_key",
             ),
-            models.Index(fields=["tenant", "identity"], name="account_identity"),
+            # With the end, so that counting who has a live account reads the index alone.
+            models.Index(fields=["tenant", "identity"], include=["deleted_at"], name="account_identity"),
+            models.Index(
+                fields=["tenant", "created_at"],
+                condition=Q(confirmed_at__isnull=True, deleted_at__isnull=True),
+                name="account_unconfirmed",
+            ),
             models.Index(fields=["created_at"], condition=Q(origin="jit"), name="account_made_by_login"),
             GinIndex(fields=["email_keys"], name="account_email_keys", fastupdate=False),
             GinIndex(

@@ -9,7 +9,8 @@ from django.db.models.functions import Coalesce
 
 from identity_hub.core.clock import now
 from provisioning.decision.deadlines import DUE_AFTER
-from provisioning.decision.types import Severity
+from provisioning.decision.reasons import DEACTIVATIONS
+from provisioning.decision.types import Channel, Severity
 
 from .base import TenantForeignKey, TenantRow
 from .connections import Connection
@@ -49,6 +50,21 @@ class AuditRecord(models.Model):
             models.Index(fields=["identity_id", "-id"], name="audit_identity"),
             models.Index(fields=["account_id", "-id"], name="audit_account"),
             models.Index(fields=["request_id"], condition=~Q(request_id=""), name="audit_request_id"),
+            # What is counted by day: few of all records, so that everything else is written without them.
+            models.Index(
+                fields=["tenant_id", "at"],
+                condition=Q(reason__startswith="login:"),
+                include=["verdict", "reason"],
+                name="audit_logins",
+            ),
+            models.Index(
+                fields=["tenant_id", "at"], condition=Q(channel=Channel.ADMIN.value), name="audit_by_hand"
+            ),
+            models.Index(
+                fields=["tenant_id", "-at"],
+                condition=Q(reason__in=[reason.value for reason in DEACTIVATIONS]),
+                name="audit_deactivations",
+            ),
         ]
 
     def __str__(self) -> str:

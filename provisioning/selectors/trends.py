@@ -1,0 +1,167 @@
+"""How things went day by day, for one tenant or the whole installation. Knows no page.
+
+Each of these is one statement that an index answers, or that looks at a capped number of rows.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count
+from django.db.models.functions import TruncDate
+
+from provisioning import sql
+from provisioning.decision.reasons import Reason
+from provisioning.decision.types import Verdict
+from provisioning.models import AuditRecord, Connection, ReconciliationRun
+
+DAYS = 14
+RUNS_AT_MOST = 5000
+LOGINS_LOOKED_AT = 100_000
+"""Accounts that logins made, of which the lag is told: the newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginDay:
+    day: date
+    admitted: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDay:
+    """`done` counts what executed runs had to do, by kind of item; `waiting` are runs that a person has to look at."""
+
+    day: date
+    done: Mapping[str, int] = field(default_factory=dict)
+    runs: int = 0
+    waiting: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """Accounts that a login made: how many SCIM or a roster confirmed so soon, and how many are so old and are not."""
+
+    name: str
+    confirmed: int
+    unconfirmed: int
+
+
+def days_until(at: datetime, number: int = DAYS) -> list[date]:
+    today = at.astimezone(UTC).date()
+    return [today - timedelta(days=back) for back in reversed(range(number))]
+
+
+def _since(at: datetime) -> datetime:
+    first = days_until(at)[0]
+    return datetime(first.year, first.month, first.day, tzinfo=UTC)
+
+
+def logins_by_day(*, tenant_id: UUID | None, at: datetime) -> list[LoginDay]:
+    records = AuditRecord.objects.filter(reason__startswith="login:", at__gte=_since(at))
+    if tenant_id is not None:
+        records = records.filter(tenant_id=tenant_id)
+    counted: Counter[tuple[date, bool]] = Counter()
+    for day, verdict, number in (
+        records.order_by()
+        .annotate(day=TruncDate("at", tzinfo=UTC))
+        .values_list("day", "verdict")
+        .annotate(number=Count("id"))
+    ):
+        counted[day, verdict in (Verdict.REFUSED, Verdict.PENDING)] += number
+    return [
+        LoginDay(day=day, admitted=counted[day, False], refused=counted[day, True]) for day in days_until(at)
+    ]
+
+
+TAKES = "access taken"
+BRINGS = "people brought in or linked"
+CHANGES = "accounts changed"
+MENDS = "sessions and groups put right"
+
+_KIND_OF: dict[str, str] = {
+    Reason.ACCOUNT_EXPIRED: TAKES,
+    Reason.ACCOUNT_MISSING: TAKES,
+    Reason.ACCOUNT_DISABLED: TAKES,
+    Reason.ACCOUNT_DELETED: TAKES,
+    Reason.ACCOUNT_CREATED: BRINGS,
+    Reason.ACCOUNT_ADOPTED: BRINGS,
+    Reason.ACCOUNT_LINKED: BRINGS,
+    Reason.ACCOUNT_LINK_PENDING: BRINGS,
+    Reason.ACCOUNT_IDENTITY_CREATED: BRINGS,
+    Reason.ACCOUNT_REACTIVATED: BRINGS,
+    Reason.ACCOUNT_RETURNED: BRINGS,
+    Reason.ACCOUNT_ENABLED: BRINGS,
+    Reason.ACCOUNT_UPDATED: CHANGES,
+    Reason.IDENTITY_SESSION_OF_HELD: MENDS,
+    Reason.GROUP_UPDATED: MENDS,
+}
+KINDS: Sequence[str] = (TAKES, BRINGS, CHANGES, MENDS)
+"""What a run does; what it only reports, it does not do."""
+
+_Status = ReconciliationRun.Status
+
+
+def runs_by_day(*, tenant_id: UUID | None, at: datetime) -> list[RunDay]:
+    """By the day on which a run began. Of a superuser's installation the newest `RUNS_AT_MOST` runs count."""
+    rows = ReconciliationRun.objects.filter(started_at__gte=_since(at))
+    if tenant_id is not None:
+        # The index of runs begins with the connection.
+        own = Connection.objects.filter(tenant_id=tenant_id).values("pk")
+        rows = rows.filter(tenant_id=tenant_id, connection__in=own)
+    done: dict[date, Counter[str]] = {day: Counter() for day in days_until(at)}
+    states: dict[date, Counter[Any]] = {day: Counter() for day in days_until(at)}
+    for began, status, counts in rows.order_by("-started_at").values_list("started_at", "status", "counts")[
+        :RUNS_AT_MOST
+    ]:
+        day = began.astimezone(UTC).date()
+        if day not in states:
+            continue
+        states[day][status] += 1
+        if status in (_Status.DONE, _Status.EXECUTING):
+            for reason, number in counts.items():
+                if reason in _KIND_OF:
+                    done[day][_KIND_OF[reason]] += number
+    return [
+        RunDay(
+            day=day,
+            done=dict(done[day]),
+            runs=states[day].total(),
+            waiting=states[day][_Status.QUARANTINED],
+            failed=states[day][_Status.FAILED],
+        )
+        for day in days_until(at)
+    ]
+
+
+LAGS = (
+    ("within the hour", timedelta(hours=1)),
+    ("within a day", timedelta(days=1)),
+    ("within a week", timedelta(days=7)),
+    ("within 30 days", timedelta(days=30)),
+    ("later", None),
+)
+"""Between the login that made an account and the first word of its directory: (name, at most)."""
+
+_LAG = """
+SELECT confirmed_at IS NOT NULL, width_bucket(coalesce(confirmed_at, %(at)s::timestamptz) - created_at, %(limits)s::interval[]), count(*)
+  FROM (SELECT confirmed_at, created_at FROM provisioning_account
+         WHERE origin = 'jit' AND deleted_at IS NULL {tenant}
+         ORDER BY created_at DESC LIMIT %(most)s) newest
+ GROUP BY 1, 2
+"""  # noqa: E501 - one expression
+
+
+def lag(*, tenant_id: UUID | None, at: datetime) -> list[Lag]:
+    limits = [upto for _, upto in LAGS if upto is not None]
+    parameters = {"at": at, "limits": limits, "most": LOGINS_LOOKED_AT, "tenant": tenant_id}
+    statement = _LAG.format(tenant="" if tenant_id is None else "AND tenant_id = %(tenant)s")
+    counted = {(done, bucket): number for done, bucket, number in sql.rows(statement, parameters)}
+    return [
+        Lag(name=name, confirmed=counted.get((True, number), 0), unconfirmed=counted.get((False, number), 0))
+        for number, (name, _) in enumerate(LAGS)
+    ]
