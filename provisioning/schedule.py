@@ -16,6 +16,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="2", minute="17"),
         "options": {"expires": 3600},
     },
+    # After the runs of the night, so that it asks about what they have left.
+    "look-for-doubts": {
+        "task": "provisioning.tasks.look_for_doubts",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 3600},
+    },
     "purge-deleted": {
         "task": "provisioning.tasks.purge_deleted",
         "schedule": crontab(hour="4", minute="5"),

@@ -154,6 +154,36 @@ class FindingKind(_Code):
         "account:state-conflict",
         "A roster lists somebody as active who was closed or deleted otherwise.",
     )
+    DUPLICATE_IDENTITIES = "identity:duplicate", "Two identities seem to be one person."
+    ORPHAN_IDENTITY = "identity:orphan", "No live source vouches for a person who may sign in."
+    ORPHAN_ACCOUNT = "account:orphan", "An account belongs to nobody, and nothing asks whose it is."
+    DORMANT = "account:dormant", "Somebody who might sign in has not done so for long."
+    STATES_DIFFER = (
+        "identity:state-conflict",
+        "One connection says that a person is active, another one that the person is not: the stricter one wins.",
+    )
+    ATTRIBUTE_CONFLICT = "identity:attribute-conflict", "The sources of one person contradict each other."
+    HELD_KEEPS_GROUPS = (
+        "identity:held-keeps-groups",
+        "Somebody held for long is still in groups that give something.",
+    )
+    GROUPS_DIFFER = (
+        "account:groups-differ",
+        "The groups that logins bring are not those that SCIM pushed; SCIM's count.",
+    )
+    ENTITLEMENT_UNREACHABLE = (
+        "entitlement:unreachable",
+        "Nobody has an entitlement: its groups are gone or empty.",
+    )
+    OWNERLESS = (
+        "credential:ownerless",
+        "A token, a client or an identity in use belongs to nobody who may sign in.",
+    )
+    CONNECTION_STALE = "connection:stale", "An IdP that pushed has not pushed for long."
+    PRIVILEGED_UNMAPPED = (
+        "connection:privileged-unmapped",
+        "An IdP sends what looks like privilege, and nothing here is mapped to it.",
+    )
     DISABLED_UNLINKED = (
         "account:disabled-unlinked",
         "An unlinked account was disabled; its candidates still sign in.",

@@ -1,6 +1,18 @@
 """Runs over what is stored: simulate, guard, execute. `docs/reconciliation.md` tells what they look for."""
 
+from .doubts import ask_tenant
 from .quarantine import Choice, leave_out, reject, release, take_in
 from .runs import Busy, execute, order, simulate
 
-__all__ = ["Busy", "Choice", "execute", "leave_out", "order", "reject", "release", "simulate", "take_in"]
+__all__ = [
+    "Busy",
+    "Choice",
+    "ask_tenant",
+    "execute",
+    "leave_out",
+    "order",
+    "reject",
+    "release",
+    "simulate",
+    "take_in",
+]

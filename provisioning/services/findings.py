@@ -25,6 +25,7 @@ SAME_PERSON = frozenset(
         FindingKind.LOOK_ALIKE,
         FindingKind.NAME_RECYCLED,
         FindingKind.DUPLICATE,
+        FindingKind.DUPLICATE_IDENTITIES,
         FindingKind.DISABLED_UNLINKED,
     }
 )

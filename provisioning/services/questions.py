@@ -1,15 +1,20 @@
 """Findings that a schedule asks: opened while their cause is there, gone when it has gone. Knows no cause."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
 from provisioning import outbox
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.types import Severity
-from provisioning.models import Finding
+from provisioning.decision.types import Document, HoldKind, Severity
+from provisioning.models import Finding, Hold
 
 STEPS = {30: Severity.LOW, 7: Severity.MEDIUM, 1: Severity.HIGH}
 """Days before something ends: each asks once."""
@@ -49,3 +54,155 @@ def settle(
     new = [finding for finding in new if finding.pk in written]
     outbox.enqueue(("finding.opened", {"finding": str(finding.pk)}, tenant_id) for finding in new)
     return new
+
+
+CHUNK = 500
+SETTLED = timedelta(days=90)
+"""After so long what a person has dealt with and is still there is asked again; what was rejected never is."""
+GONE = "The case has gone."
+BY_SCHEDULE = "schedule:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One case as a check finds it. `mark` tells it from every other one of its kind in the tenant."""
+
+    kind: FindingKind
+    severity: Severity
+    mark: str
+    connection_id: UUID | None = None
+    account_id: UUID | None = None
+    identity_id: UUID | None = None
+    candidates: tuple[UUID, ...] = ()
+    evidence: Document = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{self.kind}\0{self.mark}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How many findings a look opened, how many it found again, and how many it closed."""
+
+    opened: int
+    known: int
+    closed: int
+
+
+def ask(
+    tenant_id: UUID,
+    kinds: Iterable[FindingKind],
+    questions: Iterable[Question],
+    at: datetime,
+    *,
+    connection_id: UUID | None = None,
+) -> Asked:
+    """Makes these the open findings of these kinds, of a connection where one is named, in short transactions.
+
+    Whoever dies in between has asked what it has asked; the next look goes on. What a person has answered stays so.
+    """
+    opened = known = 0
+    stream = iter(questions)
+    while chunk := list(islice(stream, CHUNK)):
+        with transaction.atomic():
+            new = _ask(tenant_id, chunk, at)
+        opened += new
+        known += len(chunk) - new
+    # Only those that a check asks: what a push or a login asked has no date of having been seen.
+    gone = Finding.objects.filter(
+        tenant_id=tenant_id, kind__in=list(kinds), status=Finding.Status.OPEN, seen_at__lt=at
+    )
+    if connection_id is not None:
+        gone = gone.filter(connection_id=connection_id)
+    return Asked(opened=opened, known=known, closed=_close(gone, at))
+
+
+def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
+    by_print = {question.fingerprint: question for question in chunk}
+    there = Finding.objects.filter(tenant_id=tenant_id, fingerprint__in=list(by_print))
+    answered = Q(status=Finding.Status.REJECTED) | Q(
+        status=Finding.Status.APPROVED, decided_at__gt=at - SETTLED
+    )
+    silent = set(there.filter(answered).values_list("fingerprint", flat=True))
+    waiting = {row.fingerprint: row for row in there.filter(status=Finding.Status.OPEN)}
+    for print_, row in waiting.items():
+        question = by_print[print_]
+        row.seen_at = at
+        row.severity, row.evidence = question.severity.value, dict(question.evidence)
+    Finding.objects.bulk_update(waiting.values(), ["seen_at", "severity", "evidence"])
+    new = [
+        _finding(tenant_id, question, at)
+        for print_, question in by_print.items()
+        if print_ not in silent and print_ not in waiting
+    ]
+    Finding.objects.bulk_create(new, ignore_conflicts=True)
+    outbox.enqueue(
+        ("finding.opened", {"finding": str(row.pk)}, tenant_id)
+        for row in new
+        if row.severity == Severity.HIGH.value
+    )
+    return len(new)
+
+
+def _finding(tenant_id: UUID, question: Question, at: datetime) -> Finding:
+    return Finding(
+        tenant_id=tenant_id,
+        connection_id=question.connection_id,
+        account_id=question.account_id,
+        identity_id=question.identity_id,
+        kind=question.kind.value,
+        severity=question.severity.value,
+        candidates=[str(candidate) for candidate in question.candidates],
+        evidence=dict(question.evidence),
+        fingerprint=question.fingerprint,
+        opened_at=at,
+        seen_at=at,
+    )
+
+
+def _close(gone: Any, at: datetime) -> int:
+    closed: int = gone.update(
+        status=Finding.Status.OBSOLETE, decided_at=at, decided_by=BY_SCHEDULE, decision_reason=GONE
+    )
+    return closed
+
+
+F = FindingKind
+
+_ABOUT_AN_ACCOUNT = frozenset(
+    {
+        F.WEAK_MATCH,
+        F.DISPUTED,
+        F.LOOK_ALIKE,
+        F.NAME_HELD_BY_INACTIVE,
+        F.KEY_CONTRADICTS,
+        F.DUPLICATE,
+        F.EMAIL_DOMAIN_CHANGED,
+        F.EXTERNAL_ID_CHANGED,
+        F.UNCONFIRMED,
+        F.APPROVAL_REQUESTED,
+        F.LOGIN_DISPUTED,
+        F.NAME_ID_CHANGED,
+        F.NAME_ID_RECYCLED,
+    }
+)
+_WHOSE = frozenset({F.WEAK_MATCH, F.DISPUTED, F.LOOK_ALIKE, F.DISABLED_UNLINKED})
+
+
+def _over(tenant_id: UUID) -> Iterator[Q]:
+    """When a case that a push, a login or a run has found is one no more."""
+    yield Q(kind__in=_ABOUT_AN_ACCOUNT, account__deleted_at__isnull=False)
+    yield Q(kind__in=_WHOSE, account__identity__isnull=False)
+    yield Q(kind=F.UNCONFIRMED, account__confirmed_at__isnull=False)
+    yield Q(kind=F.NAME_HELD_BY_INACTIVE, account__active=True)
+    approval = Hold.objects.filter(
+        tenant_id=tenant_id, identity=OuterRef("identity"), kind=HoldKind.APPROVAL.value
+    )
+    yield Q(~Exists(approval), kind=F.APPROVAL_REQUESTED)
+
+
+def close_those_over(tenant_id: UUID, at: datetime) -> int:
+    """Closes what nobody need decide any more: the account was deleted, linked, confirmed or switched on again."""
+    waiting = Finding.objects.filter(tenant_id=tenant_id, status=Finding.Status.OPEN)
+    return sum(_close(waiting.filter(over), at) for over in _over(tenant_id))

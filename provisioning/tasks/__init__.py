@@ -18,6 +18,7 @@ from . import (
     certificates,  # noqa: F401 - its jobs are found by being imported
     delivery,
     domains,  # noqa: F401 - its jobs are found by being imported
+    doubts,  # noqa: F401 - its jobs are found by being imported
     laws,  # noqa: F401 - its jobs are found by being imported
     tokens,  # noqa: F401 - its jobs are found by being imported
 )

@@ -49,6 +49,7 @@ COMMANDS = (
     "disable_connection",
     "list_findings",
     "list_scim_tokens",
+    "look_for_findings",
     "map_entitlement",
     "readiness",
     "reconcile",

@@ -1,0 +1,251 @@
+"""What a person is asked about the stored facts: one row for each kind of finding. Knows no push, login or run.
+
+A doubt is asked while it is there, and closes by itself when it has gone. Nobody's access depends on it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.score import LIKELY_FROM
+from provisioning.decision.types import Severity
+from provisioning.models import Connection
+from provisioning.selectors import doubts as stored
+from provisioning.services.questions import Asked, Question, ask, close_those_over
+
+SEVERITY_OF_ATTRIBUTE = {
+    # Two HR numbers are two people: the link may be wrong.
+    "hr_number": Severity.HIGH,
+    "user_type": Severity.MEDIUM,
+    "email": Severity.MEDIUM,
+    "family_name": Severity.LOW,
+}
+_GRAVEST = [Severity.HIGH, Severity.MEDIUM, Severity.LOW]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfTenant:
+    """`look` answers the cases of one tenant."""
+
+    kind: FindingKind
+    question: str
+    look: Callable[[UUID, datetime], Iterator[Question]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfConnection:
+    """`look` answers the cases of one connection."""
+
+    kind: FindingKind
+    question: str
+    look: Callable[[Connection, datetime], Iterator[Question]]
+
+
+def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for pair in stored.duplicates(tenant_id, at):
+        yield Question(
+            kind=FindingKind.DUPLICATE_IDENTITIES,
+            severity=Severity.MEDIUM if pair.score.value >= LIKELY_FROM else Severity.LOW,
+            mark=f"{pair.one}:{pair.other}",
+            identity_id=pair.one,
+            candidates=(pair.other,),
+            evidence=pair.score.as_document(),
+        )
+
+
+def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for identity_id, why, connections in stored.orphans(tenant_id, at):
+        yield Question(
+            kind=FindingKind.ORPHAN_IDENTITY,
+            severity=Severity.MEDIUM,
+            mark=str(identity_id),
+            identity_id=identity_id,
+            evidence={"why": why, "connections": [str(one) for one in connections]},
+        )
+
+
+def state_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for identity_id, active, inactive in stored.state_conflicts(tenant_id):
+        yield Question(
+            kind=FindingKind.STATES_DIFFER,
+            severity=Severity.MEDIUM,
+            mark=str(identity_id),
+            identity_id=identity_id,
+            evidence={"active": [str(one) for one in active], "inactive": [str(one) for one in inactive]},
+        )
+
+
+def attribute_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for identity_id, names in stored.attribute_conflicts(tenant_id):
+        gravest = min((SEVERITY_OF_ATTRIBUTE[name] for name in names), key=_GRAVEST.index)
+        yield Question(
+            kind=FindingKind.ATTRIBUTE_CONFLICT,
+            severity=gravest,
+            # Another attribute is another contradiction, whatever was said about the first one.
+            mark=f"{identity_id}:{','.join(names)}",
+            identity_id=identity_id,
+            evidence={"attributes": names},
+        )
+
+
+def held_members(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for identity_id, groups in stored.held_members(tenant_id, at):
+        yield Question(
+            kind=FindingKind.HELD_KEEPS_GROUPS,
+            severity=Severity.LOW,
+            mark=str(identity_id),
+            identity_id=identity_id,
+            evidence={"groups": groups},
+        )
+
+
+def unreachable_entitlements(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for entitlement_id, why in stored.unreachable_entitlements(tenant_id):
+        yield Question(
+            kind=FindingKind.ENTITLEMENT_UNREACHABLE,
+            severity=Severity.LOW,
+            mark=str(entitlement_id),
+            evidence={"entitlement": str(entitlement_id), "why": why},
+        )
+
+
+def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for one in stored.ownerless(tenant_id, at):
+        yield Question(
+            kind=FindingKind.OWNERLESS,
+            severity=Severity.MEDIUM,
+            mark=f"{one.id}:{one.owner_id or ''}",
+            connection_id=one.connection_id,
+            identity_id=one.identity_id,
+            evidence={
+                "what": one.what,
+                one.what: str(one.id),
+                **({"owner": str(one.owner_id)} if one.owner_id else {}),
+            },
+        )
+
+
+def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for connection in stored.stale_connections(tenant_id, at):
+        assert connection.last_push_at is not None
+        yield Question(
+            kind=FindingKind.CONNECTION_STALE,
+            severity=Severity.MEDIUM,
+            # A push ends the case, so that the next silence is another one.
+            mark=f"{connection.pk}:{connection.last_push_at.isoformat()}",
+            connection_id=connection.pk,
+            evidence={
+                "last_push_at": connection.last_push_at.isoformat(),
+                "days": connection.stale_push_days,
+            },
+        )
+
+
+def unlinked(connection: Connection, at: datetime) -> Iterator[Question]:
+    for account_id in stored.unlinked(connection):
+        yield Question(
+            kind=FindingKind.ORPHAN_ACCOUNT,
+            severity=Severity.MEDIUM,
+            mark=str(account_id),
+            connection_id=connection.pk,
+            account_id=account_id,
+        )
+
+
+def dormant(connection: Connection, at: datetime) -> Iterator[Question]:
+    for account_id, identity_id in stored.dormant(connection, at):
+        yield Question(
+            kind=FindingKind.DORMANT,
+            severity=Severity.LOW,
+            mark=str(account_id),
+            connection_id=connection.pk,
+            account_id=account_id,
+            identity_id=identity_id,
+            evidence={"days": connection.dormant_days},
+        )
+
+
+def group_drift(connection: Connection, at: datetime) -> Iterator[Question]:
+    for account_id, identity_id, brought, pushed in stored.group_drift(connection):
+        yield Question(
+            kind=FindingKind.GROUPS_DIFFER,
+            severity=Severity.LOW,
+            mark=str(account_id),
+            connection_id=connection.pk,
+            account_id=account_id,
+            identity_id=identity_id,
+            evidence={"only_logins": brought, "only_scim": pushed},
+        )
+
+
+def privileged_unmapped(connection: Connection, at: datetime) -> Iterator[Question]:
+    for attribute, count, ids in stored.privileged_unmapped(connection):
+        yield Question(
+            kind=FindingKind.PRIVILEGED_UNMAPPED,
+            severity=Severity.MEDIUM,
+            mark=f"{connection.pk}:{attribute}",
+            connection_id=connection.pk,
+            evidence={
+                "attribute": attribute,
+                "count": count,
+                ("groups" if attribute == "groups" else "accounts"): [str(one) for one in ids],
+            },
+        )
+
+
+K = FindingKind
+
+OF_TENANT = (
+    OfTenant(kind=K.DUPLICATE_IDENTITIES, question="Which two may be one person?", look=duplicates),
+    OfTenant(kind=K.ORPHAN_IDENTITY, question="For whom does no live source vouch?", look=orphans),
+    OfTenant(kind=K.STATES_DIFFER, question="Who is active here and inactive there?", look=state_conflicts),
+    OfTenant(
+        kind=K.ATTRIBUTE_CONFLICT,
+        question="Of whom do two sources say what cannot both be so?",
+        look=attribute_conflicts,
+    ),
+    OfTenant(
+        kind=K.HELD_KEEPS_GROUPS, question="Who is held and still in groups that give?", look=held_members
+    ),
+    OfTenant(
+        kind=K.ENTITLEMENT_UNREACHABLE,
+        question="Which entitlement does nobody have?",
+        look=unreachable_entitlements,
+    ),
+    OfTenant(kind=K.OWNERLESS, question="Whose owner may not sign in any more?", look=ownerless),
+    OfTenant(kind=K.CONNECTION_STALE, question="Which IdP has fallen silent?", look=stale_connections),
+)
+
+OF_CONNECTION = (
+    OfConnection(kind=K.ORPHAN_ACCOUNT, question="Which account is nobody's, and unasked?", look=unlinked),
+    OfConnection(kind=K.DORMANT, question="Who has not signed in for long?", look=dormant),
+    OfConnection(
+        kind=K.GROUPS_DIFFER, question="Whose logins bring other groups than SCIM?", look=group_drift
+    ),
+    OfConnection(
+        kind=K.PRIVILEGED_UNMAPPED,
+        question="What looks like privilege, and gives nothing here?",
+        look=privileged_unmapped,
+    ),
+)
+
+
+def ask_tenant(tenant_id: UUID, at: datetime) -> dict[str, Asked]:
+    """Looks at everything that one tenant's facts leave open: kind -> what became of it."""
+    closed = close_those_over(tenant_id, at)
+    told = {"": Asked(opened=0, known=0, closed=closed)}
+    for doubt in OF_TENANT:
+        told[doubt.kind] = ask(tenant_id, [doubt.kind], doubt.look(tenant_id, at), at)
+    connections = Connection.objects.filter(tenant_id=tenant_id).exclude(status=Connection.Status.DRAFT)
+    for connection in connections.order_by("id"):
+        for row in OF_CONNECTION:
+            asked = ask(tenant_id, [row.kind], row.look(connection, at), at, connection_id=connection.pk)
+            before = told.get(row.kind, Asked(opened=0, known=0, closed=0))
+            told[row.kind] = Asked(
+                opened=before.opened + asked.opened,
+                known=before.known + asked.known,
+                closed=before.closed + asked.closed,
+            )
+    return told

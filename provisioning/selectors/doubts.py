@@ -1,0 +1,453 @@
+"""What the stored facts of a tenant leave to a person, one query for each kind of finding. Knows no severity.
+
+Every query takes a tenant, or a connection, which carries its tenant. Rows are streamed, so that memory does not grow
+with the organisation. Answers are ids and kinds; no value of a person leaves this module but to be weighed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db import connection as database
+from django.db.models import Exists, OuterRef, Q
+
+from provisioning.decision.authority import ENTERPRISE_USER
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.score import ASKED_FROM, Person, Score, weigh
+from provisioning.models import (
+    Account,
+    Connection,
+    Finding,
+    Hold,
+    Identity,
+    ScimClient,
+    TenantDomain,
+)
+
+from .credentials import live
+
+CHUNK = 2000
+QUIET = timedelta(days=90)
+"""After so long without a push, a roster or a login nobody vouches for an account any more."""
+HELD_LONG = timedelta(days=30)
+LATELY = timedelta(days=30)
+
+
+def _stream(statement: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    with database.chunked_cursor() as cursor:
+        cursor.execute(statement, parameters)
+        yield from cursor
+
+
+# A key that more than ten people share (info@...) tells nobody apart; its first ten are compared.
+_PAIRS = """
+WITH here AS (
+    SELECT DISTINCT identity_id AS id FROM provisioning_account
+     WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
+), people AS (
+    SELECT i.* FROM provisioning_identity i JOIN here USING (id)
+     WHERE i.tenant_id = %(tenant)s AND NOT i.local AND i.kind = 'person'
+), keys AS (
+    SELECT 'hr_number' AS kind, hr_number AS value, id FROM people WHERE hr_number <> ''
+    UNION
+    SELECT 'email', email_key, id FROM people
+     WHERE split_part(email_key, '@', 2) = ANY(%(domains)s)
+    UNION
+    SELECT 'email', spoken.email, p.id
+      FROM people p
+      JOIN provisioning_account a ON a.tenant_id = %(tenant)s AND a.identity_id = p.id AND a.deleted_at IS NULL
+     CROSS JOIN unnest(a.email_keys) AS spoken (email)
+     WHERE split_part(spoken.email, '@', 2) = ANY(%(domains)s)
+    UNION
+    SELECT 'user_name', lower(normalize(user_name, NFKC)), id FROM people WHERE user_name <> ''
+    UNION
+    SELECT 'name', split_part(email_key, '@', 1) || ' ' || lower(given_name || ' ' || family_name), id FROM people
+     WHERE email_key <> '' AND given_name <> '' AND family_name <> ''
+), shared AS (
+    SELECT (array_agg(id ORDER BY id))[1:10] AS ids FROM keys GROUP BY kind, value HAVING count(*) > 1
+)
+SELECT DISTINCT one, other FROM shared, unnest(ids) AS one, unnest(ids) AS other
+ WHERE one < other
+   AND NOT EXISTS (SELECT FROM provisioning_distinction d
+                    WHERE d.tenant_id = %(tenant)s AND d.one_id = one AND d.other_id = other)
+   AND NOT EXISTS (SELECT FROM provisioning_finding f
+                    WHERE f.tenant_id = %(tenant)s AND f.status = 'open' AND f.kind <> %(kind)s
+                      AND (f.identity_id = one AND f.candidates ? other::text
+                           OR f.identity_id = other AND f.candidates ? one::text))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two identities, the one with the smaller id first."""
+
+    one: UUID
+    other: UUID
+    score: Score
+
+
+def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Pair]:
+    """Pairs of people who share a key and are likely enough one, but for those that a person has told apart."""
+    domains = frozenset(
+        TenantDomain.objects.filter(tenant_id=tenant_id, verified_at__isnull=False).values_list(
+            "domain", flat=True
+        )
+    )
+    parameters = {
+        "tenant": tenant_id,
+        "domains": sorted(domains),
+        "kind": FindingKind.DUPLICATE_IDENTITIES.value,
+    }
+    stream = _stream(_PAIRS, parameters)
+    while pairs := list(islice(stream, CHUNK)):
+        people = persons(tenant_id, {key for pair in pairs for key in pair}, at)
+        for one, other in pairs:
+            if one in people and other in people:
+                score = weigh(people[one], people[other], domains)
+                if score.value >= ASKED_FROM:
+                    yield Pair(one=one, other=other, score=score)
+
+
+_PERSONS = """
+SELECT i.id, i.hr_number, i.user_name, i.email, i.display_name, i.given_name || ' ' || i.family_name,
+       NOT EXISTS (SELECT FROM provisioning_hold h WHERE h.tenant_id = i.tenant_id AND h.identity_id = i.id)
+       AND COALESCE(GREATEST(i.last_login, max(a.last_login_at)), '-infinity') > %(lately)s,
+       array_agg(DISTINCT a.user_name) FILTER (WHERE a.id IS NOT NULL),
+       array_agg(DISTINCT a.connection_id::text || ' ' || a.external_id)
+           FILTER (WHERE a.external_id IS NOT NULL AND a.confirmed_at IS NOT NULL),
+       (SELECT array_agg(DISTINCT spoken.email)
+          FROM provisioning_account b CROSS JOIN unnest(b.email_keys) AS spoken (email)
+         WHERE b.tenant_id = i.tenant_id AND b.identity_id = i.id AND b.deleted_at IS NULL),
+       (SELECT array_agg(DISTINCT phone ->> 'value') FROM provisioning_account b
+         CROSS JOIN jsonb_path_query(b.resource, '$.phoneNumbers[*]') AS phone
+         WHERE b.tenant_id = i.tenant_id AND b.identity_id = i.id AND b.deleted_at IS NULL),
+       (SELECT array_agg(DISTINCT b.resource #>> ARRAY[%(enterprise)s, 'employeeNumber']) FROM provisioning_account b
+         WHERE b.tenant_id = i.tenant_id AND b.identity_id = i.id AND b.deleted_at IS NULL)
+  FROM provisioning_identity i
+  LEFT JOIN provisioning_account a ON a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL
+ WHERE i.tenant_id = %(tenant)s AND i.id = ANY(%(ids)s)
+ GROUP BY i.id
+"""
+
+
+def persons(tenant_id: UUID, ids: Iterable[UUID], at: datetime) -> dict[UUID, Person]:
+    """What is said of these identities over all sources, to be weighed and not to be kept."""
+    parameters = {
+        "tenant": tenant_id,
+        "ids": list(ids),
+        "lately": at - LATELY,
+        "enterprise": ENTERPRISE_USER,
+    }
+    with database.cursor() as cursor:
+        cursor.execute(_PERSONS, parameters)
+        return {row[0]: _person(row) for row in cursor}
+
+
+def _person(row: tuple[Any, ...]) -> Person:
+    _, hr_number, user_name, email, display, name, signs_in, names, keys, emails, phones, numbers = row
+    return Person(
+        hr_numbers=_said(hr_number, *(numbers or ())),
+        user_names=_said(user_name, *(names or ())),
+        emails=_said(email, *(emails or ())),
+        phones=_said(*(phones or ())),
+        names=_said(display, name.strip()),
+        keys=frozenset((key[:36], key[37:]) for key in keys or ()),
+        signs_in=bool(signs_in),
+    )
+
+
+def _said(*values: str | None) -> frozenset[str]:
+    return frozenset(value for value in values if value)
+
+
+_ORPHANS = """
+SELECT i.id,
+       CASE WHEN count(a.id) = 0 THEN 'no-account'
+            WHEN bool_and(c.status = 'disabled') THEN 'disabled' ELSE 'quiet' END,
+       array_agg(DISTINCT c.id) FILTER (WHERE c.id IS NOT NULL)
+  FROM provisioning_identity i
+  LEFT JOIN provisioning_account a ON a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL
+  LEFT JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
+ WHERE i.tenant_id = %(tenant)s AND NOT i.local AND i.kind = 'person'
+   AND NOT EXISTS (SELECT FROM provisioning_hold h WHERE h.tenant_id = i.tenant_id AND h.identity_id = i.id)
+ GROUP BY i.id
+HAVING NOT COALESCE(bool_or(
+           c.status <> 'disabled'
+           AND (c.last_push_at > %(since)s OR a.last_login_at > %(since)s OR a.created_at > %(since)s
+                OR EXISTS (SELECT FROM provisioning_roster r
+                            WHERE r.tenant_id = c.tenant_id AND r.connection_id = c.id
+                              AND r.status IN ('complete', 'superseded') AND r.as_of > %(since)s))), false)
+"""
+
+
+def orphans(tenant_id: UUID, at: datetime) -> Iterator[tuple[UUID, str, list[UUID]]]:
+    """(identity, why, connections) of people who may sign in and for whom no live source vouches.
+
+    Why: `no-account`, `disabled` (every connection of theirs is), `quiet` (nothing was heard for three months).
+    """
+    for identity_id, why, connections in _stream(_ORPHANS, {"tenant": tenant_id, "since": at - QUIET}):
+        yield identity_id, why, list(connections or ())
+
+
+def unlinked(connection: Connection) -> Iterator[UUID]:
+    """Accounts that wait for their link while nothing asks whose they are."""
+    asked = Finding.objects.filter(
+        tenant_id=connection.tenant_id, account=OuterRef("pk"), status=Finding.Status.OPEN
+    ).exclude(kind=FindingKind.ORPHAN_ACCOUNT)
+    rows = Account.objects.filter(
+        ~Exists(asked),
+        tenant_id=connection.tenant_id,
+        connection_id=connection.pk,
+        deleted_at__isnull=True,
+        identity__isnull=True,
+    )
+    yield from rows.order_by("id").values_list("id", flat=True).iterator(chunk_size=CHUNK)
+
+
+def dormant(connection: Connection, at: datetime) -> Iterator[tuple[UUID, UUID]]:
+    """(account, identity) of people who may sign in and have done so, but not within the connection's threshold."""
+    if not connection.dormant_days:
+        return
+    held = Hold.objects.filter(tenant_id=connection.tenant_id, identity=OuterRef("identity"))
+    rows = Account.objects.filter(
+        ~Exists(held),
+        tenant_id=connection.tenant_id,
+        connection_id=connection.pk,
+        deleted_at__isnull=True,
+        active=True,
+        identity__isnull=False,
+        last_login_at__lt=at - timedelta(days=connection.dormant_days),
+    )
+    yield from rows.order_by("id").values_list("id", "identity_id").iterator(chunk_size=CHUNK)
+
+
+_STATES = """
+SELECT a.identity_id, array_agg(a.id ORDER BY a.id) FILTER (WHERE a.active),
+       array_agg(a.id ORDER BY a.id) FILTER (WHERE NOT a.active)
+  FROM provisioning_account a
+  JOIN provisioning_identity i ON i.tenant_id = a.tenant_id AND i.id = a.identity_id
+ WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND NOT i.break_glass AND i.kind = 'person'
+   AND a.identity_id IN (SELECT identity_id FROM provisioning_account
+                          WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND NOT active)
+ GROUP BY a.identity_id
+HAVING bool_or(a.active)
+"""
+
+
+def state_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[UUID], list[UUID]]]:
+    """(identity, active accounts, inactive accounts) of whom one connection says active and another inactive."""
+    for identity_id, active, inactive in _stream(_STATES, {"tenant": tenant_id}):
+        yield identity_id, list(active), list(inactive)
+
+
+# What one account says: SCIM's document, else the assertion. An e-mail differs where two accounts have none in common.
+_ATTRIBUTES = """
+WITH said AS (
+    SELECT a.identity_id, a.id, a.email_keys,
+           lower(COALESCE(NULLIF(a.resource #>> ARRAY[%(enterprise)s, 'employeeNumber'], ''),
+                          NULLIF(a.assertion ->> 'hr_number', ''))) AS hr_number,
+           lower(NULLIF(a.resource ->> 'userType', '')) AS user_type,
+           lower(COALESCE(NULLIF(a.resource #>> '{name,familyName}', ''),
+                          NULLIF(a.assertion ->> 'family_name', ''))) AS family_name
+      FROM provisioning_account a
+     WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
+       AND a.identity_id IN (SELECT identity_id FROM provisioning_account
+                              WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
+                              GROUP BY identity_id HAVING count(*) > 1)
+), compared AS (
+    SELECT one.identity_id,
+           bool_or(one.hr_number <> other.hr_number) AS hr_number,
+           bool_or(one.user_type <> other.user_type) AS user_type,
+           bool_or(one.family_name <> other.family_name) AS family_name,
+           bool_or(one.email_keys <> '{}' AND other.email_keys <> '{}'
+                   AND NOT one.email_keys && other.email_keys) AS email
+      FROM said one JOIN said other ON other.identity_id = one.identity_id AND one.id < other.id
+     GROUP BY one.identity_id
+)
+SELECT identity_id, array_remove(ARRAY[
+           CASE WHEN hr_number THEN 'hr_number' END, CASE WHEN user_type THEN 'user_type' END,
+           CASE WHEN email THEN 'email' END, CASE WHEN family_name THEN 'family_name' END], NULL)
+  FROM compared WHERE hr_number OR user_type OR family_name OR email
+"""
+
+
+def attribute_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[str]]]:
+    """(identity, names of attributes) on which the accounts of one identity disagree."""
+    for identity_id, names in _stream(_ATTRIBUTES, {"tenant": tenant_id, "enterprise": ENTERPRISE_USER}):
+        yield identity_id, list(names)
+
+
+_GROUPS = """
+WITH allowed AS (
+    SELECT DISTINCT value FROM provisioning_assertedgroup
+     WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s
+), accounts AS (
+    SELECT id, identity_id, assertion FROM provisioning_account
+     WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
+       AND identity_id IS NOT NULL AND last_login_at IS NOT NULL
+), brought AS (
+    SELECT a.id, value FROM accounts a
+     CROSS JOIN jsonb_array_elements_text(
+         CASE jsonb_typeof(a.assertion -> 'groups') WHEN 'array' THEN a.assertion -> 'groups' ELSE '[]' END) AS value
+), pushed AS (
+    SELECT DISTINCT a.id, value
+      FROM accounts a
+      JOIN provisioning_membership m ON m.tenant_id = %(tenant)s AND m.account_id = a.id
+      JOIN provisioning_directorygroup g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
+     CROSS JOIN LATERAL (SELECT CASE WHEN g.display_name IN (SELECT value FROM allowed) THEN g.display_name
+                                     ELSE g.external_id END AS value) AS named
+     WHERE value IN (SELECT value FROM allowed)
+)
+SELECT accounts.id, accounts.identity_id, count(*) FILTER (WHERE pushed.id IS NULL),
+       count(*) FILTER (WHERE brought.id IS NULL)
+  FROM brought FULL JOIN pushed ON pushed.id = brought.id AND pushed.value = brought.value
+  JOIN accounts ON accounts.id = COALESCE(brought.id, pushed.id)
+ WHERE pushed.id IS NULL OR brought.id IS NULL
+ GROUP BY accounts.id, accounts.identity_id
+"""
+
+
+def group_drift(connection: Connection) -> Iterator[tuple[UUID, UUID, int, int]]:
+    """(account, identity, groups that only logins bring, groups that only SCIM has), where SCIM has groups (row 31)."""
+    manages = connection.group_attribute and connection.groups.filter(tenant_id=connection.tenant_id).exists()
+    if manages:
+        yield from _stream(_GROUPS, {"tenant": connection.tenant_id, "connection": connection.pk})
+
+
+_UNREACHABLE = """
+SELECT e.id, CASE WHEN EXISTS (SELECT FROM provisioning_entitlementmapping m
+                                WHERE m.tenant_id = e.tenant_id AND m.entitlement_id = e.id)
+                  THEN 'empty' ELSE 'unmapped' END
+  FROM provisioning_entitlement e
+ WHERE e.tenant_id = %(tenant)s
+   AND NOT EXISTS (SELECT FROM provisioning_assertedgroup g WHERE g.tenant_id = e.tenant_id AND g.entitlement_id = e.id)
+   AND NOT EXISTS (
+       SELECT FROM provisioning_entitlementmapping m
+         JOIN provisioning_membership s ON s.tenant_id = m.tenant_id AND s.group_id = m.group_id
+         JOIN provisioning_account a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+        WHERE m.tenant_id = e.tenant_id AND m.entitlement_id = e.id
+          AND a.deleted_at IS NULL AND a.active AND a.identity_id IS NOT NULL)
+"""
+
+
+def unreachable_entitlements(tenant_id: UUID) -> Iterator[tuple[UUID, str]]:
+    """(entitlement, why) of those that nobody has: `unmapped` (its group is gone), `empty` (nobody live is in it)."""
+    yield from _stream(_UNREACHABLE, {"tenant": tenant_id})
+
+
+_HELD = """
+SELECT a.identity_id, count(DISTINCT s.group_id)
+  FROM provisioning_account a
+  JOIN provisioning_membership s ON s.tenant_id = a.tenant_id AND s.account_id = a.id
+ WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.active
+   AND EXISTS (SELECT FROM provisioning_hold h
+                WHERE h.tenant_id = a.tenant_id AND h.identity_id = a.identity_id AND h.placed_at < %(since)s)
+   AND EXISTS (SELECT FROM provisioning_entitlementmapping m
+                WHERE m.tenant_id = s.tenant_id AND m.group_id = s.group_id)
+ GROUP BY a.identity_id
+"""
+
+
+def held_members(tenant_id: UUID, at: datetime) -> Iterator[tuple[UUID, int]]:
+    """(identity, groups) of people held for long whose groups would give them something the day they are let in."""
+    yield from _stream(_HELD, {"tenant": tenant_id, "since": at - HELD_LONG})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownerless:
+    """`what` is `token`, `client` or `identity`; `owner_id` is None where nobody ever owned a service identity."""
+
+    what: str
+    id: UUID
+    connection_id: UUID | None
+    identity_id: UUID | None
+    owner_id: UUID | None
+
+
+def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Ownerless]:
+    """Credentials and non-humans in use whose owner may not sign in any more; a service identity needs one at all."""
+    able = Identity.objects.with_state().filter(tenant_id=tenant_id, pk=OuterRef("owner"), enabled=True)
+    gone = Q(owner__isnull=False) & ~Exists(able)
+    tokens = live(at).filter(gone, tenant_id=tenant_id, client__isnull=True)
+    clients = ScimClient.objects.filter(gone, tenant_id=tenant_id, revoked_at__isnull=True)
+    rows: tuple[tuple[str, Any], ...] = (("token", tokens), ("client", clients))
+    for what, found in rows:
+        for key, connection_id, owner_id in found.values_list("id", "connection_id", "owner_id"):
+            yield Ownerless(
+                what=what, id=key, connection_id=connection_id, identity_id=None, owner_id=owner_id
+            )
+    service = Q(kind=Identity.Kind.SERVICE)
+    identities = (
+        Identity.objects.with_state()
+        .filter(
+            (gone & (service | Q(local=True))) | (service & Q(owner__isnull=True)),
+            tenant_id=tenant_id,
+            break_glass=False,
+            held=False,
+        )
+        .order_by("id")
+    )
+    for key, owner_id in identities.values_list("id", "owner_id").iterator(chunk_size=CHUNK):
+        yield Ownerless(what="identity", id=key, connection_id=None, identity_id=key, owner_id=owner_id)
+
+
+def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Connection]:
+    """Active connections that have pushed once, and not for as long as they allow for."""
+    rows = Connection.objects.filter(
+        tenant_id=tenant_id,
+        status=Connection.Status.ACTIVE,
+        scim_enabled=True,
+        stale_push_days__gt=0,
+        last_push_at__isnull=False,
+    )
+    yield from (row for row in rows if row.last_push_at < at - timedelta(days=row.stale_push_days))
+
+
+PRIVILEGED = (
+    r"(^|[^[:alnum:]])(admins?|administrators?|root|super ?users?|owners?|privileged|sudo)($|[^[:alnum:]])"
+)
+"""What a role is called that lets its holder do much (PostgreSQL's regular expressions, case aside)."""
+
+_PRIVILEGED_VALUES = """
+WITH said AS (
+    SELECT a.id, 'userType' AS attribute, a.resource ->> 'userType' AS value FROM provisioning_account a
+     WHERE a.tenant_id = %(tenant)s AND a.connection_id = %(connection)s AND a.deleted_at IS NULL
+       AND a.resource ? 'userType'
+    UNION ALL
+    SELECT a.id, named.attribute, COALESCE(entry ->> 'value', entry ->> 'display', entry #>> '{}')
+      FROM provisioning_account a
+     CROSS JOIN (VALUES ('roles'), ('entitlements')) AS named (attribute)
+     CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(a.resource -> named.attribute) WHEN 'array'
+                                     THEN a.resource -> named.attribute ELSE '[]' END) AS entry
+     WHERE a.tenant_id = %(tenant)s AND a.connection_id = %(connection)s AND a.deleted_at IS NULL
+)
+SELECT attribute, count(DISTINCT id), (array_agg(DISTINCT id))[1:10] FROM said
+ WHERE value ~* %(privileged)s GROUP BY attribute
+"""
+
+_PRIVILEGED_GROUPS = """
+SELECT count(DISTINCT g.id), (array_agg(DISTINCT g.id))[1:10] FROM provisioning_directorygroup g
+ WHERE g.tenant_id = %(tenant)s AND g.connection_id = %(connection)s AND g.display_name ~* %(privileged)s
+   AND NOT EXISTS (SELECT FROM provisioning_entitlementmapping m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id)
+   AND EXISTS (SELECT FROM provisioning_membership s WHERE s.tenant_id = g.tenant_id AND s.group_id = g.id)
+HAVING count(*) > 0
+"""
+
+
+def privileged_unmapped(connection: Connection) -> Iterator[tuple[str, int, list[UUID]]]:
+    """(attribute, how many, the first ids) of what looks like privilege, comes in, and gives nothing here.
+
+    The ids are accounts'; for `groups` they are the groups'.
+    """
+    parameters = {
+        "tenant": connection.tenant_id,
+        "connection": connection.pk,
+        "privileged": PRIVILEGED,
+    }
+    for attribute, count, ids in _stream(_PRIVILEGED_VALUES, parameters):
+        yield attribute, count, list(ids)
+    for count, ids in _stream(_PRIVILEGED_GROUPS, parameters):
+        yield "groups", count, list(ids)

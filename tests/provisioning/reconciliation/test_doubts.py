@@ -1,0 +1,476 @@
+"""What a look at the stored facts asks a person: each kind of case with its opposite, and when it closes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+
+from identity_hub.core.clock import now
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.types import Actor, HoldKind, Intent
+from provisioning.models import (
+    Account,
+    Connection,
+    Distinction,
+    EntitlementMapping,
+    Finding,
+    Hold,
+    Identity,
+    Membership,
+    OutboxMessage,
+    Roster,
+)
+from provisioning.reconciliation import ask_tenant
+from provisioning.reconciliation.doubts import OF_CONNECTION, OF_TENANT
+from provisioning.services import configuration, findings, people, submit, tokens
+
+from ..admin.scene import group_of
+from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
+from ..services.test_findings import administrator, weak_match
+
+pytestmark = pytest.mark.django_db
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+LONG = timedelta(days=200)
+
+
+def look(where: House) -> dict[str, int]:
+    """Kind -> how many findings of it are open after a look."""
+    ask_tenant(where.tenant.pk, now())
+    kinds = [row.kind for row in (*OF_TENANT, *OF_CONNECTION)]
+    opened = Finding.objects.filter(tenant=where.tenant, status="open", kind__in=kinds)
+    return {kind: opened.filter(kind=kind).count() for kind in set(opened.values_list("kind", flat=True))}
+
+
+def age(where: House, by: timedelta = LONG) -> None:
+    """Everything that is stored was stored so long ago."""
+    for model, columns in (
+        (Account, ("created_at", "last_login_at")),
+        (Identity, ("created_at", "last_login")),
+        (Connection, ("last_push_at",)),
+        (Hold, ("placed_at",)),
+    ):
+        for row in model.objects.filter(tenant=where.tenant):
+            model.objects.filter(pk=row.pk).update(
+                **{c: getattr(row, c) - by for c in columns if getattr(row, c) is not None}
+            )
+
+
+def person(where: House, who: str, key: str, **more: Any) -> dict[str, Any]:
+    return user(f"{who}@{where.domain}", key, **more)
+
+
+def two_of_one(acme: House) -> tuple[Any, Any]:
+    """One person whom two IdPs delivered, with one HR number that nobody trusted: two identities."""
+    other = extend(acme.tenant, "Other")
+    hr = {ENTERPRISE: {"employeeNumber": "7"}}
+    one = push(acme, person(acme, "ada", "e1", **hr))
+    two = push(other, user("a.lovelace", "x1", emails=[], name={"givenName": "Ada"}))
+    account = Account.objects.get(pk=two.account_id)
+    account.resource |= {"emails": [{"value": f"ada@{acme.domain}"}], **hr}
+    account.email_keys = [f"ada@{acme.domain}"]
+    account.save()
+    return one, two
+
+
+# A case of each kind, told to a house; what is made here and nothing else opens its finding.
+
+
+def a_duplicate(acme: House) -> None:
+    two_of_one(acme)
+
+
+def an_orphan_of_a_disabled_connection(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1"))
+    Connection.objects.filter(pk=acme.connection.pk).update(status="disabled")
+
+
+def an_orphan_of_whom_nothing_was_heard(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1"))
+    age(acme)
+    Connection.objects.update(stale_push_days=0)
+
+
+def an_orphan_without_account(acme: House) -> None:
+    outcome = push(acme, person(acme, "ada", "e1"))
+    submit(pushed(acme, Intent.DELETE, account_id=outcome.account_id))
+    Hold.objects.all().delete()
+
+
+def an_account_of_nobody(acme: House) -> None:
+    finding = weak_match(acme)
+    Finding.objects.filter(pk=finding.pk).update(status="approved")
+    Account.objects.filter(pk=finding.account_id).update(email_keys=[], resource={"userName": "ada.l"})
+
+
+def a_dormant_account(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1"))
+    sign_in(acme, "e1", email=f"ada@{acme.domain}")
+    age(acme)
+    Connection.objects.update(last_push_at=now())
+
+
+def a_state_conflict(acme: House) -> None:
+    two = extend(acme.tenant, "Other", trusted_hr_number=True)
+    hr = {ENTERPRISE: {"employeeNumber": "7"}}
+    push(acme, person(acme, "ada", "e1", **hr))
+    outcome = push(two, person(acme, "ada", "x1", **hr))
+    submit(pushed(two, Intent.DISABLE, account_id=outcome.account_id, active=False))
+
+
+def linked_twice(acme: House, **second: Any) -> None:
+    two = extend(acme.tenant, "Other", trusted_hr_number=True)
+    hr = {ENTERPRISE: {"employeeNumber": "7"}, "userType": "Employee"}
+    push(acme, person(acme, "ada", "e1", **hr))
+    push(two, person(acme, "ada", "x1", **(hr | second)))
+
+
+def an_attribute_conflict(acme: House) -> None:
+    linked_twice(acme, userType="Contractor")
+
+
+def entitled(acme: House, *accounts: Any) -> Any:
+    group = group_of(acme, "Engineering", list(accounts))
+    entitlement = configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
+    configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR)
+    return group
+
+
+def a_held_member(acme: House) -> None:
+    outcome = push(acme, person(acme, "ada", "e1"))
+    entitled(acme, outcome.account_id)
+    identity = Identity.objects.get(pk=outcome.identity_id)
+    people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+    Hold.objects.update(placed_at=now() - LONG)
+
+
+def groups_of_logins(acme: House) -> Any:
+    configuration.change_connection(
+        connection=acme.connection, changes={"group_attribute": "groups"}, actor=OPERATOR
+    )
+    entitlement = configuration.create_entitlement(tenant=acme.tenant, name="Board", actor=OPERATOR)
+    configuration.allow_group(
+        connection=acme.connection, value="Board", entitlement=entitlement, actor=OPERATOR
+    )
+    outcome = push(acme, person(acme, "ada", "e1"))
+    sign_in(acme, "e1", email=f"ada@{acme.domain}", groups=("Board",))
+    return outcome
+
+
+def a_drifting_group(acme: House) -> None:
+    groups_of_logins(acme)
+    group_of(acme, "Engineering", [])
+
+
+def an_entitlement_without_group(acme: House) -> None:
+    configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
+
+
+def an_entitlement_of_an_empty_group(acme: House) -> None:
+    entitled(acme)
+
+
+def an_ownerless_token(acme: House) -> None:
+    owner = administrator(acme)
+    tokens.issue_token(connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)))
+    people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+
+
+def an_ownerless_client(acme: House) -> None:
+    owner = administrator(acme)
+    tokens.create_client(connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)))
+    people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+
+
+def an_ownerless_local_identity(acme: House) -> None:
+    owner, made = administrator(acme), administrator(acme, "second")
+    Identity.objects.filter(pk=made.pk).update(owner=owner)
+    people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+
+
+def a_service_identity_of_nobody(acme: House) -> None:
+    Identity.objects.create(tenant=acme.tenant, kind="service", local=True, login_name="robot")
+
+
+def a_stale_connection(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1"))
+    Connection.objects.filter(tenant=acme.tenant).update(last_push_at=now() - timedelta(days=31))
+
+
+def a_privileged_role(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1", roles=[{"value": "Global Administrator"}]))
+
+
+def a_privileged_group(acme: House) -> None:
+    outcome = push(acme, person(acme, "ada", "e1"))
+    group_of(acme, "Domain Admins", [outcome.account_id])
+
+
+K = FindingKind
+CASES: list[tuple[Callable[[House], None], FindingKind]] = [
+    (a_duplicate, K.DUPLICATE_IDENTITIES),
+    (an_orphan_of_a_disabled_connection, K.ORPHAN_IDENTITY),
+    (an_orphan_of_whom_nothing_was_heard, K.ORPHAN_IDENTITY),
+    (an_orphan_without_account, K.ORPHAN_IDENTITY),
+    (an_account_of_nobody, K.ORPHAN_ACCOUNT),
+    (a_dormant_account, K.DORMANT),
+    (a_state_conflict, K.STATES_DIFFER),
+    (an_attribute_conflict, K.ATTRIBUTE_CONFLICT),
+    (a_held_member, K.HELD_KEEPS_GROUPS),
+    (a_drifting_group, K.GROUPS_DIFFER),
+    (an_entitlement_without_group, K.ENTITLEMENT_UNREACHABLE),
+    (an_entitlement_of_an_empty_group, K.ENTITLEMENT_UNREACHABLE),
+    (an_ownerless_token, K.OWNERLESS),
+    (an_ownerless_client, K.OWNERLESS),
+    (an_ownerless_local_identity, K.OWNERLESS),
+    (a_service_identity_of_nobody, K.OWNERLESS),
+    (a_stale_connection, K.CONNECTION_STALE),
+    (a_privileged_role, K.PRIVILEGED_UNMAPPED),
+    (a_privileged_group, K.PRIVILEGED_UNMAPPED),
+]
+
+
+@pytest.mark.parametrize(("case", "kind"), CASES, ids=[case.__name__.replace("_", " ") for case, _ in CASES])
+def test_a_case_is_asked_once_and_of_its_own_tenant(
+    acme: House, globex: House, case: Callable[[House], None], kind: FindingKind
+) -> None:
+    case(acme)
+    assert look(acme) == {kind: 1}
+    finding = Finding.objects.get(kind=kind)
+    assert (finding.status, finding.seen_at is not None) == ("open", True)
+    assert acme.domain not in str(finding.evidence)  # ids and kinds, and nothing that names anybody
+    assert look(acme) == {kind: 1}
+    assert look(globex) == {}
+    findings.decide(finding=finding, approve=False, reason="meant", actor=OPERATOR)
+    assert look(acme) == {}
+
+
+def test_every_doubt_has_a_case() -> None:
+    assert {kind for _, kind in CASES} == {row.kind for row in (*OF_TENANT, *OF_CONNECTION)}
+
+
+def test_nothing_is_asked_about_people_who_are_as_they_should_be(acme: House) -> None:
+    outcome = push(acme, person(acme, "ada", "e1"))
+    push(acme, person(acme, "bob", "e2"))
+    sign_in(acme, "e1", email=f"ada@{acme.domain}")
+    entitled(acme, outcome.account_id)
+    owner = administrator(acme)
+    tokens.issue_token(connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)))
+    assert look(acme) == {}
+
+
+def test_a_case_that_has_gone_is_closed_with_its_reason_and_asked_again_when_it_returns(acme: House) -> None:
+    a_stale_connection(acme)
+    look(acme)
+    push(acme, person(acme, "bob", "e2"))
+    assert look(acme) == {}
+    finding = Finding.objects.get(kind="connection:stale")
+    assert (finding.status, finding.decided_by, finding.decision_reason) == (
+        "obsolete",
+        "schedule:",
+        "The case has gone.",
+    )
+    Connection.objects.update(last_push_at=now() - timedelta(days=40))
+    assert look(acme) == {"connection:stale": 1}
+
+
+def test_what_was_dealt_with_and_is_still_there_is_asked_again_after_three_months(acme: House) -> None:
+    a_privileged_role(acme)
+    look(acme)
+    findings.decide(finding=Finding.objects.get(), approve=True, reason="told them", actor=OPERATOR)
+    assert look(acme) == {}
+    Finding.objects.update(decided_at=now() - timedelta(days=91))
+    assert look(acme) == {"connection:privileged-unmapped": 1}
+
+
+def test_a_finding_follows_its_case(acme: House) -> None:
+    """The owner and the date stay; how grave it is and what speaks for it are those of today."""
+    two_of_one(acme)
+    look(acme)
+    finding = Finding.objects.get(kind="identity:duplicate")
+    assert finding.evidence == {
+        "score": 100,
+        "evidence": ["same-hr-number", "same-owned-email"],
+    }
+    assert finding.severity == "medium"
+    until = now() + timedelta(days=30)
+    findings.postpone(finding=finding, due_at=until, actor=OPERATOR, reason="asked her manager")
+    account = Account.objects.get(user_name="a.lovelace")
+    account.resource |= {ENTERPRISE: {"employeeNumber": "8"}}
+    account.email_keys = []
+    account.save()
+    Identity.objects.filter(pk=account.identity_id).update(user_name=f"ada@{acme.domain}")
+    look(acme)
+    finding.refresh_from_db()
+    assert (finding.status, finding.due_at) in (("obsolete", until), ("open", until))
+
+
+class TestDuplicates:
+    def test_who_was_told_apart_by_an_answer_to_a_push_is_not_asked_about_by_a_look(
+        self, acme: House
+    ) -> None:
+        finding = weak_match(acme)
+        findings.decide(finding=finding, approve=False, reason="a namesake", actor=OPERATOR)
+        assert Distinction.objects.count() == 1
+        assert look(acme) == {}
+
+    def test_a_pair_that_a_push_has_asked_about_is_not_asked_about_twice(self, acme: House) -> None:
+        one, two = two_of_one(acme)
+        Finding.objects.create(
+            tenant=acme.tenant,
+            kind="account:name-recycled",
+            severity="medium",
+            identity_id=two.identity_id,
+            candidates=[str(one.identity_id)],
+            fingerprint="x",
+        )
+        assert look(acme) == {}
+
+    @pytest.mark.parametrize("first", [0, 1], ids=["in one direction", "in the other"])
+    def test_a_pair_is_told_apart_in_both_directions(self, acme: House, first: int) -> None:
+        pair = tuple(outcome.identity_id for outcome in two_of_one(acme))
+        findings.tell_apart(tenant_id=acme.tenant.pk, pairs=[(pair[first], pair[1 - first])], actor=OPERATOR)
+        assert look(acme) == {}
+
+    def test_a_key_of_very_many_is_compared_in_part(self, acme: House) -> None:
+        other = extend(acme.tenant, "Other")
+        for n in range(14):
+            push(other, user(f"u{n}", f"k{n}", emails=[]))
+        Identity.objects.update(email="info@acme.example", email_key="info@acme.example")
+        with CaptureQueriesContext(database) as queries:
+            look(acme)
+        assert len(queries) < 80
+        # One directory keeps them apart: what is shared is a mailbox, and no person.
+        assert not Finding.objects.filter(kind="identity:duplicate", severity="medium").exists()
+
+    def test_neither_a_local_identity_nor_a_leaver_is_a_duplicate(self, acme: House) -> None:
+        one, two = two_of_one(acme)
+        submit(pushed(acme, Intent.DELETE, account_id=one.account_id))
+        assert "identity:duplicate" not in look(acme)
+        Identity.objects.filter(pk=two.identity_id).update(local=True)
+        assert "identity:duplicate" not in look(acme)
+
+
+class TestOrphans:
+    def test_a_roster_vouches(self, acme: House) -> None:
+        an_orphan_of_whom_nothing_was_heard(acme)
+        Roster.objects.create(
+            tenant=acme.tenant,
+            connection=acme.connection,
+            source="csv",
+            status="complete",
+            as_of=now(),
+            requested_by="command:tests",
+        )
+        assert look(acme) == {}
+
+    def test_another_connection_vouches(self, acme: House) -> None:
+        two = extend(acme.tenant, "Other", trusted_hr_number=True)
+        hr = {ENTERPRISE: {"employeeNumber": "7"}}
+        push(acme, person(acme, "ada", "e1", **hr))
+        push(two, person(acme, "ada", "x1", **hr))
+        Connection.objects.filter(pk=acme.connection.pk).update(status="disabled")
+        assert look(acme) == {}
+
+    def test_whoever_is_held_is_no_orphan(self, acme: House) -> None:
+        an_orphan_of_a_disabled_connection(acme)
+        identity = Identity.objects.get()
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+        assert look(acme) == {}
+
+
+@pytest.mark.parametrize(
+    ("second", "names", "severity"),
+    [
+        ({"userType": "employee"}, None, None),
+        ({"userType": "Contractor"}, ["user_type"], "medium"),
+        ({"name": {"givenName": "Ada", "familyName": "King"}}, ["family_name"], "low"),
+        ({"emails": [{"value": "ada@elsewhere.example"}]}, ["email"], "medium"),
+    ],
+    ids=["whatever its case", "a userType", "a family name", "an e-mail"],
+)
+def test_what_two_sources_say_is_compared(
+    acme: House, second: dict[str, Any], names: list[str] | None, severity: str | None
+) -> None:
+    linked_twice(acme, **second)
+    look(acme)
+    found = Finding.objects.filter(kind="identity:attribute-conflict").first()
+    assert (found and found.evidence, found and found.severity) == (
+        names and {"attributes": names},
+        severity,
+    )
+
+
+def test_two_hr_numbers_are_grave_and_told_at_once(acme: House) -> None:
+    linked_twice(acme)
+    account = Account.objects.order_by("id").last()
+    account.resource |= {ENTERPRISE: {"employeeNumber": "8"}}
+    account.save()
+    look(acme)
+    finding = Finding.objects.get(kind="identity:attribute-conflict")
+    assert (finding.severity, finding.evidence) == ("high", {"attributes": ["hr_number"]})
+    assert OutboxMessage.objects.filter(topic="finding.opened", payload={"finding": str(finding.pk)}).exists()
+
+
+@pytest.mark.parametrize("days", [0, 365])
+def test_a_connection_says_who_is_dormant_and_when_it_is_stale(acme: House, days: int) -> None:
+    a_dormant_account(acme)
+    Connection.objects.update(dormant_days=days, stale_push_days=days, last_push_at=now() - LONG)
+    assert look(acme).keys() <= {"identity:orphan"}
+
+
+def test_groups_that_scim_pushed_as_well_do_not_drift(acme: House) -> None:
+    outcome = groups_of_logins(acme)
+    group_of(acme, "Board", [outcome.account_id])
+    assert "account:groups-differ" not in look(acme)
+    Membership.objects.all().delete()
+    assert look(acme)["account:groups-differ"] == 1
+    assert Finding.objects.get(kind="account:groups-differ").evidence == {"only_logins": 1, "only_scim": 0}
+    assert EntitlementMapping.objects.count() == 0
+
+
+class TestWhatIsOver:
+    """Findings of pushes and logins close by themselves, too."""
+
+    def test_the_question_of_an_account_that_was_deleted(self, acme: House) -> None:
+        finding = weak_match(acme)
+        submit(
+            pushed(House(acme.tenant, finding.connection, ""), Intent.DELETE, account_id=finding.account_id)
+        )
+        look(acme)
+        finding.refresh_from_db()
+        assert (finding.status, finding.decision_reason) == ("obsolete", "The case has gone.")
+
+    def test_the_question_of_an_account_that_was_confirmed(self, acme: House) -> None:
+        outcome = sign_in(acme, "ada", at=now() - timedelta(days=30))
+        finding = Finding.objects.create(
+            tenant=acme.tenant,
+            kind="account:unconfirmed",
+            severity="low",
+            account_id=outcome.account_id,
+            identity_id=outcome.identity_id,
+            fingerprint="x",
+        )
+        look(acme)
+        finding.refresh_from_db()
+        assert finding.status == "open"
+        push(acme, user("ada", "e1"))
+        look(acme)
+        finding.refresh_from_db()
+        assert finding.status == "obsolete"
+
+    def test_the_request_of_somebody_who_was_let_in(self, acme: House) -> None:
+        configuration.change_connection(
+            connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR
+        )
+        sign_in(acme, "ada")
+        look(acme)
+        finding = Finding.objects.get(kind="account:approval-requested")
+        assert finding.status == "open"
+        Hold.objects.all().delete()
+        look(acme)
+        finding.refresh_from_db()
+        assert finding.status == "obsolete"
