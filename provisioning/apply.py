@@ -18,6 +18,7 @@ from identity_hub.core.ids import new_id
 from provisioning import sql
 from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.keys import fold
+from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import (
     PROFILE_FIELDS,
     AccountFacts,
@@ -28,8 +29,10 @@ from provisioning.decision.types import (
     Decision,
     DeleteAccount,
     EndSessions,
+    KeepApart,
     LiftHold,
     LinkAccount,
+    MoveHold,
     Observation,
     OpenFinding,
     PlaceHold,
@@ -37,6 +40,7 @@ from provisioning.decision.types import (
     RecordLogin,
     Severity,
     Subject,
+    UnlinkAccount,
     UpdateAccount,
     UpdateIdentity,
 )
@@ -69,6 +73,36 @@ DELETE FROM provisioning_hold h
 """
 
 
+# Who is held already, by the same source for the same, is held once.
+_HAS_IT = """
+DELETE FROM provisioning_hold h USING {records}
+ WHERE h.tenant_id = %s AND h.identity_id = r.former_identity_id AND h.kind = r.kind
+   AND h.source_account_id IS NOT DISTINCT FROM r.source_account_id
+   AND EXISTS (SELECT FROM provisioning_hold own
+                WHERE own.tenant_id = h.tenant_id AND own.identity_id = r.identity_id AND own.kind = h.kind
+                  AND own.source_account_id IS NOT DISTINCT FROM h.source_account_id)
+"""
+_MOVE = """
+UPDATE provisioning_hold h SET identity_id = r.identity_id FROM {records}
+ WHERE h.tenant_id = %s AND h.identity_id = r.former_identity_id AND h.kind = r.kind
+   AND h.source_account_id IS NOT DISTINCT FROM r.source_account_id
+"""
+
+# Old names and keys are an account's, and go with it.
+_FOLLOW = """
+UPDATE provisioning_alias a SET identity_id = r.identity_id FROM {records}
+ WHERE a.tenant_id = %s AND a.account_id = r.account_id AND a.identity_id IS DISTINCT FROM r.identity_id
+"""
+# Whoever links an account after all takes back what was said before; what it carried rests on its identity now.
+_ANSWERED = """
+UPDATE provisioning_finding f
+   SET evidence = '{{}}', status = CASE WHEN f.identity_id = r.identity_id THEN 'obsolete' ELSE f.status END
+  FROM {records}
+ WHERE f.tenant_id = %s AND f.account_id = r.account_id AND r.identity_id IS NOT NULL
+   AND f.kind = 'account:kept-apart' AND f.status = 'rejected'
+"""
+
+
 @cache
 def _recording(*, few: bool) -> str:
     return _RECORD.format(records=sql.records("account_id uuid, identity_id uuid, at timestamptz", few=few))
@@ -77,6 +111,17 @@ def _recording(*, few: bool) -> str:
 @cache
 def _lifting(*, few: bool) -> str:
     return _LIFT.format(records=sql.records("identity_id uuid, kind text, source_account_id uuid", few=few))
+
+
+@cache
+def _moving(statement: str, *, few: bool) -> str:
+    names = "identity_id uuid, former_identity_id uuid, kind text, source_account_id uuid"
+    return statement.format(records=sql.records(names, few=few))
+
+
+@cache
+def _linking(statement: str, *, few: bool) -> str:
+    return statement.format(records=sql.records("account_id uuid, identity_id uuid", few=few))
 
 
 @dataclass(slots=True)
@@ -89,6 +134,8 @@ class _Work:
     deleted: list[Columns] = field(default_factory=list)
     holds: list[Columns] = field(default_factory=list)
     lifts: list[Columns] = field(default_factory=list)
+    moves: list[Columns] = field(default_factory=list)
+    links: list[Columns] = field(default_factory=list)
     ended: set[UUID] = field(default_factory=set)
     aliases: list[Columns] = field(default_factory=list)
     findings: list[Columns] = field(default_factory=list)
@@ -116,8 +163,14 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
             _recording(few=len(work.logins) <= sql.FEW), (sql.as_json(work.logins), tenant_id, tenant_id)
         )
     _bury(tenant_id, work)
+    for statement in (_FOLLOW, _ANSWERED) if work.links else ():
+        few = len(work.links) <= sql.FEW
+        sql.execute(_linking(statement, few=few), (sql.as_json(work.links), tenant_id))
     if work.lifts:
         sql.execute(_lifting(few=len(work.lifts) <= sql.FEW), (sql.as_json(work.lifts), tenant_id))
+    for statement in (_HAS_IT, _MOVE) if work.moves else ():
+        few = len(work.moves) <= sql.FEW
+        sql.execute(_moving(statement, few=few), (sql.as_json(work.moves), tenant_id))
     sql.insert(Hold, work.holds)
     if work.ended:
         sql.execute(
@@ -137,7 +190,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     messages += [
         ("finding.opened", {"finding": str(row["id"])}, tenant_id)
         for row in work.findings
-        if row["severity"] == Severity.HIGH
+        if row["severity"] == Severity.HIGH and row["status"] == Finding.Status.OPEN
     ]
     return lost, messages
 
@@ -271,6 +324,26 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                 "link_evidence": dict(change.evidence),
                 "linked_at": at,
             }
+            work.links.append({"account_id": change.account_id, "identity_id": change.identity_id})
+        case UnlinkAccount():
+            work.account_fields[change.account_id] |= {
+                "identity_id": None,
+                "link_rule": "",
+                "link_evidence": _EMPTY,
+                "linked_at": None,
+            }
+            work.links.append({"account_id": change.account_id, "identity_id": None})
+        case KeepApart():
+            work.findings.append(_kept_apart(change, observation))
+        case MoveHold():
+            work.moves.append(
+                {
+                    "identity_id": change.identity_id,
+                    "former_identity_id": change.former_identity_id,
+                    "kind": change.kind.value,
+                    "source_account_id": change.source_account_id,
+                }
+            )
         case DeleteAccount():
             work.account_fields[change.account_id] |= {"deleted_at": at, "active": False, "updated_at": at}
             work.deleted.append(_tombstone(change, observation, loaded))
@@ -375,7 +448,7 @@ def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) 
         "id": facts.id,
         "tenant_id": observation.tenant_id,
         "connection_id": where,
-        "identity_id": facts.identity_id,
+        "identity_id": change.identity_id,
         "external_id_digest": keyed(key, "external_id", where, external_id) if external_id else None,
         "user_name_digest": keyed(key, "user_name", where, fold(facts.user_name)),
         "subject_digest": keyed(key, "subject", where, subject_text(subject)) if subject else None,
@@ -383,6 +456,24 @@ def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) 
         "purge_after": observation.at + loaded.rules.policies[where].retention
         if where in loaded.rules.policies
         else observation.at,
+    }
+
+
+def _kept_apart(change: KeepApart, observation: Observation) -> Columns:
+    """An answer that nobody had asked for: remembered like one to a finding."""
+    asked = OpenFinding(
+        kind=FindingKind.KEPT_APART.value,
+        severity=Severity.LOW,
+        account_id=change.account_id,
+        identity_id=change.identity_id,
+        candidates=(change.identity_id,),
+        evidence={"carried": [kind.value for kind in change.carried]} if change.carried else {},
+    )
+    return _finding(asked, observation) | {
+        "status": Finding.Status.REJECTED,
+        "decided_at": observation.at,
+        "decided_by": observation.actor.signature,
+        "decision_reason": observation.reason[:500],
     }
 
 
@@ -406,6 +497,7 @@ def _finding(change: OpenFinding, observation: Observation) -> Columns:
         "fingerprint": hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
         "status": Finding.Status.OPEN,
         "opened_at": observation.at,
+        "decided_at": None,
         "decided_by": "",
         "decision_reason": "",
     }

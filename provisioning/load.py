@@ -18,6 +18,8 @@ from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.keys import fold
 from provisioning.decision.policy import Policy
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.situations import KEPT_KEYS
 from provisioning.decision.types import (
     PROFILE_FIELDS,
     AccountFacts,
@@ -70,7 +72,7 @@ class Loaded:
     candidates: dict[tuple[str, str], set[UUID]]
     """(`email`, `former` or `hr`, value) -> identities of the tenant that answer to it."""
     holders: dict[tuple[UUID, str], UUID]
-    rejected: dict[UUID, list[tuple[str, UUID]]]
+    rejected: "dict[UUID, list[Rejected]]"
     asked: frozenset[tuple[str, UUID]]
     """Where a roster speaks: (finding kind, identity or account) that a person is asked about, or has answered."""
     by: dict[tuple[str, UUID, str], AccountFacts] = field(default_factory=dict)
@@ -137,10 +139,11 @@ class Loaded:
         concerned = {facts.identity_id for facts in (addressed, *found.values()) if facts is not None}
         concerned |= {grave.identity_id for grave in tombstones}
         concerned |= {candidate.identity.id for candidate in candidates}
-        concerned.add(observation.target_identity_id)
+        concerned |= {observation.target_identity_id, observation.former_identity_id}
         sources = {facts.id for facts in (addressed, *found.values()) if facts is not None}
         sources |= {grave.account_id for grave in tombstones}
         concerned |= {held for source in sources for held in self.held_by.get(source, ())}
+        told = self._remembered(addressed, tombstones)
         return Known(
             addressed=addressed,
             **found,
@@ -155,8 +158,19 @@ class Loaded:
             identities={key: self.identities[key] for key in concerned if key in self.identities},
             remembered=self.asked
             if observation.as_of is not None
-            else frozenset(self.rejected.get(addressed.id, ()) if addressed else ()),
+            else frozenset((one.kind, one.identity_id) for one in told),
+            apart=frozenset(one.identity_id for one in told if one.kind in NOT_THE_SAME),
+            carried=frozenset(kind for one in told for kind in one.carried),
         )
+
+    def _remembered(
+        self, addressed: AccountFacts | None, tombstones: tuple[TombstoneFacts, ...]
+    ) -> "list[Rejected]":
+        """What a person has decided about the account, or about the one that had its keys before."""
+        if not self.rejected:
+            return []
+        ids = [addressed.id] if addressed else [t.account_id for t in tombstones if t.matched & KEPT_KEYS]
+        return [one for key in ids for one in self.rejected.get(key, ())]
 
     def _tombstones(self, observation: Observation, asked_about: set[UUID]) -> tuple[TombstoneFacts, ...]:
         if not self.graves:
@@ -539,7 +553,8 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
     matches = _matches(tenant_id, observations)
     account_ids = {account_id for account_id, _, _ in matches}
     identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
-    identity_ids |= {o.target_identity_id for o in observations if o.target_identity_id is not None}
+    for o in observations:
+        identity_ids |= {key for key in (o.target_identity_id, o.former_identity_id) if key is not None}
     waiting = {account_id for account_id, identity_id, _ in matches if identity_id is None}
 
     candidates = _candidates(tenant_id, observations, account_ids, waiting)
@@ -576,7 +591,7 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         digests=digests,
         candidates=candidates,
         holders=_holders(tenant_id, observations),
-        rejected=_rejected(tenant_id, waiting),
+        rejected=_rejected(tenant_id, waiting | {grave.account_id for grave in graves}),
         asked=_asked(tenant_id, observations, account_ids, identity_ids),
     )
 
@@ -612,13 +627,30 @@ def _candidates(
     return candidates
 
 
-def _rejected(tenant_id: UUID, waiting: set[UUID]) -> dict[UUID, list[tuple[str, UUID]]]:
-    rejected: dict[UUID, list[tuple[str, UUID]]] = defaultdict(list)
-    if waiting:
-        for account_id, kind, names in Finding.objects.filter(
-            tenant_id=tenant_id, account_id__in=waiting, status=Finding.Status.REJECTED
-        ).values_list("account_id", "kind", "candidates"):
-            rejected[account_id] += [(kind, UUID(name)) for name in names]
+NOT_THE_SAME = frozenset(
+    {FindingKind.KEPT_APART, FindingKind.WEAK_MATCH, FindingKind.DISPUTED, FindingKind.LOOK_ALIKE}
+)
+"""Kinds of findings that ask whose an account is: whoever rejects one says that it is none of the candidates'."""
+
+
+class Rejected(NamedTuple):
+    """One answer of a person about one account and one identity."""
+
+    kind: str
+    identity_id: UUID
+    carried: tuple[HoldKind, ...]
+
+
+def _rejected(tenant_id: UUID, account_ids: set[UUID]) -> dict[UUID, list[Rejected]]:
+    rejected: dict[UUID, list[Rejected]] = defaultdict(list)
+    if account_ids:
+        for account_id, kind, names, evidence in Finding.objects.filter(
+            tenant_id=tenant_id, account_id__in=account_ids, status=Finding.Status.REJECTED
+        ).values_list("account_id", "kind", "candidates", "evidence"):
+            carried = (
+                tuple(map(HoldKind, evidence.get("carried", ()))) if kind == FindingKind.KEPT_APART else ()
+            )
+            rejected[account_id] += [Rejected(kind, UUID(name), carried) for name in names]
     return rejected
 
 

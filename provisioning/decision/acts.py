@@ -1,29 +1,41 @@
 """What follows when an administrator acts. Knows no form and no permission."""
 
 from dataclasses import replace
+from uuid import UUID
 
-from .answers import accepted, leave_identity, refused
+from .answers import accepted, identity_of, leave_identity, refused
 from .authority import shown_profile
+from .duplicates import duplicate
 from .effects import (
+    accounts_with,
+    accounts_without,
+    fold,
     hold_of_inactive,
+    holds_of_own,
     link,
     needed,
     release,
+    show,
     suspend,
 )
 from .reasons import Reason
-from .situations import Case
+from .situations import OF_ACCOUNTS, Case
 from .types import (
+    AccountFacts,
     Change,
     CloseFinding,
     CreateIdentity,
     Decision,
+    EndSessions,
     HoldKind,
     IdentityFacts,
     Intent,
+    KeepApart,
     LiftHold,
     LinkAccount,
+    MoveHold,
     Rule,
+    UnlinkAccount,
 )
 
 PLACED_BY_ADMINISTRATORS = frozenset({HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.APPROVAL})
@@ -62,13 +74,102 @@ def link_by_hand(case: Case) -> Decision:
     """Rule 0: an administrator says whose account this is."""
     if case.observation.target_identity_id is None:
         return close_finding(case)
+    return _link(case, Reason.ACCOUNT_LINKED)
+
+
+def relink(case: Case) -> Decision:
+    """Rule 0 against the link that is there."""
+    return _link(case, Reason.ACCOUNT_RELINKED)
+
+
+def unlink(case: Case) -> Decision:
+    """Not the same person: the account waits, no rule ties it here again, and nobody signs in by it meanwhile."""
+    account = needed(case.account, "account")
+    former = needed(identity_of(case, account), "identity")
+    held = _held_through(former, account.id)
+    changes: list[Change] = [
+        UnlinkAccount(account_id=account.id, identity_id=former.id),
+        KeepApart(account_id=account.id, identity_id=former.id, carried=tuple(held)),
+        *[LiftHold(identity_id=former.id, kind=kind, source_account_id=account.id) for kind in held],
+        *_left_by(former, account.id),
+    ]
+    return accepted(case, Reason.ACCOUNT_UNLINKED, changes, account)
+
+
+def _link(case: Case, reason: Reason) -> Decision:
     account = needed(case.account, "account")
     identity = needed(case.identity, "identity")
-    changes = [
-        *link(case, account, identity, Rule.EXPLICIT, {"by": case.observation.actor.kind}),
-        *_closing(case, approved=True),
+    if case.other:
+        reason, account, changes = Reason.ACCOUNT_FOLDED, *_folded(case, account, identity, case.other)
+    else:
+        moved = replace(account, identity_id=identity.id)
+        changes = _tied(case, account, identity, accounts_with(identity, moved))
+    changes += _closing(case, approved=True)
+    return accepted(case, reason, changes, replace(account, identity_id=identity.id))
+
+
+def _tied(
+    case: Case, account: AccountFacts, identity: IdentityFacts, accounts: list[AccountFacts]
+) -> list[Change]:
+    """The account is this identity's, which shows `accounts` from now on. What the account holds goes with it."""
+    former = identity_of(case, account)
+    if former is None:
+        return link(case, account, identity, Rule.EXPLICIT, _by(case), accounts)
+    held = _held_through(former, account.id)
+    missing = not account.active and HoldKind.SCIM not in held
+    return [
+        LinkAccount(account_id=account.id, identity_id=identity.id, rule=Rule.EXPLICIT, evidence=_by(case)),
+        KeepApart(account_id=account.id, identity_id=former.id),
+        *_left_by(former, account.id),
+        *show(identity, accounts),
+        *[
+            MoveHold(
+                identity_id=identity.id,
+                former_identity_id=former.id,
+                kind=kind,
+                source_account_id=account.id,
+            )
+            for kind in held
+        ],
+        *([EndSessions(identity_id=identity.id)] if held else []),
+        *(hold_of_inactive(replace(account, identity_id=identity.id), identity) if missing else []),
     ]
-    return accepted(case, Reason.ACCOUNT_LINKED, changes, replace(account, identity_id=identity.id))
+
+
+def _folded(
+    case: Case, account: AccountFacts, identity: IdentityFacts, twin: AccountFacts
+) -> tuple[AccountFacts, list[Change]]:
+    """Row 36: the account that is left when the login's has ended in the pushed one, and what that takes."""
+    found = needed(duplicate(account, twin), "duplicate")
+    kept, changes = fold(case, found, identity.id)
+    accounts = [*accounts_without(identity, twin.id), kept]
+    if kept.id == account.id:
+        return kept, [*changes, *_tied(case, kept, identity, accounts)]
+    former = identity_of(case, account)
+    return kept, [
+        LinkAccount(account_id=account.id, identity_id=identity.id, rule=Rule.EXPLICIT, evidence=_by(case)),
+        *changes,
+        *(_left_by(former, account.id) if former else []),
+        *show(identity, accounts),
+    ]
+
+
+def _left_by(identity: IdentityFacts, account_id: UUID) -> list[Change]:
+    """Whoever has no other account is not enabled any more; the last profile stays, to be looked up by."""
+    remaining = accounts_without(identity, account_id)
+    return [*(show(identity, remaining) if remaining else []), EndSessions(identity_id=identity.id)]
+
+
+def _held_through(identity: IdentityFacts, account_id: UUID) -> list[HoldKind]:
+    return sorted(
+        hold.kind
+        for hold in identity.holds
+        if hold.source_account_id == account_id and hold.kind in OF_ACCOUNTS
+    )
+
+
+def _by(case: Case) -> dict[str, str]:
+    return {"by": case.observation.actor.kind}
 
 
 def close_finding(case: Case) -> Decision:
@@ -92,7 +193,7 @@ def separate(case: Case) -> Decision:
             evidence={"by": case.observation.actor.kind},
         ),
         *release(case, HoldKind.SCIM, [account.id]),
-        *hold_of_inactive(own, None),
+        *holds_of_own(case, account, identity_id),
         *_closing(case, approved=False),
     ]
     return accepted(case, Reason.ACCOUNT_IDENTITY_CREATED, changes, own)

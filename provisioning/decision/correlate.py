@@ -96,10 +96,12 @@ def correlate(
 ) -> Correlation:
     """The rules of HR numbers and e-mails over the candidates, `without` those identities.
 
-    One answer by a rule that nothing vetoes is strong. Anything else that answers waits for a person.
+    One answer by a rule that nothing vetoes is strong. Anything else that answers waits for a person. Whom a person
+    has said not to be the account's is no answer.
     """
     if not known.candidates:
         return NOBODY
+    without |= known.apart
     assessed = (
         assess(candidate, known, observation, policy)
         for candidate in known.candidates

@@ -13,7 +13,9 @@ from .authority import (
     resource_of_profile,
     shown_profile,
 )
-from .keys import domain_of, fold
+from .duplicates import Duplicate
+from .keys import domain_of
+from .keys import fold as fold_name
 from .policy import Policy
 from .reasons import FindingKind
 from .situations import Case
@@ -23,6 +25,7 @@ from .types import (
     Change,
     Channel,
     CreateAccount,
+    DeleteAccount,
     Document,
     EndSessions,
     HoldKind,
@@ -289,22 +292,86 @@ def release(case: Case, kind: HoldKind, sources: Iterable[UUID], *, keep: UUID |
 
 
 def link(
-    case: Case, account: AccountFacts, identity: IdentityFacts, rule: Rule, evidence: Document
+    case: Case,
+    account: AccountFacts,
+    identity: IdentityFacts,
+    rule: Rule,
+    evidence: Document,
+    accounts: Iterable[AccountFacts] | None = None,
 ) -> list[Change]:
-    """Tie a waiting account to its identity: its hold moves there, off everybody who was only a suspect."""
-    linked = replace(account, identity_id=identity.id)
+    """Tie a waiting account to its identity: its hold moves there, off everybody who was only a suspect.
+
+    The identity shows `accounts`: with none given, its own and this one.
+    """
+    if accounts is None:
+        accounts = accounts_with(identity, replace(account, identity_id=identity.id))
+    kinds = held_by(case, account)
     return [
         LinkAccount(account_id=account.id, identity_id=identity.id, rule=rule, evidence=evidence),
-        *show(identity, accounts_with(identity, linked)),
-        *release(case, HoldKind.SCIM, [account.id], keep=None if account.active else identity.id),
-        *hold_of_inactive(linked, identity),
+        *show(identity, accounts),
+        *release(case, HoldKind.SCIM, [account.id], keep=identity.id if HoldKind.SCIM in kinds else None),
+        *(
+            change
+            for kind in kinds
+            for change in suspend(identity, kind, account.id, _reason_to_hold(account, kind))
+        ),
     ]
+
+
+def fold(case: Case, found: Duplicate, identity_id: UUID) -> tuple[AccountFacts, list[Change]]:
+    """Row 36: (the account that is left, what that takes). The subject moves onto it, and SCIM has confirmed the
+    person, so what the login's account held is answered."""
+    login, pushed = found.login, found.pushed
+    kept = replace(
+        pushed,
+        subject=pushed.subject or bindable(login.subject),
+        assertion=pushed.assertion or login.assertion,
+    )
+    changes: list[Change] = [
+        # First: the database lets two live accounts of a connection share no subject.
+        DeleteAccount(account_id=login.id, identity_id=identity_id),
+        *update(pushed, kept),
+        *release(case, HoldKind.EXPIRY, [login.id]),
+        *release(case, HoldKind.SCIM, [login.id]),
+    ]
+    if fold_name(login.user_name) != fold_name(pushed.user_name):
+        changes.append(
+            AddAlias(account_id=kept.id, identity_id=identity_id, kind="user_name", value=login.user_name)
+        )
+    return kept, changes
+
+
+def held_by(case: Case, account: AccountFacts) -> list[HoldKind]:
+    """What a waiting account holds whomever it is linked to by: it is inactive, or held the one it was taken off."""
+    kinds = set(case.known.carried)
+    if not account.active:
+        kinds.add(HoldKind.SCIM)
+    if account.confirmed:
+        kinds.discard(HoldKind.EXPIRY)
+    return sorted(kinds)
+
+
+def holds_of_own(case: Case, account: AccountFacts, identity_id: UUID) -> list[Change]:
+    """The same on an identity that is made for it."""
+    return [
+        PlaceHold(
+            identity_id=identity_id,
+            kind=kind,
+            source_account_id=account.id,
+            reason=_reason_to_hold(account, kind),
+        )
+        for kind in held_by(case, account)
+    ]
+
+
+def _reason_to_hold(account: AccountFacts, kind: HoldKind) -> str:
+    return "linked while inactive" if kind is HoldKind.SCIM and not account.active else "held before its link"
 
 
 def renames(before: AccountFacts, after: AccountFacts) -> list[Change]:
     """Old names and keys, kept for people who look somebody up."""
     old = [("email", email) for email in before.emails if email not in after.emails]
-    if fold(before.user_name) != fold(after.user_name):
+    if fold_name(before.user_name) != fold_name(after.user_name):
         old.insert(0, ("user_name", before.user_name))
     if before.external_id and before.external_id != after.external_id:
         old.append(("external_id", before.external_id))

@@ -55,6 +55,7 @@ def lock_keys(observation: Observation) -> frozenset[tuple[str, ...]]:
         keys.add(("hr", observation.profile.hr_number))
     if observation.account_id:
         keys.add(("account", str(observation.account_id)))
-    if observation.target_identity_id:
-        keys.add(("identity", str(observation.target_identity_id)))
+    for identity_id in (observation.target_identity_id, observation.former_identity_id):
+        if identity_id:
+            keys.add(("identity", str(identity_id)))
     return frozenset(keys)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .acts import close_finding, lift_hold, link_by_hand, place_hold, separate
+from .acts import close_finding, lift_hold, link_by_hand, place_hold, relink, separate, unlink
 from .answers import leave_identity, refuse, refused
 from .listings import (
     adopt_listed,
@@ -147,9 +147,18 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
     },
     (Channel.ADMIN, Intent.UPDATE): {
         S.WAITING: link_by_hand,
+        S.MISPLACED: relink,
         S.LINKED: close_finding,
         S.COLLISION: refuse,
+        S.HELD: refuse,
         S.PROTECTED: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.UNLINK): {
+        S.LINKED: unlink,
+        S.WAITING: leave_account,
+        S.COLLISION: refuse,
+        S.HELD: refuse,
         S.UNMATCHED: refuse,
     },
     (Channel.ADMIN, Intent.DISABLE): {

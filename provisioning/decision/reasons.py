@@ -61,6 +61,20 @@ class Reason(_Code):
     )
     ACCOUNT_STALE = "account:stale", "The account changed since the writer read it."
     ACCOUNT_ALREADY_LINKED = "account:already-linked", "The account belongs to another identity already."
+    ACCOUNT_UNLINKED = "account:unlinked", "An administrator took the account off its identity."
+    ACCOUNT_RELINKED = "account:relinked", "An administrator gave the account to another identity."
+    ACCOUNT_FOLDED = (
+        "account:folded",
+        "An account that a login had made ended in the one that SCIM had delivered for the same person.",
+    )
+    ACCOUNT_SAME_CONNECTION = (
+        "account:same-connection",
+        "The identity has another live account of this connection.",
+    )
+    ACCOUNT_OF_HELD = (
+        "account:of-held-identity",
+        "The account's identity is held by an administrator: it is not taken off before that hold is lifted.",
+    )
 
     IDENTITY_HELD = "identity:held", "An administrator placed a hold: sessions ended."
     IDENTITY_RELEASED = "identity:released", "An administrator lifted a hold."
@@ -184,6 +198,7 @@ class FindingKind(_Code):
         "connection:privileged-unmapped",
         "An IdP sends what looks like privilege, and nothing here is mapped to it.",
     )
+    KEPT_APART = "account:kept-apart", "An administrator said that an account is not this identity's."
     DISABLED_UNLINKED = (
         "account:disabled-unlinked",
         "An unlinked account was disabled; its candidates still sign in.",

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
+from .duplicates import contradicts, duplicate
 from .keys import domain_of
 from .policy import Jit, Policy
 from .quick import quick
@@ -14,6 +16,7 @@ from .types import (
     PROFILE_FIELDS,
     AccountFacts,
     Channel,
+    HoldKind,
     IdentityFacts,
     Intent,
     Known,
@@ -107,7 +110,7 @@ def scim_create(known: Known, observation: Observation, policy: Policy) -> Case:
             account=named,
             reason=Reason.ACCOUNT_USER_NAME_TAKEN,
         )
-    if named and _contradicts(named, observation.external_id):
+    if named and contradicts(named, observation.external_id):
         # A recycled userName must not hand a leaver's account to the joiner.
         return case(
             situation=Situation.COLLISION,
@@ -141,7 +144,7 @@ def scim_write(known: Known, observation: Observation, policy: Policy) -> Case:
     if _is_protected(known, account):
         return case(situation=Situation.PROTECTED)
     first_key = not account.external_id and observation.intent is not Intent.DISABLE
-    if first_key and _contradicts(account, observation.external_id):
+    if first_key and contradicts(account, observation.external_id):
         # Attack: a login takes the name of somebody who will be hired; her IdP's look-up finds it, and its PATCH
         # would give her account to him. A deactivation is obeyed whomever it means.
         return case(
@@ -288,28 +291,62 @@ def one_identity(known: Known, observation: Observation, policy: Policy) -> Case
     return replace(case, situation=Situation.LINKED if case.identity.enabled else Situation.HELD)
 
 
+OF_ACCOUNTS = frozenset({HoldKind.SCIM, HoldKind.EXPIRY})
+"""Holds that an account places, and takes with it. Any other one is the identity's own."""
+
+
 def admin_link(known: Known, observation: Observation, policy: Policy) -> Case:
     """An administrator says whose account this is, or that a finding needs nothing."""
     account, target = known.addressed, observation.target_identity_id
 
     case = partial(Case, known=known, observation=observation, policy=policy, account=account)
 
-    if account is None and (target or observation.finding_id is None):
-        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if account is None:
+        if target or observation.finding_id is None:
+            return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+        return case(situation=Situation.LINKED)
     if target is None:
-        return case(
-            situation=Situation.LINKED if account is None or account.identity_id else Situation.WAITING
-        )
+        return case(situation=Situation.LINKED if account.identity_id else Situation.WAITING)
     identity = known.identities.get(target)
     if identity is None:
         return case(situation=Situation.UNMATCHED, reason=Reason.IDENTITY_UNKNOWN)
     if identity.protected:
         return case(situation=Situation.PROTECTED, reason=Reason.IDENTITY_PROTECTED)
-    if account and account.identity_id is None:
-        return case(situation=Situation.WAITING)
-    if account and account.identity_id == target:
+    if account.identity_id == target:
         return case(situation=Situation.LINKED)
-    return case(situation=Situation.COLLISION, reason=Reason.ACCOUNT_ALREADY_LINKED)
+    if account.identity_id != observation.former_identity_id:
+        return case(situation=Situation.COLLISION, reason=Reason.ACCOUNT_ALREADY_LINKED)
+    if account.identity_id and _held_by_hand(known, account.identity_id):
+        return case(situation=Situation.HELD, reason=Reason.ACCOUNT_OF_HELD)
+    twins = [a for a in identity.accounts if a.connection_id == account.connection_id]
+    if twins and not (observation.fold_duplicate and len(twins) == 1 and duplicate(account, twins[0])):
+        return case(situation=Situation.COLLISION, other=twins[0], reason=Reason.ACCOUNT_SAME_CONNECTION)
+    return case(
+        situation=Situation.MISPLACED if account.identity_id else Situation.WAITING,
+        other=next(iter(twins), None),
+    )
+
+
+def admin_unlink(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says that an account is not its identity's."""
+    account = known.addressed
+
+    case = partial(Case, known=known, observation=observation, policy=policy, account=account)
+
+    if account is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if account.identity_id is None:
+        return case(situation=Situation.WAITING)
+    if observation.former_identity_id not in (None, account.identity_id):
+        return case(situation=Situation.COLLISION, reason=Reason.ACCOUNT_ALREADY_LINKED)
+    if _held_by_hand(known, account.identity_id):
+        return case(situation=Situation.HELD, reason=Reason.ACCOUNT_OF_HELD)
+    return case(situation=Situation.LINKED)
+
+
+def _held_by_hand(known: Known, identity_id: UUID) -> bool:
+    """Attack: whoever is held for a stolen laptop waits for the account to be tied to somebody who is not."""
+    return any(hold.kind not in OF_ACCOUNTS for hold in known.identities[identity_id].holds)
 
 
 def admin_separate(known: Known, observation: Observation, policy: Policy) -> Case:
@@ -341,6 +378,7 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.ROSTER, Intent.ABSENT): roster_absent,
     (Channel.ADMIN, Intent.CREATE): admin_separate,
     (Channel.ADMIN, Intent.UPDATE): admin_link,
+    (Channel.ADMIN, Intent.UNLINK): admin_unlink,
     (Channel.ADMIN, Intent.DISABLE): one_identity,
     (Channel.ADMIN, Intent.ENABLE): one_identity,
 }
@@ -514,7 +552,7 @@ def _contradiction(
     changed = Reason.LOGIN_NAME_ID_CHANGED, FindingKind.NAME_ID_CHANGED
     disputed = Reason.LOGIN_DISPUTED, FindingKind.LOGIN_DISPUTED
     bound, named = known.by_subject, known.by_user_name
-    if bound and _contradicts(bound, observation.external_id):
+    if bound and contradicts(bound, observation.external_id):
         return *recycled, bound, known.by_external_id
     hits = [bound, known.by_external_id, known.by_subject_as_external_id, known.by_asserted_key]
     keyed = [hit for hit in hits if hit]
@@ -532,26 +570,12 @@ def _contradiction(
         return None
     if known.name_hits > 1:
         return *disputed, named, None
-    if _contradicts(named, observation.external_id):
+    if contradicts(named, observation.external_id):
         return *recycled, named, None
     # Row 5: a name binds only where no subject is bound, so a name cannot take over what a key holds.
     if named.subject and named.subject.is_key:
         return *changed, named, None
     return None
-
-
-def _contradicts(account: AccountFacts, external_id: str | None) -> bool:
-    """Whether the account is known under another externalId than the one that is said now.
-
-    An asserted key says so only where it came from the configured attribute: a persistent NameID is often not
-    the externalId.
-    """
-    if not external_id:
-        return False
-    if account.external_id:
-        return account.external_id != external_id
-    from_subject = account.subject is not None and account.subject.value == account.asserted_key
-    return bool(account.asserted_key) and not from_subject and account.asserted_key != external_id
 
 
 def _bound_to_another(account: AccountFacts, observation: Observation) -> bool:

@@ -30,6 +30,7 @@ class Intent(StrEnum):
     DELETE = "delete"
     AUTHENTICATE = "authenticate"
     ABSENT = "absent"
+    UNLINK = "unlink"
 
 
 class Situation(StrEnum):
@@ -65,6 +66,8 @@ class Situation(StrEnum):
     """An assertion that lacks what the policy asks for (subject, required attribute, domain, group, value)."""
     STALE = "stale"
     """The account changed since the writer read it, or since the moment that the roster speaks of."""
+    MISPLACED = "misplaced"
+    """An administrator says that a linked account is another identity's."""
 
 
 class Verdict(StrEnum):
@@ -194,6 +197,8 @@ class Observation:
     `as_of` is set for a row of a roster, and for what complete rosters left out: the moment the listing speaks of. Of
     a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
+    `former_identity_id` is the identity that an administrator takes the account from; `fold_duplicate` says that an
+    account which only doubles another one of its connection may end in it.
     """
 
     channel: Channel
@@ -223,6 +228,8 @@ class Observation:
     as_of: datetime | None = None
     says: frozenset[str] = NO_FIELDS
     target_identity_id: UUID | None = None
+    former_identity_id: UUID | None = None
+    fold_duplicate: bool = False
     hold: HoldKind | None = None
     finding_id: UUID | None = None
     reason: str = ""
@@ -343,6 +350,10 @@ class Known:
     remembered: frozenset[tuple[str, UUID]] = frozenset()
     """(finding kind, identity id) pairs that a person has already decided for this account's keys; where a roster
     speaks also those that a person is being asked, and the account's id where there is no identity."""
+    apart: frozenset[UUID] = frozenset()
+    """Identities that a person has said are not this account's: no rule links them."""
+    carried: frozenset[HoldKind] = frozenset()
+    """What the account held when it was unlinked: it holds whoever it is linked to next."""
 
 
 @quick
@@ -417,6 +428,35 @@ class LinkAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkAccount:
+    """The account waits for its link again."""
+
+    account_id: UUID
+    identity_id: UUID
+    """Whose it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepApart:
+    """A person said that this account is not this identity's; `carried` is what it held there."""
+
+    account_id: UUID
+    identity_id: UUID
+    carried: tuple[HoldKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveHold:
+    """One hold goes with its source from one identity to another, as it was placed."""
+
+    identity_id: UUID
+    """Where it rests from now on."""
+    former_identity_id: UUID
+    kind: HoldKind
+    source_account_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceHold:
     identity_id: UUID
     kind: HoldKind
@@ -477,6 +517,9 @@ Change = (
     | UpdateAccount
     | DeleteAccount
     | LinkAccount
+    | UnlinkAccount
+    | KeepApart
+    | MoveHold
     | PlaceHold
     | LiftHold
     | EndSessions

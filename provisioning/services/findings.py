@@ -44,7 +44,8 @@ def decide(
     """Approve: the remedy. Reject: "not so", and it is not asked again.
 
     For a finding about an account that waits for its link, approving ties it to `identity_id` (or the first
-    candidate) and rejecting gives it an identity of its own. For one that asks whether somebody may come in,
+    candidate; a login's account and the pushed one that it doubles become one) and rejecting gives it an identity of
+    its own. For one that asks whether somebody may come in,
     approving lifts the `approval` hold, and rejecting makes it an administrator's. For one about metadata that waits,
     approving takes it and rejecting throws it away; `seen` is the `proposal_digest` of the one that was looked at
     (raises Invalid where another waits, or it can no longer be taken). For every other finding the case is closed.
@@ -180,6 +181,7 @@ def _decide(
         intent=Intent.UPDATE if approve else Intent.CREATE,
         account_id=account.pk,
         identity_id=chosen if approve else None,
+        fold_duplicate=approve,
         finding_id=finding.pk,
         actor=actor,
         reason=reason,

@@ -27,8 +27,10 @@ from provisioning.decision.types import (
     Intent,
     Known,
     LinkAccount,
+    MoveHold,
     Observation,
     Outcome,
+    UnlinkAccount,
     UpdateAccount,
     UpdateIdentity,
     Verdict,
@@ -237,7 +239,7 @@ def _touches(decision: Decision, known: Known) -> set[UUID]:
     touched: set[UUID] = set()
     for change in decision.changes:
         match change:
-            case UpdateIdentity() | EndSessions() | LinkAccount():
+            case UpdateIdentity() | EndSessions() | LinkAccount() | UnlinkAccount() | MoveHold():
                 touched.add(change.identity_id)
             case CreateAccount(identity_id=UUID() as identity_id) if identity_id in known.identities:
                 touched.add(identity_id)

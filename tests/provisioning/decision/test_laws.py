@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from provisioning.decision.decide import decide
 from provisioning.decision.keys import domain_of, lock_keys
 from provisioning.decision.policy import Jit
 from provisioning.decision.reactions import REACTIONS
+from provisioning.decision.situations import OF_ACCOUNTS
 from provisioning.decision.types import (
     PERSISTENT,
     AccountFacts,
@@ -27,6 +29,7 @@ from provisioning.decision.types import (
     OpenFinding,
     PlaceHold,
     RecordLogin,
+    UnlinkAccount,
     UpdateAccount,
     UpdateIdentity,
     Verdict,
@@ -103,7 +106,8 @@ steps = st.one_of(
     ),
     st.fixed_dictionaries(
         {
-            "do": st.sampled_from(["hold", "lift", "link"]),
+            "do": st.sampled_from(["hold", "lift", "link", "link", "unlink"]),
+            "fold": st.booleans(),
             "which": st.integers(0, 5),
             "whom": st.integers(0, 5),
             "hold": st.sampled_from([*sorted(PLACED_BY_ADMINISTRATORS), HoldKind.SCIM, HoldKind.EXPIRY]),
@@ -185,7 +189,10 @@ def observation_of(world: World, step: dict) -> Observation | None:
         profile = world.pushed(Intent.UPDATE, account.user_name).profile
         return world.observed(Channel.ROSTER, Intent.UPDATE, emails=account.emails, profile=profile, **to)
     if do == "link":
-        return world.observed(Channel.ADMIN, Intent.UPDATE, target_identity_id=identity_id, **to)
+        said = {"former_identity_id": account.identity_id, "fold_duplicate": step["fold"]}
+        return world.observed(Channel.ADMIN, Intent.UPDATE, target_identity_id=identity_id, **said, **to)
+    if do == "unlink":
+        return world.observed(Channel.ADMIN, Intent.UNLINK, **to)
     if do == "missing":
         return world.observed(Channel.ROSTER, Intent.ABSENT, as_of=world.at, **to)
     plain = {
@@ -409,6 +416,57 @@ def test_only_a_writer_of_the_account_s_own_connection_lifts_its_hold(policy, st
                     a for a, _ in world.graves if a.id == change.source_account_id
                 )
                 assert source.connection_id == observation.connection_id
+
+
+@law
+@given(policies, stories)
+def test_what_an_account_holds_goes_where_the_account_goes(policy, story):
+    """An administrator who links or unlinks lets nobody in by an account that held somebody, and strands no hold."""
+    world = World(policy=policy)
+    for step in story:
+        observation = observation_of(world, step)
+        if observation is None:
+            continue
+        before = {key: _held_through(world, key) for key in world.accounts}
+        decision = world.submit(observation)
+        if observation.channel is not Channel.ADMIN:
+            continue
+        for change in decision.changes:
+            if not isinstance(change, LinkAccount | UnlinkAccount) or change.account_id not in world.accounts:
+                continue
+            account = world.accounts[change.account_id]
+            own = {HoldKind.EXPIRY} if account.confirmed and account.identity_id else set()
+            assert before[account.id] - own <= _held_through(world, account.id)
+            assert {i for i, _, source in world.holds if source == account.id} <= {account.identity_id}
+
+
+def _held_through(world: World, account_id: UUID) -> set[HoldKind]:
+    """What the account holds somebody by, or will hold whomever it is linked to by."""
+    resting = {kind for _, kind, source in world.holds if source == account_id and kind in OF_ACCOUNTS}
+    return resting | {kind for (a, _), kinds in world.apart.items() if a == account_id for kind in kinds}
+
+
+@law
+@given(policies, stories)
+def test_no_rule_links_an_account_again_that_a_person_took_off(policy, story):
+    world = World(policy=policy)
+    for observation, decision in told(world, story):
+        if observation.channel is not Channel.ADMIN:
+            linked = {(c.account_id, c.identity_id) for c in decision.changes if isinstance(c, LinkAccount)}
+            assert not linked & world.apart.keys()
+
+
+@law
+@given(policies, stories)
+def test_no_act_but_a_lift_frees_whom_an_administrator_holds(policy, story):
+    """Nobody who is held by hand gets in by an account that was tied to somebody else meanwhile."""
+    world = World(policy=policy)
+    for _, decision in told(world, story):
+        for change in decision.changes:
+            if isinstance(change, LinkAccount | UnlinkAccount):
+                before = world.accounts.get(change.account_id)
+                if before and before.identity_id and before.identity_id != change.identity_id:
+                    assert not world.held(before.identity_id) - OF_ACCOUNTS
 
 
 @law

@@ -58,7 +58,16 @@ CAN_OCCUR = {
         S.UNMATCHED,
     },
     (Channel.ADMIN, Intent.CREATE): {S.WAITING, S.LINKED, S.UNMATCHED},
-    (Channel.ADMIN, Intent.UPDATE): {S.WAITING, S.LINKED, S.COLLISION, S.PROTECTED, S.UNMATCHED},
+    (Channel.ADMIN, Intent.UPDATE): {
+        S.WAITING,
+        S.MISPLACED,
+        S.LINKED,
+        S.HELD,
+        S.COLLISION,
+        S.PROTECTED,
+        S.UNMATCHED,
+    },
+    (Channel.ADMIN, Intent.UNLINK): {S.LINKED, S.WAITING, S.HELD, S.COLLISION, S.UNMATCHED},
     (Channel.ADMIN, Intent.DISABLE): {S.LINKED, S.HELD, S.UNMATCHED},
     (Channel.ADMIN, Intent.ENABLE): {S.LINKED, S.HELD, S.UNMATCHED},
 }

@@ -27,9 +27,11 @@ from provisioning.decision.types import (
     HoldKind,
     IdentityFacts,
     Intent,
+    KeepApart,
     Known,
     LiftHold,
     LinkAccount,
+    MoveHold,
     Observation,
     OpenFinding,
     PlaceHold,
@@ -38,6 +40,7 @@ from provisioning.decision.types import (
     Rule,
     Subject,
     TombstoneFacts,
+    UnlinkAccount,
     UpdateAccount,
     UpdateIdentity,
     Verdict,
@@ -73,6 +76,8 @@ class World:
     sessions: set[UUID] = field(default_factory=set)
     graves: list[tuple[AccountFacts, datetime]] = field(default_factory=list)
     findings: list[OpenFinding] = field(default_factory=list)
+    apart: dict[tuple[UUID, UUID], tuple[HoldKind, ...]] = field(default_factory=dict)
+    """(account, identity) that a person said are not one -> what the account carries."""
     aliases: set[tuple[UUID, str, str]] = field(default_factory=set)
     born: int = 0
 
@@ -263,7 +268,8 @@ class World:
         sources = {a.id for a in (addressed, *found.values()) if a} | {t.account_id for t in tombstones}
         concerned = {a.identity_id for a in (addressed, *found.values()) if a}
         concerned |= {t.identity_id for t in tombstones} | {c.identity.id for c in candidates}
-        concerned |= {o.target_identity_id} | {held for held, _, source in self.holds if source in sources}
+        concerned |= {o.target_identity_id, o.former_identity_id}
+        concerned |= {held for held, _, source in self.holds if source in sources}
         return Known(
             addressed=addressed,
             **found,
@@ -275,6 +281,13 @@ class World:
                 (f.kind, about)
                 for f in self.findings
                 if (about := f.identity_id or (f.account_id if o.as_of else None))
+            ),
+            apart=frozenset(i for a, i in self.apart if addressed and a == addressed.id),
+            carried=frozenset(
+                kind
+                for (a, _), kinds in self.apart.items()
+                if addressed and a == addressed.id
+                for kind in kinds
             ),
         )
 
@@ -376,6 +389,17 @@ class World:
                 self.graves.append((self.accounts.pop(key), self.at))
             case LinkAccount(account_id=key, identity_id=identity_id):
                 self.accounts[key] = replace(self.accounts[key], identity_id=identity_id)
+                self.apart = {pair: () if pair[0] == key else held for pair, held in self.apart.items()}
+                self.apart.pop((key, identity_id), None)
+            case UnlinkAccount(account_id=key):
+                self.accounts[key] = replace(self.accounts[key], identity_id=None)
+            case KeepApart():
+                self.apart[change.account_id, change.identity_id] = change.carried
+            case MoveHold():
+                before = (change.former_identity_id, change.kind, change.source_account_id)
+                self.holds.remove(before)
+                moved = (change.identity_id, *before[1:])
+                self.holds += [] if moved in self.holds else [moved]
             case PlaceHold():
                 hold = (change.identity_id, change.kind, change.source_account_id)
                 assert hold not in self.holds
