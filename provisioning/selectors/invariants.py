@@ -167,6 +167,14 @@ SELECT a.id, a.identity_id FROM provisioning_account a
                        'change', 'PlaceHold', 'kind', 'scim', 'source_account_id', a.id))))
 """
 
+# A duplicate that ended in the account that SCIM had delivered holds nobody: the other one speaks for the person.
+_NOT_FOLDED = """
+   AND NOT EXISTS (
+       SELECT FROM provisioning_auditrecord f
+        WHERE f.tenant_id = a.tenant_id AND f.identity_id = a.identity_id AND f.channel = 'admin'
+          AND f.changes @> jsonb_build_array(jsonb_build_object('change', 'DeleteAccount', 'account_id', a.id)))
+"""
+
 _HOLDS = (
     Law(
         name="session:of-the-enabled",
@@ -218,7 +226,7 @@ SELECT h.id, a.id FROM provisioning_hold h
         sentence="An account that its IdP deleted holds its identity, until its key returns or an administrator lifts "
         "that.",
         about="account",
-        query=_HOLDS_NOBODY.replace("{which}", "a.deleted_at IS NOT NULL"),
+        query=_HOLDS_NOBODY.replace("{which}", "a.deleted_at IS NOT NULL") + _NOT_FOLDED,
     ),
 )
 
@@ -409,7 +417,7 @@ SELECT h.id, h.identity_id FROM provisioning_hold h
    AND NOT EXISTS (SELECT FROM provisioning_auditrecord r
                     WHERE r.tenant_id = h.tenant_id AND r.account_id = h.source_account_id AND r.at = h.placed_at
                       AND r.changes @> jsonb_build_array(jsonb_build_object(
-                            'change', 'PlaceHold', 'kind', h.kind, 'identity_id', h.identity_id)))
+                            'change', 'PlaceHold', 'kind', h.kind, 'source_account_id', h.source_account_id)))
 """,
     ),
     Law(

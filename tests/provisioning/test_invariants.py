@@ -12,9 +12,9 @@ from django.db import connection
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.types import HoldKind, Intent, Profile
-from provisioning.models import DirectoryGroup, Finding, Identity
+from provisioning.models import Account, DirectoryGroup, Finding, Identity
 from provisioning.selectors.invariants import INSTALLATION, LAWS, violations
-from provisioning.services import configuration, laws, people, submit
+from provisioning.services import configuration, laws, linking, people, submit
 from provisioning.services.groups import submit_group
 from provisioning.services.retention import purge_deleted
 from provisioning.tasks import delivery
@@ -284,6 +284,30 @@ class TestExceptions:
         assert Identity.objects.get(pk=first.identity_id).holds.filter(source_account_id=second.account_id)
         assert found(ids) == []
         submit(pushed(acme, Intent.DELETE, account_id=second.account_id))
+        assert found(ids) == []
+
+    def test_a_hold_that_went_with_its_account_and_waited_with_it(self, acme: House, ids: Ids) -> None:
+        bob, cleo = Account.objects.get(pk=ids["bob"]), push(acme, user("zoe@acme.example", "e9"))
+        submit(pushed(acme, Intent.DELETE, account_id=cleo.account_id))
+        other = Identity.objects.get(pk=cleo.identity_id)
+        linking.link(account=bob, identity=other, reason="hers", actor=OPERATOR)
+        assert found(ids) == []
+        bob.refresh_from_db()
+        linking.unlink(account=bob, reason="not hers", actor=OPERATOR)
+        delivery.drain()
+        assert found(ids) == []
+        bob.refresh_from_db()
+        linking.separate(account=bob, reason="his own", actor=OPERATOR)
+        assert found(ids) == []
+
+    def test_a_duplicate_that_ended_in_the_other_account(self, acme: House, ids: Ids) -> None:
+        login = Identity.objects.get(accounts=ids["jit"])
+        delivered = Account.objects.get(pk=push(acme, user("jim@acme.example", "e9")).account_id)
+        outcome = linking.link(
+            account=delivered, identity=login, reason="one", actor=OPERATOR, fold_duplicate=True
+        )
+        assert outcome.reason == "account:folded"
+        delivery.drain()
         assert found(ids) == []
 
 
