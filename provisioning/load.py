@@ -4,9 +4,9 @@ Knows which keys find which rows; decides nothing. Everything is read under the 
 that a decision may change are locked too (identities first, then accounts, each by id).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -75,6 +75,8 @@ class Loaded:
     rejected: "dict[UUID, list[Rejected]]"
     asked: frozenset[tuple[str, UUID]]
     """Where a roster speaks: (finding kind, identity or account) that a person is asked about, or has answered."""
+    switched_off: Counter[UUID] = field(default_factory=Counter)
+    """Connection -> how many people this batch has switched off so far."""
     by: dict[tuple[str, UUID, str], AccountFacts] = field(default_factory=dict)
     """(kind of key, connection, value) -> live account."""
     held_by: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
@@ -101,7 +103,10 @@ class Loaded:
     def policy(self, observation: Observation) -> Policy:
         if observation.connection_id is None:
             return NO_POLICY
-        return self.rules.policies[observation.connection_id]
+        policy = self.rules.policies[observation.connection_id]
+        if policy.deactivations_left is not None and (spent := self.switched_off[observation.connection_id]):
+            policy = replace(policy, deactivations_left=policy.deactivations_left - spent)
+        return policy
 
     def known(self, observation: Observation) -> Known:
         """What the decision core may know about one observation."""
@@ -435,7 +440,8 @@ def _accounts(
 
 # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
 _IDENTITIES = f"""
-SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, {", ".join(PROFILE_FIELDS)}
+SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, kept_from_runs,
+       {", ".join(PROFILE_FIELDS)}
   FROM provisioning_identity
  WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
            SELECT unnest(%(ids)s::uuid[])
@@ -483,8 +489,9 @@ def _identities(
             accounts=tuple(own[identity_id]),
             email_changed_at=email_changed_at,
             live_sessions=identity_id in signed_in,
+            kept_from_runs=kept_from_runs,
         )
-        for identity_id, protected, local, email_changed_at, *profile in rows
+        for identity_id, protected, local, email_changed_at, kept_from_runs, *profile in rows
     }
 
 
@@ -549,7 +556,7 @@ def _graves(
 def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = True) -> Loaded:
     """What is known about a batch of one tenant. With `lock`, to be called inside a transaction."""
     connection_ids = {o.connection_id for o in observations if o.connection_id is not None}
-    rules = connections.rules(tenant_id, connection_ids)
+    rules = connections.rules(tenant_id, connection_ids, at=observations[0].at)
     matches = _matches(tenant_id, observations)
     account_ids = {account_id for account_id, _, _ in matches}
     identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}

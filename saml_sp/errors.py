@@ -72,6 +72,12 @@ _WAITING = Message(
     sentence="An administrator has to confirm that this account is yours. Give your administrator the reference "
     "below, and sign in again afterwards.",
 )
+_NO_ACCOUNT = Message(
+    status=403,
+    title="You have no account here yet",
+    sentence="Your organisation knows you, but nobody has given you access to this service. Ask your administrator "
+    "for an account, and give the reference below.",
+)
 _NOT_FOR_EVERYBODY = Message(
     status=403,
     title="You have no access here yet",
@@ -215,12 +221,8 @@ MESSAGES: dict[str, Message] = {
     "saml:expired": _LATE,
     "saml:session-over": _LATE,
     "saml:not-yet-valid": _CLOCK,
-    "login:no-account": Message(
-        status=403,
-        title="You have no account here yet",
-        sentence="Your organisation knows you, but nobody has given you access to this service. Ask your administrator "
-        "for an account, and give the reference below.",
-    ),
+    "login:no-account": _NO_ACCOUNT,
+    "login:creation-stopped": _NO_ACCOUNT,
     "login:profile-incomplete": _PROFILE,
     "login:domain-not-allowed": Message(
         status=403,

@@ -63,9 +63,11 @@ def _trimmed(model: type[models.Model], column: str, before: datetime) -> int:
 
 @shared_task(name="saml_sp.tasks.watch_bursts")
 def watch_bursts() -> None:
-    """Asks a person about each burst of accounts that logins made, and of refusals. May run at any time and twice."""
+    """Asks a person about each burst of accounts that logins made, of refusals, and of SCIM's deactivations. May run at
+    any time and twice."""
     at = now()
-    for finding in bursts.note([*bursts.creations(at=at), *refusals(at=at)], at=at):
+    seen = [*bursts.creations(at=at), *bursts.deactivations(at=at), *refusals(at=at)]
+    for finding in bursts.note(seen, at=at):
         _log.warning(
             str(finding.kind),
             tenant=str(finding.tenant_id),

@@ -39,7 +39,7 @@ BATCHES: Mapping[str, Callable[[Sequence[Call], Check], list[Ended]]] = {"users"
 def perform(call: Call) -> Answer:
     """RFC 7644 3.7: "The service provider MUST continue performing as many changes as possible and disregard
     partial failures", until there were failOnErrors of them."""
-    call.credential.identified(call.at)
+    call.caller  # noqa: B018 - refuses
     operations, limit = operations_of(call.body(), responses.base())
     _demand_few_filters(operations)
     job = _Job(call, operations, limit)

@@ -10,7 +10,7 @@ from scim2_models.exceptions import InvalidValueException, UnauthorizedException
 
 from provisioning.selectors import tokens
 from provisioning.selectors.tokens import Caller
-from scim import rates, scopes
+from scim import rates, scopes, stops
 from scim.patience import Patience
 
 Versions = frozenset[str]
@@ -110,15 +110,16 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        """Who asks; 401, 403 or 429 for who may not."""
-        caller = self.credential.identified(self.at)
-        scopes.demand(caller, self.endpoint, writes=self.writes)
-        return caller
+        """Who asks; 401, 403 or 429 for who may not, 503 while writes are stopped."""
+        return self._admitted(self.credential.identified(self.at))
 
     def recognised(self, caller: Caller | None) -> Caller:
         """As `caller`, from what a read found of it."""
-        caller = self.credential.recognised(caller)
+        return self._admitted(self.credential.recognised(caller))
+
+    def _admitted(self, caller: Caller) -> Caller:
         scopes.demand(caller, self.endpoint, writes=self.writes)
+        stops.demand(caller, self.endpoint, writes=self.writes)
         return caller
 
     def body(self) -> Any:

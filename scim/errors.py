@@ -36,6 +36,10 @@ class FailedException(SCIMException):
     _default_detail = "The hub failed."
 
 
+STOPPED_FOR_SECONDS = 300
+"""What is stopped waits for a person; clients keep a write that failed so, and send it again."""
+
+
 class BusyException(SCIMException):
     """Others kept changing the same resource; nothing was written."""
 
@@ -53,6 +57,11 @@ REFUSALS: Mapping[str, tuple[int, str, str]] = {
         "{attribute}: another user of this connection has this value.",
     ),
     "account:stale": (412, "", "The user has changed since the version in If-Match."),
+    "account:deactivation-stopped": (
+        503,
+        "",
+        "Deactivations of this connection are stopped until an administrator has looked. Please send it again later.",
+    ),
     "group:unknown": (404, "", "There is no such group."),
     "group:external-id-taken": (409, "uniqueness", "Another group of this connection has this externalId."),
     "group:member-unknown": (
@@ -76,6 +85,8 @@ def refusal(reason: str, **facts: str) -> SCIMException:
     error = SCIMException(detail=detail.format(**facts))
     error.status, error.scim_type = status, scim_type
     error.hub_reason = reason  # type: ignore[attr-defined]
+    if status == BusyException.status:
+        error.headers = {"Retry-After": str(STOPPED_FOR_SECONDS)}  # type: ignore[attr-defined]
     return error
 
 

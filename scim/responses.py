@@ -78,6 +78,6 @@ def error(refused: SCIMException, headers: Mapping[str, str] | None = None) -> H
         response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
     if isinstance(refused, MethodNotAllowedException):
         response["Allow"] = ", ".join(refused.allowed)
-    if refused.status == 503:
+    if refused.status == 503 and "Retry-After" not in own:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -55,5 +55,9 @@ def _needed(endpoint: str, writes: bool) -> Needed:
     name = endpoint.strip("/").partition("/")[0].lower()
     if name in _OPEN:
         return ANY
-    # RFC 7644 3.4.3: a search is a POST, and reads.
-    return _RESOURCES.get(name, _OTHERS)[writes and not endpoint.endswith(".search")]
+    return _RESOURCES.get(name, _OTHERS)[writes and not reads(endpoint)]
+
+
+def reads(endpoint: str) -> bool:
+    """RFC 7644 3.4.3: a search is a POST, and reads."""
+    return endpoint.endswith(".search")

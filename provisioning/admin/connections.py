@@ -1,5 +1,6 @@
 """The pages about identity providers: addresses to copy, policy to choose, what beside them is shown."""
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,9 @@ from .forms import KeepableJSONField, LinesField
 from .parts import PARTS, View
 from .runs import start_simulation
 from .setup import SetUpPages
+from .switches import stopped
+
+NOTICES_AT_MOST = 5
 
 
 class ConnectionForm(forms.ModelForm):
@@ -311,6 +315,13 @@ class ConnectionPage(SetUpPages, CredentialPages):
     @display(description="Domains")
     def domains_granted(self, connection: Connection) -> str:
         return ", ".join(grant.domain.domain for grant in connection.granted_domains.all()) or "—"
+
+    def notices(self, request: HttpRequest, at: datetime) -> list[str]:
+        """For the start page: whose kill switches are on."""
+        rows = self.get_queryset(request).exclude(stopped={})[:NOTICES_AT_MOST]
+        return [
+            f"{row}: stopped {', '.join(stopped(row))}. Its page says why, and lets it go on." for row in rows
+        ]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.may_enter(request)

@@ -99,7 +99,7 @@ class IdentityPage(TenantAdmin):
     search_help_text = "Name, e-mail, userName, former name, externalId, id, or a request id"
     audit_column = "identity_id"
     change_form_template = "provisioning/admin/identity.html"
-    actions_detail = ["place_hold", "lift_hold", "end_sessions"]
+    actions_detail = ["place_hold", "lift_hold", "end_sessions", "keep_from_runs", "leave_to_runs"]
     ordering = ["-id"]
 
     # A local identity without tenant (an installation superuser) is shown to superusers only: base class.
@@ -229,6 +229,7 @@ class IdentityPage(TenantAdmin):
                     ("Locale", identity.locale),
                     ("Sign-in name", identity.login_name),
                     ("Kind", _kind(identity)),
+                    ("Protected from runs", identity.kept_from_runs_why),
                     ("Known since", identity.created_at),
                 )
                 if value
@@ -241,7 +242,9 @@ class IdentityPage(TenantAdmin):
         identity = self.get_object(request, str(object_id))
         if identity.tenant_id is None:
             return []
-        lacking = set() if identity.holds.all() else {"lift_hold"}
+        lacking = {"keep_from_runs" if identity.kept_from_runs else "leave_to_runs"}
+        if not identity.holds.all():
+            lacking.add("lift_hold")
         return [act for act in offered if act.path.replace("-", "_") not in lacking]
 
     def _person(self, request: HttpRequest, object_id: str) -> Identity:
@@ -309,6 +312,54 @@ class IdentityPage(TenantAdmin):
             title=f"End all sessions of {identity}",
             lead="The next request of each session asks to sign in again. Nothing stops the person from doing so.",
             submit="End them",
+            act=act,
+        )
+
+    @action(
+        description="Protect from runs",
+        url_path="keep-from-runs",
+        icon="shield_person",
+        permissions=["act"],
+    )
+    def keep_from_runs(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        identity = self._person(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            people.keep_from_runs(identity=identity, reason=data["reason"], actor=actor_of(request))
+            return "No run holds this person from now on; runs report it instead."
+
+        return self.ask(
+            request,
+            identity,
+            ReasonForm(said(request)),
+            title=f"Protect {identity} from runs",
+            lead="No reconciliation run takes this person's access away; it reports instead that it would have. SCIM "
+            "and administrators still can.",
+            submit="Protect",
+            act=act,
+        )
+
+    @action(
+        description="Leave to runs again",
+        url_path="leave-to-runs",
+        icon="remove_moderator",
+        permissions=["act"],
+    )
+    def leave_to_runs(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        identity = self._person(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            people.leave_to_runs(identity=identity, reason=data["reason"], actor=actor_of(request))
+            return "Runs may hold this person again."
+
+        return self.ask(
+            request,
+            identity,
+            ReasonForm(said(request)),
+            title=f"Leave {identity} to runs again",
+            lead="Runs may take this person's access away as they may anybody's.",
+            submit="End the protection",
+            facts=[("Protected because", identity.kept_from_runs_why)] if identity.kept_from_runs else [],
             act=act,
         )
 

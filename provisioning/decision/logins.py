@@ -13,6 +13,7 @@ from .effects import (
     update,
 )
 from .keys import domain_of
+from .policy import Switch
 from .reasons import FindingKind, Reason
 from .situations import Case
 from .types import (
@@ -30,15 +31,21 @@ from .types import (
 
 
 def admit(case: Case) -> Decision:
-    """Rows 5 and 12: a login may bind its subject and refresh attributes; it never lifts a hold."""
+    """Rows 5 and 12: a login may bind its subject and refresh attributes; it never lifts a hold.
+
+    Where an administrator has stopped that, the person is admitted and nothing of the assertion is kept.
+    """
     account = needed(case.account, "account")
     identity = needed(identity_of(case, account), "identity")
+    record = RecordLogin(account_id=account.id, identity_id=identity.id)
+    if Switch.JIT_UPDATE in case.policy.stopped:
+        return accepted(case, Reason.LOGIN_ADMITTED, [record], account)
     after = signed_in(account, case.observation, case.policy)
     changes = [
         *update(account, after),
         *show(identity, accounts_with(identity, after)),
         *_moved_domain(case, account),
-        RecordLogin(account_id=account.id, identity_id=identity.id),
+        record,
     ]
     first = after.subject != account.subject or account.last_login_at is None
     return accepted(case, Reason.LOGIN_ACCOUNT_BOUND if first else Reason.LOGIN_ADMITTED, changes, after)

@@ -14,6 +14,19 @@ class Jit(StrEnum):
     CREATE = "create"
 
 
+class Switch(StrEnum):
+    """What an administrator may stop of one connection, whatever its other options say."""
+
+    SCIM_WRITES = "scim-writes"
+    DEACTIVATIONS = "scim-deactivations"
+    JIT_CREATE = "jit-create"
+    JIT_UPDATE = "jit-update"
+    RUNS = "runs"
+
+
+NOTHING: frozenset[Switch] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The options of one connection, complete: no decision reads a setting from anywhere else."""
@@ -43,5 +56,8 @@ class Policy:
     jit_idle_grace: timedelta = timedelta(days=90)
     """How long one may stay without a login where nothing could confirm it."""
     has_lifecycle_source: bool = True
+    stopped: frozenset[Switch] = NOTHING
+    deactivations_left: int | None = None
+    """How many people SCIM may switch off for now; None: any number (row 29)."""
     email_quarantine: timedelta = timedelta(days=7)
     """An identity whose e-mail changed this recently is never linked by it."""

@@ -41,7 +41,7 @@ from .pushes import (
     write_waiting,
 )
 from .reasons import Reason
-from .runs import end_sessions, expire, hold_missing, leave_account, match_late
+from .runs import end_sessions, expire, hold_missing, leave_account, match_late, spare
 from .situations import Case
 from .types import Channel, Decision, Intent, Situation
 
@@ -137,7 +137,7 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
         S.LINKED: hold_missing,
         S.STALE: keep_newer,
         S.WAITING: leave_account,
-        S.PROTECTED: leave_account,
+        S.PROTECTED: spare,
         S.UNMATCHED: refuse,
     },
     (Channel.ADMIN, Intent.CREATE): {

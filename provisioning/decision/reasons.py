@@ -60,6 +60,10 @@ class Reason(_Code):
         "Another live account of the connection has a value that is unique by its schema.",
     )
     ACCOUNT_STALE = "account:stale", "The account changed since the writer read it."
+    ACCOUNT_DEACTIVATION_STOPPED = (
+        "account:deactivation-stopped",
+        "Deactivations by SCIM are stopped; this one was not obeyed.",
+    )
     ACCOUNT_ALREADY_LINKED = "account:already-linked", "The account belongs to another identity already."
     ACCOUNT_UNLINKED = "account:unlinked", "An administrator took the account off its identity."
     ACCOUNT_RELINKED = "account:relinked", "An administrator gave the account to another identity."
@@ -83,6 +87,10 @@ class Reason(_Code):
         "identity:session-of-held",
         "A run ended the sessions of somebody who is not enabled.",
     )
+    IDENTITY_SPARED = (
+        "identity:spared",
+        "A run would have taken the access of a protected identity: only reported.",
+    )
     IDENTITY_UNKNOWN = "identity:unknown", "No identity of the tenant has this id."
     IDENTITY_PROTECTED = "identity:protected", "A break-glass or service identity is never linked."
     IDENTITY_HOLD_REFUSED = (
@@ -102,6 +110,10 @@ class Reason(_Code):
         "A first login made an account of an identity that was there.",
     )
     LOGIN_NO_ACCOUNT = "login:no-account", "Nobody is known, and a login may not create here."
+    LOGIN_CREATION_STOPPED = (
+        "login:creation-stopped",
+        "Nobody is known, and an administrator has stopped the making of accounts by logins.",
+    )
     LOGIN_PROFILE_INCOMPLETE = "login:profile-incomplete", "A required attribute is missing or malformed."
     LOGIN_DOMAIN_NOT_ALLOWED = (
         "login:domain-not-allowed",
@@ -219,6 +231,14 @@ class FindingKind(_Code):
         "domain:record-gone",
         "The DNS record that proved a domain has not been seen for a week.",
     )
+    DEACTIVATION_BURST = (
+        "connection:deactivation-burst",
+        "SCIM switched off very many people in a short time.",
+    )
+    RUN_OVERDUE = (
+        "connection:run-overdue",
+        "No reconciliation run of a connection has finished within two periods.",
+    )
     CREATION_BURST = "connection:creation-burst", "Logins made very many accounts in a short time."
     REFUSAL_BURST = "connection:refusal-burst", "Very many logins were refused in a short time."
     IDP_REPLACED = (
@@ -261,6 +281,11 @@ class Act(_Code):
         "A person accepted in writing that an item of a connection's readiness list is not met.",
     )
     CONNECTION_ACTIVATED = "connection:activated", "A connection admits people from now on."
+    CONNECTION_STOPPED = (
+        "connection:stopped",
+        "A kill switch of a connection is on: something of it is stopped.",
+    )
+    CONNECTION_RESUMED = "connection:resumed", "A kill switch of a connection is off again."
     CONNECTION_DISABLED = "connection:disabled", "A connection admits nobody and takes no pushes from now on."
     METADATA_TAKEN = "metadata:taken", "A connection goes by new metadata of its IdP from now on."
     CONNECTION_FROZEN = (
@@ -302,6 +327,8 @@ class Act(_Code):
     RESOURCE_CHANGED = "resource:changed", "A resource of a type that is nothing but its schema changed."
     RESOURCE_DELETED = "resource:deleted", "A resource of a type that is nothing but its schema is gone."
     LOCAL_CREATED = "identity:local-created", "An identity with a password of the hub's own was made."
+    SPARED = "identity:kept-from-runs", "An identity is protected from runs from now on."
+    NOT_SPARED = "identity:left-to-runs", "An identity is protected from runs no longer."
     PASSWORD_SET = "identity:password-set", "A local identity has a new password; its sessions ended."
     LOCAL_SIGNED_IN = "identity:local-signed-in", "Somebody signed in with a password of the hub's own."
     SESSIONS_ENDED = "identity:sessions-ended", "All sessions of an identity were ended, without a hold."

@@ -35,6 +35,11 @@ def leave_account(case: Case) -> Decision:
     return accepted(case, Reason.ACCOUNT_UNCHANGED, [], case.account)
 
 
+def spare(case: Case) -> Decision:
+    """A run misses the account of a break-glass or service identity, which it never holds: a person should know."""
+    return accepted(case, Reason.IDENTITY_SPARED, [], case.account)
+
+
 def end_sessions(case: Case) -> Decision:
     """Nobody who is not enabled keeps a session, however it came to be."""
     identity = needed(case.identity, "identity")

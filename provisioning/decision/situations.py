@@ -9,7 +9,7 @@ from uuid import UUID
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
 from .duplicates import contradicts, duplicate
 from .keys import domain_of
-from .policy import Jit, Policy
+from .policy import Jit, Policy, Switch
 from .quick import quick
 from .reasons import FindingKind, Reason
 from .types import (
@@ -475,6 +475,8 @@ def _first_login(known: Known, observation: Observation, policy: Policy) -> Case
     may_link = policy.jit is Jit.EXISTING and situation is Situation.UNLINKED
     if not (may_create or may_link):
         return case(situation=situation, reason=Reason.LOGIN_NO_ACCOUNT)
+    if Switch.JIT_CREATE in policy.stopped:
+        return case(situation=situation, reason=Reason.LOGIN_CREATION_STOPPED)
     if faults := _faults(observation, policy):
         return case(situation=Situation.UNUSABLE, reason=Reason.LOGIN_PROFILE_INCOMPLETE, faults=faults)
     for reason, mismatch in (

@@ -125,7 +125,7 @@ TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: kind is `token`, `connection`, `identity`, `command` or `schedule`; id names which one."""
+    """Who acts: kind is `token`, `connection`, `identity`, `command`, `schedule` or `guard`; id names which one."""
 
     kind: str
     id: str = ""
@@ -290,6 +290,12 @@ class IdentityFacts:
     """Its live accounts, over all connections."""
     email_changed_at: datetime | None
     live_sessions: bool = False
+    kept_from_runs: bool = False
+    """An administrator has said that no run may hold it."""
+
+    @property
+    def spared(self) -> bool:
+        return self.protected or self.kept_from_runs
 
     @property
     def enabled(self) -> bool:

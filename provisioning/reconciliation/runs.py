@@ -78,13 +78,14 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
     """Carries out what is planned, in batches, each decided again under its locks; continues where one stopped.
 
     A run that is in quarantine, finished, rejected or in another worker's hands is answered as it is; so is
-    every run of a connection while another one is in quarantine.
+    every run of a connection while another one is in quarantine, or while an administrator has stopped its runs. One
+    that is stopped in the middle goes on when it may.
     """
     connection = run.connection
     with _alone(connection) as mine:
         occupying = stored.running(connection) if mine else None
         blocked = occupying is not None and occupying.pk != run.pk and occupying.status == Status.QUARANTINED
-        if mine and not blocked and _begin(run):
+        if mine and not blocked and not stored.runs_stopped(connection) and _begin(run):
             _execute(run, connection, on_progress)
     run.refresh_from_db()
     return run
@@ -193,6 +194,9 @@ def _foresee(
             item.status = ItemStatus.PLANNED
             item.destructive = plan.is_destructive(item.plan)
             yield item
+        elif item.reason == Reason.IDENTITY_SPARED:
+            item.status = ItemStatus.REPORTED
+            yield item
         elif hit.report is not None:
             item.status = ItemStatus.REPORTED
             item.reason = hit.report
@@ -221,10 +225,12 @@ def _begin(run: ReconciliationRun) -> bool:
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:
     items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
-    total = items.exclude(status=ItemStatus.REPORTED).count()
+    total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
     planned = items.filter(status=ItemStatus.PLANNED).order_by("id")
     done = total - planned.count()
     while batch := list(planned[:BATCH]):
+        if stored.runs_stopped(connection):
+            return
         retrying(lambda: _carry_out(run, connection, batch))
         done += len(batch)
         if on_progress is not None:
@@ -266,7 +272,8 @@ def _carry_out(run: ReconciliationRun, connection: Connection, batch: Sequence[R
 
 
 def _settle(item: ReconciliationItem, outcome: Outcome, done: list[dict[str, Any]]) -> None:
-    item.status = _STATUS_OF_VERDICT[outcome.verdict]
+    spared = outcome.reason == Reason.IDENTITY_SPARED
+    item.status = ItemStatus.REPORTED if spared else _STATUS_OF_VERDICT[outcome.verdict]
     item.reason = outcome.reason
     item.situation = outcome.situation
     item.audit_id = outcome.audit_id

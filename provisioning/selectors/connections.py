@@ -12,7 +12,7 @@ import orjson
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 
 from provisioning import sql
-from provisioning.decision.policy import Jit, Policy
+from provisioning.decision.policy import Jit, Policy, Switch
 from provisioning.models import Account, Connection, ConnectionDomain, Tenant, TenantDomain
 
 _BY_ADDRESS = f"""
@@ -150,16 +150,27 @@ SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.jit_approval
               WHERE granted.tenant_id = n.id AND granted.connection_id = c.id AND d.verified_at IS NOT NULL),
        ARRAY(SELECT g.value FROM provisioning_assertedgroup g WHERE g.tenant_id = n.id AND g.connection_id = c.id),
        EXISTS(SELECT FROM provisioning_scimtoken t
-               WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL)
+               WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL),
+       c.stopped,
+       CASE WHEN c.strict_deactivations AND c.burst_deactivations > 0 THEN c.burst_deactivations - (
+              SELECT count(*) FROM provisioning_hold h
+                JOIN provisioning_account a ON a.tenant_id = h.tenant_id AND a.id = h.source_account_id
+               WHERE h.tenant_id = n.id AND a.connection_id = c.id AND h.kind = 'scim'
+                 AND left(h.placed_by, 6) = 'token:'
+                 AND h.placed_at > greatest(%s::timestamptz - make_interval(mins => c.burst_deactivation_minutes),
+                                            c.deactivations_counted_from)) END
   FROM provisioning_tenant n
   LEFT JOIN provisioning_connection c ON c.tenant_id = n.id AND c.id = ANY(%s::uuid[])
  WHERE n.id = %s
 """
 
 
-def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
-    """One statement. A connection of another tenant is not in the answer."""
-    rows = sql.rows(_RULES, (list(connection_ids), tenant_id))
+def rules(tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | None = None) -> Rules:
+    """One statement. A connection of another tenant is not in the answer.
+
+    `at` is when deactivations are counted, for those who decide about any.
+    """
+    rows = sql.rows(_RULES, (at, list(connection_ids), tenant_id))
     policies: dict[UUID, Policy] = {}
     last_push: dict[UUID, datetime | None] = {}
     for row in rows:
@@ -175,6 +186,8 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
             domains,
             groups,
             has_token,
+            stopped,
+            deactivations_left,
         ) = row[8:]
         if connection_id is None:
             continue
@@ -194,5 +207,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID]) -> Rules:
             jit_grace=timedelta(days=grace),
             jit_idle_grace=timedelta(days=idle_grace),
             has_lifecycle_source=scim_enabled and has_token,
+            stopped=frozenset(map(Switch, orjson.loads(stopped))),
+            deactivations_left=deactivations_left,
         )
     return Rules(digest_key=bytes(rows[0][0]), policies=policies, last_push=last_push)

@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
-from provisioning.decision.policy import Policy
+from provisioning.decision.policy import Policy, Switch
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import HoldKind
 from provisioning.models import (
@@ -212,14 +212,24 @@ def running(connection: Connection) -> ReconciliationRun | None:
     ).first()
 
 
+def runs_stopped(connection: Connection) -> bool:
+    """By an administrator's kill switch; asked anew each time."""
+    rows = Connection.objects.filter(tenant_id=connection.tenant_id, pk=connection.pk)
+    return rows.filter(stopped__has_key=Switch.RUNS.value).exists()
+
+
 def due(at: datetime) -> Iterator[tuple[UUID, UUID]]:
-    """(tenant, connection) of every active connection whose runs are not in quarantine, tenant by tenant."""
+    """(tenant, connection) of every active connection whose runs are neither in quarantine nor stopped, tenant by
+    tenant."""
     quarantined = ReconciliationRun.objects.filter(
         tenant=OuterRef("tenant"),
         connection=OuterRef("pk"),
         status=ReconciliationRun.Status.QUARANTINED,
     )
     rows = Connection.objects.filter(
-        ~Exists(quarantined), status=Connection.Status.ACTIVE, created_at__lte=at
+        ~Exists(quarantined),
+        ~Q(stopped__has_key=Switch.RUNS.value),
+        status=Connection.Status.ACTIVE,
+        created_at__lte=at,
     ).order_by("tenant_id", "id")
     yield from rows.values_list("tenant_id", "id").iterator(chunk_size=CHUNK)

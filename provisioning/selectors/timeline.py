@@ -109,14 +109,21 @@ class Answer:
     last_refusal: Event | None
 
 
-def _actor_names(actors: set[Actor], tenant_id: UUID | None) -> dict[Actor, str]:
+def actor_names(actors: set[Actor], tenant_id: UUID | None) -> dict[Actor, str]:
+    """Who they are, as the tenant's people may read it."""
     ids = {actor.id for actor in actors if actor.kind == "identity" and actor.id}
     # A superuser is of no tenant: a tenant's people read what he is, not who.
     people = {
         str(row.pk): str(row) if row.tenant_id else "Installation administrator"
         for row in Identity.objects.filter(Q(tenant_id=tenant_id) | Q(is_superuser=True), pk__in=ids)
     }
-    plain = {"token": "SCIM", "connection": "Sign-in", "schedule": "Schedule", "command": "Command line"}
+    plain = {
+        "token": "SCIM",
+        "connection": "Sign-in",
+        "schedule": "Schedule",
+        "guard": "The guard",
+        "command": "Command line",
+    }
     return {
         actor: people.get(actor.id, "An administrator")
         if actor.kind == "identity"
@@ -138,7 +145,7 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
         )
     )
     actors = {record.pk: Actor(kind=record.actor_kind, id=record.actor_id) for record in records}
-    actor_names = _actor_names(set(actors.values()), tenant_id)
+    called = actor_names(set(actors.values()), tenant_id)
     return [
         Event(
             id=record.pk,
@@ -148,7 +155,7 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
             verdict=record.verdict,
             channel=record.channel,
             intent=record.intent,
-            actor=actor_names[actors[record.pk]],
+            actor=called[actors[record.pk]],
             connection=names.get(record.connection_id, ""),
             request_id=record.request_id,
             changes=record.changes,
@@ -179,7 +186,7 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
     sources = _sources(
         identity.tenant_id, {hold.source_account_id for hold in holds if hold.source_account_id}
     )
-    actors = _actor_names({Actor.who_signed(hold.placed_by) for hold in holds}, identity.tenant_id)
+    actors = actor_names({Actor.who_signed(hold.placed_by) for hold in holds}, identity.tenant_id)
     causes = [
         Cause(
             kind=hold.kind,

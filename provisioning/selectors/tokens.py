@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from provisioning import sql
+from provisioning.decision.policy import NOTHING, Switch
 
 LAST_USE_RESOLUTION = timedelta(minutes=1)
 
@@ -31,6 +32,8 @@ class Caller:
     """Of the tenant: goes up when its schema extensions change."""
     requests_per_minute: int
     digest_key: bytes
+    stopped: frozenset[Switch] = NOTHING
+    """What an administrator has stopped of the connection."""
 
 
 CALLER = """
@@ -39,7 +42,8 @@ WITH caller AS (
            jsonb_build_object(
                'token', t.id, 'tenant', t.tenant_id, 'connection', t.connection_id,
                'unknown_member', c.unknown_member, 'scopes', t.scopes, 'schema_version', n.schema_version,
-               'rate', c.requests_per_minute, 'key', encode(n.digest_key, 'hex'), 'used', t.last_used_at) AS who
+               'rate', c.requests_per_minute, 'key', encode(n.digest_key, 'hex'), 'used', t.last_used_at,
+               'stopped', c.stopped) AS who
       FROM provisioning_scimtoken t
       JOIN provisioning_connection c ON c.id = t.connection_id AND c.tenant_id = t.tenant_id
       JOIN provisioning_tenant n ON n.id = t.tenant_id
@@ -91,5 +95,6 @@ def _read(who: str) -> tuple[Caller, datetime | None]:
         schema_version=said["schema_version"],
         requests_per_minute=said["rate"],
         digest_key=bytes.fromhex(said["key"]),
+        stopped=frozenset(map(Switch, said["stopped"])),
     )
     return caller, datetime.fromisoformat(said["used"]) if said["used"] else None

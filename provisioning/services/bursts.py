@@ -1,4 +1,5 @@
-"""The alarm for very many new accounts or refused logins at once: one finding a burst. Knows no login and no limit."""
+"""The alarm for very many new accounts, refused logins or deactivations at once: one finding a burst. Knows no login
+and no limit."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, F
 
-from provisioning import outbox
+from provisioning import outbox, sql
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Origin, Severity
 from provisioning.models import Account, Connection, Finding
@@ -21,7 +22,11 @@ PAUSE = timedelta(hours=1)
 CALM = timedelta(days=1)
 """After so long a question that nobody answered goes."""
 
-SEVERITIES = {FindingKind.CREATION_BURST: Severity.HIGH, FindingKind.REFUSAL_BURST: Severity.MEDIUM}
+SEVERITIES = {
+    FindingKind.CREATION_BURST: Severity.HIGH,
+    FindingKind.REFUSAL_BURST: Severity.MEDIUM,
+    FindingKind.DEACTIVATION_BURST: Severity.HIGH,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,7 @@ class Burst:
     threshold: int
     reasons: Mapping[str, int] = field(default_factory=dict)
     noise: int = 0
+    window: timedelta = WINDOW
 
 
 def creations(*, at: datetime) -> list[Burst]:
@@ -55,6 +61,45 @@ def creations(*, at: datetime) -> list[Burst]:
         .filter(number__gt=F("threshold"))
     )
     return [Burst(kind=FindingKind.CREATION_BURST, **row) for row in rows]
+
+
+_DEACTIVATIONS = """
+SELECT c.tenant_id, c.id, c.burst_deactivations, c.burst_deactivation_minutes, count(*)
+  FROM provisioning_hold h
+  JOIN provisioning_account a ON a.tenant_id = h.tenant_id AND a.id = h.source_account_id
+  JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
+ WHERE h.kind = 'scim' AND h.placed_at > %(at)s::timestamptz - interval '1 day' AND h.placed_at <= %(at)s::timestamptz
+   AND h.placed_at > %(at)s::timestamptz - make_interval(mins => c.burst_deactivation_minutes)
+   AND left(h.placed_by, 6) = 'token:' AND c.burst_deactivations > 0
+ GROUP BY c.tenant_id, c.id
+HAVING count(*) > c.burst_deactivations
+"""
+
+
+def deactivations(*, at: datetime) -> list[Burst]:
+    """The connections whose SCIM has just switched off more people than allowed for. One statement.
+
+    Their holds are counted, so that whoever was let back in at once counts no more.
+    """
+    return [
+        Burst(
+            kind=FindingKind.DEACTIVATION_BURST,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            number=number,
+            threshold=threshold,
+            window=timedelta(minutes=minutes),
+        )
+        for tenant_id, connection_id, threshold, minutes, number in sql.rows(_DEACTIVATIONS, {"at": at})
+    ]
+
+
+def ask(burst: Burst, *, at: datetime) -> Finding | None:
+    """Opens the finding of one burst, inside the caller's transaction; None where it is asked about already."""
+    finding = _question(burst, at)
+    if finding is not None:
+        outbox.enqueue([("finding.opened", {"finding": str(finding.pk)}, finding.tenant_id)])
+    return finding
 
 
 def note(bursts: Iterable[Burst], *, at: datetime) -> list[Finding]:
@@ -103,7 +148,7 @@ def _question(burst: Burst, at: datetime) -> Finding | None:
         evidence={
             "most": burst.number,
             "threshold": burst.threshold,
-            "minutes": WINDOW // timedelta(minutes=1),
+            "minutes": burst.window // timedelta(minutes=1),
             "first": at.isoformat(),
             "last": at.isoformat(),
             "reasons": dict(burst.reasons),

@@ -13,6 +13,7 @@ from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
 from provisioning.models import Finding, Identity, OpenSession, Session
 
+from .invalid import Invalid
 from .submission import submit
 
 
@@ -67,6 +68,35 @@ def lift_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) 
         reason=reason,
         actor=actor,
     )
+
+
+def keep_from_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
+    """From now on no run holds this identity: it is reported instead. Raises Invalid without a reason."""
+    if not reason.strip():
+        raise Invalid("reason", "Say in writing why no run may hold this person.")
+    _spare(
+        identity,
+        Act.SPARED,
+        actor,
+        reason.strip(),
+        kept_from_runs=True,
+        kept_from_runs_why=reason.strip()[:500],
+    )
+
+
+def leave_to_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
+    """Runs may hold this identity as they may any other. Raises Invalid without a reason."""
+    if not reason.strip():
+        raise Invalid("reason", "Say in writing why runs may hold this person again.")
+    _spare(identity, Act.NOT_SPARED, actor, reason.strip(), kept_from_runs=False, kept_from_runs_why="")
+
+
+def _spare(identity: Identity, code: Act, actor: Actor, reason: str, **fields: Any) -> None:
+    with transaction.atomic():
+        rows = Identity.objects.filter(tenant_id=_tenant(identity), pk=identity.pk)
+        if rows.exclude(kept_from_runs=fields["kept_from_runs"]).update(**fields):
+            _record(identity, code, actor, reason, intent="protect")
+    identity.refresh_from_db(fields=list(fields))
 
 
 def _request_of(identity: Identity) -> UUID | None:
@@ -130,13 +160,15 @@ def _sessions_of(identity: Identity) -> QuerySet[Session]:
     return Session.objects.filter(tenant_id=identity.tenant_id, identity_id=identity.pk)
 
 
-def _record(identity: Identity, code: str, actor: Actor, reason: str) -> None:
+def _record(
+    identity: Identity, code: str, actor: Actor, reason: str, *, intent: str = "end-sessions"
+) -> None:
     audit.record(
         tenant_id=identity.tenant_id,
         at=now(),
         actor=actor,
         channel=Channel.ADMIN,
-        intent="end-sessions",
+        intent=intent,
         reason=code,
         request_id=current_request_id(),
         identity_id=identity.pk,

@@ -16,8 +16,11 @@ from django.db import connection as database
 from identity_hub.core.ids import new_id
 from provisioning import audit, outbox, sql
 from provisioning.apply import apply, says_more
+from provisioning.decision.brakes import switches_off
 from provisioning.decision.decide import decide
 from provisioning.decision.keys import fold, lock_keys
+from provisioning.decision.policy import Switch
+from provisioning.decision.reasons import Reason
 from provisioning.decision.types import (
     Channel,
     CreateAccount,
@@ -38,6 +41,8 @@ from provisioning.decision.types import (
 )
 from provisioning.digests import lock_number, lock_numbers
 from provisioning.load import Loaded, load
+
+from . import switches
 
 FEW_KEYS = 200
 """So many may be locked in any case. A batch of more takes the tenant's lock alone where PostgreSQL's lock table is too
@@ -201,6 +206,7 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
             continue
         touched |= identities
         freed |= _frees(decision, loaded)
+        _count_deactivation(observation, decision, loaded)
         settled.append(_Settled(item, observation, decision))
 
     lost, messages = apply([(one.observation, one.decision) for one in settled], loaded)
@@ -213,6 +219,7 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
         loaded.identities,
     )
     outbox.enqueue(messages)
+    _trip(tenant_id, kept, loaded)
     audit_ids = {one.item.position: row for one, row in zip(audited, rows, strict=True)}
     for item, observation, decision in kept:
         outcomes[item.position] = _outcome(observation, decision, loaded, audit_ids.get(item.position))
@@ -232,6 +239,28 @@ def _decide(observation: Observation, loaded: Loaded) -> tuple[Observation, Deci
         intent = Intent.ENABLE if observation.active else Intent.DISABLE
         observation = replace(observation, intent=intent)
     return observation, decide(known, observation, loaded.policy(observation)), known
+
+
+def _count_deactivation(observation: Observation, decision: Decision, loaded: Loaded) -> None:
+    """The next decision of this batch knows of it; what committed before is counted with the policy."""
+    where = observation.connection_id
+    if observation.channel is not Channel.SCIM or where is None:
+        return
+    if loaded.policy(observation).deactivations_left is not None and switches_off(decision):
+        loaded.switched_off[where] += 1
+
+
+def _trip(tenant_id: UUID, kept: Sequence[_Settled], loaded: Loaded) -> None:
+    """Strict mode: the first deactivation beyond the number stops all that follow."""
+    stopped = {
+        one.observation.connection_id: one.observation.at
+        for one in kept
+        if one.decision.reason == Reason.ACCOUNT_DEACTIVATION_STOPPED
+        and Switch.DEACTIVATIONS not in loaded.policy(one.observation).stopped
+        and one.observation.connection_id is not None
+    }
+    if stopped:
+        switches.trip(tenant_id=tenant_id, connection_ids=stopped, at=max(stopped.values()))
 
 
 def _touches(decision: Decision, known: Known) -> set[UUID]:

@@ -49,7 +49,7 @@ def reconcile(tenant_id: str, connection_id: str) -> None:
     connection = Connection.objects.filter(
         tenant_id=UUID(tenant_id), pk=UUID(connection_id), status=Connection.Status.ACTIVE
     ).first()
-    if connection is None:
+    if connection is None or stored.runs_stopped(connection):
         return
     run = reconciliation.simulate(connection, SCHEDULE)
     if run.status != ReconciliationRun.Status.QUARANTINED:

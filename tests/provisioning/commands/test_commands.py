@@ -58,6 +58,7 @@ COMMANDS = (
     "rotate_scim_token",
     "scim_log",
     "show_identity",
+    "switch",
     "verify_domain",
 )
 
@@ -532,3 +533,27 @@ class TestDomains:
         self, acme: House, globex: House, fail: Run, arguments: list[str], says: str
     ) -> None:
         assert says in fail(*arguments, "--tenant", "acme")
+
+
+class TestSwitch:
+    def test_it_stops_and_lets_go_on_for_a_reason(
+        self, acme: House, run: Run, read: Callable[..., str]
+    ) -> None:
+        which = ("switch", "--connection", str(acme.connection.pk))
+        assert read(*which) == "Nothing of Main is stopped.\n"
+        said = run(*which, "--stop", "scim-writes", "--reason", "The IdP was restored from a backup")
+        assert list(said["stopped"]) == ["scim-writes"]
+        assert "The IdP was restored" in read(*which)
+        assert run(*which, "--resume", "scim-writes", "--reason", "Mended")["stopped"] == {}
+        assert AuditRecord.objects.filter(reason="connection:stopped", actor_kind="command").count() == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            pytest.param(["--stop", "runs"], "in writing", id="without a reason"),
+            pytest.param(["--stop", "everything", "--reason", "x"], "everything", id="what is no switch"),
+            pytest.param(["--resume", "runs", "--reason", "x"], "not stopped", id="what goes on anyway"),
+        ],
+    )
+    def test_it_refuses(self, acme: House, fail: Run, arguments: list[str], says: str) -> None:
+        assert says in fail("switch", "--connection", str(acme.connection.pk), *arguments)

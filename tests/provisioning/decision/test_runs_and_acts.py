@@ -92,6 +92,17 @@ def test_a_run_ends_the_sessions_of_the_held_and_of_nobody_else(world):
     assert world.run(Intent.DISABLE, **again).reason == "identity:unchanged"
 
 
+@pytest.mark.parametrize("flag", ["protected", "kept_from_runs"])
+def test_a_run_never_holds_who_is_protected(world, flag):
+    known, unconfirmed = world.post("ada", "key-1"), world.login("bob", "p-1")
+    getattr(world, flag).update({known.identity_id, unconfirmed.identity_id})
+    world.later(days=30)
+    for first in (known, unconfirmed):
+        decision = world.run(Intent.ABSENT, account_id=first.account_id)
+        assert answer(decision) == (Verdict.UNCHANGED, "identity:spared")
+        assert (decision.changes, decision.identity_id) == ((), first.identity_id)
+
+
 def test_an_administrator_holds_and_lifts_one_kind_whatever_its_source(world):
     first = world.post("ada", "key-1")
     world.put(first.account_id, "ada", "key-1", active=False)

@@ -71,6 +71,7 @@ class World:
     profiles: dict[UUID, Profile] = field(default_factory=dict)
     email_changed: dict[UUID, datetime] = field(default_factory=dict)
     protected: set[UUID] = field(default_factory=set)
+    kept_from_runs: set[UUID] = field(default_factory=set)
     local: set[UUID] = field(default_factory=set)
     holds: list[tuple[UUID, HoldKind, UUID | None]] = field(default_factory=list)
     sessions: set[UUID] = field(default_factory=set)
@@ -234,6 +235,7 @@ class World:
         return IdentityFacts(
             id=identity_id,
             protected=identity_id in self.protected,
+            kept_from_runs=identity_id in self.kept_from_runs,
             local=identity_id in self.local,
             profile=self.profiles[identity_id],
             holds=tuple(
