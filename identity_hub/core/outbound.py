@@ -1,12 +1,13 @@
-"""The hub's one way out: fetches a document by its URL. Knows no tenant and no format."""
+"""The hub's one way out: fetches a document by its URL, and asks a program interface. Knows no tenant and no format."""
 
 import http.client
 import ipaddress
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -37,6 +38,37 @@ class Version:
 
     etag: str = ""
     last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """May hold a credential, so nobody shows them."""
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    """By their names in lower case."""
+    body: bytes
+
+
+def ask(
+    call: Call, *, max_bytes: int = MAX_BYTES, seconds: float = 30, allow_private: bool | None = None
+) -> Reply:
+    """Whatever the server says, be it a refusal; raises `Refused` where it says nothing that can be read.
+
+    Resolves and connects as `fetch_newer` does, and follows no redirect: a call carries a credential, which whoever
+    answers at the other end of one would get.
+    """
+    private = not settings.HUB_PRODUCTION if allow_private is None else allow_private
+    deadline = monotonic() + seconds
+    parts = _checked(call.url, private)
+    return _exchange(parts, _address(parts, private), call, max_bytes, deadline)
 
 
 def fetch(
@@ -134,6 +166,34 @@ def _get(
     parts: SplitResult, address: str, known: Version, max_bytes: int, deadline: float
 ) -> Document | str | None:
     """The document, or where the server says it is; None while it is the known one."""
+    call = Call(url=parts.geturl(), headers=_conditions(known))
+    reply = _exchange(parts, address, call, max_bytes, deadline, wanted=http.client.OK)
+    if reply.status == http.client.NOT_MODIFIED and known != Version():
+        return None
+    if reply.status in REDIRECTS and reply.headers.get("location"):
+        return reply.headers["location"]
+    if reply.status != http.client.OK:
+        raise Refused(f"{parts.hostname} answered with status {reply.status}.")
+    return Document(
+        url=call.url,
+        content_type=reply.headers.get("content-type", ""),
+        body=reply.body,
+        version=Version(
+            etag=_kept(reply.headers.get("etag")),
+            last_modified=_kept(reply.headers.get("last-modified")),
+        ),
+    )
+
+
+def _exchange(
+    parts: SplitResult,
+    address: str,
+    call: Call,
+    max_bytes: int,
+    deadline: float,
+    wanted: int | None = None,
+) -> Reply:
+    """The reply; of a status that is not the `wanted` one, if one is named, without its body."""
     host, port = str(parts.hostname), _port(parts)
     connection = http.client.HTTPConnection(host, port)
     watchdog = None
@@ -148,28 +208,17 @@ def _get(
         watchdog.start()
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"User-Agent": "identity-hub", "Accept-Encoding": "identity"}
-        connection.request("GET", path, headers=headers | _conditions(known))
+        connection.request(call.method, path, body=call.body, headers={**headers, **call.headers})
         response = connection.getresponse()
-        if response.status == http.client.NOT_MODIFIED and known != Version():
-            return None
-        if response.status in REDIRECTS and response.headers.get("Location"):
-            return response.headers["Location"]
-        if response.status != 200:
-            raise Refused(f"{host} answered with status {response.status}.")
+        said = {name.lower(): value for name, value in response.headers.items()}
+        if wanted is not None and response.status != wanted:
+            return Reply(status=response.status, headers=said, body=b"")
         body = response.read(max_bytes + 1)
         if len(body) > max_bytes:
             raise Refused(f"The document is larger than {max_bytes // 1024} KiB.")
         if response.length:  # what was announced and did not come
             raise Refused(f"{host} did not send the whole document in time.")
-        return Document(
-            url=parts.geturl(),
-            content_type=response.headers.get("Content-Type", ""),
-            body=body,
-            version=Version(
-                etag=_kept(response.headers.get("ETag")),
-                last_modified=_kept(response.headers.get("Last-Modified")),
-            ),
-        )
+        return Reply(status=response.status, headers=said, body=body)
     except ssl.SSLError as error:
         raise Refused(f"The TLS connection to {host} failed ({error.reason or 'not verified'}).") from None
     except (OSError, http.client.HTTPException) as error:

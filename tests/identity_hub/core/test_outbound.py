@@ -22,6 +22,8 @@ def server(
         def do_GET(self) -> None:
             answer(self)
 
+        do_POST = do_GET
+
         def log_message(self, *args: Any) -> None:
             return
 
@@ -167,3 +169,54 @@ def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     with pytest.raises(outbound.Refused, match="private"):
         outbound.fetch("https://idp.example.org/", allow_private=False)
+
+
+def test_a_call_gets_whatever_the_server_says() -> None:
+    asked: list[tuple[str, str, str | None, bytes]] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers["Content-Length"] or 0))
+        asked.append((handler.command, handler.path, handler.headers["Authorization"], body))
+        say(handler, 429 if handler.command == "GET" else 200, b"busy", **{"Retry-After": "7"})
+
+    with server(answer) as url:
+        headers = {"Authorization": "Bearer x"}
+        refusal = outbound.ask(outbound.Call(url=f"{url}Users?count=1", headers=headers))
+        answered = outbound.ask(outbound.Call(url=f"{url}token", method="POST", body=b"a=b"))
+    assert (refusal.status, refusal.headers["retry-after"], refusal.body) == (429, "7", b"busy")
+    assert answered.status == 200
+    assert asked == [("GET", "/Users?count=1", "Bearer x", b""), ("POST", "/token", None, b"a=b")]
+
+
+def test_a_call_follows_no_redirect() -> None:
+    """Attack: whoever answers at the other end would get the credential."""
+    asked: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        say(handler, 307, Location="/elsewhere")
+
+    with server(answer) as url:
+        assert outbound.ask(outbound.Call(url=url)).status == 307
+    assert asked == ["/"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param("https://127.0.0.1/Users", "private address", id="a private address"),
+        pytest.param("http://idp.example/Users", "must begin with https", id="no TLS"),
+        pytest.param("https://user@idp.example/Users", "not an address", id="a name in the address"),
+    ],
+)
+def test_a_call_of_production_keeps_to_the_rules_of_the_way_out(url: str, said: str) -> None:
+    with pytest.raises(outbound.Refused, match=said):
+        outbound.ask(outbound.Call(url=url), allow_private=False)
+
+
+def test_a_call_reads_so_much_and_no_more() -> None:
+    with (
+        server(lambda h: say(h, 500, b"x" * 2000)) as url,
+        pytest.raises(outbound.Refused, match="larger than 1 KiB"),
+    ):
+        outbound.ask(outbound.Call(url=url), max_bytes=1024)
