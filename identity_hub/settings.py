@@ -111,6 +111,7 @@ _REQUIRED = (
     "HUB_PUBLIC_URL",
     "ALLOWED_HOSTS",
     "METRICS_TOKEN",
+    "CREDENTIAL_KEYS",
     "SAML_SP_KEY_FILE",
     "SAML_SP_CERT_FILE",
 )
@@ -124,11 +125,14 @@ if HUB_PRODUCTION:
         raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters in production.")
     if len(env["METRICS_TOKEN"]) < 20:
         raise ImproperlyConfigured("METRICS_TOKEN must have at least 20 characters in production.")
+    if min(map(len, _words("CREDENTIAL_KEYS")), default=0) < 32:
+        raise ImproperlyConfigured("Each of CREDENTIAL_KEYS must have at least 32 characters in production.")
     if "*" in _words("ALLOWED_HOSTS"):
         raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts in production; * lets a caller choose.")
     _services: dict[str, str] = {}
     SECRET_KEY = env["SECRET_KEY"]
     METRICS_TOKEN = env["METRICS_TOKEN"]
+    CREDENTIAL_KEYS = _words("CREDENTIAL_KEYS")
     SAML_SP_KEY_FILE = env["SAML_SP_KEY_FILE"]
     SAML_SP_CERT_FILE = env["SAML_SP_CERT_FILE"]
 else:
@@ -139,6 +143,8 @@ else:
     _services = json.loads(_services_file.read_text()) if _services_file.exists() else {}
     SECRET_KEY = env.get("SECRET_KEY") or keys.secret(HUB_VAR / "keys" / "secret_key")
     METRICS_TOKEN = env.get("METRICS_TOKEN") or keys.secret(HUB_VAR / "keys" / "metrics_token")
+    # The first seals what the hub has to use again (credentials of listings); the others open what they have sealed.
+    CREDENTIAL_KEYS = _words("CREDENTIAL_KEYS") or [keys.secret(HUB_VAR / "keys" / "credential_key")]
     SAML_SP_KEY_FILE = env.get("SAML_SP_KEY_FILE") or str(HUB_VAR / "keys" / "saml_sp.key")
     SAML_SP_CERT_FILE = env.get("SAML_SP_CERT_FILE") or str(HUB_VAR / "keys" / "saml_sp.crt")
     if not env.get("SAML_SP_KEY_FILE"):

@@ -57,6 +57,7 @@ def test_no_part_of_the_demo_starts_with_production_settings(module: str, tmp_pa
         "HUB_ENV": "production",
         "SECRET_KEY": "s" * 50,
         "METRICS_TOKEN": "m" * 50,
+        "CREDENTIAL_KEYS": "c" * 32,
         "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1",
         "HUB_PUBLIC_URL": "https://hub.example.com",

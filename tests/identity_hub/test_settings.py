@@ -35,6 +35,7 @@ def production(tmp_path: Path) -> dict[str, str]:
         "HUB_PUBLIC_URL": "https://hub.example.com",
         "ALLOWED_HOSTS": "hub.example.com",
         "METRICS_TOKEN": "m" * 40,
+        "CREDENTIAL_KEYS": "c" * 32,
         "SAML_SP_KEY_FILE": str(tmp_path / "sp.key"),
         "SAML_SP_CERT_FILE": str(tmp_path / "sp.crt"),
         "HUB_VAR": str(tmp_path / "var"),
@@ -61,6 +62,7 @@ def _load(environment: dict[str, str], *names: str) -> subprocess.CompletedProce
         "HUB_PUBLIC_URL",
         "ALLOWED_HOSTS",
         "METRICS_TOKEN",
+        "CREDENTIAL_KEYS",
         "SAML_SP_KEY_FILE",
         "SAML_SP_CERT_FILE",
     ],
@@ -84,6 +86,12 @@ def test_production_names_what_is_missing(production: dict[str, str], name: str)
         pytest.param("SECRET_KEY", "short", "at least 50 characters", id="a secret key that can be guessed"),
         pytest.param(
             "METRICS_TOKEN", "short", "at least 20 characters", id="a metrics token that can be guessed"
+        ),
+        pytest.param(
+            "CREDENTIAL_KEYS",
+            f"{'c' * 32},short",
+            "at least 32 characters",
+            id="a credential key that can be guessed, among others",
         ),
         pytest.param("ALLOWED_HOSTS", "*", "must name the hosts", id="any host name"),
         pytest.param(
@@ -195,12 +203,13 @@ def test_production_starts_neither_the_demo_idp_nor_a_service_of_its_own(
 
 def test_development_makes_its_keys_once_and_for_its_owner_only(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HUB_ENV": "development", "HUB_VAR": str(tmp_path)}
-    names = ("SECRET_KEY", "METRICS_TOKEN", "SAML_SP_KEY_FILE")
+    names = ("SECRET_KEY", "METRICS_TOKEN", "CREDENTIAL_KEYS", "SAML_SP_KEY_FILE")
     first, second = (json.loads(_load(environment, *names).stdout) for _ in range(2))
     assert first == second
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "keys").iterdir()} == {
         "secret_key": "0o600",
         "metrics_token": "0o600",
+        "credential_key": "0o600",
         "saml_sp.key": "0o600",
         "saml_sp.crt": "0o600",
     }
