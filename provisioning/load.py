@@ -138,6 +138,9 @@ class Loaded:
                 "by_subject_as_external_id": self.by.get(("external_id", where, persistent))
                 if persistent
                 else None,
+                "name_holder": self.by.get(("user_name", where, fold(observation.user_name)))
+                if _is_login(observation)
+                else None,
             }
         candidates = self._candidates(observation, addressed)
         tombstones = self._tombstones(observation, {candidate.identity.id for candidate in candidates})
@@ -362,7 +365,7 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple
         if o.subject is not None and o.subject.is_key:
             external.add(o.subject.value)
             subjects.add(o.subject)
-        names.update(fold(name) for name in (o.login_names if _is_login(o) else (o.user_name,)) if name)
+        names.update(fold(name) for name in (o.user_name, *o.login_names) if name)
     found = sql.rows(
         _MATCHES,
         {

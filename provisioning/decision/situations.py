@@ -489,6 +489,14 @@ def _first_login(known: Known, observation: Observation, policy: Policy) -> Case
     ):
         if mismatch:
             return case(situation=Situation.UNUSABLE, reason=reason, mismatch=mismatch)
+    if known.name_holder:
+        # A persistent NameID that is nobody's key, and somebody's name: a person has to say whether it is hers.
+        return case(
+            situation=Situation.DISPUTED,
+            account=known.name_holder,
+            reason=Reason.LOGIN_DISPUTED,
+            finding=FindingKind.LOGIN_DISPUTED,
+        )
     return case(situation=situation)
 
 

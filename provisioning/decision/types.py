@@ -346,6 +346,9 @@ class Known:
     """Live account whose userName equals the observation's user_name (SCIM) or a login name (SAML)."""
     by_subject_as_external_id: AccountFacts | None = None
     """SAML: live account whose externalId equals the persistent NameID."""
+    name_holder: AccountFacts | None = None
+    """SAML: live account that has the userName which a new account would get. That may be a persistent NameID, which is
+    compared with keys alone."""
     holders: Mapping[str, UUID] = field(default_factory=dict)
     """Unique key of the observation -> the live account that has it."""
     name_hits: int = 0

@@ -337,6 +337,15 @@ def test_two_names_of_two_accounts_in_one_assertion_are_disputed(world):
     assert answer(decision) == (Verdict.REFUSED, "login:disputed")
 
 
+def test_a_persistent_name_id_that_is_nobodys_key_and_somebodys_name_is_disputed(world):
+    """Where no attribute carries the userName, the NameID would be the new account's, and it is taken."""
+    holder = world.post("p-1", "key-1").account_id
+    decision = world.submit(replace(world.asserted(nameid="P-1"), login_names=()))
+    assert (decision.situation, *answer(decision)) == (Situation.DISPUTED, Verdict.REFUSED, "login:disputed")
+    assert decision.account_id == holder
+    assert kinds(decision) == {OpenFinding}
+
+
 def test_a_name_follows_a_rename_by_scim_and_no_longer_opens_the_old_one(world):
     pushed = world.post("ada", "key-1")
     world.login(nameid="ada", format=EMAIL_FORMAT)

@@ -266,6 +266,11 @@ class World:
             "by_subject_as_external_id": _first(
                 a for a in here if persistent and a.external_id == persistent
             ),
+            "name_holder": _first(
+                a
+                for a in here
+                if o.channel is Channel.SAML and o.user_name and fold(a.user_name) == fold(o.user_name)
+            ),
         }
         sources = {a.id for a in (addressed, *found.values()) if a} | {t.account_id for t in tombstones}
         concerned = {a.identity_id for a in (addressed, *found.values()) if a}

@@ -77,6 +77,15 @@ def test_scim_adopts_the_account_that_a_login_made(acme: House) -> None:
     assert Identity.objects.count() == 1
 
 
+def test_a_login_whose_new_account_would_have_a_taken_name_is_refused(acme: House) -> None:
+    """A persistent NameID is compared with keys; that it would be the userName of a new account, the index knows."""
+    push(acme, user("p-1", "e1"))
+    outcome = sign_in(acme, "p-1", email="eve@acme.example")
+    assert (outcome.verdict, outcome.reason) == (Verdict.REFUSED, "login:disputed")
+    assert Account.objects.count() == 1
+    assert Finding.objects.get().evidence["account"] == str(Account.objects.get().pk)
+
+
 def test_an_equal_email_alone_never_adopts(acme: House) -> None:
     """An attacker who may edit his own e-mail must not meet the new hire's account."""
     attacker = sign_in(acme, "p-evil", email="ada@acme.example")
