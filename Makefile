@@ -14,7 +14,7 @@ SERVICES := $(BIN)/python -m identity_hub.local.services exec
 # Python 3.11 would take the newest release, not the pinned one, and then miss its hash.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
 
-.PHONY: help install run test lint check demo bench fuzz requirements clean
+.PHONY: help install run test lint check demo bench fuzz laws requirements clean
 
 help:
 	@echo 'make run     the whole hub on this machine: PORT=8000, DEMO=0 leaves the demo out'
@@ -24,6 +24,7 @@ help:
 	@echo 'make check   lint and test'
 	@echo 'make bench   the benchmarks'
 	@echo 'make fuzz    10,000 changed SAML responses: ROUNDS=10000, SEED=today'
+	@echo 'make laws    300 stories of 50 pushes, logins, runs and acts against a model: STORIES=300'
 
 $(VENV)/run.stamp: requirements.txt identity_hub/local/requirements.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed (on Debian with python3-venv).' >&2; exit 1; }
@@ -68,6 +69,12 @@ SEED ?= $(shell date +%F)
 fuzz: install
 	@exec $(SERVICES) --name fuzz -- $(BIN)/python -m pytest -n $(WORKERS) -rP -p no:logging tests/attacks/test_fuzz.py \
 		--fuzz-rounds=$(ROUNDS) --fuzz-seed=$(SEED) $(ARGS)
+
+# For a night, too: other stories each time. A failure is told as the shortest story that fails.
+STORIES ?= 300
+laws: install
+	@exec $(SERVICES) --name laws -- $(BIN)/python -m pytest -p no:logging --show-capture=no tests/provisioning/stateful \
+		--law-stories=$(STORIES) --law-steps=50 $(ARGS)
 
 requirements: install
 	for name in requirements identity_hub/local/requirements requirements-dev; do \

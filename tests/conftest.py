@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-rounds", type=int, default=500)
     parser.addoption("--fuzz-seed", default="1")
     parser.addoption("--fuzz-only", default="", help="style:round, of a failure")
+    # For `make laws`.
+    parser.addoption("--law-stories", type=int, default=12)
+    parser.addoption("--law-steps", type=int, default=30)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,525 @@
+"""Every event that the hub knows, in any order, at two tenants with three connections each; the model beside it.
+
+Knows how an event is said to the hub and to the model. What must come of it is the model's matter, and the laws'.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import time_machine
+from django.db import connection, transaction
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.authority import ENTERPRISE_USER
+from provisioning.decision.types import (
+    PERSISTENT,
+    HoldKind,
+    Intent,
+    Outcome,
+    Verdict,
+)
+from provisioning.models import Account as StoredAccount
+from provisioning.models import Connection, Finding, Hold, Identity, Membership, ReconciliationRun, Tenant
+from provisioning.selectors.invariants import LAWS, violations
+from provisioning.services import configuration, findings, people, submit
+from provisioning.services.groups import submit_group
+from provisioning.services.retention import purge_deleted, trim_sessions
+from provisioning.tasks import delivery
+from tests.scim.clients import Idp
+
+from ..cast import OPERATOR, House, asserted, extend, pushed, session_of, user
+from ..services.test_groups import group
+from .model import Account, Login, Model, Push, Source
+
+EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
+CHEAP = tuple(
+    law
+    for law in LAWS
+    if law.name
+    in (
+        "session:of-the-enabled",
+        "hold:of-its-source",
+        "account:inactive-holds",
+        "account:deleted-holds",
+        "membership:of-the-living",
+        "account:says-what-it-is-found-by",
+    )
+)
+
+names = st.sampled_from(["ada", "ada", "Ada", "bob", "cleo", "straße", "strasse"])
+keys = st.sampled_from([None, "k1", "k1", "k2", "k3", "n1"])
+subjects = st.sampled_from(["n1", "n1", "n2", "k1", "k2"])
+emails = st.sampled_from(
+    ["ada@{domain}", "ada@{domain}", "bob@{domain}", "desk@{domain}", "ada@mail.example"]
+)
+hr_numbers = st.sampled_from(["", "", "7", "8"])
+actives = st.sampled_from([None, True, True, False])
+which = st.integers(0, 5)
+places = st.integers(0, 5)
+doors = st.sampled_from(["service", "service", "http"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    house: House
+    source: Source
+
+    @property
+    def idp(self) -> Idp:
+        return Idp(where=self.house)
+
+
+def build() -> list[Place]:
+    """The world before anybody came: what a connection may do differs from one to the next."""
+    made = []
+    for slug in ("acme", "globex"):
+        tenant = configuration.create_tenant(
+            slug=slug, name=slug.title(), domains=[f"{slug}.example"], actor=OPERATOR
+        )
+        for name, options in (
+            ("Main", {"jit": "create", "trusted_hr_number": True}),
+            ("Second", {"jit": "create", "jit_approval": True, "trusted_email": True}),
+            ("Logins", {"jit": "existing" if slug == "acme" else "create", "scim_enabled": slug == "acme"}),
+        ):
+            house = extend(tenant, name, **options)
+            made.append(
+                Place(
+                    house=house,
+                    source=Source(
+                        id=house.connection.pk,
+                        tenant=tenant.pk,
+                        domain=f"{slug}.example",
+                        jit=options["jit"],
+                        approval=bool(options.get("jit_approval")),
+                        pushes=bool(options.get("scim_enabled", True)),
+                    ),
+                )
+            )
+        configuration.create_local_identity(
+            login_name=f"root-{slug}",
+            password="correct horse battery",
+            tenant=tenant,
+            break_glass=True,
+            actor=OPERATOR,
+        )
+    return made
+
+
+class Hub(RuleBasedStateMachine):
+    """`world` is what `build` made, in a transaction that every story goes back to."""
+
+    world: list[Place] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.savepoint = transaction.savepoint()
+        self.clock = time_machine.travel(BEGIN, tick=False)
+        self.time = self.clock.start()
+        self.model = Model()
+        for local in Identity.objects.filter(local=True):
+            self.model.strangers[local.pk] = (local.tenant_id, set())
+
+    def teardown(self) -> None:
+        try:
+            for tenant in Tenant.objects.all():
+                assert [_told(one) for one in violations(tenant_id=tenant.pk, at=now())] == []
+        finally:
+            self.clock.stop()
+            transaction.savepoint_rollback(self.savepoint)
+
+    # What SCIM says.
+
+    @rule(place=places, door=doors, name=names, key=keys, active=actives, email=emails, hr_number=hr_numbers)
+    def post(
+        self,
+        place: int,
+        door: str,
+        name: str,
+        key: str | None,
+        active: bool | None,
+        email: str,
+        hr_number: str,
+    ) -> None:
+        where, at = self._place(place), self._tick()
+        if not where.source.pushes:
+            return
+        document, push = _said(where, name, key, active, email, hr_number)
+        expected = self.model.answer_to_post(where.source, push)
+        if door == "http":
+            answer = where.idp.post("/Users", document)
+            accepted = answer.status_code == 201
+            assert accepted or answer.status_code == 409, answer.content
+            account_id = UUID(answer.json()["id"]) if accepted else None
+        else:
+            outcome = submit(pushed(where.house, Intent.CREATE, document, at=at))
+            accepted, account_id = outcome.accepted, outcome.account_id
+        assert accepted is (expected != "refused"), expected
+        if isinstance(expected, Account):
+            assert account_id == expected.id
+            push.active = active is not False
+            self.model.write(expected, push, keeps_key=True)
+            self._suspect(expected)
+        elif account_id and expected == "new":
+            new = Account(
+                id=account_id,
+                source=where.source,
+                identity=self._identity(account_id),
+                name=name,
+                key=key,
+                active=active is not False,
+                confirmed=True,
+                made=at,
+            )
+            new.says(push.emails, hr_number)
+            self.model.issue(new, returning=True)
+
+    @rule(who=which, door=doors, name=names, key=keys, active=actives, email=emails, hr_number=hr_numbers)
+    def put(
+        self, who: int, door: str, name: str, key: str | None, active: bool | None, email: str, hr_number: str
+    ) -> None:
+        account = self._account(who)
+        at = self._tick()
+        if account is None or not account.source.pushes:
+            return
+        where = self._of(account)
+        document, push = _said(where, name, key, active, email, hr_number)
+        over_http = door == "http"
+        if over_http:
+            # Row 20: what a PUT leaves out stays.
+            push.key = push.key or account.key
+        expected = self.model.answer_to_write(account, push)
+        if over_http:
+            answer = where.idp.put(f"/Users/{account.id}", document)
+            accepted = answer.status_code == 200
+            assert accepted or answer.status_code in (404, 409), answer.content
+        else:
+            accepted = submit(
+                pushed(where.house, Intent.UPDATE, document, account_id=account.id, at=at)
+            ).accepted
+        assert accepted is (expected != "refused")
+        if accepted:
+            self.model.write(account, push, keeps_key=False)
+            self._suspect(account)
+
+    @rule(who=which, door=doors, active=st.booleans())
+    def switch(self, who: int, door: str, active: bool) -> None:
+        """PATCH active."""
+        account = self._account(who)
+        at = self._tick()
+        if account is None or not account.source.pushes:
+            return
+        where = self._of(account)
+        if door == "http":
+            answer = where.idp.patch(
+                f"/Users/{account.id}", {"op": "Replace", "path": "active", "value": active}
+            )
+            accepted = answer.status_code in (200, 204)
+            assert accepted or answer.status_code == 404, answer.content
+        else:
+            intent = Intent.ENABLE if active else Intent.DISABLE
+            accepted = submit(
+                pushed(where.house, intent, account_id=account.id, active=active, at=at)
+            ).accepted
+        assert accepted is (account.gone is None)
+        if accepted:
+            self.model.write(account, Push(name="", active=active), keeps_key=True)
+            self._suspect(account)
+
+    @rule(who=which, door=doors)
+    def delete(self, who: int, door: str) -> None:
+        account = self._account(who)
+        at = self._tick()
+        if account is None or not account.source.pushes:
+            return
+        where = self._of(account)
+        if door == "http":
+            status = where.idp.delete(f"/Users/{account.id}").status_code
+            accepted = status == 204
+            assert accepted or status == 404
+        else:
+            accepted = submit(pushed(where.house, Intent.DELETE, account_id=account.id, at=at)).accepted
+        assert accepted is (account.gone is None)
+        if accepted:
+            self.model.delete(account, at)
+            self._suspect(account)
+
+    @rule(place=places, members=st.lists(which, max_size=3), number=st.integers(0, 1))
+    def gather(self, place: int, members: list[int], number: int) -> None:
+        """A group's whole membership, live accounts or not."""
+        where = self._place(place)
+        self._tick()
+        chosen = {account.id for who in members if (account := self._account(who))}
+        known = {a.id for a in self.model.living(where.source)}
+        mine = [g for g, _ in self.model.members.items() if g in self._groups.get(where.source.id, ())]
+        said: dict[str, Any] = {"add": tuple(sorted(chosen)), "replace_members": True}
+        if number < len(mine):
+            outcome = submit_group(group(where.house, Intent.UPDATE, group_id=mine[number], **said))
+        else:
+            outcome = submit_group(group(where.house, Intent.CREATE, display_name="Staff", **said))
+        assert outcome.accepted is (chosen <= known)
+        if outcome.accepted and outcome.account_id:
+            self._groups.setdefault(where.source.id, set()).add(outcome.account_id)
+            self.model.members[outcome.account_id] = chosen
+
+    # What a login says.
+
+    @rule(
+        place=places,
+        name=names,
+        subject=subjects,
+        persistent=st.booleans(),
+        named=st.booleans(),
+        key=st.sampled_from([None, None, "k1", "k2"]),
+        email=emails,
+    )
+    def sign_in(
+        self, place: int, name: str, subject: str, persistent: bool, named: bool, key: str | None, email: str
+    ) -> None:
+        """`named`: the connection says which attribute carries the userName, so that it is looked for."""
+        where, at = self._place(place), self._tick()
+        login = Login(
+            name=name,
+            email=email.format(domain=where.source.domain),
+            subject=subject if persistent else None,
+            key=key,
+            names=(name,) if named or not persistent else (),
+        )
+        expected = self.model.answer_to_login(where.source, login)
+        outcome = submit(
+            asserted(
+                where.house,
+                subject if persistent else name,
+                format=PERSISTENT if persistent else EMAIL_FORMAT,
+                user_name=name,
+                external_id=key,
+                email=login.email,
+                login_names=login.names,
+                at=at,
+            )
+        )
+        admitted = outcome.accepted
+        if isinstance(expected, Account):
+            identity = expected.identity
+            may = identity is not None and self.model.enabled(identity)
+            assert admitted is may, outcome.reason
+            assert not admitted or outcome.account_id == expected.id
+            if admitted:
+                self.model.admit(expected, login, at)
+        elif expected == "refused":
+            assert outcome.verdict is Verdict.REFUSED, outcome.reason
+        else:
+            self._first_login(where.source, login, outcome, at)
+        if admitted and outcome.identity_id:
+            session_of(Identity.objects.get(pk=outcome.identity_id), created_at=at)
+
+    def _first_login(self, source: Source, login: Login, outcome: Outcome, at: datetime) -> None:
+        account_id = outcome.account_id
+        if outcome.verdict is Verdict.REFUSED:
+            account_id = None
+        if account_id is None:
+            new = self._came(source, login, at, None, UUID(int=0))
+            new.says({login.email})
+            if source.jit == "create":
+                # Refused though it may create: somebody is there whom it may be.
+                self.model.check_tie(new)
+            return
+        new = self._came(source, login, at, self._identity(account_id), account_id)
+        new.says({login.email})
+        fresh = new.identity is not None and new.identity not in self.model.identities()
+        assert source.jit == "create" or not fresh, "this connection's logins create nobody"
+        self.model.issue(new, returning=False)
+        if fresh and source.approval:
+            assert not outcome.accepted
+            self.model.holds.add((new.identity, "approval", new.id))  # type: ignore[arg-type]
+        elif outcome.accepted:
+            new.seen = at
+
+    @staticmethod
+    def _came(source: Source, login: Login, at: datetime, identity: UUID | None, key: UUID) -> Account:
+        return Account(
+            id=key,
+            source=source,
+            identity=identity,
+            name=login.name,
+            asserted=login.key or login.subject,
+            subject=login.subject,
+            confirmed=False,
+            made=at,
+        )
+
+    # What administrators do.
+
+    @rule(who=which, kind=st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY]))
+    def hold(self, who: int, kind: HoldKind) -> None:
+        self._tick()
+        if identity := self._person(who):
+            people.place_hold(identity=identity, kind=kind, reason="", actor=OPERATOR)
+            self.model.holds.add((identity.pk, kind.value, None))
+
+    @rule(
+        who=which, kind=st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.SCIM, HoldKind.EXPIRY])
+    )
+    def lift(self, who: int, kind: HoldKind) -> None:
+        self._tick()
+        if identity := self._person(who):
+            people.lift_hold(identity=identity, kind=kind, reason="", actor=OPERATOR)
+            self.model.release(identity.pk, kind.value)
+
+    @rule(who=which, approve=st.booleans())
+    def decide(self, who: int, approve: bool) -> None:
+        """One of the open findings, with the remedy that its page offers first."""
+        self._tick()
+        waiting = list(Finding.objects.filter(status="open").order_by("opened_at", "id"))
+        if not waiting:
+            return
+        finding = waiting[who % len(waiting)]
+        account = self.model.accounts.get(finding.account_id) if finding.account_id else None
+        outcome = findings.decide(finding=finding, approve=approve, reason="", actor=OPERATOR)
+        if finding.kind == "account:approval-requested" and finding.identity_id:
+            self.model.release(finding.identity_id, "approval")
+            if not approve:
+                self.model.holds.add((finding.identity_id, "admin", None))
+        elif account and not account.gone and account.identity is None and outcome.accepted:
+            identity = self._identity(account.id)
+            chosen = finding.candidates[0] if finding.candidates else None
+            if approve:
+                assert str(identity) == str(chosen)
+            else:
+                assert identity not in self.model.identities(), "an identity of its own"
+            if identity:
+                self.model.tie(account, identity)
+
+    # What time does, and what runs by itself.
+
+    @rule(days=st.sampled_from([0.3, 8, 15, 91]))
+    def wait(self, days: float) -> None:
+        self.time.shift(timedelta(days=days))
+
+    @rule()
+    def deliver(self) -> None:
+        self._tick()
+        delivery.drain()
+
+    @rule()
+    def clean_up(self) -> None:
+        at = self._tick()
+        purge_deleted(at=at, actor=OPERATOR)
+        trim_sessions(at=at)
+
+    @precondition(lambda self: self.model.accounts)
+    @rule(place=places)
+    def reconcile(self, place: int) -> None:
+        where, at = self._place(place), self._tick()
+        row = Connection.objects.get(pk=where.source.id)
+        run = reconciliation.simulate(row, OPERATOR)
+        if run.status == ReconciliationRun.Status.QUARANTINED:
+            run = reconciliation.release(run, OPERATOR, "seen")
+        run = reconciliation.execute(run)
+        assert run.status == ReconciliationRun.Status.DONE
+        self.model.expire(where.source, at)
+        for account in self.model.living(where.source):
+            if account.identity is None and (identity := self._identity(account.id)):
+                account.identity = identity
+                self.model.check_tie(account)
+                self.model.tie(account, identity)
+        planned = reconciliation.simulate(row, OPERATOR).items.exclude(status="reported")
+        assert list(planned.values_list("check_name", "reason")) == [], "a second run finds nothing to do"
+
+    # What must be so after each of them.
+
+    @invariant()
+    def the_hub_is_as_the_model_says(self) -> None:
+        stored = {
+            account_id: (connection_id, identity_id, None)
+            if gone
+            else (connection_id, identity_id, (name, key, subject or None, active, confirmed is not None))
+            for account_id, connection_id, identity_id, gone, name, key, subject, active, confirmed in (
+                StoredAccount.objects.values_list(
+                    *("id", "connection_id", "identity_id", "deleted_at", "user_name_key", "external_id"),
+                    *("subject_value", "active", "confirmed_at"),
+                )
+            )
+        }
+        assert stored == {
+            a.id: (a.source.id, a.identity, None)
+            if a.gone
+            else (a.source.id, a.identity, (a.name.lower(), a.key, a.subject, a.active, a.confirmed))
+            for a in self.model.accounts.values()
+        }
+        assert set(Hold.objects.values_list("identity_id", "kind", "source_account_id")) == self.model.holds
+        signs_in = dict(Identity.objects.with_state().values_list("id", "enabled"))
+        assert signs_in == {one: self.model.enabled(one) for one in self.model.identities()}
+        members: dict[UUID, set[UUID]] = {group_id: set() for group_id in self.model.members}
+        for group_id, account_id in Membership.objects.values_list("group_id", "account_id"):
+            members[group_id].add(account_id)
+        assert members == self.model.members
+
+    @invariant()
+    def no_cheap_law_is_broken(self) -> None:
+        with connection.cursor() as cursor:
+            # What a commit would refuse.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        for tenant_id in dict.fromkeys(place.source.tenant for place in self.world):
+            assert [_told(one) for one in violations(tenant_id=tenant_id, at=now(), laws=CHEAP)] == []
+
+    @property
+    def _groups(self) -> dict[UUID, set[UUID]]:
+        groups: dict[UUID, set[UUID]] = self.__dict__.setdefault("groups_of", {})
+        return groups
+
+    def _tick(self) -> datetime:
+        self.time.shift(timedelta(seconds=1))
+        return now()
+
+    def _place(self, number: int) -> Place:
+        return self.world[number % len(self.world)]
+
+    def _of(self, account: Account) -> Place:
+        return next(place for place in self.world if place.source == account.source)
+
+    def _account(self, number: int) -> Account | None:
+        """Of the accounts, the youngest first: a story goes on about whom it has just spoken of."""
+        known = list(self.model.accounts.values())[::-1]
+        return known[number % len(known)] if known else None
+
+    def _person(self, number: int) -> Identity | None:
+        account = self._account(number)
+        return Identity.objects.get(pk=account.identity) if account and account.identity else None
+
+    @staticmethod
+    def _identity(account_id: UUID) -> UUID | None:
+        return StoredAccount.objects.values_list("identity_id", flat=True).get(pk=account_id)
+
+    def _suspect(self, account: Account) -> None:
+        """Whom a waiting account holds is the hub's choice; that it may is the model's."""
+        if account.identity is None:
+            held = Hold.objects.filter(kind="scim", source_account_id=account.id)
+            known = {whom for whom, _, source in self.model.holds if source == account.id}
+            self.model.suspect(account, set(held.values_list("identity_id", flat=True)) - known)
+
+
+def _said(
+    where: Place, name: str, key: str | None, active: bool | None, email: str, hr_number: str
+) -> tuple[dict[str, Any], Push]:
+    address = email.format(domain=where.source.domain)
+    document = user(name, key, emails=[{"value": address, "type": "work", "primary": True}])
+    if hr_number:
+        document |= {ENTERPRISE_USER: {"employeeNumber": hr_number}}
+        document["schemas"] = [*document["schemas"], ENTERPRISE_USER]
+    if active is None:
+        del document["active"]
+    else:
+        document["active"] = active
+    push = Push(name=name, key=key, active=active, emails={address}, hr_number=hr_number)
+    return document, push
+
+
+def _told(one: Any) -> tuple[str, str, str | None]:
+    return one.law.name, one.id, one.beside

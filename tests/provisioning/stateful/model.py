@@ -1,0 +1,271 @@
+"""A hub in a few dictionaries: who exists, which ids were issued, who may sign in. Knows no table and no decision.
+
+It says what must come of an event, or, where the hub may choose (whose a new account is), what must not: an account
+is tied to nobody with whom it shares no key, and waits for nobody when there is nobody to wait for.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from unicodedata import normalize
+from uuid import UUID
+
+RETENTION = timedelta(days=90)
+GRACE = timedelta(days=14)
+IDLE_GRACE = timedelta(days=90)
+
+Hold = tuple[UUID, str, UUID | None]
+"""Identity, kind, the account that placed it."""
+Trait = tuple[str, ...]
+
+
+def alike(name: str) -> str:
+    return normalize("NFKC", normalize("NFKC", name).casefold())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A connection: what its policy says of logins, and whether anything could confirm an account."""
+
+    id: UUID
+    tenant: UUID
+    domain: str
+    jit: str
+    approval: bool
+    pushes: bool
+
+
+@dataclass(kw_only=True)
+class Account:
+    id: UUID
+    source: Source
+    identity: UUID | None
+    name: str
+    key: str | None = None
+    asserted: str | None = None
+    subject: str | None = None
+    active: bool = True
+    confirmed: bool
+    made: datetime
+    seen: datetime | None = None
+    gone: datetime | None = None
+    strong: set[Trait] = field(default_factory=set)
+    """Every e-mail, number and key that it ever said."""
+    weak: set[Trait] = field(default_factory=set)
+    """Its names, as a reader sees them."""
+
+    def says(self, emails: set[str], hr_number: str = "") -> None:
+        self.strong |= {("email", email.lower()) for email in emails}
+        self.strong |= {("hr", hr_number)} if hr_number else set()
+        for key in (self.key, self.asserted, self.subject):
+            self.strong |= {("key", str(self.source.id), key)} if key else set()
+        self.weak |= {("name", alike(self.name)), *(("name", alike(email)) for email in emails)}
+
+    def contradicts(self, key: str | None) -> bool:
+        """It is known under another key than this one. A NameID is often not the externalId."""
+        if not key:
+            return False
+        known = self.key or (self.asserted if self.asserted != self.subject else None)
+        return known is not None and known != key
+
+
+@dataclass(kw_only=True)
+class Push:
+    """What a SCIM request says of somebody; None and empty: nothing."""
+
+    name: str
+    key: str | None = None
+    active: bool | None = None
+    emails: set[str] = field(default_factory=set)
+    hr_number: str = ""
+
+
+@dataclass(kw_only=True)
+class Login:
+    name: str
+    email: str
+    subject: str | None = None
+    """A persistent NameID; one of another format is among the names."""
+    key: str | None = None
+    names: tuple[str, ...] = ()
+
+
+class Model:
+    def __init__(self) -> None:
+        self.accounts: dict[UUID, Account] = {}
+        self.holds: set[Hold] = set()
+        self.members: dict[UUID, set[UUID]] = {}
+        self.strangers: dict[UUID, tuple[UUID, set[Trait]]] = {}
+        """Local identities: their tenant and what they would be found by. No account is ever theirs."""
+        self.alone: set[UUID] = set()
+        """Accounts that were held once for never being confirmed."""
+
+    def enabled(self, identity: UUID) -> bool:
+        local = identity in self.strangers
+        lives = any(a.identity == identity for a in self.living())
+        return not any(whom == identity for whom, _, _ in self.holds) and (local or lives)
+
+    def identities(self) -> set[UUID]:
+        return {a.identity for a in self.accounts.values() if a.identity} | set(self.strangers)
+
+    def living(self, source: Source | None = None) -> list[Account]:
+        return [a for a in self.accounts.values() if not a.gone and source in (None, a.source)]
+
+    # What must come of an event.
+
+    def answer_to_post(self, source: Source, push: Push) -> Account | str:
+        """Rows 1, 6, 10, 16: the account that answers, or `new`, or `refused`."""
+        here = self.living(source)
+        named = next((a for a in here if a.name.lower() == push.name.lower()), None)
+        keyed = next((a for a in here if push.key and a.key == push.key), None)
+        promised = next((a for a in here if push.key and not a.confirmed and a.asserted == push.key), None)
+        if keyed:
+            wakes = not keyed.active and push.active is not False
+            return keyed if wakes and named in (None, keyed) else "refused"
+        if named and (named.confirmed or promised not in (None, named) or named.contradicts(push.key)):
+            return "refused"
+        return promised or named or "new"
+
+    def answer_to_write(self, account: Account, push: Push) -> Account | str:
+        """Rows 10, 11, 13, 15, 21: somebody else's key or name is refused, and so is a first key that contradicts."""
+        others = [a for a in self.living(account.source) if a is not account]
+        if account.gone or any(
+            a.name.lower() == push.name.lower() or (push.key and a.key == push.key) for a in others
+        ):
+            return "refused"
+        disables = push.active is False and account.active
+        if not account.key and not disables and account.contradicts(push.key):
+            return "refused"
+        return account
+
+    def answer_to_login(self, source: Source, login: Login) -> Account | str:
+        """Rows 5, 12, 14, 22: keys first, and they must agree; a name only where no key speaks."""
+        here = self.living(source)
+        said = {key for key in (login.subject, login.key) if key}
+        bound = next((a for a in here if login.subject and a.subject == login.subject), None)
+        keyed = [a for a in here if a.key in said or (not a.confirmed and a.asserted in said) or a is bound]
+        names = {name.lower() for name in login.names}
+        named = [a for a in here if a.name.lower() in names]
+        if (bound and bound.contradicts(login.key)) or len(keyed) > 1:
+            return "refused"
+        if keyed:
+            if not bound and any(a is not keyed[0] for a in named):
+                return "refused"
+            if keyed[0].subject and login.subject and keyed[0].subject != login.subject:
+                return "refused"
+            return keyed[0]
+        if named:
+            clear = len(named) == 1 and not named[0].contradicts(login.key) and not named[0].subject
+            return named[0] if clear else "refused"
+        if any(
+            self.was(gone, login) for gone in self.accounts.values() if gone.source == source and gone.gone
+        ):
+            return "refused"
+        # A persistent NameID is compared with keys alone, and may be the name of somebody all the same.
+        if any(a.name.lower() == login.name.lower() for a in here):
+            return "refused"
+        if source.jit == "off" or not login.email.endswith(f"@{source.domain}"):
+            return "refused"
+        return "new"
+
+    @staticmethod
+    def was(gone: Account, login: Login) -> bool:
+        """A deleted account answers to its key, its NameID and its name, and is never revived by a login."""
+        said = {key for key in (login.subject, login.key) if key}
+        names = {name.lower() for name in (login.name, *login.names)}
+        return (
+            (gone.key or gone.asserted) in said
+            or (gone.subject is not None and gone.subject == login.subject)
+            or gone.name.lower() in names
+        )
+
+    # What an event does.
+
+    def issue(self, account: Account, returning: bool) -> None:
+        """A new account, tied as the hub says: to whom it may be, or to nobody else."""
+        assert account.id not in self.accounts, "an id is issued once"
+        self.check_tie(account)
+        self.accounts[account.id] = account
+        if returning and (account.active or account.identity):
+            # Row 19: a key that returns lifts what its DELETE placed, where it is still the same person.
+            for gone in [a for a in self.accounts.values() if a.source == account.source and a.gone]:
+                same = account.key and (gone.key or gone.asserted) == account.key
+                if (
+                    same
+                    and gone.identity in (None, account.identity)
+                    and account.made - gone.gone <= RETENTION
+                ):
+                    self.lift("scim", gone.id)
+        if not account.active and account.identity:
+            self.holds.add((account.identity, "scim", account.id))
+
+    def check_tie(self, account: Account) -> None:
+        tenant, strong, everything = account.source.tenant, account.strong, account.strong | account.weak
+        akin, resembling = set(), set()
+        for other in self.accounts.values():
+            if other is not account and other.source.tenant == tenant and other.identity:
+                akin |= {other.identity} if other.strong & strong else set()
+                resembling |= {other.identity} if (other.strong | other.weak) & everything else set()
+        protected = any(where == tenant and traits & everything for where, traits in self.strangers.values())
+        if account.identity is None:
+            assert resembling or protected, "an account waits, and there is nobody whose it might be"
+        elif account.identity in self.identities():
+            assert account.identity in akin, "an account is tied to somebody with whom it shares no key"
+
+    def write(self, account: Account, push: Push, *, keeps_key: bool) -> None:
+        was_active = account.active
+        if not account.confirmed:
+            self.lift("expiry", account.id)
+        account.confirmed = True
+        account.name = push.name or account.name
+        account.key = push.key or (account.key if keeps_key else None)
+        account.active = account.active if push.active is None else push.active
+        account.says(push.emails, push.hr_number)
+        if account.active and (push.active or not was_active):
+            self.lift("scim", account.id)
+        elif was_active and not account.active and account.identity:
+            self.holds.add((account.identity, "scim", account.id))
+
+    def delete(self, account: Account, at: datetime) -> None:
+        account.gone, account.active = at, False
+        for members in self.members.values():
+            members.discard(account.id)
+        if account.identity:
+            self.holds.add((account.identity, "scim", account.id))
+
+    def suspect(self, account: Account, whom: set[UUID]) -> None:
+        """Row 13b: whom an account holds that is nobody's yet: such as have an account there, too, and share a key."""
+        for identity in whom:
+            theirs = [a for a in self.accounts.values() if a.identity == identity]
+            assert any(a.source == account.source and not a.gone for a in theirs)
+            assert any((a.strong | a.weak) & (account.strong | account.weak) for a in theirs)
+        self.holds |= {(identity, "scim", account.id) for identity in whom}
+
+    def admit(self, account: Account, login: Login, at: datetime) -> None:
+        account.subject = login.subject or account.subject
+        if not account.confirmed:
+            account.asserted = login.key or account.asserted
+        account.says({login.email})
+        account.seen = at
+
+    def tie(self, account: Account, identity: UUID) -> None:
+        """A waiting account finds its person: its hold moves there, off everybody whom it only suspected."""
+        account.identity = identity
+        self.lift("scim", account.id)
+        if not account.active:
+            self.holds.add((identity, "scim", account.id))
+
+    def expire(self, source: Source, at: datetime) -> None:
+        """Row 24: who was never confirmed is held after the grace, once."""
+        for account in self.living(source):
+            last = at - (account.made if source.pushes else account.seen or account.made)
+            over = last > (GRACE if source.pushes else IDLE_GRACE)
+            if account.identity and not account.confirmed and over and account.id not in self.alone:
+                self.alone.add(account.id)
+                self.holds.add((account.identity, "expiry", account.id))
+
+    def lift(self, kind: str, source: UUID) -> None:
+        self.holds = {one for one in self.holds if one[1:] != (kind, source)}
+
+    def release(self, identity: UUID, kind: str) -> None:
+        """An administrator lifts every hold of a kind."""
+        self.holds = {one for one in self.holds if one[:2] != (identity, kind)}
