@@ -344,6 +344,10 @@ class Act(_Code):
     RUN_CHOSEN = "run:chosen", "A person left items out of a run, or took them in again."
     RUN_ORDERED = "run:ordered", "A person asked for a simulated run to be executed."
     RUN_EXECUTED = "run:executed", "The run's plan was carried out, each item decided again."
+    RUN_VERIFIED = "run:verified", "Looked at again after the execution: nothing was left to do."
+    RUN_NOT_VERIFIED = "run:not-verified", "Looked at again after the execution: something was left to do."
+    RUN_CANCEL_ORDERED = "run:cancel-ordered", "A person asked for a run to stop after the batch in hand."
+    RUN_CANCELLED = "run:cancelled", "A run stopped because a person asked for it; what was done stays done."
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
 
 
@@ -351,5 +355,13 @@ class Report(_Code):
     """What a run reports and does not change."""
 
     NEVER_SIGNED_IN = "account:never-signed-in", "SCIM delivered a person who never signed in."
+    MISSING_ONCE = (
+        "account:missing-once",
+        "An account is missing from the newest roster, and from no other yet.",
+    )
+    LISTED_AMBIGUOUSLY = (
+        "account:listed-ambiguously",
+        "A row of a roster answers to two accounts, or to one that has another key.",
+    )
     UNASKED = "account:unasked", "An account waits for its link and no finding asks about it."
     SHARES_KEY = "identity:shares-key", "Two identities share an e-mail, an HR number or a name."
