@@ -117,6 +117,11 @@ def format_of(attribute: str) -> Format:
     return _FORMATS[attribute]
 
 
+def longest_of(attribute: str) -> int:
+    """How many characters of it there is room for."""
+    return _LONGEST[attribute]
+
+
 def rule_of(attribute: str, attribute_rules: Mapping[str, Any]) -> Rule:
     """The rule for a hub attribute; what the connection does not say is the hub's own."""
     said = attribute_rules.get(attribute)

@@ -61,6 +61,8 @@ _UNEVALUATED = frozenset(
         *("department", "title", "jobtitle", "onpremisessamaccountname"),
     )
 )
+WORDS_OF_NOTHING = _NOTHING | _UNEVALUATED
+"""In lower case. Not all that says nothing: a text without a letter or digit, and a template, do not either."""
 # A template that nobody filled in. Each alternative stops at the next bracket, so the search is linear.
 _TEMPLATE = re.compile(r"[$%#]\{[^{}]*\}|\{\{[^{}]*\}\}|\$\([^()]*\)|<%[^<>]*%>|%[A-Za-z_.]+%")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -121,14 +123,18 @@ def says_nothing(value: str) -> bool:
     return _is_placeholder(value.strip(), Format.TEXT)
 
 
+def unprintable(value: str) -> bool:
+    """Whether it holds what no reader sees as it is: control characters, turned letters, damaged text."""
+    return _UNPRINTABLE.search(value) is not None
+
+
 def _is_placeholder(value: str, format: Format) -> bool:
     folded = value.lower()
     # There are people whose name is Null.
     named = format is Format.NAME and value == "Null"
     return (
         not any(map(str.isalnum, value))
-        or (folded in _NOTHING and not named)
-        or folded in _UNEVALUATED
+        or (folded in WORDS_OF_NOTHING and not named)
         or _TEMPLATE.search(value) is not None
     )
 

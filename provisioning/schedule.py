@@ -33,6 +33,16 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="5", minute="29"),
         "options": {"expires": 3600},
     },
+    "resume-rosters": {
+        "task": "provisioning.tasks.resume_rosters",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 600},
+    },
+    "trim-rosters": {
+        "task": "provisioning.tasks.trim_rosters",
+        "schedule": crontab(minute="50"),
+        "options": {"expires": 3600},
+    },
     "trim-requests": {
         "task": "provisioning.tasks.trim_requests",
         "schedule": crontab(minute="20"),

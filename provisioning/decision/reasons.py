@@ -344,24 +344,62 @@ class Act(_Code):
     RUN_CHOSEN = "run:chosen", "A person left items out of a run, or took them in again."
     RUN_ORDERED = "run:ordered", "A person asked for a simulated run to be executed."
     RUN_EXECUTED = "run:executed", "The run's plan was carried out, each item decided again."
-    RUN_VERIFIED = "run:verified", "Looked at again after the execution: nothing was left to do."
-    RUN_NOT_VERIFIED = "run:not-verified", "Looked at again after the execution: something was left to do."
-    RUN_CANCEL_ORDERED = "run:cancel-ordered", "A person asked for a run to stop after the batch in hand."
-    RUN_CANCELLED = "run:cancelled", "A run stopped because a person asked for it; what was done stays done."
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
+    ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."
+    ROSTER_BEGUN = "roster:begun", "The loading of a roster began."
+    ROSTER_COMPLETED = "roster:completed", "A roster was read to its end, and its proof holds."
+    ROSTER_REFUSED = "roster:refused", "A roster was refused: nothing is concluded from it."
+    ROSTER_ACCEPTED = (
+        "roster:accepted",
+        "A person accepted in writing that a roster is much shorter than the last one.",
+    )
+    ROSTER_DISCARDED = (
+        "roster:discarded",
+        "An uploaded file was thrown away before anything was read from it.",
+    )
+    ROSTER_SUPERSEDED = "roster:superseded", "Two newer rosters are complete; the rows of this one are gone."
 
 
 class Report(_Code):
     """What a run reports and does not change."""
 
     NEVER_SIGNED_IN = "account:never-signed-in", "SCIM delivered a person who never signed in."
-    MISSING_ONCE = (
-        "account:missing-once",
-        "An account is missing from the newest roster, and from no other yet.",
-    )
-    LISTED_AMBIGUOUSLY = (
-        "account:listed-ambiguously",
-        "A row of a roster answers to two accounts, or to one that has another key.",
-    )
     UNASKED = "account:unasked", "An account waits for its link and no finding asks about it."
     SHARES_KEY = "identity:shares-key", "Two identities share an e-mail, an HR number or a name."
+
+
+class Flaw(_Code):
+    """Why a roster counts for nothing: `Roster.code`."""
+
+    UNREADABLE = "roster:unreadable", "The listing cannot be read at all."
+    TRUNCATED = (
+        "roster:truncated",
+        "The listing ends before its end: rows are missing, or its last line is cut.",
+    )
+    INCOMPLETE = "roster:incomplete", "Lines of the listing cannot be used, so somebody may be missing."
+    DUPLICATE_ROWS = (
+        "roster:duplicate-rows",
+        "An externalId or a userName stands in the listing more than once.",
+    )
+    EMPTY = "roster:empty", "The listing names nobody."
+    OLDER = "roster:older", "A complete roster speaks of the same moment, or of a later one."
+    SHRUNK = "roster:shrunk", "The listing names far fewer people than the last complete one."
+    ABANDONED = "roster:abandoned", "The upload or its loading stopped, and nobody went on within a day."
+
+
+class RowFault(_Code):
+    """What is wrong with one line of a roster."""
+
+    COLUMNS = "row:columns", "The line has more or fewer columns than the header."
+    QUOTING = "row:quoting", "A quoted value is followed by something else, or too long to be one."
+    JSON = "row:json", "The line is no JSON object."
+    CUT = "row:cut", "The file ends in the middle of the line."
+    AFTER_COUNT = "row:after-count", "The line stands after the one that counts the rows."
+    CHARACTERS = "row:characters", "The line holds characters that the file's encoding does not know, or NUL."
+    KEY_MISSING = "row:key-missing", "The line has no externalId or userName to recognise the person by."
+    KEY_MALFORMED = "row:key-malformed", "A key is one that nobody can have, like zeros or hidden characters."
+    VALUE_MALFORMED = "row:value-malformed", "A value is no e-mail address, or holds hidden characters."
+    VALUE_TOO_LONG = "row:value-too-long", "A value is longer than there is room for."
+    ACTIVE_UNCLEAR = "row:active-unclear", "The column that says who is active says neither yes nor no."
+    DUPLICATE_EXTERNAL_ID = "row:duplicate-external-id", "Another line has the same externalId."
+    DUPLICATE_USER_NAME = "row:duplicate-user-name", "Another line has the same userName."

@@ -128,8 +128,8 @@ def connection_named(key: str, tenant: Tenant | None = None) -> Connection:
     return found[0]
 
 
-def moment(text: str, at: datetime) -> datetime:
-    """What --since says: so long before `at`, a day or a time (UTC)."""
+def moment(text: str, at: datetime, option: str = "--since") -> datetime:
+    """What an option like --since says: so long before `at`, a day or a time (UTC)."""
     if ago := _AGO.fullmatch(text.strip()):
         return at - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
@@ -139,7 +139,7 @@ def moment(text: str, at: datetime) -> datetime:
             return datetime(day.year, day.month, day.day, tzinfo=UTC)
     except ValueError:
         pass  # well-formed, but no such day
-    raise CommandError(f"--since {text!r} is no moment; try 2h, 7d, 2026-01-31 or 2026-01-31T08:00.")
+    raise CommandError(f"{option} {text!r} is no moment; try 2h, 7d, 2026-01-31 or 2026-01-31T08:00.")
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> Iterator[str]:

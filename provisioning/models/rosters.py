@@ -48,6 +48,11 @@ class Roster(TenantRow):
     fields = models.JSONField(default=list)
     """Which of `provisioning.fingerprints.FIELDS` it says at all."""
     mapping = models.JSONField(default=dict)
+    """Attribute -> column."""
+    layout = models.JSONField(default=dict)
+    """How its file is written."""
+    shrinking_accepted = models.CharField(max_length=500, blank=True)
+    """Why it may be much shorter than the last one, in somebody's words."""
     digest = models.CharField(max_length=64, blank=True)
     code = models.CharField(max_length=64, blank=True)
     note = models.CharField(max_length=500, blank=True)

@@ -1,6 +1,6 @@
 """How a decision reads before it is carried out, and what would take it back. Knows no table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from provisioning.audit import tell
@@ -25,10 +25,8 @@ def foreseen_of_group(observation: GroupObservation) -> list[Line]:
     ]
 
 
-def is_destructive(plan: Sequence[Line]) -> bool:
-    """Somebody who is new and held from the beginning loses nothing."""
-    made = {line["identity_id"] for line in plan if line["change"] == "CreateIdentity"}
-    return any(line["change"] in DESTRUCTIVE and line.get("identity_id") not in made for line in plan)
+def is_destructive(plan: Iterable[Line]) -> bool:
+    return any(line["change"] in DESTRUCTIVE for line in plan)
 
 
 def _turned(into: str, *names: str) -> Callable[[Line], Line]:
@@ -41,9 +39,8 @@ _INVERSES: dict[str, Callable[[Line], Line]] = {
     "LiftHold": _turned("PlaceHold", "identity_id", "kind", "source_account_id"),
     "LinkAccount": _turned("UnlinkAccount", "account_id", "identity_id"),
     "CreateIdentity": _turned("RemoveIdentity", "identity_id"),
-    "CreateAccount": _turned("RemoveAccount", "account_id", "identity_id"),
     "OpenFinding": _turned("WithdrawFinding", "kind", "account_id", "identity_id"),
-    "UpdateAccount": _turned("RestoreAccount", "account_id", "lifecycle_owner"),
+    "UpdateAccount": _turned("RestoreAccount", "account_id"),
     "DeleteAccount": _turned("RestoreAccount", "account_id"),
     "RemoveMember": _turned("AddMember", "group_id", "account_id"),
 }

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from provisioning.decision.reasons import Act, FindingKind, Reason, Report
+from provisioning.decision.reasons import Act, FindingKind, Flaw, Reason, Report, RowFault
 from provisioning.decision.types import Actor, Verdict
 from provisioning.models import Account, AuditRecord, AuditValue, Connection, Hold, Identity, Tombstone
 
-_MEANINGS: dict[str, str] = {code.value: code.meaning for code in (*FindingKind, *Reason, *Act, *Report)}
+_MEANINGS: dict[str, str] = {
+    code.value: code.meaning for code in (*FindingKind, *Reason, *Act, *Report, *Flaw, *RowFault)
+}
 
 HOLD_KINDS = {
     "scim": "The directory switched the account off or deleted it.",

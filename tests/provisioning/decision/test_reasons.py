@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.decision.reasons import Act, FindingKind, Reason, Report
+from provisioning.decision.reasons import Act, FindingKind, Flaw, Reason, Report, RowFault
 
 PAGE = Path(__file__).parents[3] / "docs" / "reasons.md"
 ROW = re.compile(
@@ -13,7 +13,14 @@ ROW = re.compile(
 )
 
 
-SECTIONS = [("Outcomes", Reason), ("Findings", FindingKind), ("Acts", Act), ("Reports", Report)]
+SECTIONS = [
+    ("Outcomes", Reason),
+    ("Findings", FindingKind),
+    ("Acts", Act),
+    ("Reports", Report),
+    ("Rosters", Flaw),
+    ("Lines of a roster", RowFault),
+]
 
 
 @pytest.mark.parametrize(("section", "codes"), SECTIONS)
@@ -25,6 +32,6 @@ def test_the_page_lists_every_code_with_its_meaning(section, codes):
     ]
 
 
-@pytest.mark.parametrize("code", [*Reason, *FindingKind, *Act, *Report])
+@pytest.mark.parametrize("code", [*Reason, *FindingKind, *Act, *Report, *Flaw, *RowFault])
 def test_a_code_reads_subject_and_what_happened(code):
     assert re.fullmatch(r"[a-z]+:[a-z-]+", code)

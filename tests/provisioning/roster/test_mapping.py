@@ -1,0 +1,123 @@
+"""Which column is which attribute, and what a mapping may not say."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from provisioning.fingerprints import FIELDS
+from provisioning.roster import Fault, values
+from provisioning.roster.mapping import Wrong, checked, guess, page_of_documents
+from provisioning.roster.values import read_values
+
+
+@pytest.mark.parametrize(
+    ("columns", "samples", "found"),
+    [
+        pytest.param(["Foo", "Bar"], [], {}, id="nothing is known"),
+        pytest.param(
+            ["Employee ID", "Login"],
+            [],
+            {"user_name": "Login", "hr_number": "Employee ID"},
+            id="blanks and case",
+        ),
+        pytest.param(
+            ["userName", "Status"],
+            [["ada", "gold"]],
+            {"user_name": "userName"},
+            id="a status that says nothing of being active",
+        ),
+        pytest.param(
+            ["userName", "Status"],
+            [["ada", "Active"], ["bob", ""]],
+            {"user_name": "userName", "active": "Status"},
+            id="a status that does",
+        ),
+        pytest.param(
+            ["userName", "active", "suspended"],
+            [],
+            {"user_name": "userName", "active": "active"},
+            id="not the opposite, where both are there",
+        ),
+        pytest.param(
+            ["userName", "mail"],
+            [["ada", "12"]],
+            {"user_name": "userName"},
+            id="a column named like an e-mail without one",
+        ),
+    ],
+)
+def test_columns_are_guessed_by_their_names(
+    columns: list[str], samples: list[list[str]], found: dict[str, str]
+) -> None:
+    assert guess(columns, samples) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "columns", "wrong"),
+    [
+        pytest.param({"user_name": "a", "shoe_size": "b"}, None, "shoe_size", id="an attribute of no hub"),
+        pytest.param({"user_name": "b"}, ["a"], "no column 'b'", id="a column that is not there"),
+        pytest.param({"user_name": "a"}, ["a", "a"], "more than once", id="a column that is there twice"),
+        pytest.param({"user_name": "a", "active": "b", "inactive": "c"}, None, "not both", id="yes and no"),
+        pytest.param({"email": "a"}, None, "external_id or user_name", id="nothing to recognise people by"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_refused(
+    said: dict[str, str], columns: list[str] | None, wrong: str
+) -> None:
+    with pytest.raises(Wrong, match=wrong):
+        checked(said, columns)
+
+
+def test_documents_of_a_remote_listing_become_a_page() -> None:
+    mapping = checked({"external_id": "id", "user_name": "userPrincipalName", "inactive": "blocked"})
+    page = page_of_documents(
+        [{"id": "1", "userPrincipalName": "ada", "blocked": False}, {"id": "2", "blocked": True}],
+        mapping,
+        first_line=101,
+        cursor={"next": "x"},
+        total=9,
+    )
+    assert [(line, row[:3]) for line, row in page.rows] == [(101, ("1", "ada", True))]
+    assert list(page.faults) == [Fault(line=102, code="row:key-missing", column="userPrincipalName")]
+    assert (page.cursor, page.total) == ({"next": "x"}, 9)
+    assert mapping.fields == ["external_id", "user_name", "active"]
+
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "ada",
+            "ada@acme.example",
+            "None@x.example",
+            "N/A",
+            "0000",
+            "-",
+            "true",
+            "Ada  B",
+            " Ada",
+            "Null",
+        ]
+    ),
+    st.text(alphabet="aZ0-9@. \t\n'/&\u00e9\u00c5\u212b\u202e${}null", max_size=12),
+    st.text(alphabet="a", min_size=60, max_size=70),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(TEXTS, min_size=len(FIELDS), max_size=len(FIELDS)))
+@example(
+    ["e1", "ada", "true", "ada@acme.example", *("Ada", "Example", "Ada Example", "en", "", "7", "R&D", "")]
+)
+@example(["e1", "ada", "n/a", "", *[""] * 8])
+@example(["e1", "ada", "true", "none@acme.example", *[""] * 8])
+@example(["e1", "ada", "true", "", "Null", "(Null", *[""] * 6])
+@example(["e1", "ada", "true", "", *[""] * 3, "a" * 65, *[""] * 4])
+def test_ordinary_lines_read_as_if_they_had_been_looked_at_closely(said: list[str]) -> None:
+    columns = list(FIELDS)
+    quickly = values._ordinary(said)
+    if quickly is not None:
+        assert quickly == values._closely(2, said, columns)
+    read = read_values(2, said, columns)
+    assert isinstance(read, Fault) or (read[0] or read[1])
