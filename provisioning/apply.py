@@ -15,7 +15,7 @@ from uuid import UUID
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
 from identity_hub.core.ids import new_id
-from provisioning import sql
+from provisioning import merges, sql
 from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import FindingKind
@@ -32,6 +32,7 @@ from provisioning.decision.types import (
     KeepApart,
     LiftHold,
     LinkAccount,
+    MergeIdentities,
     MoveHold,
     Observation,
     OpenFinding,
@@ -41,6 +42,7 @@ from provisioning.decision.types import (
     Severity,
     Subject,
     UnlinkAccount,
+    UnmergeIdentities,
     UpdateAccount,
     UpdateIdentity,
 )
@@ -136,6 +138,7 @@ class _Work:
     lifts: list[Columns] = field(default_factory=list)
     moves: list[Columns] = field(default_factory=list)
     links: list[Columns] = field(default_factory=list)
+    merges: list[tuple[Any, Observation]] = field(default_factory=list)
     ended: set[UUID] = field(default_factory=set)
     aliases: list[Columns] = field(default_factory=list)
     findings: list[Columns] = field(default_factory=list)
@@ -172,6 +175,9 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         few = len(work.moves) <= sql.FEW
         sql.execute(_moving(statement, few=few), (sql.as_json(work.moves), tenant_id))
     sql.insert(Hold, work.holds)
+    for change, observation in work.merges:
+        carry_out = merges.merge if isinstance(change, MergeIdentities) else merges.unmerge
+        carry_out(change, observation)
     if work.ended:
         sql.execute(
             "UPDATE provisioning_identity SET session_epoch = session_epoch + 1 "
@@ -344,6 +350,8 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                     "source_account_id": change.source_account_id,
                 }
             )
+        case MergeIdentities() | UnmergeIdentities():
+            work.merges.append((change, observation))
         case DeleteAccount():
             work.account_fields[change.account_id] |= {"deleted_at": at, "active": False, "updated_at": at}
             work.deleted.append(_tombstone(change, observation, loaded))

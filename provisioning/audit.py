@@ -177,7 +177,7 @@ def of_decision(
             "connection_id": observation.connection_id,
             "account_id": decision.account_id,
             "identity_id": decision.identity_id,
-            "object_id": observation.finding_id,
+            "object_id": observation.merge.id if observation.merge else observation.finding_id,
             "changes": told,
             "digests": sorted([digest.hex() for name in _FOUND_BY for digest in digests[name]]),
         },

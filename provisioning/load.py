@@ -38,7 +38,7 @@ from provisioning.decision.types import (
     TombstoneFacts,
 )
 from provisioning.digests import Digests, digests_of, subject_text
-from provisioning.models import Finding, Identity, Session
+from provisioning.models import Account, Finding, Identity, Session
 from provisioning.selectors import connections
 
 FEW = 10
@@ -332,6 +332,7 @@ _CANDIDATES = " UNION ".join(
             "provisioning_identity",
             "unnest(%(emails)s::varchar[]) AS k (value)",
             "email_key = k.value",
+            "found.merged_into_id IS NULL",
         ),
         """
         SELECT 'former', value_key, identity_id FROM provisioning_alias
@@ -341,6 +342,7 @@ _CANDIDATES = " UNION ".join(
         """
         SELECT 'hr', hr_number, id FROM provisioning_identity
          WHERE tenant_id = %(tenant)s AND hr_number = ANY(%(hr_numbers)s::text[]) AND hr_number <> ''
+           AND merged_into_id IS NULL
         """,
     )
 )
@@ -443,7 +445,7 @@ def _accounts(
 
 # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
 _IDENTITIES = f"""
-SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, kept_from_runs,
+SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, merged_into_id, kept_from_runs,
        {", ".join(PROFILE_FIELDS)}
   FROM provisioning_identity
  WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
@@ -453,6 +455,7 @@ SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed
             WHERE tenant_id = %(tenant)s AND source_account_id = ANY(%(sources)s::uuid[])))
  ORDER BY id
 """  # noqa: S608 - constants of the model
+_MERGED_INTO = 4
 _HOLDS = """
 SELECT identity_id, kind, source_account_id FROM provisioning_hold
  WHERE tenant_id = %s AND identity_id = ANY(%s::uuid[])
@@ -492,9 +495,10 @@ def _identities(
             accounts=tuple(own[identity_id]),
             email_changed_at=email_changed_at,
             live_sessions=identity_id in signed_in,
+            merged_into=merged_into,
             kept_from_runs=kept_from_runs,
         )
-        for identity_id, protected, local, email_changed_at, kept_from_runs, *profile in rows
+        for identity_id, protected, local, email_changed_at, merged_into, kept_from_runs, *profile in rows
     }
 
 
@@ -556,15 +560,18 @@ def _graves(
     return [Grave(*row) for row in found]
 
 
-def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = True) -> Loaded:
+def load(
+    tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = True, again: bool = False
+) -> Loaded:
     """What is known about a batch of one tenant. With `lock`, to be called inside a transaction."""
     connection_ids = {o.connection_id for o in observations if o.connection_id is not None}
-    rules = connections.rules(tenant_id, connection_ids, at=observations[0].at)
+    ruled = connection_ids | _merging(tenant_id, observations)
+    rules = connections.rules(tenant_id, ruled, at=observations[0].at)
     matches = _matches(tenant_id, observations)
     account_ids = {account_id for account_id, _, _ in matches}
     identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
-    for o in observations:
-        identity_ids |= {key for key in (o.target_identity_id, o.former_identity_id) if key is not None}
+    named = {key for o in observations for key in (o.target_identity_id, o.former_identity_id) if key}
+    identity_ids |= named
     waiting = {account_id for account_id, identity_id, _ in matches if identity_id is None}
 
     candidates = _candidates(tenant_id, observations, account_ids, waiting)
@@ -580,6 +587,9 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         asked = {"tenant": tenant_id, "ids": sql.ids(identity_ids), "sources": sql.ids(sources)}
         rows = sql.rows(statement, asked)
         identity_ids |= {row[0] for row in rows}
+    if not again and any(row[_MERGED_INTO] and row[0] not in named for row in rows):
+        # Merged into another one between the two reads, which answers to all that it answered to.
+        return load(tenant_id, observations, lock=lock, again=True)
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
@@ -604,6 +614,20 @@ def load(tenant_id: UUID, observations: Sequence[Observation], *, lock: bool = T
         rejected=_rejected(tenant_id, waiting | {grave.account_id for grave in graves}),
         asked=_asked(tenant_id, observations, account_ids, identity_ids),
     )
+
+
+def _merging(tenant_id: UUID, observations: Sequence[Observation]) -> set[UUID]:
+    """A merge is of no connection, but it may end an account of one."""
+    ids = [
+        key
+        for o in observations
+        if o.intent is Intent.MERGE
+        for key in (o.target_identity_id, o.former_identity_id)
+    ]
+    if not ids:
+        return set()
+    live = Account.objects.filter(tenant_id=tenant_id, identity_id__in=ids, deleted_at__isnull=True)
+    return set(live.values_list("connection_id", flat=True))
 
 
 def _candidates(

@@ -1,6 +1,8 @@
 """Whether two accounts of one connection are the same account twice. Knows no identity, and not what follows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from .types import AccountFacts
 
@@ -24,6 +26,28 @@ def duplicate(one: AccountFacts, other: AccountFacts) -> Duplicate | None:
     if bound and login.subject != pushed.subject:
         return None
     return Duplicate(login=login, pushed=pushed)
+
+
+def duplicates(some: Iterable[AccountFacts], others: Iterable[AccountFacts]) -> list[Duplicate] | None:
+    """Of two identities' accounts those that are one twice; None where a connection would have two that are not."""
+    found = []
+    here = list(some)
+    for connection_id, theirs in _by_connection(others).items():
+        ours = [account for account in here if account.connection_id == connection_id]
+        if not ours:
+            continue
+        pair = duplicate(ours[0], theirs[0]) if len(ours) == len(theirs) == 1 else None
+        if pair is None:
+            return None
+        found.append(pair)
+    return found
+
+
+def _by_connection(accounts: Iterable[AccountFacts]) -> dict[UUID, list[AccountFacts]]:
+    found: dict[UUID, list[AccountFacts]] = {}
+    for account in accounts:
+        found.setdefault(account.connection_id, []).append(account)
+    return found
 
 
 def contradicts(account: AccountFacts, external_id: str | None) -> bool:

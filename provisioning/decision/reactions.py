@@ -24,6 +24,7 @@ from .logins import (
     refuse_waiting,
     wait_by_login,
 )
+from .merges import merge, unmerge
 from .pushes import (
     adopt,
     answer_stale,
@@ -159,6 +160,19 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
         S.WAITING: leave_account,
         S.COLLISION: refuse,
         S.HELD: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.MERGE): {
+        S.LINKED: merge,
+        S.HELD: merge,
+        S.COLLISION: refuse,
+        S.PROTECTED: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.UNMERGE): {
+        S.LINKED: unmerge,
+        S.HELD: unmerge,
+        S.COLLISION: refuse,
         S.UNMATCHED: refuse,
     },
     (Channel.ADMIN, Intent.DISABLE): {

@@ -92,7 +92,26 @@ class Reason(_Code):
         "A run would have taken the access of a protected identity: only reported.",
     )
     IDENTITY_UNKNOWN = "identity:unknown", "No identity of the tenant has this id."
-    IDENTITY_PROTECTED = "identity:protected", "A break-glass or service identity is never linked."
+    IDENTITY_PROTECTED = "identity:protected", "A break-glass or service identity is never linked or merged."
+    IDENTITY_MERGED = (
+        "identity:merged",
+        "Two identities turned out to be one person, and are one from now on.",
+    )
+    IDENTITY_UNMERGED = "identity:unmerged", "Two identities that had been merged are two people again."
+    IDENTITY_MERGED_AWAY = (
+        "identity:merged-away",
+        "The identity was merged into another one, which stands for it now.",
+    )
+    IDENTITY_NOT_MERGED = "identity:not-merged", "The two identities are not merged, or no longer."
+    IDENTITY_ITSELF = "identity:itself", "An identity is not merged into itself."
+    IDENTITY_SIGNS_IN_HERE = (
+        "identity:signs-in-here",
+        "An identity with a password of the hub's own does not end in another one.",
+    )
+    IDENTITY_ACCOUNTS_COLLIDE = (
+        "identity:accounts-collide",
+        "Both identities have a live account of one connection, and neither is a login's duplicate of the other.",
+    )
     IDENTITY_HOLD_REFUSED = (
         "identity:hold-refused",
         "This kind of hold is not an administrator's to place or lift.",
@@ -334,6 +353,8 @@ class Act(_Code):
     SESSIONS_ENDED = "identity:sessions-ended", "All sessions of an identity were ended, without a hold."
     OTHER_SESSIONS_ENDED = "identity:other-sessions-ended", "A person ended all sessions but the one in use."
     SESSION_ENDED = "identity:session-ended", "One session was ended."
+    MERGED_INTO = "identity:merged-into", "This identity ended in another one, which stands for it."
+    STANDS_AGAIN = "identity:stands-again", "This identity stands for itself again."
     ACCOUNT_PURGED = "account:purged", "A deleted account's data is gone; keyed digests stay."
     RUN_STARTED = "run:started", "A reconciliation run looks at what is stored."
     RUN_SIMULATED = "run:simulated", "The run's plan is complete; nothing was changed."

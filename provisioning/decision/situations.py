@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
-from .duplicates import contradicts, duplicate
+from .duplicates import contradicts, duplicate, duplicates
 from .keys import domain_of
 from .policy import Jit, Policy, Switch
 from .quick import quick
@@ -312,6 +312,8 @@ def admin_link(known: Known, observation: Observation, policy: Policy) -> Case:
         return case(situation=Situation.UNMATCHED, reason=Reason.IDENTITY_UNKNOWN)
     if identity.protected:
         return case(situation=Situation.PROTECTED, reason=Reason.IDENTITY_PROTECTED)
+    if identity.merged_into:
+        return case(situation=Situation.COLLISION, reason=Reason.IDENTITY_MERGED_AWAY)
     if account.identity_id == target:
         return case(situation=Situation.LINKED)
     if account.identity_id != observation.former_identity_id:
@@ -342,6 +344,50 @@ def admin_unlink(known: Known, observation: Observation, policy: Policy) -> Case
     if _held_by_hand(known, account.identity_id):
         return case(situation=Situation.HELD, reason=Reason.ACCOUNT_OF_HELD)
     return case(situation=Situation.LINKED)
+
+
+def admin_merge(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says that two identities are one person."""
+
+    case = partial(Case, known=known, observation=observation, policy=policy)
+
+    winner, loser = _two(known, observation)
+    if winner is None or loser is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.IDENTITY_UNKNOWN)
+    if winner.id == loser.id:
+        return case(situation=Situation.COLLISION, reason=Reason.IDENTITY_ITSELF)
+    if winner.merged_into or loser.merged_into:
+        return case(situation=Situation.COLLISION, reason=Reason.IDENTITY_MERGED_AWAY)
+    if winner.protected or loser.protected:
+        return case(situation=Situation.PROTECTED, reason=Reason.IDENTITY_PROTECTED)
+    if loser.local:
+        return case(situation=Situation.PROTECTED, reason=Reason.IDENTITY_SIGNS_IN_HERE)
+    if duplicates(winner.accounts, loser.accounts) is None:
+        return case(situation=Situation.COLLISION, reason=Reason.IDENTITY_ACCOUNTS_COLLIDE)
+    return case(situation=Situation.LINKED if winner.enabled else Situation.HELD)
+
+
+def admin_unmerge(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says that two identities which were merged are two people."""
+
+    case = partial(Case, known=known, observation=observation, policy=policy)
+
+    winner, loser = _two(known, observation)
+    if winner is None or loser is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.IDENTITY_UNKNOWN)
+    if loser.merged_into != winner.id:
+        return case(situation=Situation.COLLISION, reason=Reason.IDENTITY_NOT_MERGED)
+    if winner.merged_into:
+        # The later merge has moved what the earlier one had; it is taken back first.
+        return case(situation=Situation.COLLISION, reason=Reason.IDENTITY_MERGED_AWAY)
+    return case(situation=Situation.LINKED if winner.enabled else Situation.HELD)
+
+
+def _two(known: Known, observation: Observation) -> tuple[IdentityFacts | None, IdentityFacts | None]:
+    """Of a merge: (the identity that stays, the one that ends in it)."""
+    named = (observation.target_identity_id, observation.former_identity_id)
+    winner, loser = (known.identities.get(key) if key else None for key in named)
+    return winner, loser
 
 
 def _held_by_hand(known: Known, identity_id: UUID) -> bool:
@@ -379,6 +425,8 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.ADMIN, Intent.CREATE): admin_separate,
     (Channel.ADMIN, Intent.UPDATE): admin_link,
     (Channel.ADMIN, Intent.UNLINK): admin_unlink,
+    (Channel.ADMIN, Intent.MERGE): admin_merge,
+    (Channel.ADMIN, Intent.UNMERGE): admin_unmerge,
     (Channel.ADMIN, Intent.DISABLE): one_identity,
     (Channel.ADMIN, Intent.ENABLE): one_identity,
 }

@@ -31,6 +31,8 @@ class Intent(StrEnum):
     AUTHENTICATE = "authenticate"
     ABSENT = "absent"
     UNLINK = "unlink"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
 
 
 class Situation(StrEnum):
@@ -179,6 +181,14 @@ PROFILE_FIELDS = tuple(one.name for one in fields(Profile))
 NO_FIELDS: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """One merge of two identities; `accounts` are those that it had moved."""
+
+    id: UUID
+    accounts: frozenset[UUID] = frozenset()
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
@@ -198,7 +208,8 @@ class Observation:
     a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     `former_identity_id` is the identity that an administrator takes the account from; `fold_duplicate` says that an
-    account which only doubles another one of its connection may end in it.
+    account which only doubles another one of its connection may end in it. Of a merge the target is the identity that
+    stays and the former one that which ends in it; `merge` names it, and what it had moved when it is to be undone.
     """
 
     channel: Channel
@@ -230,6 +241,7 @@ class Observation:
     target_identity_id: UUID | None = None
     former_identity_id: UUID | None = None
     fold_duplicate: bool = False
+    merge: "Merge | None" = None
     hold: HoldKind | None = None
     finding_id: UUID | None = None
     reason: str = ""
@@ -290,6 +302,8 @@ class IdentityFacts:
     """Its live accounts, over all connections."""
     email_changed_at: datetime | None
     live_sessions: bool = False
+    merged_into: UUID | None = None
+    """The identity that stands for this one since the two were found to be one person."""
     kept_from_runs: bool = False
     """An administrator has said that no run may hold it."""
 
@@ -300,7 +314,7 @@ class IdentityFacts:
     @property
     def enabled(self) -> bool:
         """No hold, and a live account (or a local identity)."""
-        return not self.holds and (self.local or bool(self.accounts))
+        return self.merged_into is None and not self.holds and (self.local or bool(self.accounts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -455,6 +469,34 @@ class KeepApart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A login's account that a merge ended in the pushed one, and the holds that this lifted."""
+
+    login_account_id: UUID
+    account_id: UUID
+    lifted: tuple[HoldKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeIdentities:
+    """Everything that names the former identity names the other one from now on (`provisioning.merges` says what)."""
+
+    merge_id: UUID
+    identity_id: UUID
+    former_identity_id: UUID
+    folded: tuple[Folded, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnmergeIdentities:
+    """The former identity stands for itself again, with what the merge had moved and nothing newer has touched."""
+
+    merge_id: UUID
+    identity_id: UUID
+    former_identity_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoveHold:
     """One hold goes with its source from one identity to another, as it was placed."""
 
@@ -529,6 +571,8 @@ Change = (
     | UnlinkAccount
     | KeepApart
     | MoveHold
+    | MergeIdentities
+    | UnmergeIdentities
     | PlaceHold
     | LiftHold
     | EndSessions

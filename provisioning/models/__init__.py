@@ -2,6 +2,7 @@
 
 from .connections import Connection, ConnectionDomain, ScimClient, ScimToken, Scope
 from .groups import AssertedGroup, DirectoryGroup, Entitlement, EntitlementMapping, Membership
+from .merges import Merge
 from .people import Account, Alias, Hold, Identity, Tombstone
 from .proofs import Proof
 from .records import AuditRecord, AuditValue, Distinction, Finding, OutboxMessage
@@ -29,6 +30,7 @@ __all__ = [
     "Hold",
     "Identity",
     "Membership",
+    "Merge",
     "OpenSession",
     "OutboxMessage",
     "Proof",

@@ -69,6 +69,11 @@ class Identity(AbstractBaseUser):
     is_tenant_administrator = models.BooleanField(default=False)
     owner = TenantForeignKey("self", on_delete=models.SET_NULL, related_name="+", null=True, blank=True)
     """Who answers for a service identity, or made a local one."""
+    merged_into = TenantForeignKey(
+        "self", on_delete=models.PROTECT, related_name="+", null=True, blank=True, editable=False
+    )
+    """The identity that stands for this one since the two turned out to be one person. The row stays, so that its id
+    goes on being an answer; it has no account, hold or session of its own."""
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
 
     user_name = models.CharField(max_length=512, blank=True)
@@ -125,6 +130,9 @@ class Identity(AbstractBaseUser):
             models.Index(fields=["email_key", "tenant"], name="identity_email"),
             models.Index(
                 fields=["tenant", "hr_number"], condition=~Q(hr_number=""), name="identity_hr_number"
+            ),
+            models.Index(
+                fields=["merged_into"], condition=Q(merged_into__isnull=False), name="identity_merged_into"
             ),
             models.Index(fields=["tenant"], condition=Q(local=True), name="identity_local"),
         ]

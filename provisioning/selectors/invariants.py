@@ -135,6 +135,21 @@ SELECT i.id, a.id FROM provisioning_identity i
 """,
     ),
     Law(
+        name="identity:merged-has-nothing",
+        sentence="Whoever ended in another identity has no account, hold or tombstone, and that one is of the tenant.",
+        about="identity",
+        query="""
+SELECT i.id, i.merged_into_id FROM provisioning_identity i
+ WHERE i.tenant_id = %(tenant)s AND i.merged_into_id IS NOT NULL
+   AND (EXISTS (SELECT FROM provisioning_account a WHERE a.tenant_id = i.tenant_id AND a.identity_id = i.id)
+     OR EXISTS (SELECT FROM provisioning_hold h WHERE h.tenant_id = i.tenant_id AND h.identity_id = i.id)
+     OR EXISTS (SELECT FROM provisioning_tombstone t WHERE t.tenant_id = i.tenant_id AND t.identity_id = i.id)
+     OR NOT EXISTS (SELECT FROM provisioning_merge m
+                     WHERE m.tenant_id = i.tenant_id AND m.loser_id = i.id AND m.winner_id = i.merged_into_id
+                       AND m.unmerged_at IS NULL))
+""",
+    ),
+    Law(
         name="identity:administrators-are-local",
         sentence="Whoever administers a tenant by a flag is local; everybody else does by an entitlement.",
         about="identity",
@@ -146,6 +161,11 @@ SELECT id, NULL FROM provisioning_identity
 )
 
 # What lifts a hold stands in the audit (an administrator's lift names no source), and nothing placed it again since.
+# Those that an account's identity was merged with: what was decided about them is on record under either id.
+_PARTNERS = """
+           SELECT unnest(ARRAY[m.winner_id, m.loser_id]) FROM provisioning_merge m
+            WHERE m.tenant_id = a.tenant_id AND (m.winner_id = a.identity_id OR m.loser_id = a.identity_id)
+"""
 _HOLDS_NOBODY = """
 SELECT a.id, a.identity_id FROM provisioning_account a
   JOIN provisioning_identity i ON i.tenant_id = a.tenant_id AND i.id = a.identity_id
@@ -157,23 +177,24 @@ SELECT a.id, a.identity_id FROM provisioning_account a
    AND NOT EXISTS (
        SELECT FROM provisioning_auditrecord l
         CROSS JOIN jsonb_array_elements(l.changes) AS c
-        WHERE l.tenant_id = a.tenant_id AND l.identity_id = a.identity_id
-          AND c->>'change' = 'LiftHold' AND c->>'kind' = 'scim' AND c->>'identity_id' = a.identity_id::text
+        WHERE l.tenant_id = a.tenant_id AND l.identity_id IN (SELECT a.identity_id UNION {partners})
+          AND c->>'change' = 'LiftHold' AND c->>'kind' = 'scim' AND c->>'identity_id' = l.identity_id::text
           AND coalesce(c->>'source_account_id', a.id::text) = a.id::text
           AND NOT EXISTS (
               SELECT FROM provisioning_auditrecord p
                WHERE p.tenant_id = l.tenant_id AND p.account_id = a.id AND p.id > l.id
                  AND p.changes @> jsonb_build_array(jsonb_build_object(
                        'change', 'PlaceHold', 'kind', 'scim', 'source_account_id', a.id))))
-"""
+""".replace("{partners}", _PARTNERS)
 
 # A duplicate that ended in the account that SCIM had delivered holds nobody: the other one speaks for the person.
 _NOT_FOLDED = """
    AND NOT EXISTS (
        SELECT FROM provisioning_auditrecord f
-        WHERE f.tenant_id = a.tenant_id AND f.identity_id = a.identity_id AND f.channel = 'admin'
+        WHERE f.tenant_id = a.tenant_id AND f.identity_id IN (SELECT a.identity_id UNION {partners})
+          AND f.channel = 'admin'
           AND f.changes @> jsonb_build_array(jsonb_build_object('change', 'DeleteAccount', 'account_id', a.id)))
-"""
+""".replace("{partners}", _PARTNERS)
 
 _HOLDS = (
     Law(
@@ -418,6 +439,11 @@ SELECT h.id, h.identity_id FROM provisioning_hold h
                     WHERE r.tenant_id = h.tenant_id AND r.account_id = h.source_account_id AND r.at = h.placed_at
                       AND r.changes @> jsonb_build_array(jsonb_build_object(
                             'change', 'PlaceHold', 'kind', h.kind, 'source_account_id', h.source_account_id)))
+   AND NOT EXISTS (SELECT FROM provisioning_merge m JOIN provisioning_auditrecord r
+                        ON r.tenant_id = m.tenant_id AND r.identity_id IN (m.winner_id, m.loser_id)
+                    WHERE m.tenant_id = h.tenant_id AND r.at = h.placed_at
+                      AND (r.reason = 'identity:unmerged' OR r.changes @> jsonb_build_array(jsonb_build_object(
+                            'change', 'PlaceHold', 'kind', h.kind, 'identity_id', r.identity_id))))
 """,
     ),
     Law(

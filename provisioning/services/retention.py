@@ -114,9 +114,20 @@ def _forget_identities(tenant_id: UUID, identity_ids: set[UUID]) -> None:
         .order_by("id")
         .values_list("pk", flat=True)
     )
+    gone += _ended_in(tenant_id, gone)
     Identity.objects.filter(tenant_id=tenant_id, pk__in=gone).update(**_NO_PROFILE)
     Alias.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
     AuditValue.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
+
+
+def _ended_in(tenant_id: UUID, identity_ids: list[UUID]) -> list[UUID]:
+    """The same people under the ids that they had before they were found to be one."""
+    found: list[UUID] = []
+    while identity_ids:
+        rows = Identity.objects.filter(tenant_id=tenant_id, merged_into_id__in=identity_ids)
+        identity_ids = list(rows.values_list("pk", flat=True))
+        found += identity_ids
+    return found
 
 
 def _purge_values(tenant_id: UUID, which: Q) -> None:

@@ -30,10 +30,12 @@ from provisioning.decision.types import (
     Intent,
     Known,
     LinkAccount,
+    MergeIdentities,
     MoveHold,
     Observation,
     Outcome,
     UnlinkAccount,
+    UnmergeIdentities,
     UpdateAccount,
     UpdateIdentity,
     Verdict,
@@ -270,6 +272,8 @@ def _touches(decision: Decision, known: Known) -> set[UUID]:
         match change:
             case UpdateIdentity() | EndSessions() | LinkAccount() | UnlinkAccount() | MoveHold():
                 touched.add(change.identity_id)
+            case MergeIdentities() | UnmergeIdentities():
+                touched |= {change.identity_id, change.former_identity_id}
             case CreateAccount(identity_id=UUID() as identity_id) if identity_id in known.identities:
                 touched.add(identity_id)
     return touched

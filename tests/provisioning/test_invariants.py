@@ -122,6 +122,9 @@ BROKEN: dict[str, list[str]] = {
     "identity:protected-apart": [
         "UPDATE provisioning_account SET identity_id = %(local)s, link_rule = 'created' WHERE id = %(waits)s"
     ],
+    "identity:merged-has-nothing": [
+        "UPDATE provisioning_identity SET merged_into_id = %(ada_identity)s WHERE id = %(bob_identity)s"
+    ],
     "identity:administrators-are-local": [
         "UPDATE provisioning_identity SET is_tenant_administrator = true WHERE id = %(ada_identity)s"
     ],

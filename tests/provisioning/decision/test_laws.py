@@ -25,6 +25,7 @@ from provisioning.decision.types import (
     Intent,
     LiftHold,
     LinkAccount,
+    Merge,
     Observation,
     OpenFinding,
     PlaceHold,
@@ -106,7 +107,7 @@ steps = st.one_of(
     ),
     st.fixed_dictionaries(
         {
-            "do": st.sampled_from(["hold", "lift", "link", "link", "unlink"]),
+            "do": st.sampled_from(["hold", "lift", "link", "link", "unlink", "merge"]),
             "fold": st.booleans(),
             "which": st.integers(0, 5),
             "whom": st.integers(0, 5),
@@ -177,6 +178,10 @@ def observation_of(world: World, step: dict) -> Observation | None:
         channel = Channel.ROSTER if do == "sweep" else Channel.ADMIN
         intent = Intent.ENABLE if do == "lift" else Intent.DISABLE
         return world.observed(channel, intent, target_identity_id=identity_id, hold=step.get("hold"))
+    if do == "merge" and identity_id:
+        other = _pick(list(world.profiles), step["which"])
+        said = {"target_identity_id": identity_id, "former_identity_id": other, "connection_id": None}
+        return world.observed(Channel.ADMIN, Intent.MERGE, merge=Merge(id=world.new_name()), **said)
     if account is None:
         return None
     to = {"account_id": account.id, "connection_id": account.connection_id}
@@ -454,6 +459,38 @@ def test_no_rule_links_an_account_again_that_a_person_took_off(policy, story):
         if observation.channel is not Channel.ADMIN:
             linked = {(c.account_id, c.identity_id) for c in decision.changes if isinstance(c, LinkAccount)}
             assert not linked & world.apart.keys()
+
+
+@law
+@given(policies, stories)
+def test_whoever_ended_in_somebody_else_has_nothing_and_is_found_no_more(policy, story):
+    world = World(policy=policy)
+    for _, decision in told(world, story):
+        assert decision.identity_id not in world.merged or decision.verdict is not Verdict.APPLIED
+    for loser in world.merged:
+        assert not any(a.identity_id == loser for a in _live(world))
+        assert not world.held(loser)
+        assert loser not in world.sessions
+        assert not world.identity(loser).enabled
+
+
+@law
+@given(policies, stories)
+def test_a_merge_frees_nobody(policy, story):
+    """Of two people who turn out to be one, whoever was held holds both."""
+    world = World(policy=policy)
+    for step in story:
+        observation = observation_of(world, step)
+        if observation is None:
+            continue
+        held = list(world.holds)
+        decision = world.submit(observation)
+        if decision.reason != "identity:merged":
+            continue
+        ended = {c.account_id for c in decision.changes if isinstance(c, DeleteAccount)}
+        two = {observation.target_identity_id, observation.former_identity_id}
+        expected = {(kind, source) for who, kind, source in held if who in two and source not in ended}
+        assert expected <= {(k, s) for who, k, s in world.holds if who == observation.target_identity_id}
 
 
 @law

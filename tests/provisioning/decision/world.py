@@ -31,6 +31,7 @@ from provisioning.decision.types import (
     Known,
     LiftHold,
     LinkAccount,
+    MergeIdentities,
     MoveHold,
     Observation,
     OpenFinding,
@@ -41,6 +42,7 @@ from provisioning.decision.types import (
     Subject,
     TombstoneFacts,
     UnlinkAccount,
+    UnmergeIdentities,
     UpdateAccount,
     UpdateIdentity,
     Verdict,
@@ -77,6 +79,8 @@ class World:
     sessions: set[UUID] = field(default_factory=set)
     graves: list[tuple[AccountFacts, datetime]] = field(default_factory=list)
     findings: list[OpenFinding] = field(default_factory=list)
+    merged: dict[UUID, UUID] = field(default_factory=dict)
+    """Identity -> the one that it ended in."""
     apart: dict[tuple[UUID, UUID], tuple[HoldKind, ...]] = field(default_factory=dict)
     """(account, identity) that a person said are not one -> what the account carries."""
     aliases: set[tuple[UUID, str, str]] = field(default_factory=set)
@@ -246,6 +250,7 @@ class World:
             accounts=tuple(a for a in self.accounts.values() if a.identity_id == identity_id),
             email_changed_at=self.email_changed.get(identity_id),
             live_sessions=identity_id in self.sessions,
+            merged_into=self.merged.get(identity_id),
         )
 
     def known(self, o: Observation) -> Known:
@@ -327,6 +332,8 @@ class World:
         emails = {fold(e) for e in o.emails or (addressed.emails if addressed else ())}
         found = []
         for identity_id, profile in self.profiles.items():
+            if identity_id in self.merged:
+                continue
             facts = self.identity(identity_id)
             rules = []
             if o.profile.hr_number and o.profile.hr_number == profile.hr_number:
@@ -402,6 +409,21 @@ class World:
                 self.accounts[key] = replace(self.accounts[key], identity_id=None)
             case KeepApart():
                 self.apart[change.account_id, change.identity_id] = change.carried
+            case MergeIdentities(identity_id=winner, former_identity_id=loser):
+                self.merged[loser] = winner
+                for key, account in self.accounts.items():
+                    if account.identity_id == loser:
+                        self.accounts[key] = replace(account, identity_id=winner)
+                self.graves = [
+                    (replace(a, identity_id=winner) if a.identity_id == loser else a, at)
+                    for a, at in self.graves
+                ]
+                self.holds = list(
+                    dict.fromkeys((winner if h[0] == loser else h[0], *h[1:]) for h in self.holds)
+                )
+                self.apart = {(a, winner if i == loser else i): kinds for (a, i), kinds in self.apart.items()}
+            case UnmergeIdentities():
+                del self.merged[change.former_identity_id]
             case MoveHold():
                 before = (change.former_identity_id, change.kind, change.source_account_id)
                 self.holds.remove(before)
@@ -429,6 +451,10 @@ class World:
                 self.sessions.add(identity_id)
             case CloseFinding():
                 pass
+
+    def new_name(self) -> UUID:
+        self.born += 1
+        return name(f"new {self.born}")
 
     def later(self, **span: float) -> None:
         self.at += timedelta(**span)

@@ -1,0 +1,165 @@
+"""Two identities that turn out to be one person become one; an administrator may take it back.
+
+The loser's row stays and says who stands for it, so that its id is an answer for good. What moves and what does not is
+`provisioning.merges.REFERENCES`.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from identity_hub.core.clock import now
+from identity_hub.core.ids import new_id
+from identity_hub.core.request_id import current_request_id
+from provisioning import audit, merges
+from provisioning.decision.reasons import Act
+from provisioning.decision.types import (
+    PROFILE_FIELDS,
+    Actor,
+    Channel,
+    Decision,
+    DeleteAccount,
+    Intent,
+    Observation,
+    Outcome,
+    Profile,
+    UpdateIdentity,
+    Verdict,
+)
+from provisioning.decision.types import Merge as MergeFacts
+from provisioning.models import Entitlement, Identity, Merge
+
+from .submission import retrying, simulate_many, submit_within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a merge or an unmerge would do now, before anything is written."""
+
+    decision: Decision
+    moves: dict[str, int]
+    """Kind of row -> how many go with the identity that ends; sessions end."""
+    folded: list[UUID]
+    """Accounts of logins that would end in the account that SCIM delivered."""
+    shown: dict[str, tuple[str, str]]
+    """Of the identity that stays: field -> (what it shows, what it would show), where the two differ."""
+    gained: list[Entitlement]
+    """What the identity that stays would hold beside what it holds."""
+    held: bool
+    """Whether the identity that stays is held once it is done."""
+
+    @property
+    def possible(self) -> bool:
+        return self.decision.verdict is Verdict.APPLIED
+
+
+def merge(
+    *, winner: Identity, loser: Identity, reason: str, actor: Actor, finding_id: UUID | None = None
+) -> Outcome:
+    """The loser ends in the winner. Refused where one of them is protected, or where they cannot be one person."""
+    observation = _merging(winner, loser, reason, actor, finding_id)
+    return _carried_out(observation, loser, Act.MERGED_INTO)
+
+
+def unmerge(*, merge: Merge, reason: str, actor: Actor) -> Outcome:
+    """Each has again what the merge had moved. What something newer has touched stays (`Merge.kept`)."""
+    return _carried_out(_unmerging(merge, reason, actor), merge.loser, Act.STANDS_AGAIN)
+
+
+def foresee(*, winner: Identity, loser: Identity, actor: Actor) -> Preview:
+    """What `merge` would do; nothing is written."""
+    ((decision, loaded),) = simulate_many([_merging(winner, loser, "", actor, None)])
+    before = loaded.identities.get(winner.pk)
+    after = next(
+        (
+            change.profile
+            for change in decision.changes
+            if isinstance(change, UpdateIdentity) and change.identity_id == winner.pk
+        ),
+        None,
+    )
+    own = {entitlement.pk for entitlement in Entitlement.objects.of_identity(winner)}
+    held = bool(winner.holds.exists() or loser.holds.exists())
+    return Preview(
+        decision=decision,
+        moves=merges.counted(_tenant(loser), loser.pk),
+        folded=[change.account_id for change in decision.changes if isinstance(change, DeleteAccount)],
+        shown=_differing(before.profile, after) if before and after else {},
+        gained=[one for one in Entitlement.objects.of_identity(loser) if one.pk not in own],
+        held=held,
+    )
+
+
+def foresee_unmerge(*, merge: Merge, actor: Actor) -> Decision:
+    """What `unmerge` would decide now; nothing is written."""
+    ((decision, _),) = simulate_many([_unmerging(merge, "", actor)])
+    return decision
+
+
+def _carried_out(observation: Observation, loser: Identity, code: Act) -> Outcome:
+    """The decision is on record about the identity that stays; a second row tells it of the other one."""
+
+    def work() -> Outcome:
+        outcome = submit_within(observation)
+        if outcome.verdict is Verdict.APPLIED and observation.merge:
+            audit.record(
+                tenant_id=observation.tenant_id,
+                at=observation.at,
+                actor=observation.actor,
+                channel=observation.channel,
+                intent=observation.intent,
+                reason=code,
+                request_id=observation.request_id,
+                identity_id=loser.pk,
+                object_id=observation.merge.id,
+            )
+        return outcome
+
+    return retrying(work)
+
+
+def _merging(
+    winner: Identity, loser: Identity, reason: str, actor: Actor, finding_id: UUID | None
+) -> Observation:
+    return _observed(Intent.MERGE, winner, loser.pk, MergeFacts(id=new_id()), reason, actor, finding_id)
+
+
+def _unmerging(merge: Merge, reason: str, actor: Actor) -> Observation:
+    accounts = frozenset(map(UUID, merge.moved["account.identity"]))
+    facts = MergeFacts(id=merge.pk, accounts=accounts)
+    return _observed(Intent.UNMERGE, merge.winner, merge.loser_id, facts, reason, actor, None)
+
+
+def _observed(
+    intent: Intent,
+    winner: Identity,
+    loser_id: UUID,
+    merge: MergeFacts,
+    reason: str,
+    actor: Actor,
+    finding_id: UUID | None,
+) -> Observation:
+    return Observation(
+        channel=Channel.ADMIN,
+        intent=intent,
+        tenant_id=_tenant(winner),
+        connection_id=None,
+        at=now(),
+        actor=actor,
+        request_id=current_request_id(),
+        target_identity_id=winner.pk,
+        former_identity_id=loser_id,
+        merge=merge,
+        finding_id=finding_id,
+        reason=reason,
+    )
+
+
+def _tenant(identity: Identity) -> UUID:
+    if identity.tenant_id is None:
+        raise ValueError("an installation superuser is nobody's duplicate")
+    return identity.tenant_id
+
+
+def _differing(before: Profile, after: Profile) -> dict[str, tuple[str, str]]:
+    sides = {name: (getattr(before, name), getattr(after, name)) for name in PROFILE_FIELDS}
+    return {name: (was, would) for name, (was, would) in sides.items() if was != would}

@@ -1,0 +1,391 @@
+"""What a merge moves and what taking it back restores, row by row; and what races it."""
+
+from typing import Any
+
+import pytest
+from django.db.models import ForeignKey
+
+from identity_hub.core.clock import now
+from provisioning.decision.types import HoldKind, Intent
+from provisioning.merges import REFERENCES, Fate
+from provisioning.models import (
+    Account,
+    Alias,
+    AuditRecord,
+    AuditValue,
+    Distinction,
+    Entitlement,
+    Finding,
+    Hold,
+    Identity,
+    Merge,
+    ScimToken,
+    Session,
+    Tombstone,
+)
+from provisioning.selectors import merges as told
+from provisioning.selectors.invariants import violations
+from provisioning.services import configuration, linking, merging, people, retention, submit
+from provisioning.services.findings import tell_apart
+from provisioning.tasks import delivery
+
+from ..admin.scene import group_of
+from ..cast import OPERATOR, House, extend, push, pushed, session_of, sign_in, user
+from .test_races import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def okta(acme: House) -> House:
+    return extend(acme.tenant, "Okta")
+
+
+def identity(outcome: Any) -> Identity:
+    return Identity.objects.with_state().get(pk=outcome.identity_id)
+
+
+def account(outcome: Any) -> Account:
+    return Account.objects.get(pk=outcome.account_id)
+
+
+def merge(winner: Any, loser: Any, **more: Any) -> Any:
+    return merging.merge(
+        winner=identity(winner), loser=identity(loser), reason="One person", actor=OPERATOR, **more
+    )
+
+
+def unmerge() -> Any:
+    return merging.unmerge(merge=Merge.objects.latest("merged_at"), reason="Two", actor=OPERATOR)
+
+
+def broken(acme: House) -> list[tuple[str, str]]:
+    delivery.drain()
+    return [(one.law.name, one.id) for one in violations(tenant_id=acme.tenant.pk, at=now())]
+
+
+@pytest.fixture
+def pair(acme: House, okta: House) -> tuple[Any, Any]:
+    """One person twice: (as Entra pushed her, as Okta did under another name)."""
+    return push(acme, user("ada@acme.example", "e1")), push(okta, user("adal@okta.example", "o1"))
+
+
+def test_every_reference_to_an_identity_has_its_fate() -> None:
+    """A new column that names identities needs a row in the table, or a merge forgets it."""
+    from django.apps import apps  # noqa: PLC0415
+
+    wanted = {
+        (model._meta.db_table, field.column)
+        for model in apps.get_models()
+        if model._meta.managed
+        for field in model._meta.local_fields
+        if isinstance(field, ForeignKey) and field.related_model is Identity
+    }
+    assert {(one.table, one.column) for one in REFERENCES} == {
+        one for one in wanted if one[0].startswith("provisioning_")
+    }
+    assert all(one.why for one in REFERENCES)
+    assert {one.fate for one in REFERENCES} == set(Fate)
+
+
+def everything(acme: House, okta: House, pair: tuple[Any, Any]) -> Identity:
+    """A loser that every table names."""
+    _, other = pair
+    loser = identity(other)
+    submit(pushed(okta, Intent.UPDATE, user("adal.x@okta.example", "o1"), other.account_id))
+    gone = push(extend(acme.tenant, "Gone"), user("adal@gone.example", "g1"))
+    row = account(gone)
+    linking.link(account=row, identity=loser, reason="hers", actor=OPERATOR)
+    submit(pushed(House(acme.tenant, row.connection, ""), Intent.DELETE, account_id=gone.account_id))
+    people.place_hold(identity=loser, kind=HoldKind.SECURITY, reason="Stolen", actor=OPERATOR)
+    third = push(acme, user("third@acme.example", "e3"))
+    tell_apart(tenant_id=acme.tenant.pk, pairs=[(loser.pk, third.identity_id)], actor=OPERATOR)
+    waiting = push(
+        extend(acme.tenant, "Waiting"),
+        user("w@x.example", "w1") | {"emails": [{"value": "adal.x@okta.example", "type": "work"}]},
+    )
+    assert waiting.reason == "account:link-pending"
+    ScimToken.objects.filter(connection=acme.connection).update(owner=loser)
+    session_of(loser)
+    return loser
+
+
+def picture() -> dict[str, Any]:
+    """Whose each row is, by table."""
+    return {
+        "accounts": dict(Account.objects.values_list("pk", "identity_id")),
+        "tombstones": dict(Tombstone.objects.values_list("pk", "identity_id")),
+        "holds": {
+            (hold.identity_id, hold.kind, hold.source_account_id, hold.reason) for hold in Hold.objects.all()
+        },
+        "aliases": dict(Alias.objects.values_list("pk", "identity_id")),
+        "findings": {f.pk: (f.identity_id, tuple(f.candidates)) for f in Finding.objects.all()},
+        "owners": dict(ScimToken.objects.values_list("pk", "owner_id")),
+        "profiles": {
+            i.pk: (i.user_name, i.email, i.display_name, i.merged_into_id) for i in Identity.objects.all()
+        },
+    }
+
+
+def test_everything_that_names_the_loser_names_the_winner_and_goes_back(
+    acme: House, okta: House, pair: tuple[Any, Any]
+) -> None:
+    loser = everything(acme, okta, pair)
+    winner = identity(pair[0])
+    before = picture()
+    outcome = merge(*pair)
+    assert (outcome.reason, outcome.identity_id) == ("identity:merged", winner.pk)
+    after = picture()
+    assert loser.pk not in {
+        key for name in ("accounts", "tombstones", "aliases") for key in after[name].values()
+    }
+    assert loser.pk not in {hold[0] for hold in after["holds"]}
+    assert loser.pk not in {key for key, _ in after["findings"].values()}
+    assert str(loser.pk) not in {name for _, names in after["findings"].values() for name in names}
+    assert set(after["owners"].values()) >= {winner.pk}
+    assert not Distinction.objects.filter(one=loser).exists()
+    assert not Distinction.objects.filter(other=loser).exists()
+    assert {hold[1] for hold in after["holds"] if hold[0] == winner.pk} == {"security", "scim"}
+    assert broken(acme) == []
+    assert not Session.objects.filter(identity=loser).exists()
+    unmerge()
+    assert picture() == before
+    assert Merge.objects.get().kept == {}
+    pairs = {frozenset(pair) for pair in Distinction.objects.values_list("one_id", "other_id")}
+    assert frozenset((winner.pk, loser.pk)) in pairs  # nobody asks about the two again
+    assert len(pairs) == 2
+    assert broken(acme) == []
+
+
+def test_a_merge_is_on_record_about_both_and_holds_no_personal_value(pair: tuple[Any, Any]) -> None:
+    outcome = merge(*pair)
+    record = AuditRecord.objects.get(pk=outcome.audit_id)
+    row = Merge.objects.get()
+    assert (record.reason, record.identity_id, record.object_id) == (
+        "identity:merged",
+        pair[0].identity_id,
+        row.pk,
+    )
+    other = AuditRecord.objects.get(reason="identity:merged-into")
+    assert (other.identity_id, other.object_id) == (pair[1].identity_id, row.pk)
+    assert AuditValue.objects.get(pk=record.pk).values["reason"] == "One person"
+    assert "example" not in f"{row.moved}{record.changes}{other.changes}"
+    assert (row.merged_by, row.reason) == (OPERATOR.signature, "One person")
+
+
+def test_the_loser_s_id_is_an_answer_for_good(acme: House, pair: tuple[Any, Any]) -> None:
+    merge(*pair)
+    third = push(extend(acme.tenant, "Third"), user("third@x.example", "t1"))
+    merging.merge(winner=identity(third), loser=identity(pair[0]), reason="x", actor=OPERATOR)
+    for outcome in pair:
+        assert told.stands_for(identity(outcome)).pk == third.identity_id
+    assert set(told.all_ids(identity(third))) == {
+        third.identity_id,
+        pair[0].identity_id,
+        pair[1].identity_id,
+    }
+
+
+def test_what_came_since_stays_and_what_moved_on_is_named(
+    acme: House, okta: House, pair: tuple[Any, Any]
+) -> None:
+    one, other = pair
+    merge(*pair)
+    third = push(acme, user("third@acme.example", "e3"))
+    moved = linking.link(account=account(other), identity=identity(third), reason="x", actor=OPERATOR)
+    assert moved.reason == "account:relinked"
+    since = push(extend(acme.tenant, "New"), user("n@x.example", "n1"))
+    linking.link(account=account(since), identity=identity(one), reason="x", actor=OPERATOR)
+    assert unmerge().reason == "identity:unmerged"
+    assert account(other).identity_id == third.identity_id
+    assert account(since).identity_id == one.identity_id
+    assert Merge.objects.get().kept == {"account.identity": [str(other.account_id)]}
+    assert broken(acme) == []
+
+
+def test_what_an_account_did_since_returns_with_it(acme: House, okta: House, pair: tuple[Any, Any]) -> None:
+    one, other = pair
+    merge(*pair)
+    submit(pushed(okta, Intent.UPDATE, user("renamed@okta.example", "o1"), other.account_id))
+    submit(pushed(okta, Intent.UPDATE, user("renamed@okta.example", "o1", active=False), other.account_id))
+    assert not identity(one).enabled
+    unmerge()
+    assert (identity(one).enabled, identity(other).enabled) == (True, False)
+    assert set(Alias.objects.values_list("identity_id", flat=True)) == {other.identity_id}
+    assert broken(acme) == []
+
+
+@pytest.mark.parametrize("when", ["before", "since"])
+@pytest.mark.parametrize("whose", ["the winner's", "the loser's", "both"])
+def test_taking_a_merge_back_frees_nobody_whom_a_person_holds(
+    pair: tuple[Any, Any], when: str, whose: str
+) -> None:
+    one, other = pair
+    if when == "since":
+        merge(*pair)
+        people.place_hold(identity=identity(one), kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+        unmerge()
+        assert (identity(one).enabled, identity(other).enabled) == (False, False)
+        return
+    held = {"the winner's": [one], "the loser's": [other], "both": [one, other]}[whose]
+    for outcome in held:
+        people.place_hold(identity=identity(outcome), kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+    merge(*pair)
+    assert not identity(one).enabled
+    unmerge()
+    assert [identity(outcome).enabled for outcome in pair] == [outcome not in held for outcome in pair]
+
+
+def test_a_hold_that_was_lifted_meanwhile_does_not_come_back(pair: tuple[Any, Any]) -> None:
+    one, other = pair
+    people.place_hold(identity=identity(other), kind=HoldKind.ADMIN, reason="x", actor=OPERATOR)
+    merge(*pair)
+    people.lift_hold(identity=identity(one), kind=HoldKind.ADMIN, reason="x", actor=OPERATOR)
+    unmerge()
+    assert identity(other).enabled
+
+
+def test_a_duplicate_of_one_connection_ends_and_wakes(acme: House) -> None:
+    login = sign_in(acme, "p-1", email="ada@acme.example")
+    pushed_ = push(acme, user("ada.l@acme.example", "e1"))
+    role = configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
+    group = group_of(acme, "Engineers", [pushed_.account_id])
+    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR)
+    preview = merging.foresee(winner=identity(login), loser=identity(pushed_), actor=OPERATOR)
+    assert (preview.possible, preview.folded, preview.gained) == (True, [login.account_id], [role])
+    outcome = merge(login, pushed_)
+    assert outcome.reason == "identity:merged"
+    kept, gone = account(pushed_), account(login)
+    assert (kept.subject_value, kept.identity_id) == ("p-1", login.identity_id)
+    assert gone.deleted_at is not None
+    assert retention.purge_deleted(at=now(), actor=OPERATOR) == 0  # not before its retention is over
+    assert list(Entitlement.objects.of_identity(identity(login))) == [role]
+    assert sign_in(acme, "p-1", email="ada@acme.example").account_id == kept.pk
+    assert broken(acme) == []
+    unmerge()
+    kept, gone = account(pushed_), account(login)
+    assert (kept.subject_value, kept.identity_id) == ("", pushed_.identity_id)
+    assert (gone.subject_value, gone.identity_id, gone.deleted_at, gone.active) == (
+        "p-1",
+        login.identity_id,
+        None,
+        True,
+    )
+    assert sign_in(acme, "p-1", email="ada@acme.example").account_id == login.account_id
+    assert broken(acme) == []
+
+
+def test_a_duplicate_whose_name_is_taken_stays_ended_and_is_named(acme: House) -> None:
+    login = sign_in(acme, "p-1", email="ada@acme.example")
+    delivered = push(acme, user("ada.l@acme.example", "e1"))
+    merge(delivered, login)
+    push(acme, user("p-1", "e9", emails=[]))
+    unmerge()
+    assert account(login).deleted_at is not None
+    assert Merge.objects.get().kept == {"folded": [str(login.account_id)]}
+
+
+def test_two_people_of_one_connection_are_refused_and_nothing_is_written(acme: House) -> None:
+    one, other = push(acme, user("ada@acme.example", "e1")), push(acme, user("bob@acme.example", "e2"))
+    before = picture()
+    assert merge(one, other).reason == "identity:accounts-collide"
+    assert picture() == before
+    assert not Merge.objects.exists()
+
+
+def test_nobody_is_merged_across_tenants(acme: House, globex: House) -> None:
+    one, other = push(acme, user("ada@acme.example", "e1")), push(globex, user("ada@globex.example", "g1"))
+    assert merge(one, other).reason == "identity:unknown"
+    assert merge(other, one).reason == "identity:unknown"
+    assert not Merge.objects.exists()
+
+
+def test_a_superuser_is_nobody_s_duplicate(pair: tuple[Any, Any]) -> None:
+    root = configuration.create_local_identity(
+        login_name="root", password="correct horse battery staple", superuser=True, actor=OPERATOR
+    )
+    for winner, loser in ((root, identity(pair[0])), (identity(pair[0]), root)):
+        with pytest.raises(ValueError, match="superuser"):
+            merging.foresee(winner=winner, loser=loser, actor=OPERATOR)
+    assert merging.merge(winner=identity(pair[0]), loser=root, reason="x", actor=OPERATOR).reason == (
+        "identity:unknown"
+    )
+
+
+def test_the_preview_counts_what_would_go_and_writes_nothing(
+    acme: House, okta: House, pair: tuple[Any, Any]
+) -> None:
+    everything(acme, okta, pair)
+    before, audited = picture(), AuditRecord.objects.count()
+    preview = merging.foresee(winner=identity(pair[0]), loser=identity(pair[1]), actor=OPERATOR)
+    assert preview.possible
+    assert preview.moves["Accounts"] == 1
+    assert preview.moves["Holds"] == 2
+    assert preview.moves["Sessions"] == 1
+    assert preview.moves["SCIM tokens to answer for"] == 1
+    assert preview.held
+    assert (picture(), AuditRecord.objects.count()) == (before, audited)
+
+
+def test_whoever_is_forgotten_is_forgotten_under_every_id(
+    acme: House, okta: House, pair: tuple[Any, Any]
+) -> None:
+    merge(*pair)
+    for where, outcome in zip((acme, okta), pair, strict=True):
+        submit(pushed(where, Intent.DELETE, account_id=outcome.account_id))
+    Tombstone.objects.update(purge_after=now())
+    retention.purge_deleted(at=now(), actor=OPERATOR)
+    for outcome in pair:
+        row = identity(outcome)
+        assert (row.user_name, row.email, row.given_name) == ("", "", "")
+        assert not AuditValue.objects.filter(identity_id=row.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaces:
+    @pytest.mark.parametrize("round_", range(4))
+    def test_a_push_and_a_login_of_the_loser_meet_the_winner_or_come_first(
+        self, acme: House, round_: int
+    ) -> None:
+        okta = extend(acme.tenant, "Okta")
+        one = push(acme, user("ada@acme.example", "e1"))
+        other = push(okta, user("adal@okta.example", "o1"))
+        sign_in(okta, "p-1", external_id="o1", email="adal@okta.example")
+        merged, patched, logged_in, closed = at_once(
+            lambda: merge(one, other),
+            lambda: submit(pushed(okta, Intent.UPDATE, user("adal.x@okta.example", "o1"), other.account_id)),
+            lambda: sign_in(okta, "p-1", external_id="o1", email="adal@okta.example"),
+            lambda: submit(
+                pushed(acme, Intent.UPDATE, user("ada@acme.example", "e1", active=False), one.account_id)
+            ),
+        )
+        assert merged.reason == "identity:merged"
+        assert patched.accepted
+        assert closed.accepted
+        assert logged_in.reason in ("login:admitted", "login:identity-held")
+        assert set(Account.objects.values_list("identity_id", flat=True)) == {one.identity_id}
+        assert not identity(one).enabled
+        assert not identity(other).enabled
+        assert broken(acme) == []
+        again = sign_in(okta, "p-1", external_id="o1", email="adal@okta.example")
+        assert (again.reason, again.identity_id) == ("login:identity-held", one.identity_id)
+
+    def test_two_merges_of_one_pair_in_both_directions_leave_one(self, acme: House) -> None:
+        okta = extend(acme.tenant, "Okta")
+        one, other = push(acme, user("ada@acme.example", "e1")), push(okta, user("adal@okta.example", "o1"))
+        outcomes = at_once(lambda: merge(one, other), lambda: merge(other, one), lambda: merge(one, other))
+        assert sorted(o.reason for o in outcomes) == [
+            "identity:merged",
+            "identity:merged-away",
+            "identity:merged-away",
+        ]
+        assert Merge.objects.count() == 1
+
+    def test_somebody_new_with_the_loser_s_e_mail_is_no_third_person(self, acme: House) -> None:
+        okta, third = extend(acme.tenant, "Okta"), extend(acme.tenant, "Third")
+        one, other = push(acme, user("ada@acme.example", "e1")), push(okta, user("adal@okta.example", "o1"))
+        _, posted = at_once(lambda: merge(one, other), lambda: push(third, user("adal@okta.example", "t1")))
+        assert posted.reason == "account:link-pending"
+        assert Identity.objects.filter(tenant=acme.tenant).count() == 2
+        (finding,) = Finding.objects.filter(account_id=posted.account_id)
+        assert finding.candidates == [str(one.identity_id)]
