@@ -8,27 +8,45 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince, timeuntil
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
-from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.reasons import FindingKind
-from provisioning.models import Account, Finding, Identity
+from provisioning.decision.score import LIKELY_FROM, Score, weigh
+from provisioning.decision.types import Verdict
+from provisioning.models import (
+    Account,
+    DirectoryGroup,
+    Entitlement,
+    Finding,
+    Identity,
+    ScimClient,
+    ScimToken,
+    TenantDomain,
+)
+from provisioning.selectors import comparison
+from provisioning.selectors.comparison import Side
+from provisioning.selectors.doubts import persons
 from provisioning.selectors.findings import administrators
 from provisioning.selectors.overview import AGES, opened_between
 from provisioning.selectors.timeline import meaning
-from provisioning.services import findings
+from provisioning.services import findings, remedies
 from provisioning.services.bursts import SEVERITIES
 from provisioning.services.invalid import Invalid
 from provisioning.services.metadata import proposal_digest
 
-from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, pretty, said, say
+from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, link_to, pretty, said, say
+from .foreseen import words
 from .forms import ReasonForm
 from .identities import state_of
+
+COLUMNS_AT_MOST = 6
+SHOWN_AT_MOST = 10
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -148,10 +166,7 @@ class DueForm(ReasonForm):
 
 
 class DecisionForm(forms.Form):
-    candidate = forms.UUIDField(required=False)
-    approve = forms.TypedChoiceField(
-        choices=[("yes", "yes"), ("no", "no")], coerce=lambda value: value == "yes"
-    )
+    remedy = forms.CharField(max_length=80)
     reason = forms.CharField(
         max_length=500,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
@@ -160,70 +175,172 @@ class DecisionForm(forms.Form):
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
+OF_ACCOUNTS = frozenset({FindingKind.ATTRIBUTE_CONFLICT, FindingKind.STATES_DIFFER})
+"""About one person whose accounts say different things: these are the columns."""
+
+
+def sides_of(finding: Finding) -> list[Side]:
+    """What the page lays side by side: whom the finding is about, and each candidate."""
+    tenant_id, account = finding.tenant_id, finding.account
+    if finding.kind in OF_ACCOUNTS:
+        accounts = Account.objects.filter(
+            tenant_id=tenant_id, identity=finding.identity_id, deleted_at__isnull=True
+        )
+        keys = accounts.order_by("connection__precedence", "id").values_list("pk", flat=True)
+        return comparison.of_accounts(tenant_id, list(keys[:COLUMNS_AT_MOST]))
+    candidates = [key for name in finding.candidates if (key := as_uuid(name)) is not None][:COLUMNS_AT_MOST]
+    first = [account.pk] if account is not None else []
+    if other := as_uuid(finding.evidence.get("other") or finding.evidence.get("account") or ""):
+        return comparison.of_accounts(tenant_id, list(dict.fromkeys([*first, other])))
+    about = account.identity_id if account is not None and account.identity_id else finding.identity_id
+    if account is not None and (account.identity_id is None or not candidates):
+        return [
+            *comparison.of_accounts(tenant_id, first),
+            *comparison.of_identities(tenant_id, candidates),
+        ]
+    keys = list(dict.fromkeys([key for key in (about, *candidates) if key is not None]))
+    return comparison.of_identities(tenant_id, keys)
+
+
+def scores_of(finding: Finding, sides: list[Side]) -> list[Score | None]:
+    """How likely each column is the first one's person, by what is known now."""
+    if len(sides) < 2 or finding.kind in OF_ACCOUNTS:
+        return [None for _ in sides]
+    identities = [side.row.pk for side in sides if side.is_identity]
+    people = persons(finding.tenant_id, identities, now()) if identities else {}
+    weighed = [
+        people.get(side.row.pk) if isinstance(side.row, Identity) else comparison.person_of(side.row)
+        for side in sides
+    ]
+    domains = frozenset(
+        TenantDomain.objects.filter(tenant_id=finding.tenant_id, verified_at__isnull=False).values_list(
+            "domain", flat=True
+        )
+    )
+    return [
+        weigh(weighed[0], one, domains) if number and one and weighed[0] else None
+        for number, one in enumerate(weighed)
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One attribute of the account beside the same of each candidate: (value, whether it agrees)."""
+class Column:
+    """A side with what the page says at its head."""
 
-    name: str
-    said: str
-    candidates: list[tuple[str, bool]]
+    side: Side
+    badge: str
+    state: str
+    link: str
+    title: str
+    kind: str
+    score: Score | None
+    rules: list[str]
+    vetoes: list[str]
 
-
-_COMPARED = (
-    ("userName", "user_name"),
-    ("E-mail", "email"),
-    ("Display name", "display_name"),
-    ("Given name", "given_name"),
-    ("Family name", "family_name"),
-    ("Department", "department"),
-    ("Title", "title"),
-    ("HR number", "hr_number"),
-)
+    @property
+    def likely(self) -> bool:
+        return self.score is not None and self.score.value >= LIKELY_FROM
 
 
-def _said(account: Account | None) -> dict[str, str]:
-    """What the account's connection says, by the names that an identity has for it."""
-    if account is None:
-        return {}
-    resource, assertion = profile_of_resource(account.resource), profile_of_assertion(account.assertion)
-    said = {
-        name: getattr(resource, name) or getattr(assertion, name)
-        for _, name in _COMPARED
-        if name != "user_name"
-    }
-    return {**said, "user_name": account.user_name}
-
-
-def compare(account: Account | None, candidates: list[Identity]) -> list[Row]:
-    said = _said(account)
-    rows = []
-    for label, name in _COMPARED:
-        mine = said.get(name, "")
-        theirs = [getattr(candidate, name) for candidate in candidates]
-        if mine or any(theirs):
-            rows.append(
-                Row(
-                    name=label,
-                    said=mine,
-                    candidates=[(their, bool(mine) and mine.lower() == their.lower()) for their in theirs],
-                )
-            )
-    return rows
-
-
-def _weighed(finding: Finding, candidates: list[Identity]) -> list[tuple[str, list[list[str]]]]:
-    """What the rules said for and against each candidate, where the evidence tells."""
+def columns_of(finding: Finding, sides: list[Side]) -> list[Column]:
     told = {
         said.get("identity"): said
         for said in finding.evidence.get("candidates", ())
         if isinstance(said, dict)
     }
-    rows = []
-    for label, name in (("Speaks for it", "rules"), ("Speaks against it", "vetoes")):
-        cells = [list(told.get(str(candidate.pk), {}).get(name, ())) for candidate in candidates]
-        if any(cells):
-            rows.append((label, [[str(word).replace("-", " ") for word in cell] for cell in cells]))
-    return rows
+    columns = []
+    for side, score in zip(sides, scores_of(finding, sides), strict=True):
+        row = side.row
+        said = told.get(str(row.pk), {})
+        if isinstance(row, Identity):
+            badge, state = state_of(row)
+        else:
+            state = side.sources[0].state.capitalize()
+            badge = "enabled" if side.sources[0].state == "active" else "gone"
+        columns.append(
+            Column(
+                side=side,
+                badge=badge,
+                state=state,
+                link=address_of(row),
+                title=str(row),
+                kind="Person" if isinstance(row, Identity) else f"Account of {row.connection}",
+                score=score,
+                rules=_spoken(said.get("rules")),
+                vetoes=_spoken(said.get("vetoes")),
+            )
+        )
+    return columns
+
+
+def _spoken(codes: Any) -> list[str]:
+    return [str(code).lstrip("0123456789-").replace("-", " ") for code in codes or ()]
+
+
+def address_of(row: Any) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def _facts(finding: Finding) -> list[tuple[str, Any]]:
+    """What the evidence of a case about a thing, and not a person, says in words."""
+    said, tenant_id = finding.evidence, finding.tenant_id
+    match finding.kind:
+        case FindingKind.ENTITLEMENT_UNREACHABLE:
+            row = Entitlement.objects.filter(tenant_id=tenant_id, pk=as_uuid(said["entitlement"])).first()
+            why = "Its groups have no live member" if said["why"] == "empty" else "No group gives it any more"
+            return [("Entitlement", _linked(row)), ("Why", why)]
+        case FindingKind.OWNERLESS:
+            owner = Identity.objects.filter(tenant_id=tenant_id, pk=as_uuid(said.get("owner", ""))).first()
+            what: Any = said["what"]
+            model: Any = {"token": ScimToken, "client": ScimClient, "identity": Identity}[what]
+            row = model.objects.filter(tenant_id=tenant_id, pk=as_uuid(said[what])).first()
+            named = _linked(row) if what == "identity" else (getattr(row, "name", "") or str(row or "—"))
+            return [(OWNED[what], named), ("Former owner", _linked(owner) if owner else "Never had one")]
+        case FindingKind.CONNECTION_STALE:
+            return [
+                ("Last push", datetime.fromisoformat(said["last_push_at"])),
+                ("Asked from", f"{said['days']} days on"),
+            ]
+        case FindingKind.PRIVILEGED_UNMAPPED:
+            return [("Attribute", said["attribute"]), *_privileged(finding)]
+        case FindingKind.GROUPS_DIFFER:
+            return [("Only logins bring", said["only_logins"]), ("Only SCIM has", said["only_scim"])]
+        case FindingKind.DORMANT:
+            return [("Asked from", f"{said['days']} days without a login on")]
+        case FindingKind.HELD_KEEPS_GROUPS:
+            return [("Groups that give something", said["groups"])]
+        case FindingKind.ORPHAN_IDENTITY:
+            return [("Why", ORPHANED.get(said["why"], said["why"]))]
+    return []
+
+
+OWNED = {"token": "SCIM token", "client": "OAuth client", "identity": "Identity"}
+ORPHANED = {
+    "no-account": "No account is left",
+    "disabled": "Every connection that knows the person is disabled",
+    "quiet": "No push, roster or login for three months",
+}
+
+
+def _linked(row: Any) -> Any:
+    return link_to(row) if row is not None else "Gone"
+
+
+def _privileged(finding: Finding) -> list[tuple[str, Any]]:
+    """Who or what carries it, read now: the finding keeps ids only."""
+    said, tenant_id = finding.evidence, finding.tenant_id
+    if groups := said.get("groups"):
+        rows: Any = DirectoryGroup.objects.filter(tenant_id=tenant_id, pk__in=groups)
+    else:
+        rows = Account.objects.filter(tenant_id=tenant_id, pk__in=said.get("accounts", ()))
+    shown = format_html_join(", ", "{}", ((link_to(row),) for row in rows[:SHOWN_AT_MOST]))
+    left = said["count"] - SHOWN_AT_MOST
+    return [
+        (
+            "Groups" if groups else "Accounts",
+            format_html("{}{}", shown, f" and {left} more" if left > 0 else ""),
+        )
+    ]
 
 
 def _about(finding: Finding) -> tuple[str, str] | None:
@@ -257,9 +374,10 @@ def due_of(finding: Finding) -> tuple[str, str]:
     """(badge, words) of a finding that comes with `with_due`."""
     at, due = now(), finding.due  # type: ignore[attr-defined]
     if due < at:
-        return "overdue", f"Overdue for {timesince(due, at, depth=1)}"
-    left = timeuntil(due, at, depth=1)
-    return "soon" if due - at < timedelta(days=2) else "", f"In {left}"
+        return "overdue", f"overdue for {timesince(due, at, depth=1)}"
+    left = due - at
+    words = f"in {left.days} days" if left.days > 1 else f"in {timeuntil(due, at, depth=1)}"
+    return "soon" if left < timedelta(days=2) else "", words
 
 
 @admin.register(Finding)
@@ -315,29 +433,33 @@ class FindingPage(TenantAdmin):
 
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         finding: Finding = self.get_object(request, object_id)
-        ids = [key for name in finding.candidates if (key := as_uuid(name)) is not None]
-        found = {
-            row.pk: row
-            for row in Identity.objects.with_state()
-            .filter(tenant_id=finding.tenant_id, pk__in=ids)
-            .prefetch_related("holds")
-        }
-        candidates = [found[key] for key in ids if key in found]
-        account = finding.account
-        waiting = account is not None and account.identity_id is None and account.deleted_at is None
-        badge, words = due_of(finding)
+        sides = sides_of(finding)
+        columns = columns_of(finding, sides)
+        offered = remedies.foresee(remedies.remedies(finding, actor_of(request)))
+        names = {side.row.pk: str(side.row) for side in sides if side.is_identity}
+        if finding.identity is not None:
+            names[finding.identity.pk] = str(finding.identity)
+        badge, when = due_of(finding)
         return {
             "due_badge": badge,
-            "due_words": words,
+            "due_words": when,
             "sentence": meaning(finding.kind),
-            "candidates": [(candidate, *state_of(candidate)) for candidate in candidates],
-            "comparison": compare(account, candidates),
-            "weighed": _weighed(finding, candidates),
+            "columns": columns,
+            "comparison": comparison.rows(sides) if sides else [],
+            "scored": any(column.score for column in columns),
+            "weighed": any(column.rules or column.vetoes for column in columns),
+            "remedies": [
+                {
+                    "remedy": one.remedy,
+                    "changes": words(one.decision, names),
+                    "refused": one.decision is not None and one.decision.verdict is Verdict.REFUSED,
+                }
+                for one in offered
+            ],
+            "facts": _facts(finding),
             "about": _about(finding),
             "counted": _counted(finding),
             "evidence": pretty(finding.evidence) if finding.evidence else "",
-            "waiting": waiting,
-            "requested": finding.kind == FindingKind.APPROVAL_REQUESTED,
             "open": finding.status == Finding.Status.OPEN,
             "decision": DecisionForm(initial={"seen": _proposal(finding)}),
         }
@@ -406,16 +528,11 @@ class FindingPage(TenantAdmin):
         if not form.is_valid():
             messages.error(request, "Nothing was decided: please say why.")
             return back
-        chosen = form.cleaned_data["candidate"]
-        if chosen is not None and str(chosen) not in finding.candidates:
-            messages.error(request, "Nothing was decided: this person is no candidate.")
-            return back
         try:
-            outcome = findings.decide(
+            outcome = remedies.carry_out(
                 finding=finding,
-                approve=form.cleaned_data["approve"],
+                name=form.cleaned_data["remedy"],
                 reason=form.cleaned_data["reason"],
-                identity_id=chosen,
                 actor=actor_of(request),
                 seen=form.cleaned_data["seen"],
             )

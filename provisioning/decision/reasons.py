@@ -323,6 +323,7 @@ class Act(_Code):
     TOKEN_ROTATED = "token:rotated", "A SCIM token got a successor; both live until the old one's end."
     TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."
     TOKEN_OBTAINED = "token:obtained", "An OAuth client exchanged its secret for a token of an hour."
+    OWNER_CHANGED = "credential:owner-changed", "Somebody else answers for a credential or a non-human."
     CLIENT_CREATED = "client:created", "An OAuth client was made; its secret was shown once."
     CLIENT_REVOKED = (
         "client:revoked",

@@ -97,7 +97,7 @@ def _evidence(one: Person, other: Person, domains: frozenset[str]) -> Iterable[E
         for theirs in other.user_names | other.emails
     ):
         yield Evidence.LOOK_ALIKE
-    if _digits(one.phones) & _digits(other.phones):
+    if digits(one.phones) & digits(other.phones):
         yield Evidence.SAME_PHONE
     mine, theirs = {plain(name) for name in one.names}, {plain(name) for name in other.names}
     if (mine & theirs) - {""}:
@@ -133,10 +133,10 @@ LEAST_DIGITS = 7
 """A shorter number is an extension, which two people of two offices share."""
 
 
-def _digits(phones: Iterable[str]) -> frozenset[str]:
+def digits(phones: Iterable[str]) -> frozenset[str]:
     """The last nine digits: what is before them is a country's or an exchange's, and often left out."""
     said = ("".join(filter(str.isdigit, phone)) for phone in phones)
-    return frozenset(digits[-9:] for digits in said if len(digits) >= LEAST_DIGITS)
+    return frozenset(number[-9:] for number in said if len(number) >= LEAST_DIGITS)
 
 
 def _words(names: Iterable[str]) -> frozenset[str]:

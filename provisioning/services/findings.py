@@ -10,13 +10,23 @@ from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import FindingKind, Reason
-from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Outcome, Situation, Verdict
+from provisioning.decision.types import (
+    Actor,
+    Channel,
+    HoldKind,
+    Intent,
+    Observation,
+    Outcome,
+    Situation,
+    Verdict,
+)
 from provisioning.models import Account, Distinction, Finding, Identity
 from provisioning.selectors.findings import administrators
 
 from . import metadata
 from .invalid import Invalid
-from .people import observe
+from .people import observed
+from .submission import submit
 
 SAME_PERSON = frozenset(
     {
@@ -51,11 +61,52 @@ def decide(
     (raises Invalid where another waits, or it can no longer be taken). For every other finding the case is closed.
     Of one that asks whether two are one person, rejecting keeps in mind that they are not.
     """
-    with transaction.atomic():
-        outcome = _decide(finding, approve, reason, actor, identity_id, seen)
-        if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
-            tell_apart(tenant_id=finding.tenant_id, pairs=_pairs(finding), actor=actor, finding_id=finding.pk)
+    outcome = _decide(finding, approve, reason, actor, identity_id, seen)
+    if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
+        tell_apart(tenant_id=finding.tenant_id, pairs=_pairs(finding), actor=actor, finding_id=finding.pk)
     return outcome
+
+
+def answer(
+    finding: Finding, *, approve: bool, reason: str, actor: Actor, identity_id: UUID | None = None
+) -> Observation | None:
+    """What such a decision says to the decision core; None where it concerns nothing but the finding."""
+    if finding.status != Finding.Status.OPEN:
+        return None
+    if finding.kind == FindingKind.APPROVAL_REQUESTED and finding.identity_id is not None:
+        return observed(
+            tenant_id=finding.tenant_id,
+            connection_id=finding.connection_id,
+            intent=Intent.ENABLE if approve else Intent.DISABLE,
+            identity_id=finding.identity_id,
+            hold=HoldKind.APPROVAL if approve else HoldKind.ADMIN,
+            finding_id=finding.pk,
+            actor=actor,
+            reason=reason,
+        )
+    account = finding.account
+    if account is None or not waits(finding):
+        return None
+    chosen = identity_id or next((UUID(name) for name in finding.candidates), None)
+    if approve and chosen is None:
+        return None
+    return observed(
+        tenant_id=finding.tenant_id,
+        connection_id=account.connection_id,
+        intent=Intent.UPDATE if approve else Intent.CREATE,
+        account_id=account.pk,
+        identity_id=chosen if approve else None,
+        fold_duplicate=approve,
+        finding_id=finding.pk,
+        actor=actor,
+        reason=reason,
+    )
+
+
+def waits(finding: Finding) -> bool:
+    """Whether it is about an account that waits for its link."""
+    account = finding.account
+    return account is not None and account.identity_id is None and account.deleted_at is None
 
 
 def assign(*, finding: Finding, owner: Identity | None, actor: Actor, reason: str = "") -> Outcome:
@@ -156,36 +207,8 @@ def _decide(
 ) -> Outcome:
     if finding.kind == FindingKind.IDP_REPLACED and finding.status == Finding.Status.OPEN:
         return _decide_metadata(finding, approve=approve, reason=reason, actor=actor, seen=seen)
-    requested = finding.kind == FindingKind.APPROVAL_REQUESTED and finding.identity_id is not None
-    if requested and finding.status == Finding.Status.OPEN:
-        return observe(
-            tenant_id=finding.tenant_id,
-            connection_id=finding.connection_id,
-            intent=Intent.ENABLE if approve else Intent.DISABLE,
-            identity_id=finding.identity_id,
-            hold=HoldKind.APPROVAL if approve else HoldKind.ADMIN,
-            finding_id=finding.pk,
-            actor=actor,
-            reason=reason,
-        )
-    account = finding.account
-    waiting = account is not None and account.identity_id is None and account.deleted_at is None
-    if not waiting or account is None or finding.status != Finding.Status.OPEN:
-        return _close(finding, approve=approve, reason=reason, actor=actor)
-    chosen = identity_id or next((UUID(name) for name in finding.candidates), None)
-    if approve and chosen is None:
-        return _close(finding, approve=approve, reason=reason, actor=actor)
-    return observe(
-        tenant_id=finding.tenant_id,
-        connection_id=account.connection_id,
-        intent=Intent.UPDATE if approve else Intent.CREATE,
-        account_id=account.pk,
-        identity_id=chosen if approve else None,
-        fold_duplicate=approve,
-        finding_id=finding.pk,
-        actor=actor,
-        reason=reason,
-    )
+    said = answer(finding, approve=approve, reason=reason, actor=actor, identity_id=identity_id)
+    return _close(finding, approve=approve, reason=reason, actor=actor) if said is None else submit(said)
 
 
 def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor, seen: str) -> Outcome:

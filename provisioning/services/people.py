@@ -17,7 +17,7 @@ from .invalid import Invalid
 from .submission import submit
 
 
-def observe(
+def observed(
     *,
     tenant_id: UUID,
     intent: Intent,
@@ -27,27 +27,30 @@ def observe(
     account_id: UUID | None = None,
     identity_id: UUID | None = None,
     **fields: Any,
-) -> Outcome:
-    return submit(
-        Observation(
-            channel=Channel.ADMIN,
-            intent=intent,
-            tenant_id=tenant_id,
-            connection_id=connection_id,
-            at=now(),
-            actor=actor,
-            request_id=current_request_id(),
-            account_id=account_id,
-            target_identity_id=identity_id,
-            reason=reason,
-            **fields,
-        )
+) -> Observation:
+    """What an administrator wants, as the decision core hears it."""
+    return Observation(
+        channel=Channel.ADMIN,
+        intent=intent,
+        tenant_id=tenant_id,
+        connection_id=connection_id,
+        at=now(),
+        actor=actor,
+        request_id=current_request_id(),
+        account_id=account_id,
+        target_identity_id=identity_id,
+        reason=reason,
+        **fields,
     )
 
 
 def place_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
     """Keeps somebody out and ends the sessions; only an administrator lifts it again."""
-    return observe(
+    return submit(holding(identity=identity, kind=kind, reason=reason, actor=actor))
+
+
+def holding(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Observation:
+    return observed(
         tenant_id=_tenant(identity),
         intent=Intent.DISABLE,
         identity_id=identity.pk,
@@ -59,7 +62,11 @@ def place_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor)
 
 def lift_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
     """Lifts every hold of one kind; what another kind holds stays held. `approval`: the request is granted."""
-    return observe(
+    return submit(lifting(identity=identity, kind=kind, reason=reason, actor=actor))
+
+
+def lifting(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Observation:
+    return observed(
         tenant_id=_tenant(identity),
         intent=Intent.ENABLE,
         identity_id=identity.pk,

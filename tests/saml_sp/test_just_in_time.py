@@ -225,24 +225,24 @@ def test_an_account_that_needs_an_approval_opens_nothing(browser: Browser, caref
     assert Finding.objects.get().kind == "account:approval-requested"
 
 
-@pytest.mark.parametrize("answer", ["yes", "no"])
+@pytest.mark.parametrize("answer", ["let-in", "keep-out"])
 def test_an_administrator_decides_on_the_page_of_findings(
     browser: Browser, careful: Connection, administrator: Client, answer: str
 ) -> None:
     browser.sign_in(attributes=MAIL)
     finding = Finding.objects.get()
     address = f"/admin/provisioning/finding/{finding.pk}"
-    assert "Approve: let the person in" in administrator.get(f"{address}/change/").content.decode()
-    administrator.post(f"{address}/decide/", {"approve": answer, "reason": "asked her manager"})
+    assert "Let the person in" in administrator.get(f"{address}/change/").content.decode()
+    administrator.post(f"{address}/decide/", {"remedy": answer, "reason": "asked her manager"})
     came = browser.sign_in(attributes=MAIL)
-    if answer == "yes":
+    if answer == "let-in":
         assert came.status_code == 302
         assert browser.me().json()["groups"] == []
         assert not Identity.objects.get(email="ada@corp.example").is_staff
     else:
         assert "Your account is disabled" in came.content.decode()
     finding.refresh_from_db()
-    assert finding.status == ("approved" if answer == "yes" else "rejected")
+    assert finding.status == ("approved" if answer == "let-in" else "rejected")
 
 
 def test_lifting_the_hold_answers_the_request(

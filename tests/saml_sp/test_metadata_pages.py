@@ -180,7 +180,7 @@ def test_what_changed_stands_side_by_side(admin: Client, frozen: Connection) -> 
         assert told in waits
     finding = Finding.objects.get()
     assert (
-        "takes the new metadata"
+        "Take the new metadata"
         in admin.get(f"/admin/provisioning/finding/{finding.pk}/change/").content.decode()
     )
 
@@ -230,10 +230,10 @@ def test_the_page_of_the_finding_decides_only_about_what_it_showed(
     page = f"/admin/provisioning/finding/{Finding.objects.get().pk}"
     seen = admin.get(f"{page}/change/").context["decision"].initial["seen"]
     for unseen in ("", "0" * 16):
-        answer = {"approve": "yes", "reason": "Fine", "seen": unseen}
+        answer = {"remedy": "take", "reason": "Fine", "seen": unseen}
         told = admin.post(f"{page}/decide/", answer, follow=True)
         assert "Other metadata has come since you looked" in told.content.decode()
-    admin.post(f"{page}/decide/", {"approve": "yes", "reason": "Fine", "seen": seen})
+    admin.post(f"{page}/decide/", {"remedy": "take", "reason": "Fine", "seen": seen})
     frozen.refresh_from_db()
     assert frozen.status == "active"
 
@@ -246,7 +246,7 @@ def test_the_finding_that_can_no_longer_be_approved_says_so(
     finding = Finding.objects.get()
     answer = admin.post(
         f"/admin/provisioning/finding/{finding.pk}/decide/",
-        {"approve": "yes", "reason": "Fine", "seen": proposal_digest(frozen)},
+        {"remedy": "take", "reason": "Fine", "seen": proposal_digest(frozen)},
         follow=True,
     )
     assert "Nothing was decided" in answer.content.decode()

@@ -71,7 +71,7 @@ def by_its_finding(admin: Client, connection: Connection, idp: TestIdp) -> None:
     freeze(connection, idp)
     page = f"/admin/provisioning/finding/{Finding.objects.get().pk}"
     assert "people keep their NameIDs" in admin.get(f"{page}/change/").content.decode()
-    given = {"approve": "yes", "seen": services.proposal_digest(connection), **SEEN}
+    given = {"remedy": "take", "seen": services.proposal_digest(connection), **SEEN}
     assert admin.post(f"{page}/decide/", given).status_code == 302
 
 

@@ -60,9 +60,12 @@ def test_a_finding_is_approved_for_the_chosen_person(admin: Client, ours: Scene)
     address = f"/admin/provisioning/finding/{ours.finding.pk}"
     page = admin.get(f"{address}/change/").content.decode()
     assert "Side by side" in page
+    assert "The same e-mail, in a domain of the organisation" in page
+    assert f"The account is tied to {ours.active}" in page
+    assert "A new person is made for the account" in page
     admin.post(
         f"{address}/decide/",
-        {"approve": "yes", "candidate": str(ours.active.pk), "reason": "Asked her manager"},
+        {"remedy": f"link:{ours.active.pk}", "reason": "Asked her manager"},
     )
     finding = Finding.objects.select_related("account").get(pk=ours.finding.pk)
     assert (finding.status, finding.account.identity_id) == ("approved", ours.active.pk)
@@ -70,7 +73,7 @@ def test_a_finding_is_approved_for_the_chosen_person(admin: Client, ours: Scene)
 
 def test_a_finding_is_rejected_and_the_account_is_somebody_else(admin: Client, ours: Scene) -> None:
     admin.post(
-        f"/admin/provisioning/finding/{ours.finding.pk}/decide/", {"approve": "no", "reason": "Namesake"}
+        f"/admin/provisioning/finding/{ours.finding.pk}/decide/", {"remedy": "separate", "reason": "Namesake"}
     )
     finding = Finding.objects.select_related("account").get(pk=ours.finding.pk)
     assert finding.status == "rejected"
@@ -82,10 +85,11 @@ def test_a_finding_takes_no_stranger_and_no_decision_without_a_reason(
 ) -> None:
     address = f"/admin/provisioning/finding/{ours.finding.pk}/decide/"
     for data in (
-        {"approve": "yes", "candidate": str(theirs.active.pk), "reason": "x"},
-        {"approve": "yes", "candidate": str(ours.held.pk), "reason": "x"},
-        {"approve": "yes", "candidate": "garbage", "reason": "x"},
-        {"approve": "yes", "reason": ""},
+        {"remedy": f"link:{theirs.active.pk}", "reason": "x"},
+        {"remedy": f"link:{ours.held.pk}", "reason": "x"},
+        {"remedy": "link:garbage", "reason": "x"},
+        {"remedy": "let-in", "reason": "x"},
+        {"remedy": "separate", "reason": ""},
         {"reason": "x"},
     ):
         admin.post(address, data)

@@ -19,6 +19,7 @@ from .scene import Scene, person
         "/admin/provisioning/identity/",
         "/admin/provisioning/account/",
         "/admin/provisioning/finding/",
+        "/admin/provisioning/finding/{finding}/change/",
         "/admin/provisioning/connection/",
         "/admin/provisioning/directorygroup/",
         "/admin/provisioning/reconciliationrun/",
@@ -30,7 +31,7 @@ from .scene import Scene, person
     ],
 )
 def test_more_people_cost_no_more_statements(admin: Client, ours: Scene, address: str) -> None:
-    address = address.format(active=ours.active.pk)
+    address = address.format(active=ours.active.pk, finding=ours.finding.pk)
 
     def statements() -> int:
         with CaptureQueriesContext(

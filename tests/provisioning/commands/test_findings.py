@@ -5,7 +5,7 @@ import pytest
 from provisioning.models import Finding, Hold, Identity
 from provisioning.services import configuration
 
-from ..cast import OPERATOR, House, push, sign_in, user
+from ..cast import OPERATOR, House, extend, push, sign_in, user
 from .conftest import Run
 
 
@@ -54,7 +54,8 @@ def test_a_person_who_waits_is_let_in_or_kept_out(
 
 def test_a_waiting_account_is_tied_to_the_person_who_is_named(run: Run, fail: Run, acme: House) -> None:
     first = push(acme, user("ada@acme.example", "e1"))
-    push(acme, user("a.lovelace@acme.example", "e2", emails=[{"value": "ada@acme.example"}]))
+    other = extend(acme.tenant, "Other")
+    push(other, user("a.lovelace@acme.example", "e2", emails=[{"value": "ada@acme.example"}]))
     finding = Finding.objects.get(kind="account:weak-match")
     stranger = str(finding.pk)
     fail("decide_finding", str(finding.pk), "--approve", "--reason", "x", "--identity", stranger)
@@ -86,6 +87,20 @@ def test_nothing_is_decided(fail: Run, request_of_ada: Finding, arguments: list[
     assert says in said
     request_of_ada.refresh_from_db()
     assert request_of_ada.status == Finding.Status.OPEN
+
+
+def test_a_remedy_is_foreseen_and_carried_out(
+    run: Run, read: Run, fail: Run, request_of_ada: Finding
+) -> None:
+    finding = str(request_of_ada.pk)
+    let_in, keep_out = run("decide_finding", finding, "--foresee")["remedies"]
+    assert (let_in["remedy"], let_in["changes"]) == ("let-in", ["LiftHold", "CloseFinding"])
+    assert keep_out["remedy"] == "keep-out"
+    assert "let-in" in read("decide_finding", finding, "--foresee")
+    request_of_ada.refresh_from_db()
+    assert request_of_ada.status == Finding.Status.OPEN
+    assert "not there" in fail("decide_finding", finding, "--remedy", "hold:x", "--reason", "x")
+    assert run("decide_finding", finding, "--remedy", "let-in", "--reason", "known")["status"] == "approved"
 
 
 def test_a_finding_is_decided_once(run: Run, fail: Run, request_of_ada: Finding) -> None:

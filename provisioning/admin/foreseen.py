@@ -1,0 +1,84 @@
+"""How a change reads before anybody agrees to it. Knows no finding and no page."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from provisioning.decision.types import (
+    AddAlias,
+    Change,
+    CreateIdentity,
+    Decision,
+    DeleteAccount,
+    EndSessions,
+    HoldKind,
+    KeepApart,
+    LiftHold,
+    LinkAccount,
+    MoveHold,
+    PlaceHold,
+    UnlinkAccount,
+    UpdateIdentity,
+)
+from provisioning.selectors.timeline import meaning
+
+Names = Mapping[UUID, str]
+
+_HOLDS = {
+    HoldKind.SCIM: "the directory's hold",
+    HoldKind.EXPIRY: "the hold of an account that was not confirmed",
+    HoldKind.ADMIN: "an administrator's hold",
+    HoldKind.SECURITY: "the security hold",
+    HoldKind.APPROVAL: "the hold that waits for an approval",
+    HoldKind.MIGRATION: "the migration's hold",
+    HoldKind.OWNER: "the hold of the ownerless",
+}
+
+
+def words(decision: Decision | None, names: Names) -> list[str]:
+    """One line for each thing that would change; a refusal reads as its reason."""
+    if decision is None:
+        return []
+    if not decision.changes:
+        return [meaning(decision.reason)]
+    made = {change.identity_id for change in decision.changes if isinstance(change, CreateIdentity)}
+    told = (
+        _line(change, names)
+        for change in decision.changes
+        if not (isinstance(change, LinkAccount) and change.identity_id in made)
+    )
+    return list(dict.fromkeys(line for line in told if line))
+
+
+def _line(change: Change, names: Names) -> str:
+    match change:
+        case LinkAccount():
+            return f"The account is tied to {_who(change.identity_id, names)}"
+        case UnlinkAccount():
+            return f"The account leaves {_who(change.identity_id, names)}"
+        case CreateIdentity():
+            return "A new person is made for the account"
+        case UpdateIdentity():
+            return f"What is shown of {_who(change.identity_id, names)} follows all accounts"
+        case DeleteAccount():
+            return "An account that doubles another one ends in it"
+        case PlaceHold():
+            return f"{_capital(_HOLDS[change.kind])} is placed on {_who(change.identity_id, names)}"
+        case LiftHold():
+            return f"{_capital(_HOLDS[change.kind])} is lifted from {_who(change.identity_id, names)}"
+        case MoveHold():
+            return f"{_capital(_HOLDS[change.kind])} moves along to {_who(change.identity_id, names)}"
+        case EndSessions():
+            return f"Every session of {_who(change.identity_id, names)} ends"
+        case KeepApart():
+            return f"No rule ties the account to {_who(change.identity_id, names)} again"
+        case AddAlias():
+            return "A former name stays findable"
+    return ""
+
+
+def _who(identity_id: UUID, names: Names) -> str:
+    return names.get(identity_id, "the person")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,242 @@
+"""What can be done about a finding, one remedy for each answer, with what it would change. Knows no page."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.types import Actor, Decision, HoldKind, Observation, Outcome
+from provisioning.models import Finding, Hold, Identity, ScimClient, ScimToken
+
+from . import findings, ownership, people
+from .invalid import Invalid
+from .submission import simulate_many, submit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """`name` is what a form sends. `observation` is what the decision core would hear, where it hears anything.
+
+    `approve` says how the finding reads afterwards: approved, or rejected, which is never asked again.
+    """
+
+    name: str
+    title: str
+    says: str
+    approve: bool
+    identity_id: UUID | None = None
+    observation: Observation | None = None
+    grave: bool = False
+    """Somebody loses access by it, or gets in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """`decision` is what would be decided now; None where only the finding changes."""
+
+    remedy: Remedy
+    decision: Decision | None
+
+
+def remedies(finding: Finding, actor: Actor, reason: str = "") -> list[Remedy]:
+    """Those that an open finding has now, the likeliest first; none for one that was decided."""
+    if finding.status != Finding.Status.OPEN:
+        return []
+    return list(_remedies(finding, actor, reason))
+
+
+def foresee(offered: Sequence[Remedy]) -> list[Foreseen]:
+    """What each of them would change, decided over the facts of now; nothing is written."""
+    decided = iter(simulate_many([one.observation for one in offered if one.observation is not None]))
+    return [
+        Foreseen(remedy=one, decision=next(decided)[0] if one.observation is not None else None)
+        for one in offered
+    ]
+
+
+def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: str = "") -> Outcome:
+    """Raises Invalid for a remedy that the finding does not have any more."""
+    remedy = next((one for one in remedies(finding, actor, reason) if one.name == name), None)
+    if remedy is None:
+        raise Invalid("remedy", "This remedy is not there any more; please look at the finding again.")
+    act = name.partition(":")[0]
+    if act not in ("hold", "release", "own"):
+        return findings.decide(
+            finding=finding,
+            approve=remedy.approve,
+            reason=reason,
+            actor=actor,
+            identity_id=remedy.identity_id,
+            seen=seen,
+        )
+    if act == "own":
+        with transaction.atomic():
+            ownership.take_over(row=_owned(finding), actor=actor, reason=reason)
+            return findings.decide(finding=finding, approve=True, reason=reason, actor=actor)
+    assert remedy.observation is not None
+    outcome = submit(remedy.observation)
+    if outcome.accepted:
+        findings.decide(finding=finding, approve=True, reason=reason, actor=actor)
+    return outcome
+
+
+def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    if findings.waits(finding):
+        yield from _of_waiting(finding, actor, reason)
+        return
+    match finding.kind:
+        case FindingKind.APPROVAL_REQUESTED:
+            yield from _of_request(finding, actor, reason)
+            return
+        case FindingKind.IDP_REPLACED:
+            yield Remedy(
+                name="take",
+                title="Take the new metadata",
+                says="Whoever holds its keys signs people in through this connection.",
+                approve=True,
+                grave=True,
+            )
+            yield Remedy(
+                name="throw-away",
+                title="Throw it away",
+                says="The old metadata stays in use, and people can sign in again.",
+                approve=False,
+            )
+            return
+        case FindingKind.ORPHAN_IDENTITY | FindingKind.DORMANT | FindingKind.HELD_KEEPS_GROUPS:
+            yield from _holds([finding.identity_id], finding, actor, reason)
+        case FindingKind.DISABLED_UNLINKED:
+            yield from _holds([UUID(name) for name in finding.candidates], finding, actor, reason)
+        case FindingKind.UNCONFIRMED:
+            yield from _release(finding, actor, reason)
+        case FindingKind.OWNERLESS:
+            yield Remedy(
+                name="own",
+                title="I answer for it from now on",
+                says="You are its owner. Its secret stays the same: rotate it if the former owner may know it.",
+                approve=True,
+            )
+    if finding.kind in findings.SAME_PERSON:
+        yield Remedy(
+            name="apart",
+            title="Two people",
+            says="They are told apart for good: no push, login or night asks about the two again.",
+            approve=False,
+        )
+        if finding.kind == FindingKind.DUPLICATE_IDENTITIES:
+            return
+    yield Remedy(
+        name="settled",
+        title="Dealt with",
+        says="Nothing else changes. If it is still so in three months, it is asked again.",
+        approve=True,
+    )
+    if finding.kind not in findings.SAME_PERSON:
+        yield Remedy(
+            name="dismiss",
+            title="Not a case",
+            says="Nothing else changes, and it is never asked again.",
+            approve=False,
+        )
+
+
+def _of_waiting(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    candidates = _identities(finding, finding.candidates)
+    for identity in candidates:
+        yield Remedy(
+            name=f"link:{identity.pk}",
+            title=f"It is {identity}",
+            says="The account is tied to this person: the connection may then sign the person in.",
+            approve=True,
+            identity_id=identity.pk,
+            observation=findings.answer(
+                finding, approve=True, reason=reason, actor=actor, identity_id=identity.pk
+            ),
+            grave=True,
+        )
+    if not candidates:
+        yield Remedy(
+            name="settled",
+            title="Leave it waiting",
+            says="The question is closed. Nobody signs in by the account, and the next night may ask again.",
+            approve=True,
+        )
+    yield Remedy(
+        name="separate",
+        title="Somebody else",
+        says="The account becomes a person of its own"
+        + (", told apart from whoever is shown above for good." if candidates else "."),
+        approve=False,
+        observation=findings.answer(finding, approve=False, reason=reason, actor=actor),
+    )
+
+
+def _of_request(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    yield Remedy(
+        name="let-in",
+        title="Let the person in",
+        says="The hold is lifted: the next login gets in, with no privilege but what mapped groups give.",
+        approve=True,
+        observation=findings.answer(finding, approve=True, reason=reason, actor=actor),
+        grave=True,
+    )
+    yield Remedy(
+        name="keep-out",
+        title="Keep the person out",
+        says="An administrator's hold takes the place of the request. The account stays, so that no later login "
+        "makes another one, and the person reads that it is disabled.",
+        approve=False,
+        observation=findings.answer(finding, approve=False, reason=reason, actor=actor),
+    )
+
+
+def _holds(ids: Iterable[UUID | None], finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    for identity in _identities(finding, [str(key) for key in ids if key is not None]):
+        if identity.enabled and not identity.protected:  # type: ignore[attr-defined]
+            yield Remedy(
+                name=f"hold:{identity.pk}",
+                title=f"Hold {identity}",
+                says="Every session ends, and nobody signs in as this person until an administrator lifts the hold.",
+                approve=True,
+                observation=people.holding(
+                    identity=identity, kind=HoldKind.ADMIN, reason=reason, actor=actor
+                ),
+                grave=True,
+            )
+
+
+def _release(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    identity = finding.identity
+    held = Hold.objects.filter(
+        tenant_id=finding.tenant_id, identity_id=finding.identity_id, kind=HoldKind.EXPIRY.value
+    )
+    if identity is not None and held.exists():
+        yield Remedy(
+            name="release",
+            title=f"Let {identity} back in",
+            says="The hold of the grace that ended is lifted, and the account is not asked about again.",
+            approve=True,
+            observation=people.lifting(identity=identity, kind=HoldKind.EXPIRY, reason=reason, actor=actor),
+            grave=True,
+        )
+
+
+def _identities(finding: Finding, names: Iterable[str]) -> list[Identity]:
+    """Those of them that are there, in their order, with their state."""
+    keys = [UUID(name) for name in names]
+    found = {
+        row.pk: row for row in Identity.objects.with_state().filter(tenant_id=finding.tenant_id, pk__in=keys)
+    }
+    return [found[key] for key in keys if key in found]
+
+
+def _owned(finding: Finding) -> ScimToken | ScimClient | Identity:
+    what = finding.evidence["what"]
+    model: Any = {"token": ScimToken, "client": ScimClient, "identity": Identity}[what]
+    row = model.objects.filter(tenant_id=finding.tenant_id, pk=UUID(finding.evidence[what])).first()
+    if row is None:
+        raise Invalid("remedy", "What it is about is gone.")
+    return row  # type: ignore[no-any-return]

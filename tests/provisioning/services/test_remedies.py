@@ -1,0 +1,171 @@
+"""What can be done about each kind of finding, what it foresees, and that it does just that."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.types import Actor, HoldKind, Verdict
+from provisioning.models import Account, AuditRecord, Distinction, Finding, Hold, Identity, ScimToken
+from provisioning.services import configuration, people, remedies
+from provisioning.services.invalid import Invalid
+
+from ..cast import OPERATOR, House, push, sign_in, user
+from ..reconciliation import test_doubts as doubts
+from .test_findings import administrator, weak_match
+
+pytestmark = pytest.mark.django_db
+
+
+def names(finding: Finding) -> list[str]:
+    return [one.name.partition(":")[0] for one in remedies.remedies(finding, OPERATOR)]
+
+
+def asked_by(case: Callable[[House], None], where: House) -> Finding:
+    case(where)
+    reconciliation.ask_tenant(where.tenant.pk, now())
+    return Finding.objects.select_related("account", "identity").get(seen_at__isnull=False)
+
+
+def unconfirmed(where: House) -> Finding:
+    sign_in(where, "ada", at=now() - timedelta(days=30))
+    reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+    return Finding.objects.select_related("account", "identity").get(kind="account:unconfirmed")
+
+
+@pytest.mark.parametrize(
+    ("case", "offered"),
+    [
+        (doubts.a_duplicate, ["apart"]),
+        (doubts.an_orphan_without_account, ["settled", "dismiss"]),
+        (doubts.an_orphan_of_a_disabled_connection, ["hold", "settled", "dismiss"]),
+        (doubts.an_account_of_nobody, ["settled", "separate"]),
+        (doubts.a_dormant_account, ["hold", "settled", "dismiss"]),
+        (doubts.a_state_conflict, ["settled", "dismiss"]),
+        (doubts.an_attribute_conflict, ["settled", "dismiss"]),
+        (doubts.a_held_member, ["settled", "dismiss"]),
+        (doubts.a_drifting_group, ["settled", "dismiss"]),
+        (doubts.an_entitlement_without_group, ["settled", "dismiss"]),
+        (doubts.an_ownerless_token, ["own", "settled", "dismiss"]),
+        (doubts.a_stale_connection, ["settled", "dismiss"]),
+        (doubts.a_privileged_group, ["settled", "dismiss"]),
+    ],
+)
+def test_a_kind_has_its_remedies(acme: House, case: Callable[[House], None], offered: list[str]) -> None:
+    finding = asked_by(case, acme)
+    assert names(finding)[-len(offered) :] == offered
+    finding.status = "approved"
+    assert names(finding) == []
+
+
+def test_a_waiting_account_is_somebody_or_somebody_else(acme: House) -> None:
+    finding = weak_match(acme)
+    assert names(finding) == ["link", "separate"]
+    link, separate = remedies.foresee(remedies.remedies(finding, OPERATOR))
+    assert next(type(change).__name__ for change in link.decision.changes) == "LinkAccount"
+    assert next(type(change).__name__ for change in separate.decision.changes) == "CreateIdentity"
+    assert Account.objects.get(pk=finding.account_id).identity_id is None  # nothing was written
+    outcome = remedies.carry_out(finding=finding, name=link.remedy.name, reason="the same", actor=OPERATOR)
+    assert (outcome.verdict, outcome.reason) == (link.decision.verdict, link.decision.reason)
+    assert Account.objects.get(pk=finding.account_id).identity_id == link.remedy.identity_id
+
+
+def test_an_account_is_never_tied_to_a_protected_identity(acme: House) -> None:
+    finding = weak_match(acme)
+    Identity.objects.filter(pk=finding.identity_id).update(kind="service", local=True)
+    link, _ = remedies.foresee(remedies.remedies(finding, OPERATOR))
+    assert (link.decision.verdict, link.decision.reason) == (Verdict.REFUSED, "identity:protected")
+
+
+def test_two_people_are_told_apart(acme: House) -> None:
+    finding = asked_by(doubts.a_duplicate, acme)
+    remedies.carry_out(finding=finding, name="apart", reason="twins", actor=OPERATOR)
+    assert Distinction.objects.get().finding_id == finding.pk
+    finding.refresh_from_db()
+    assert finding.status == "rejected"
+
+
+def test_an_orphan_is_held_and_the_finding_closed(acme: House) -> None:
+    finding = asked_by(doubts.an_orphan_of_a_disabled_connection, acme)
+    (foreseen, *_) = remedies.foresee(remedies.remedies(finding, OPERATOR))
+    assert [type(change).__name__ for change in foreseen.decision.changes] == ["PlaceHold", "EndSessions"]
+    remedies.carry_out(finding=finding, name=foreseen.remedy.name, reason="left", actor=OPERATOR)
+    assert Hold.objects.get().kind == HoldKind.ADMIN
+    finding.refresh_from_db()
+    assert (finding.status, finding.decision_reason) == ("approved", "left")
+
+
+def test_whom_nobody_confirmed_is_let_back_in(acme: House) -> None:
+    finding = unconfirmed(acme)
+    assert names(finding) == ["release", "settled", "dismiss"]
+    remedies.carry_out(finding=finding, name="release", reason="known", actor=OPERATOR)
+    assert not Hold.objects.exists()
+    assert Identity.objects.get(pk=finding.identity_id).is_active
+
+
+def test_a_candidate_of_a_disabled_account_is_held(acme: House) -> None:
+    known = push(acme, user("ada@acme.example", "e1"))
+    finding = Finding.objects.create(
+        tenant=acme.tenant,
+        kind="account:disabled-unlinked",
+        severity="high",
+        identity_id=known.identity_id,
+        candidates=[str(known.identity_id)],
+        fingerprint="x",
+    )
+    assert names(finding) == ["hold", "apart", "settled"]
+
+
+class TestOwner:
+    def test_an_administrator_answers_for_a_token_from_now_on(self, acme: House) -> None:
+        finding = asked_by(doubts.an_ownerless_token, acme)
+        successor = administrator(acme, "successor")
+        actor = Actor(kind="identity", id=str(successor.pk))
+        remedies.carry_out(finding=finding, name="own", reason="took over", actor=actor)
+        assert ScimToken.objects.get(pk=finding.evidence["token"]).owner == successor
+        assert AuditRecord.objects.get(reason="credential:owner-changed").actor_id == str(successor.pk)
+        assert doubts.look(acme) == {}
+
+    def test_a_command_answers_for_nothing(self, acme: House) -> None:
+        finding = asked_by(doubts.an_ownerless_token, acme)
+        with pytest.raises(Invalid):
+            remedies.carry_out(finding=finding, name="own", reason="x", actor=OPERATOR)
+        finding.refresh_from_db()
+        assert finding.status == "open"
+
+    def test_nobody_answers_for_themselves(self, acme: House) -> None:
+        finding = asked_by(doubts.an_ownerless_local_identity, acme)
+        made = Identity.objects.get(pk=finding.evidence["identity"])
+        with pytest.raises(Invalid):
+            remedies.carry_out(
+                finding=finding, name="own", reason="x", actor=Actor(kind="identity", id=str(made.pk))
+            )
+
+
+def test_a_remedy_that_is_gone_does_nothing(acme: House) -> None:
+    finding = asked_by(doubts.an_orphan_of_a_disabled_connection, acme)
+    (hold, *_) = remedies.remedies(finding, OPERATOR)
+    people.place_hold(identity=Identity.objects.get(), kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+    for name in (hold.name, "link:nobody", "take", ""):
+        with pytest.raises(Invalid):
+            remedies.carry_out(finding=finding, name=name, reason="x", actor=OPERATOR)
+    finding.refresh_from_db()
+    assert finding.status == "open"
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "status"), [("let-in", [], "approved"), ("keep-out", ["admin"], "rejected")]
+)
+def test_a_request_is_granted_or_refused(acme: House, name: str, kinds: list[str], status: str) -> None:
+    configuration.change_connection(
+        connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR
+    )
+    sign_in(acme, "ada")
+    finding = Finding.objects.get()
+    assert names(finding) == ["let-in", "keep-out"]
+    remedies.carry_out(finding=finding, name=name, reason="asked her manager", actor=OPERATOR)
+    assert list(Hold.objects.values_list("kind", flat=True)) == kinds
+    finding.refresh_from_db()
+    assert finding.status == status
