@@ -96,8 +96,12 @@ class Scoped:
         return False
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        page = self.admin_site.get_model_admin(db_field.related_model)  # type: ignore[attr-defined]
-        options["queryset"] = page.get_queryset(request)
+        if self.admin_site.is_registered(db_field.related_model):  # type: ignore[attr-defined]
+            page = self.admin_site.get_model_admin(db_field.related_model)  # type: ignore[attr-defined]
+            options["queryset"] = page.get_queryset(request)
+        else:
+            # What has no page of its own has no scoped list to choose from.
+            options["queryset"] = db_field.related_model.objects.none()
         return super().formfield_for_foreignkey(db_field, request, **options)  # type: ignore[misc]
 
 
