@@ -11,6 +11,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    # Before the runs, so that they decide about what was listed this night.
+    "pull-rosters": {
+        "task": "provisioning.tasks.pull_rosters",
+        "schedule": crontab(hour="0", minute="47"),
+        "options": {"expires": 3600},
+    },
     "reconcile-all": {
         "task": "provisioning.tasks.reconcile_all",
         "schedule": crontab(hour="2", minute="17"),

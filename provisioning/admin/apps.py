@@ -7,6 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 _PAGES = (
     "tenants",
     "connections",
+    "roster_sources",
     "asserted_groups",
     "schemas",
     "identities",

@@ -380,6 +380,14 @@ class Act(_Code):
         "An uploaded file was thrown away before anything was read from it.",
     )
     ROSTER_SUPERSEDED = "roster:superseded", "Two newer rosters are complete; the rows of this one are gone."
+    ROSTER_SOURCE_SET = (
+        "roster:source-set",
+        "Where the hub lists a connection's people, or its credential, was set.",
+    )
+    ROSTER_SOURCE_REMOVED = (
+        "roster:source-removed",
+        "The hub lists a connection's people no longer; the credential is gone.",
+    )
 
 
 class Report(_Code):
@@ -406,6 +414,12 @@ class Flaw(_Code):
     EMPTY = "roster:empty", "The listing names nobody."
     OLDER = "roster:older", "A complete roster speaks of the same moment, or of a later one."
     SHRUNK = "roster:shrunk", "The listing names far fewer people than the last complete one."
+    DENIED = "roster:denied", "The server refuses the credential, or what it is to be used for."
+    UNSTABLE = (
+        "roster:unstable",
+        "The listing changed while it was read: somebody may be missing, or stand in it twice.",
+    )
+    EXPIRED = "roster:expired", "The server forgot where the listing had stopped; it was begun anew."
     ABANDONED = "roster:abandoned", "The upload or its loading stopped, and nobody went on within a day."
 
 

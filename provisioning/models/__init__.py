@@ -7,6 +7,7 @@ from .people import Account, Alias, Hold, Identity, Tombstone
 from .proofs import Proof
 from .records import AuditRecord, AuditValue, Distinction, Finding, OutboxMessage
 from .requests import ScimRequest
+from .roster_sources import RosterSource
 from .rosters import Roster, RosterPart, RosterRow
 from .runs import ReconciliationItem, ReconciliationRun
 from .schemas import DataResource, SchemaAttribute, SchemaExtension
@@ -39,6 +40,7 @@ __all__ = [
     "Roster",
     "RosterPart",
     "RosterRow",
+    "RosterSource",
     "SchemaAttribute",
     "SchemaExtension",
     "ScimClient",
