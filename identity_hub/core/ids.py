@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import datetime
 
 from identity_hub.core import clock
 
@@ -32,6 +33,11 @@ def new_ids(number: int) -> list[uuid.UUID]:
         uuid.UUID(int=moment | count << 42 | int.from_bytes(chance[6 * count : 6 * count + 6], "big") >> 6)
         for count in range(number)
     ]
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """No id of `new_id` from that moment on is smaller: what came since is a range of the primary key."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _moment() -> int:

@@ -56,6 +56,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Start", "home", "index"),
                     _item("Why can't they sign in?", "person_search", "find"),
+                    _item("Posture", "verified_user", "posture"),
                 ],
             },
             {

@@ -84,7 +84,7 @@ def _people(shown: Overview) -> charts.Bars:
     rows = [
         ("Enabled", "good", people.enabled, _list("identity", state="enabled")),
         *(
-            (f"Held: {kind}", "bad", number, _list("identity", state="held"))
+            (f"Held: {kind}", "bad", number, _list("identity", state=f"held-{kind}"))
             for kind, number in sorted(people.holds.items())
         ),
         ("Deleted", "dim", people.deleted, _list("identity", state="gone")),

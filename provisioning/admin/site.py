@@ -22,7 +22,7 @@ from provisioning.models import Finding
 from provisioning.services import configuration, sessions
 
 from . import guesses
-from .base import TenantAdmin, actor_of, said, within_tenant
+from .base import TenantAdmin, actor_of, said, tenant_of, within_tenant
 
 FOUND_AT_MOST = 20
 
@@ -57,6 +57,7 @@ class HubSite(UnfoldAdminSite):
         # Django's "view on site" look-up takes any model and any id: it tells whether a row exists, in any tenant.
         return [
             path("find/", self.admin_view(self.find_view), name="find"),
+            path("posture/", self.admin_view(self.posture_view), name="posture"),
             *(url for url in urls if getattr(url, "name", None) != "view_on_site"),
         ]
 
@@ -122,6 +123,13 @@ class HubSite(UnfoldAdminSite):
                 "found": found,
             },
         )
+
+    def posture_view(self, request: HttpRequest) -> HttpResponse:
+        """Of the own tenant; whoever sees every tenant chooses one."""
+        tenant_id = tenant_of(request)
+        if tenant_id is None:
+            return HttpResponseRedirect(reverse("admin:provisioning_tenant_changelist"))
+        return HttpResponseRedirect(reverse("admin:provisioning_tenant_posture", args=[tenant_id]))
 
     def search(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The search behind Ctrl+K. Unlike the theme's own it keeps no copy of people in the cache."""

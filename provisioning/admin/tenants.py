@@ -9,7 +9,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -18,6 +20,7 @@ from provisioning import addresses
 from provisioning.models import Connection, Identity, Tenant, TenantDomain
 from provisioning.services import configuration, domains
 
+from . import posture
 from .base import TenantAdmin, actor_of, said
 from .forms import DomainForm, ReasonForm
 
@@ -55,7 +58,7 @@ def _number(model: type[Any]) -> Subquery:
 class TenantPage(TenantAdmin):
     tenant_path = "pk"
     form = TenantForm
-    list_display = ["name", "slug", "people", "connections", "created_at"]
+    list_display = ["name", "slug", "people", "connections", "posture", "created_at"]
     search_fields = ["name", "slug"]
     actions_detail = ["add_domain"]
     change_form_template = "provisioning/admin/tenant.html"
@@ -72,6 +75,11 @@ class TenantPage(TenantAdmin):
     @display(description="Connections")
     def connections(self, tenant: Tenant) -> int:
         return tenant.connections or 0  # type: ignore[attr-defined]
+
+    @display(description="Posture")
+    def posture(self, tenant: Tenant) -> str:
+        address = reverse("admin:provisioning_tenant_posture", args=[tenant.pk])
+        return format_html('<a class="hub-link" href="{}">What is covered</a>', address)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser and request.user.is_active)
@@ -142,6 +150,11 @@ class TenantPage(TenantAdmin):
             ("remove-domain", self.remove_domain_view),
         )
         return [
+            path(
+                "<path:object_id>/posture/",
+                self.admin_site.admin_view(self.posture_view),
+                name="provisioning_tenant_posture",
+            ),
             *(
                 path(
                     f"<path:object_id>/{name}/<uuid:domain_id>/",
@@ -152,6 +165,9 @@ class TenantPage(TenantAdmin):
             ),
             *super().get_urls(),
         ]
+
+    def posture_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return posture.show(self, request, self.get_object(request, object_id))
 
     def _domain(self, request: HttpRequest, object_id: str, domain_id: UUID) -> TenantDomain:
         tenant = self.get_object(request, object_id)

@@ -88,8 +88,8 @@ def overview(*, tenant_id: UUID | None, at: datetime) -> Overview:
     """Everything of one tenant; of the whole installation for None, which is its superuser's alone."""
     connections = _of(Connection.objects.all(), tenant_id)
     return Overview(
-        people=_people(tenant_id),
-        findings=_findings(tenant_id, at),
+        people=people(tenant_id),
+        findings=findings(tenant_id, at),
         logins=_logins(tenant_id, at.replace(hour=0, minute=0, second=0, microsecond=0)),
         connections=_shown(connections),
         connection_count=connections.count(),
@@ -121,7 +121,7 @@ SELECT (SELECT count(*) FROM provisioning_identity WHERE {scope}),
 """
 
 
-def _people(tenant_id: UUID | None) -> People:
+def people(tenant_id: UUID | None) -> People:
     statement = _PEOPLE.format(
         scope="tenant_id IS NOT NULL" if tenant_id is None else "tenant_id = %(tenant)s"
     )
@@ -146,7 +146,7 @@ def opened_between(at: datetime, since: timedelta, until: timedelta | None) -> Q
     return condition if until is None else condition & Q(opened_at__gt=at - until)
 
 
-def _findings(tenant_id: UUID | None, at: datetime) -> Findings:
+def findings(tenant_id: UUID | None, at: datetime) -> Findings:
     counts = _of(Finding.objects.filter(status=Finding.Status.OPEN), tenant_id).aggregate(
         **{
             f"{severity}_{number}": Count(

@@ -16,6 +16,7 @@ from .scene import Scene, person
     [
         "/admin/",
         "/admin/find/?q=crowd",
+        "/admin/provisioning/tenant/{tenant}/posture/",
         "/admin/provisioning/identity/",
         "/admin/provisioning/account/",
         "/admin/provisioning/finding/",
@@ -31,7 +32,7 @@ from .scene import Scene, person
     ],
 )
 def test_more_people_cost_no_more_statements(admin: Client, ours: Scene, address: str) -> None:
-    address = address.format(active=ours.active.pk, finding=ours.finding.pk)
+    address = address.format(active=ours.active.pk, finding=ours.finding.pk, tenant=ours.where.tenant.pk)
 
     def statements() -> int:
         with CaptureQueriesContext(

@@ -54,6 +54,7 @@ COMMANDS = (
     "look_for_findings",
     "map_entitlement",
     "pull_roster",
+    "posture",
     "readiness",
     "reconcile",
     "reseal_credentials",

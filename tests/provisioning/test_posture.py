@@ -1,0 +1,411 @@
+"""Each measure of the posture goes bad by the thing it measures, and good again when that is mended."""
+
+import csv
+import io
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from identity_hub.core.clock import now
+from provisioning.decision.posture import Cover
+from provisioning.decision.types import Actor, GroupObservation, HoldKind, Intent
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Connection,
+    DirectoryGroup,
+    Finding,
+    Identity,
+    Membership,
+    OutboxMessage,
+    ReconciliationRun,
+    Roster,
+    ScimToken,
+    Session,
+)
+from provisioning.selectors import posture
+from provisioning.selectors.posture import Line
+from provisioning.services import configuration, findings, people, submit
+from provisioning.services.groups import submit_group
+from provisioning.services.tokens import issue_token, revoke_token
+from provisioning.tasks.delivery import drain
+
+from .cast import OPERATOR, House, house, push, pushed, session_of, sign_in, user
+
+BAD, GOOD, CANNOT_SAY = Cover.NOT_COVERED, Cover.COVERED, Cover.CANNOT_SAY
+
+
+def line(where: House, name: str, at: datetime | None = None) -> Line:
+    return next(one for one in posture.posture(where.tenant.pk, at or now()) if one.measure.name == name)
+
+
+def cover(where: House, name: str, at: datetime | None = None) -> Cover:
+    return line(where, name, at).judged.cover
+
+
+def settings(where: House, **fields: Any) -> None:
+    Connection.objects.filter(pk=where.connection.pk).update(**fields)
+
+
+def listed(where: House, *, days_ago: int = 0, status: str = "complete") -> Roster:
+    return Roster.objects.create(
+        tenant=where.tenant,
+        connection=where.connection,
+        source="csv",
+        status=status,
+        as_of=now() - timedelta(days=days_ago),
+        requested_by="command:tests",
+    )
+
+
+def ran(where: House, status: str = "done", *, hours_ago: int = 1) -> ReconciliationRun:
+    at = now() - timedelta(hours=hours_ago)
+    return ReconciliationRun.objects.create(
+        tenant=where.tenant,
+        connection=where.connection,
+        status=status,
+        requested_by="schedule:",
+        started_at=at,
+        finished_at=at,
+    )
+
+
+def switch_off(where: House, name: str = "ada") -> Identity:
+    """Somebody whom the directory delivered and switched off."""
+    document = user(f"{name}@{where.domain}", f"{name}-1")
+    came = push(where, document)
+    submit(pushed(where, Intent.DISABLE, document | {"active": False}, account_id=came.account_id))
+    return Identity.objects.get(pk=came.identity_id)
+
+
+class TestSources:
+    def test_jit_needs_a_path_for_leavers(self, acme: House) -> None:
+        assert line(acme, "jit-lifecycle").figure.cases[0].name == "Main"
+        assert cover(acme, "jit-lifecycle") is BAD, "a token alone says nothing: nobody has pushed"
+        settings(acme, last_push_at=now())
+        assert cover(acme, "jit-lifecycle") is GOOD
+        revoke_token(token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR)
+        assert cover(acme, "jit-lifecycle") is BAD, "whoever pushed cannot push any more"
+        listed(acme)
+        assert cover(acme, "jit-lifecycle") is GOOD
+        Roster.objects.all().delete()
+        settings(acme, jit="existing")
+        assert cover(acme, "jit-lifecycle") is GOOD
+
+    def test_a_roster_is_complete_and_not_old(self, acme: House) -> None:
+        assert cover(acme, "rosters") is BAD
+        for status in ("loading", "refused", "superseded"):
+            listed(acme, status=status)
+        listed(acme, days_ago=36)
+        assert cover(acme, "rosters") is BAD
+        listed(acme, days_ago=34)
+        assert cover(acme, "rosters") is GOOD
+        settings(acme, status="disabled")
+        assert cover(acme, "rosters") is CANNOT_SAY
+
+    def test_a_connection_that_pushed_may_not_fall_silent(self, acme: House) -> None:
+        assert cover(acme, "stale") is CANNOT_SAY
+        settings(acme, last_push_at=now() - timedelta(days=8), stale_push_days=7)
+        assert cover(acme, "stale") is BAD
+        settings(acme, stale_push_days=9)
+        assert cover(acme, "stale") is GOOD
+        settings(acme, stale_push_days=0, last_push_at=now() - timedelta(days=31))
+        assert cover(acme, "stale") is BAD, "never asked about, and silent all the same"
+        settings(acme, last_push_at=now())
+        assert cover(acme, "stale") is GOOD
+
+    def test_a_run_is_finished_every_night(self, acme: House) -> None:
+        assert cover(acme, "runs") is CANNOT_SAY
+        settings(acme, created_at=now() - timedelta(days=3))
+        ran(acme, "simulated")
+        ran(acme, hours_ago=49)
+        assert cover(acme, "runs") is BAD
+        ran(acme)
+        assert cover(acme, "runs") is GOOD
+
+    def test_a_run_in_quarantine_waits_for_somebody(self, acme: House) -> None:
+        assert cover(acme, "quarantine") is GOOD
+        run = ran(acme, "quarantined")
+        assert cover(acme, "quarantine") is BAD
+        ReconciliationRun.objects.filter(pk=run.pk).update(status="rejected")
+        assert cover(acme, "quarantine") is GOOD
+
+    def test_a_kill_switch_is_named_while_it_is_on(self, acme: House) -> None:
+        assert cover(acme, "switches") is GOOD
+        settings(acme, stopped={"runs": {"since": "2026-01-01"}})
+        found = line(acme, "switches")
+        assert (found.judged.cover, found.figure.cases[0].name) == (BAD, "Main (runs)")
+        settings(acme, stopped={})
+        assert cover(acme, "switches") is GOOD
+
+    def test_a_certificate_that_nobody_can_read_has_ended(self, acme: House) -> None:
+        assert cover(acme, "certificates") is GOOD
+        settings(acme, idp_metadata="<broken")
+        assert cover(acme, "certificates") is BAD
+
+
+class TestPeople:
+    def test_somebody_vouches_for_everybody(self, acme: House) -> None:
+        assert cover(acme, "unmanaged") is CANNOT_SAY
+        push(acme, user(f"ada@{acme.domain}", "ada-1"))
+        assert cover(acme, "unmanaged") is GOOD
+        joe = sign_in(acme, "joe@acme.example", format="unspecified", email="joe@acme.example")
+        found = line(acme, "unmanaged")
+        assert (found.figure.number, found.figure.of, found.judged.cover) == (1, 2, BAD)
+        push(acme, user("joe@acme.example", "joe-1"))
+        assert cover(acme, "unmanaged") is GOOD, "the directory spoke of him"
+        settings(acme, status="disabled")
+        assert line(acme, "unmanaged").figure.number == 2, "a connection that is off vouches for nobody"
+        for identity in Identity.objects.filter(tenant=acme.tenant):
+            people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="Left", actor=OPERATOR)
+        assert line(acme, "unmanaged").figure.number == 0
+        assert joe.identity_id is not None
+
+    def test_a_local_administrator_is_vouched_for_by_nobody_unless_the_glass_is_to_be_broken(
+        self, acme: House
+    ) -> None:
+        local = configuration.create_local_identity(
+            login_name="petra", password="correct horse battery", tenant=acme.tenant, actor=OPERATOR
+        )
+        assert line(acme, "unmanaged").figure.parts == {"local identities": 1}
+        Identity.objects.filter(pk=local.pk).update(break_glass=True)
+        assert cover(acme, "unmanaged") is GOOD
+
+    def test_unconfirmed_accounts_are_held_after_their_grace(self, acme: House) -> None:
+        assert cover(acme, "unconfirmed") is GOOD
+        sign_in(acme, "joe", at=now() - timedelta(days=13))
+        assert cover(acme, "unconfirmed") is GOOD
+        sign_in(acme, "sue", at=now() - timedelta(days=15))
+        found = line(acme, "unconfirmed")
+        assert (found.figure.number, found.figure.of, found.judged.cover) == (1, 2, BAD)
+        settings(acme, scim_enabled=False)
+        assert cover(acme, "unconfirmed") is GOOD, "without SCIM it is the login that counts"
+        settings(acme, scim_enabled=True)
+        account = Account.objects.get(subject_value="sue")
+        people.place_hold(identity=account.identity, kind=HoldKind.ADMIN, reason="Late", actor=OPERATOR)
+        assert cover(acme, "unconfirmed") is GOOD
+
+    def test_findings_are_decided_in_time(self, acme: House) -> None:
+        assert cover(acme, "review") is GOOD
+        push(acme, user("ada@acme.example", "ada-1"))
+        sign_in(acme, "another", email="ada@acme.example")
+        assert cover(acme, "review") is GOOD
+        finding = Finding.objects.get(tenant=acme.tenant)
+        Finding.objects.update(opened_at=now() - timedelta(days=61))
+        found = line(acme, "review")
+        assert (found.judged.cover, found.figure.parts["older"]) == (BAD, 1)
+        findings.decide(finding=finding, approve=False, reason="Another", actor=OPERATOR)
+        assert cover(acme, "review") is GOOD
+
+    def test_acts_by_hand_are_counted_against_joiners(self, acme: House) -> None:
+        boss = Actor(kind="identity", id="00000000-0000-0000-0000-000000000001")
+        came = [push(acme, user(f"p{number}@acme.example", f"p-{number}")) for number in range(9)]
+        assert cover(acme, "interventions") is CANNOT_SAY
+        came.append(push(acme, user("p9@acme.example", "p-9")))
+        assert cover(acme, "interventions") is GOOD
+        for number in (1, 2):
+            who = Identity.objects.get(pk=came[number].identity_id)
+            people.place_hold(identity=who, kind=HoldKind.ADMIN, reason="Asked", actor=boss)
+        found = line(acme, "interventions")
+        assert (found.judged.cover, found.judged.shown) == (BAD, "20 per 100")
+        for number in range(10, 20):
+            push(acme, user(f"p{number}@acme.example", f"p-{number}"))
+        assert line(acme, "interventions").judged.shown == "10 per 100"
+        assert cover(acme, "interventions", now() + timedelta(days=31)) is CANNOT_SAY, "only 30 days count"
+
+
+class TestCredentials:
+    def test_a_token_has_an_owner_who_is_still_there(self, acme: House) -> None:
+        assert cover(acme, "owners") is BAD, "made by command"
+        revoke_token(token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR)
+        assert cover(acme, "owners") is GOOD
+        boss = configuration.create_local_identity(
+            login_name="petra", password="correct horse battery", tenant=acme.tenant, actor=OPERATOR
+        )
+        issue_token(connection=acme.connection, actor=Actor(kind="identity", id=str(boss.pk)))
+        assert cover(acme, "owners") is GOOD
+        people.place_hold(identity=boss, kind=HoldKind.ADMIN, reason="Left", actor=OPERATOR)
+        assert cover(acme, "owners") is BAD
+
+    def test_a_token_that_ends_has_a_successor_in_use(self, acme: House) -> None:
+        old = ScimToken.objects.get(connection=acme.connection)
+        ScimToken.objects.update(expires_at=now() + timedelta(days=60))
+        assert cover(acme, "tokens") is GOOD
+        ScimToken.objects.update(expires_at=now() + timedelta(days=29))
+        assert cover(acme, "tokens") is BAD
+        new, _ = issue_token(connection=acme.connection, actor=OPERATOR)
+        ScimToken.objects.filter(pk=new.pk).update(replaces=old)
+        assert cover(acme, "tokens") is BAD, "nobody uses it yet"
+        ScimToken.objects.filter(pk=new.pk).update(last_used_at=now())
+        assert cover(acme, "tokens") is GOOD
+
+
+class TestRevocation:
+    def test_who_was_switched_off_has_nothing_left(self, acme: House) -> None:
+        assert cover(acme, "revocation") is CANNOT_SAY
+        ada = switch_off(acme)
+        drain()
+        found = line(acme, "revocation")
+        [one] = found.figure.revocations
+        assert (one.identity_id, one.proven, found.judged.cover) == (ada.pk, True, GOOD)
+        assert one.seconds is not None
+        assert 0 <= one.seconds < 60
+
+    def test_a_session_that_is_left(self, acme: House) -> None:
+        ada = switch_off(acme)
+        drain()
+        session = session_of(ada)
+        assert cover(acme, "revocation") is BAD
+        Session.objects.filter(pk=session.pk).delete()
+        assert cover(acme, "revocation") is GOOD
+
+    def test_a_worker_that_was_down_for_an_hour(self, acme: House) -> None:
+        switch_off(acme)
+        drain()
+        OutboxMessage.objects.filter(topic="sessions.purge").update(done_at=now() + timedelta(hours=1))
+        found = line(acme, "revocation")
+        assert (found.judged.cover, found.judged.shown) == (BAD, "60 min")
+        OutboxMessage.objects.all().delete()
+        assert cover(acme, "revocation") is CANNOT_SAY, "gone, and nobody kept when"
+
+    def test_a_credential_that_is_left(self, acme: House) -> None:
+        ada = switch_off(acme)
+        drain()
+        ScimToken.objects.filter(connection=acme.connection).update(owner=ada)
+        assert cover(acme, "revocation") is BAD
+        revoke_token(token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR)
+        assert cover(acme, "revocation") is GOOD
+
+    def test_an_entitlement_that_another_account_keeps(self, acme: House) -> None:
+        ada = switch_off(acme)
+        drain()
+        other = push(acme, user("ada.other@acme.example", "ada-2"))
+        submit_group(
+            GroupObservation(
+                intent=Intent.CREATE,
+                tenant_id=acme.tenant.pk,
+                connection_id=acme.connection.pk,
+                at=now(),
+                actor=OPERATOR,
+                display_name="Managers",
+                add=(other.account_id,),
+            )
+        )
+        entitlement = configuration.create_entitlement(tenant=acme.tenant, name="Manager", actor=OPERATOR)
+        configuration.map_entitlement(
+            entitlement=entitlement, group=DirectoryGroup.objects.get(), actor=OPERATOR
+        )
+        assert cover(acme, "revocation") is GOOD
+        Account.objects.filter(pk=other.account_id).update(identity=ada)
+        assert cover(acme, "revocation") is BAD
+        Membership.objects.all().delete()
+        assert cover(acme, "revocation") is GOOD
+
+    def test_who_was_let_back_in_is_no_case_any_more(self, acme: House) -> None:
+        ada = switch_off(acme)
+        session_of(ada)
+        assert cover(acme, "revocation") is BAD
+        account = Account.objects.get(identity=ada)
+        submit(pushed(acme, Intent.ENABLE, user(account.user_name, "ada-1"), account_id=account.pk))
+        assert cover(acme, "revocation") is CANNOT_SAY
+
+    def test_only_the_last_month_counts(self, acme: House) -> None:
+        switch_off(acme)
+        assert cover(acme, "revocation", now() + timedelta(days=31)) is CANNOT_SAY
+
+
+def test_another_tenant_changes_nothing(acme: House, globex: House) -> None:
+    def told() -> list[tuple[str, int, int]]:
+        lines = posture.posture(acme.tenant.pk, now())
+        return [(one.measure.name, one.figure.number, one.figure.of) for one in lines]
+
+    push(acme, user("ada@acme.example", "ada-1"))
+    before = told()
+    session_of(switch_off(globex))
+    for number in range(12):
+        sign_in(globex, f"joe-{number}", at=now() - timedelta(days=40))
+    ran(globex, "quarantined")
+    listed(globex)
+    settings(globex, stopped={"runs": {}})
+    extra = house("hooli", status="active")
+    push(extra, user("ada@acme.example", "ada-1"))
+    assert told() == before
+
+
+def test_every_question_has_its_own_name_and_remedy() -> None:
+    names = [measure.name for measure in posture.MEASURES]
+    assert len(set(names)) == len(names)
+    for measure in posture.MEASURES:
+        assert measure.question.endswith("?"), measure.name
+        assert measure.remedy.endswith("."), measure.name
+
+
+class TestCommand:
+    def test_it_says_the_same_and_ends_with_1_while_something_is_open(
+        self, acme: House, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from django.core.management import call_command  # noqa: PLC0415
+
+        with pytest.raises(SystemExit) as ended:
+            call_command("posture", "--tenant", "acme", "--json")
+        assert ended.value.code == 1
+        said = json.loads(capsys.readouterr().out)
+        assert said["not_covered"] == sum(one["verdict"] == "not-covered" for one in said["measures"])
+        assert {one["measure"] for one in said["measures"]} == {one.name for one in posture.MEASURES}
+        with pytest.raises(SystemExit):
+            call_command("posture", "--tenant", "acme")
+        assert "NOT COVERED" in capsys.readouterr().out
+
+
+class TestPage:
+    @pytest.fixture
+    def admin(self, acme: House) -> Client:
+        boss = configuration.create_local_identity(
+            login_name="petra",
+            password="correct horse battery",
+            tenant=acme.tenant,
+            tenant_administrator=True,
+            actor=OPERATOR,
+        )
+        client = Client()
+        client.force_login(boss)
+        return client
+
+    def test_the_page_shows_ones_own_and_writes_nothing(self, admin: Client, acme: House) -> None:
+        ada = switch_off(acme)
+        session_of(ada)
+        records = AuditRecord.objects.count()
+        response = admin.get("/admin/posture/", follow=True)
+        assert response.redirect_chain == [(f"/admin/provisioning/tenant/{acme.tenant.pk}/posture/", 302)]
+        page = response.content.decode()
+        assert "Time from deactivation to proven revocation" in page
+        assert "still there" in page
+        assert f"/admin/provisioning/identity/{ada.pk}/change/" in page
+        assert AuditRecord.objects.count() == records
+
+    def test_another_tenants_posture_is_not_there(self, admin: Client, globex: House) -> None:
+        for question in ("", "?as=csv", "?as=json"):
+            address = f"/admin/provisioning/tenant/{globex.tenant.pk}/posture/{question}"
+            assert admin.get(address).status_code == 404
+
+    def test_it_can_be_taken_along(self, admin: Client, acme: House) -> None:
+        settings(acme, name='=cmd|" /C calc"!A0')
+        address = f"/admin/provisioning/tenant/{acme.tenant.pk}/posture/"
+        answer = admin.get(address, {"as": "csv"})
+        assert answer["Content-Disposition"] == 'attachment; filename="posture-acme.csv"'
+        rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+        assert {row["measure"] for row in rows} == {measure.name for measure in posture.MEASURES}
+        document = admin.get(address, {"as": "json"}).json()
+        assert document["measures"][0]["verdict"] == "not-covered"
+
+    def test_an_operator_of_the_installation_chooses_a_tenant(self, acme: House) -> None:
+        root = configuration.create_local_identity(
+            login_name="root", password="correct horse battery", superuser=True, actor=OPERATOR
+        )
+        client = Client()
+        client.force_login(root)
+        page = client.get("/admin/posture/", follow=True).content.decode()
+        assert f"/admin/provisioning/tenant/{acme.tenant.pk}/posture/" in page
