@@ -45,6 +45,7 @@ from provisioning.decision.types import (
     UnmergeIdentities,
     UpdateAccount,
     UpdateIdentity,
+    WithdrawFinding,
 )
 from provisioning.digests import keyed, subject_text
 from provisioning.fingerprints import fingerprint
@@ -413,6 +414,8 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                     },
                 )
             )
+        case WithdrawFinding():
+            work.closed.append((change.finding_id, {"status": Finding.Status.OBSOLETE, "decided_at": at}))
         case _:
             raise TypeError(f"no way to apply {type(change).__name__}")
 
@@ -431,6 +434,8 @@ def _account_columns(change: UpdateAccount, facts: AccountFacts, observation: Ob
     }
     if change.confirmed and not facts.confirmed:
         columns["confirmed_at"] = at
+    elif facts.confirmed and not change.confirmed:
+        columns["confirmed_at"] = None
     if change.lifecycle_owner is not None and change.lifecycle_owner is not facts.lifecycle_owner:
         columns["lifecycle_owner"] = change.lifecycle_owner.value
     if says_more(change, facts):

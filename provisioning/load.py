@@ -148,6 +148,7 @@ class Loaded:
         concerned |= {grave.identity_id for grave in tombstones}
         concerned |= {candidate.identity.id for candidate in candidates}
         concerned |= {observation.target_identity_id, observation.former_identity_id}
+        concerned |= {line.identity_id for line in observation.taken_back}
         sources = {facts.id for facts in (addressed, *found.values()) if facts is not None}
         sources |= {grave.account_id for grave in tombstones}
         concerned |= {held for source in sources for held in self.held_by.get(source, ())}
@@ -571,6 +572,7 @@ def load(
     account_ids = {account_id for account_id, _, _ in matches}
     identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
     named = {key for o in observations for key in (o.target_identity_id, o.former_identity_id) if key}
+    named |= {line.identity_id for o in observations for line in o.taken_back if line.identity_id}
     identity_ids |= named
     waiting = {account_id for account_id, identity_id, _ in matches if identity_id is None}
 

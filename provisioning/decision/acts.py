@@ -91,7 +91,7 @@ def unlink(case: Case) -> Decision:
         UnlinkAccount(account_id=account.id, identity_id=former.id),
         KeepApart(account_id=account.id, identity_id=former.id, carried=tuple(held)),
         *[LiftHold(identity_id=former.id, kind=kind, source_account_id=account.id) for kind in held],
-        *_left_by(former, account.id),
+        *left_by(former, account.id),
     ]
     return accepted(case, Reason.ACCOUNT_UNLINKED, changes, account)
 
@@ -120,7 +120,7 @@ def _tied(
     return [
         LinkAccount(account_id=account.id, identity_id=identity.id, rule=Rule.EXPLICIT, evidence=_by(case)),
         KeepApart(account_id=account.id, identity_id=former.id),
-        *_left_by(former, account.id),
+        *left_by(former, account.id),
         *show(identity, accounts),
         *[
             MoveHold(
@@ -149,12 +149,12 @@ def _folded(
     return kept, [
         LinkAccount(account_id=account.id, identity_id=identity.id, rule=Rule.EXPLICIT, evidence=_by(case)),
         *changes,
-        *(_left_by(former, account.id) if former else []),
+        *(left_by(former, account.id) if former else []),
         *show(identity, accounts),
     ]
 
 
-def _left_by(identity: IdentityFacts, account_id: UUID) -> list[Change]:
+def left_by(identity: IdentityFacts, account_id: UUID) -> list[Change]:
     """Whoever has no other account is not enabled any more; the last profile stays, to be looked up by."""
     remaining = accounts_without(identity, account_id)
     return [*(show(identity, remaining) if remaining else []), EndSessions(identity_id=identity.id)]

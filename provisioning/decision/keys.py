@@ -55,7 +55,8 @@ def lock_keys(observation: Observation) -> frozenset[tuple[str, ...]]:
         keys.add(("hr", observation.profile.hr_number))
     if observation.account_id:
         keys.add(("account", str(observation.account_id)))
-    for identity_id in (observation.target_identity_id, observation.former_identity_id):
+    taken_back = [line.identity_id for line in observation.taken_back]
+    for identity_id in (observation.target_identity_id, observation.former_identity_id, *taken_back):
         if identity_id:
             keys.add(("identity", str(identity_id)))
     return frozenset(keys)

@@ -45,6 +45,7 @@ from .reasons import Reason
 from .runs import end_sessions, expire, hold_missing, leave_account, match_late, spare
 from .situations import Case
 from .types import Channel, Decision, Intent, Situation
+from .undo import undo
 
 Reaction = Callable[[Case], Decision]
 
@@ -173,6 +174,11 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
         S.LINKED: unmerge,
         S.HELD: unmerge,
         S.COLLISION: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.UNDO): {
+        S.LINKED: undo,
+        S.WAITING: undo,
         S.UNMATCHED: refuse,
     },
     (Channel.ADMIN, Intent.DISABLE): {

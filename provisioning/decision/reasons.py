@@ -119,6 +119,16 @@ class Reason(_Code):
 
     FINDING_ASSIGNED = "finding:assigned", "A finding has an owner, or none any more."
     FINDING_POSTPONED = "finding:postponed", "A finding is due on another day."
+    ITEM_UNDONE = "item:undone", "An administrator took back what a run did to somebody."
+    ITEM_TOUCHED_SINCE = (
+        "item:touched-since",
+        "Something newer has changed the account or the person: not taken back.",
+    )
+    ITEM_TOO_OLD = "item:too-old", "A run's item is taken back within 30 days only."
+    ITEM_NOT_DONE = "item:not-done", "The run did nothing there, or it has been taken back already."
+    ITEM_NOTHING_LEFT = "item:nothing-left", "Nothing of it can be taken back; ended sessions cannot."
+    ITEM_VALUES_GONE = "item:values-gone", "The values from before have been purged."
+
     FINDING_CLOSED = "finding:closed", "An administrator has seen the finding; nothing else changed."
 
     LOGIN_ADMITTED = "login:admitted", "A linked, enabled person signed in."
@@ -365,6 +375,8 @@ class Act(_Code):
     RUN_REJECTED = "run:rejected", "A person stopped a quarantined run."
     RUN_CHOSEN = "run:chosen", "A person left items out of a run, or took them in again."
     RUN_ORDERED = "run:ordered", "A person asked for a simulated run to be executed."
+    RUN_UNDO_ORDERED = "run:undo-ordered", "A person asked that a run, or items of it, be taken back."
+    RUN_UNDONE = "run:undone", "What was asked for of a run was taken back, each item decided again."
     RUN_EXECUTED = "run:executed", "The run's plan was carried out, each item decided again."
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
     ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."

@@ -395,6 +395,22 @@ def _held_by_hand(known: Known, identity_id: UUID) -> bool:
     return any(hold.kind not in OF_ACCOUNTS for hold in known.identities[identity_id].holds)
 
 
+def admin_undo(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator takes back what a run did to an account, or to an identity."""
+    case = Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=Situation.UNMATCHED,
+        account=known.addressed,
+    )
+    if observation.account_id and case.account is None:
+        return replace(case, reason=Reason.ACCOUNT_UNKNOWN)
+    if observation.target_identity_id and case.identity is None:
+        return replace(case, account=None, reason=Reason.IDENTITY_UNKNOWN)
+    return replace(case, situation=Situation.LINKED if case.identity else Situation.WAITING)
+
+
 def admin_separate(known: Known, observation: Observation, policy: Policy) -> Case:
     """An administrator says that a waiting account is nobody whom the hub knows."""
     account = known.addressed
@@ -427,6 +443,7 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.ADMIN, Intent.UNLINK): admin_unlink,
     (Channel.ADMIN, Intent.MERGE): admin_merge,
     (Channel.ADMIN, Intent.UNMERGE): admin_unmerge,
+    (Channel.ADMIN, Intent.UNDO): admin_undo,
     (Channel.ADMIN, Intent.DISABLE): one_identity,
     (Channel.ADMIN, Intent.ENABLE): one_identity,
 }

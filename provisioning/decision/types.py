@@ -33,6 +33,7 @@ class Intent(StrEnum):
     UNLINK = "unlink"
     MERGE = "merge"
     UNMERGE = "unmerge"
+    UNDO = "undo"
 
 
 class Situation(StrEnum):
@@ -189,6 +190,29 @@ class Merge:
     accounts: frozenset[UUID] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """One change that a run made, as what would take it back.
+
+    `change` names that (`LiftHold`, `RestoreAccount`, ...), `kind` a hold's kind. Of an account that is restored
+    `before` and `after` are the attributes of its resource that changed, with their values, `fields` the columns,
+    `user_name` and `external_id` what they were where they changed.
+    """
+
+    change: str
+    account_id: UUID | None = None
+    identity_id: UUID | None = None
+    kind: str = ""
+    source_account_id: UUID | None = None
+    finding_id: UUID | None = None
+    before: Document = field(default_factory=dict)
+    after: Document = field(default_factory=dict)
+    fields: frozenset[str] = NO_FIELDS
+    user_name: str = ""
+    external_id: str | None = None
+    lifecycle_owner: Origin | None = None
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
@@ -206,6 +230,7 @@ class Observation:
     is wrong with it (a code).
     `as_of` is set for a row of a roster, and for what complete rosters left out: the moment the listing speaks of. Of
     a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
+    `taken_back` is what an administrator takes back of a run, the last change first.
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     `former_identity_id` is the identity that an administrator takes the account from; `fold_duplicate` says that an
     account which only doubles another one of its connection may end in it. Of a merge the target is the identity that
@@ -244,6 +269,7 @@ class Observation:
     merge: "Merge | None" = None
     hold: HoldKind | None = None
     finding_id: UUID | None = None
+    taken_back: tuple[TakenBack, ...] = ()
     reason: str = ""
 
 
@@ -561,6 +587,13 @@ class CloseFinding:
     approved: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawFinding:
+    """What it asked about has been taken back."""
+
+    finding_id: UUID
+
+
 Change = (
     CreateIdentity
     | UpdateIdentity
@@ -580,6 +613,7 @@ Change = (
     | AddAlias
     | RecordLogin
     | CloseFinding
+    | WithdrawFinding
 )
 
 

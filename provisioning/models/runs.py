@@ -135,6 +135,7 @@ class ReconciliationItem(models.Model):
         indexes = [
             models.Index(fields=["run", "status", "id"], name="item_run_status"),
             models.Index(fields=["run", "-id"], condition=models.Q(undo_wanted=True), name="item_to_undo"),
+            models.Index(fields=["audit_id"], condition=models.Q(status="undone"), name="item_undone"),
             models.Index(
                 fields=["tenant", "decided_at"],
                 condition=models.Q(destructive=True, status="applied"),

@@ -39,6 +39,7 @@ _INVERSES: dict[str, Callable[[Line], Line]] = {
     "LiftHold": _turned("PlaceHold", "identity_id", "kind", "source_account_id"),
     "LinkAccount": _turned("UnlinkAccount", "account_id", "identity_id"),
     "CreateIdentity": _turned("RemoveIdentity", "identity_id"),
+    "CreateAccount": _turned("RemoveAccount", "account_id", "identity_id"),
     "OpenFinding": _turned("WithdrawFinding", "kind", "account_id", "identity_id"),
     "UpdateAccount": _turned("RestoreAccount", "account_id"),
     "DeleteAccount": _turned("RestoreAccount", "account_id"),

@@ -73,6 +73,11 @@ def submit_within(observation: Observation) -> Outcome:
     return _submit(observation.tenant_id, [_with_ids(observation)])[0]
 
 
+def submit_many_within(observations: Sequence[Observation]) -> list[Outcome]:
+    """`submit_many` inside the caller's `retrying`."""
+    return _submit(observations[0].tenant_id, [_with_ids(o) for o in observations]) if observations else []
+
+
 def submit_many(observations: Sequence[Observation]) -> list[Outcome]:
     """Decides and applies observations of one tenant; answers their outcomes in the same order.
 
@@ -131,6 +136,11 @@ def take_locks(tenant_id: UUID, keys: set[Key], *, alone: bool) -> None:
     )
 
 
+def lock_all(tenant_id: UUID, keys: set[Key]) -> None:
+    """`take_locks` of so many keys, or of the tenant where they are too many."""
+    take_locks(tenant_id, keys, alone=len(keys) > FEW_KEYS and len(keys) > _most_keys())
+
+
 @lru_cache(maxsize=1)
 def _most_keys() -> int:
     ((slots,),) = sql.rows(
@@ -167,8 +177,7 @@ class _Settled(NamedTuple):
 
 def _submit(tenant_id: UUID, batch: Sequence[Observation]) -> list[Outcome]:
     pending = [_Pending(n, o, lock_keys(o)) for n, o in enumerate(batch)]
-    every = {key for item in pending for key in item.keys}
-    take_locks(tenant_id, every, alone=len(every) > FEW_KEYS and len(every) > _most_keys())
+    lock_all(tenant_id, {key for item in pending for key in item.keys})
     outcomes: dict[int, Outcome] = {}
     idle = 0
     while pending:

@@ -12,7 +12,7 @@ from provisioning import outbox, reconciliation
 from provisioning.decision.types import Actor
 from provisioning.models import Connection, OutboxMessage, ReconciliationRun
 from provisioning.selectors import reconciliation as stored
-from provisioning.services import retention
+from provisioning.services import retention, undo
 
 from . import (
     certificates,  # noqa: F401 - its jobs are found by being imported
@@ -67,6 +67,14 @@ def execute_run(tenant_id: str, run_id: str) -> None:
         reconciliation.execute(run)
 
 
+@shared_task(name="provisioning.tasks.undo_run")
+def undo_run(tenant_id: str, run_id: str) -> None:
+    """Takes back what a person ordered of a run; goes on where one was killed."""
+    run = ReconciliationRun.objects.filter(tenant_id=UUID(tenant_id), pk=UUID(run_id)).first()
+    if run is not None:
+        _log.info("run:undone", run=run_id, counts=dict(undo.carry_out(run)))
+
+
 @shared_task(name="provisioning.tasks.purge_deleted")
 def purge_deleted() -> None:
     purged = retention.purge_deleted(at=now(), actor=SCHEDULE)
@@ -93,6 +101,11 @@ def _execute_released(message: OutboxMessage) -> None:
         raise OSError("the broker is away")
 
 
+def _undo_ordered(message: OutboxMessage) -> None:
+    if undo_run.delay(str(message.tenant_id), message.payload["run"]) is None:
+        raise OSError("the broker is away")
+
+
 def nudge() -> None:
     """Asks a worker to look at the outbox now; beat looks every few seconds anyway.
 
@@ -104,4 +117,5 @@ def nudge() -> None:
 
 
 delivery.HANDLERS["run.execute"] = _execute_released
+delivery.HANDLERS["run.undo"] = _undo_ordered
 outbox.nudge = nudge

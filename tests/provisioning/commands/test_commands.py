@@ -65,6 +65,7 @@ COMMANDS = (
     "scim_log",
     "show_identity",
     "switch",
+    "undo_run",
     "verify_domain",
 )
 

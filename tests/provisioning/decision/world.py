@@ -46,6 +46,7 @@ from provisioning.decision.types import (
     UpdateAccount,
     UpdateIdentity,
     Verdict,
+    WithdrawFinding,
 )
 
 SPACE = UUID("6f1c0b1e-0000-4000-8000-000000000000")
@@ -449,7 +450,7 @@ class World:
             case RecordLogin(account_id=key, identity_id=identity_id):
                 self.accounts[key] = replace(self.accounts[key], last_login_at=self.at)
                 self.sessions.add(identity_id)
-            case CloseFinding():
+            case CloseFinding() | WithdrawFinding():
                 pass
 
     def new_name(self) -> UUID:

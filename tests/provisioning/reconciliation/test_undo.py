@@ -1,0 +1,295 @@
+"""What a run did is taken back, item by item, unless something newer has touched it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from time_machine import travel
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.types import Actor, HoldKind, Intent
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    AuditValue,
+    Finding,
+    Hold,
+    Identity,
+    Membership,
+    OutboxMessage,
+    ReconciliationItem,
+    ReconciliationRun,
+)
+from provisioning.services import configuration, people, submit, undo
+from provisioning.services.groups import submit_group
+from provisioning.services.invalid import Invalid
+from provisioning.tasks import undo_run
+
+from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
+from ..services.test_groups import group
+
+ADA = Actor(kind="identity", id="ada")
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+Unconfirmed = Callable[..., list[Identity]]
+
+pytestmark = pytest.mark.django_db
+
+
+def executed(where: House) -> ReconciliationRun:
+    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+
+
+def undone(run: ReconciliationRun, *items: ReconciliationItem) -> dict[str, int]:
+    chosen = [item.pk for item in items] or None
+    undo.order(run, actor=ADA, reason="a mistake", items=chosen)
+    return dict(undo.carry_out(run))
+
+
+def enabled() -> set[Any]:
+    return set(Identity.objects.with_state().filter(enabled=True).values_list("pk", flat=True))
+
+
+class TestHolds:
+    def test_a_run_is_taken_back_whole(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        everybody = {identity.pk for identity in unconfirmed(acme, 3)}
+        run = executed(acme)
+        assert enabled() == set()
+        assert undone(run) == {"item:undone": 3}
+        assert enabled() == everybody
+        assert not Hold.objects.exists()
+        assert {item.status for item in run.items.all()} == {"undone"}
+        # Nobody asks any more about what was taken back.
+        assert set(Finding.objects.values_list("status", flat=True)) == {"obsolete"}
+
+    def test_it_is_on_record_with_who_and_why(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        (identity,) = unconfirmed(acme)
+        run = executed(acme)
+        undone(run)
+        record = AuditRecord.objects.get(reason="item:undone")
+        assert (record.actor_id, record.identity_id, record.request_id) == ("ada", identity.pk, str(run.pk))
+        assert {change["change"] for change in record.changes} == {"LiftHold", "WithdrawFinding"}
+        assert AuditValue.objects.get(pk=record.pk).values == {"reason": "a mistake"}
+        acts = AuditRecord.objects.filter(object_id=run.pk, intent="undo").order_by("id")
+        assert [(act.reason, act.changes[0]["counts"]) for act in acts] == [
+            ("run:undo-ordered", {"wanted": 1}),
+            ("run:undone", {"item:undone": 1}),
+        ]
+        item = run.items.get()
+        assert (item.undo_audit_id, item.undone_at is not None) == (record.pk, True)
+
+    def test_single_items_are_taken_back(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme, 3)
+        run = executed(acme)
+        _one, two, _three = run.items.order_by("id")
+        assert undone(run, two) == {"item:undone": 1}
+        assert enabled() == {two.identity_id}
+        assert undone(run) == {"item:undone": 2}
+
+    def test_an_item_is_never_taken_back_twice(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme)
+        run = executed(acme)
+        undone(run)
+        with pytest.raises(Invalid, match="Nothing"):
+            undo.order(run, actor=ADA, reason="again")
+        (prospect,) = undo.preview(run, list(run.items.all()))
+        assert prospect.reason == "item:not-done"
+
+    def test_the_next_run_does_not_do_it_again(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme)
+        undone(executed(acme))
+        assert executed(acme).items.count() == 0
+
+    def test_another_source_s_hold_stays(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        (identity,) = unconfirmed(acme)
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="x", actor=OPERATOR)
+        run = executed(acme)
+        undone(run)
+        assert [hold.kind for hold in Hold.objects.all()] == ["admin"]
+
+    def test_a_neighbour_is_not_touched(self, acme: House, globex: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme)
+        unconfirmed(globex)
+        run, theirs = executed(acme), executed(globex)
+        with pytest.raises(Invalid, match="Nothing"):
+            undo.order(run, actor=ADA, reason="x", items=[theirs.items.get().pk])
+        undone(run)
+        assert {hold.tenant_id for hold in Hold.objects.all()} == {globex.tenant.pk}
+
+
+class TestNewer:
+    """Whoever asks for the old state did not know of it."""
+
+    @pytest.fixture
+    def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
+        unconfirmed(acme)
+        return executed(acme)
+
+    def test_a_push_is_newer(self, acme: House, run: ReconciliationRun) -> None:
+        account = Account.objects.get()
+        pushed_ = push(acme, user(account.user_name, account.asserted_key))
+        assert pushed_.reason == "account:adopted"
+        (prospect,) = undo.preview(run, list(run.items.all()))
+        assert (prospect.reason, prospect.newer and prospect.newer.pk) == (
+            "item:touched-since",
+            pushed_.audit_id,
+        )
+        assert undone(run) == {"item:touched-since": 1}
+        item = run.items.get()
+        assert (item.status, item.undo_refusal, item.undo_newer) == (
+            "applied",
+            "item:touched-since",
+            pushed_.audit_id,
+        )
+        assert AuditRecord.objects.get(reason="run:undone").changes[0]["counts"] == {"item:touched-since": 1}
+
+    def test_an_administrator_s_act_is_newer(self, run: ReconciliationRun) -> None:
+        identity = Identity.objects.get()
+        people.lift_hold(identity=identity, kind=HoldKind.EXPIRY, reason="known", actor=OPERATOR)
+        assert undone(run) == {"item:touched-since": 1}
+
+    def test_a_refused_login_is_not(self, acme: House, run: ReconciliationRun) -> None:
+        name = Account.objects.get().subject_value
+        assert sign_in(acme, name).reason == "login:identity-held"
+        assert undone(run) == {"item:undone": 1}
+
+    def test_nor_are_ended_sessions(self, run: ReconciliationRun) -> None:
+        people.end_sessions(identity=Identity.objects.get(), reason="x", actor=OPERATOR)
+        assert undone(run) == {"item:undone": 1}
+
+    def test_nor_is_what_was_taken_back_itself(self, acme: House, run: ReconciliationRun) -> None:
+        """A later run's item goes first, then the earlier run's is free."""
+        account = Account.objects.get()
+        Finding.objects.all().delete()
+        Hold.objects.all().delete()
+        later = executed(acme)
+        assert later.items.get().status == "applied"
+        assert undone(run) == {"item:touched-since": 1}
+        assert undone(later) == {"item:undone": 1}
+        assert [p.reason for p in undo.preview(run, list(run.items.all()))] == ["item:nothing-left"]
+        assert Account.objects.get().pk == account.pk
+
+    def test_after_thirty_days_it_stays(self, run: ReconciliationRun) -> None:
+        with travel(now() + timedelta(days=29, hours=23)):
+            (prospect,) = undo.preview(run, list(run.items.all()))
+            assert prospect.possible
+        with travel(now() + timedelta(days=30, minutes=1)):
+            assert undone(run) == {"item:too-old": 1}
+        assert Hold.objects.exists()
+
+
+class TestOrder:
+    @pytest.mark.parametrize("reason", ["", "  "])
+    def test_it_needs_a_reason(self, acme: House, unconfirmed: Unconfirmed, reason: str) -> None:
+        unconfirmed(acme)
+        with pytest.raises(Invalid) as refused:
+            undo.order(executed(acme), actor=ADA, reason=reason)
+        assert refused.value.field == "reason"
+
+    def test_a_run_that_is_at_work_is_not_taken_back(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme)
+        run = executed(acme)
+        ReconciliationRun.objects.update(status="executing")
+        with pytest.raises(Invalid, match="at work"):
+            undo.order(run, actor=ADA, reason="x")
+
+    def test_one_order_at_a_time(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme, 2)
+        run = executed(acme)
+        undo.order(run, actor=ADA, reason="x")
+        with pytest.raises(Invalid, match="Another undo"):
+            undo.order(run, actor=OPERATOR, reason="y")
+
+    def test_a_worker_takes_it_from_the_outbox_and_goes_on_where_one_was_killed(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unconfirmed(acme, 5)
+        run = executed(acme)
+        monkeypatch.setattr(undo, "BATCH", 2)
+        undo.order(run, actor=ADA, reason="x")
+        assert OutboxMessage.objects.get(topic="run.undo").payload == {"run": str(run.pk)}
+
+        class Killed(BaseException): ...
+
+        def die(done: int, total: int) -> None:
+            if done == 4:
+                raise Killed
+
+        with pytest.raises(Killed):
+            undo.carry_out(run, die)
+        assert Hold.objects.count() == 1
+        undo_run(str(run.tenant_id), str(run.pk))
+        undo_run(str(run.tenant_id), str(run.pk))
+        assert not Hold.objects.exists()
+        assert AuditRecord.objects.filter(reason="item:undone").count() == 5
+        assert AuditRecord.objects.filter(reason="run:undone").count() == 1
+
+    def test_a_preview_writes_nothing(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme)
+        run = executed(acme)
+        before = AuditRecord.objects.count()
+        (prospect,) = undo.preview(run, list(run.items.all()))
+        assert [change["change"] for change in prospect.changes] == ["WithdrawFinding", "LiftHold"]
+        assert (AuditRecord.objects.count(), Hold.objects.count()) == (before, 1)
+
+
+class TestLinks:
+    @pytest.fixture
+    def late(self, acme: House) -> tuple[House, Any, Any]:
+        """Two connections, one person, and a link that a run made."""
+        number = {ENTERPRISE: {"employeeNumber": "4711"}}
+        other = extend(acme.tenant, "Other")
+        first = push(acme, user("ada@acme.example", "e1", **number))
+        second = push(other, user("ada@else.example", "x9", **number))
+        configuration.change_connection(
+            connection=other.connection, changes={"trusted_hr_number": True}, actor=OPERATOR
+        )
+        other.connection.refresh_from_db()
+        return other, first, second
+
+    def test_a_link_is_taken_back_and_not_made_again(self, late: tuple[House, Any, Any]) -> None:
+        other, first, second = late
+        run = executed(other)
+        assert Account.objects.get(pk=second.account_id).identity_id == first.identity_id
+        assert undone(run) == {"item:undone": 1}
+        assert Account.objects.get(pk=second.account_id).identity_id is None
+        assert first.identity_id in enabled()
+        again = executed(other)
+        assert Account.objects.get(pk=second.account_id).identity_id is None
+        assert not again.items.filter(status="applied").exists()
+
+    def test_what_was_said_of_the_account_since_stays(self, late: tuple[House, Any, Any]) -> None:
+        other, _, second = late
+        run = executed(other)
+        submit(
+            replace(
+                pushed(other, Intent.DISABLE, user("ada@else.example", "x9", active=False)),
+                account_id=second.account_id,
+            )
+        )
+        assert undone(run) == {"item:touched-since": 1}
+
+
+class TestGroups:
+    def test_a_membership_of_a_deleted_account_does_not_come_back(self, acme: House) -> None:
+        gone = push(acme, user("ada@acme.example", "e1"))
+        staff = submit_group(group(acme, Intent.CREATE, display_name="Staff", add=(gone.account_id,)))
+        submit(pushed(acme, Intent.DELETE, account_id=gone.account_id))
+        Membership.objects.create(tenant=acme.tenant, group_id=staff.account_id, account_id=gone.account_id)
+        run = executed(acme)
+        assert undone(run) == {"group:member-unknown": 1}
+        assert not Membership.objects.exists()
+
+
+class TestSessions:
+    def test_they_cannot_be_brought_back(self, acme: House, session: Callable[[Identity], object]) -> None:
+        outcome = push(acme, user("ada@acme.example", "e1"))
+        identity = Identity.objects.get(pk=outcome.identity_id)
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="", actor=OPERATOR)
+        OutboxMessage.objects.all().delete()
+        session(identity)
+        run = executed(acme)
+        assert run.items.get(status="applied").reason == "identity:session-of-held"
+        assert undone(run) == {"item:nothing-left": 1}
