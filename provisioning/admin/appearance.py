@@ -82,6 +82,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Sources",
                 "items": [
                     _item("Connections", "cable", "provisioning_connection_changelist"),
+                    _item("Rosters", "list_alt", "provisioning_roster_changelist"),
                     _item("Schemas", "schema", "provisioning_schemaextension_changelist"),
                     _item("Tenants", "domain", "provisioning_tenant_changelist"),
                 ],

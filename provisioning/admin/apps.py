@@ -16,6 +16,7 @@ _PAGES = (
     "groups",
     "findings",
     "runs",
+    "rosters",
     "records",
     "requests",
     "schedule",

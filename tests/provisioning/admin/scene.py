@@ -15,13 +15,14 @@ from provisioning.models import (
     Identity,
     OutboxMessage,
     ReconciliationRun,
+    Roster,
     SchemaExtension,
     ScimClient,
     ScimRequest,
     ScimToken,
     Session,
 )
-from provisioning.services import configuration, people, schemas, submit
+from provisioning.services import configuration, people, roster_files, schemas, submit
 from provisioning.services.definitions import AttributeDefinition, Definition
 from provisioning.services.groups import submit_group
 from provisioning.services.tokens import create_client
@@ -47,6 +48,8 @@ class Scene:
     staff_entitlement: Entitlement
     finding: Finding
     run: ReconciliationRun
+    roster: Roster
+    """Uploaded, and not mapped yet."""
     token: ScimToken
     client: ScimClient
     session: Session
@@ -132,6 +135,12 @@ def scene(where: House) -> Scene:
     second = extend(tenant, name=f"Second {slug}")
     push(second, person(where, "ada", "Ada", "Active", 1) | {"externalId": f"{slug}-other"})
     run = reconciliation.simulate(where.connection, actor)
+    roster = roster_files.keep(
+        connection=where.connection,
+        pieces=[f"userName,title\nada@{where.domain},Engineer of {slug}\n".encode()],
+        name=f"{slug}.csv",
+        actor=actor,
+    )
     client, _ = create_client(connection=where.connection, name=f"Client of {slug}", actor=OPERATOR)
     who = identity(active)
     session = session_of(
@@ -198,6 +207,7 @@ def scene(where: House) -> Scene:
             tenant=tenant, status=Finding.Status.OPEN, account__identity=None
         ).get(),
         run=run,
+        roster=roster,
         token=token,
         client=client,
         session=session,

@@ -53,6 +53,8 @@ def row_of(model: type[Model], scene: Scene) -> Any:
             return scene.finding
         case "ReconciliationRun":
             return scene.run
+        case "Roster":
+            return scene.roster
         case "ReconciliationItem":
             return ReconciliationItem.objects.filter(run=scene.run).first()
         case "AuditRecord":
