@@ -7,7 +7,7 @@ step names is compared, by the matchers of `test_conversations`; `{{base}}` is t
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ class Played:
         self.steps = list(steps)
         self.asked: list[dict[str, Any]] = []
         self.wrong: list[str] = []
+        self.hung = threading.Event()
+        """Set while a step that `hangs` is not answered: until `let_go`, or until whoever asked has gone."""
+        self.let_go = threading.Event()
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         place = len(self.asked)
@@ -64,6 +67,15 @@ def playing(steps: Sequence[dict[str, Any]]) -> Iterator[Played]:
                     "headers": {name.lower(): value for name, value in self.headers.items()},
                 }
             )
+            if step.get("hangs"):
+                played.hung.set()
+                played.let_go.wait(60)
+            with suppress(OSError):  # whoever asked has gone
+                self.say(step)
+
+        do_POST = do_GET
+
+        def say(self, step: dict[str, Any]) -> None:
             raw = step.get("raw")
             body = raw.encode() if raw is not None else json.dumps(played.filled(step.get("body"))).encode()
             self.send_response(step.get("status", 200))
@@ -72,8 +84,6 @@ def playing(steps: Sequence[dict[str, Any]]) -> Iterator[Played]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-
-        do_POST = do_GET
 
         def log_message(self, *args: Any) -> None:
             return

@@ -1,13 +1,19 @@
 """Pulling a roster: gone on with after a kill, begun anew when its place is forgotten, refused with a reason."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from time import monotonic, sleep
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection as database
 
+from identity_hub.settings import env
 from provisioning.models import AuditRecord, AuditValue, OutboxMessage, Roster, RosterRow, RosterSource
 from provisioning.schedule import SCHEDULE
 from provisioning.services import pulls, roster_sources, rosters
@@ -90,6 +96,51 @@ def test_after_a_kill_the_next_worker_goes_on_behind_the_last_page(
     assert roster.pk == left.pk
     assert (roster.status, roster.row_count) == ("complete", 5)
     assert list(RosterRow.objects.order_by("line").values_list("line", flat=True)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_after_a_real_kill_too(acme: House, pull: Callable[..., Roster]) -> None:
+    """A process that lists people gets a SIGKILL while it waits for the second page."""
+    steps = steps_of("scim-index")
+    name = database.settings_dict["NAME"]
+    with playing([*steps[:2], {**steps[2], "hangs": True}, *steps[2:]]) as played:
+        source = source_at(played, acme)
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "pull_roster", "--connection", str(acme.connection.pk), "--wait"],
+            cwd=settings.BASE_DIR,
+            env={
+                **env,
+                "HUB_ENV": "test",
+                "DJANGO_SETTINGS_MODULE": "identity_hub.settings",
+                "DATABASE_URL": urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl(),
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert played.hung.wait(60)
+            assert Roster.objects.get().row_count == 2
+        finally:
+            process.kill()
+            process.wait()
+            played.let_go.set()
+        roster = _once_the_lock_is_free(pull, source)
+        played.finish()
+    assert (roster.status, roster.row_count) == ("complete", 5)
+    assert Roster.objects.count() == 1
+    assert RosterRow.objects.count() == 5
+
+
+def _once_the_lock_is_free(pull: Callable[..., Roster], source: RosterSource) -> Roster:
+    """The database notices that a process has gone when it looks at its connection."""
+    deadline = monotonic() + 20
+    while True:
+        try:
+            return pull(source)
+        except rosters.Elsewhere:
+            assert monotonic() < deadline
+            sleep(0.05)
 
 
 def test_a_server_that_goes_away_is_gone_on_with_another_time(
