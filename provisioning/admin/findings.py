@@ -301,6 +301,12 @@ def _facts(finding: Finding) -> list[tuple[str, Any]]:
                 ("Last push", datetime.fromisoformat(said["last_push_at"])),
                 ("Asked from", f"{said['days']} days on"),
             ]
+        case FindingKind.LISTING_OVERDUE:
+            last = said["last_complete"]
+            return [
+                ("Last complete listing", datetime.fromisoformat(last) if last else "Never"),
+                ("Why the last one was refused", meaning(said["code"]) if said["code"] else "It did not end"),
+            ]
         case FindingKind.PRIVILEGED_UNMAPPED:
             return [("Attribute", said["attribute"]), *_privileged(finding)]
         case FindingKind.GROUPS_DIFFER:

@@ -235,6 +235,7 @@ class FindingKind(_Code):
         "A token, a client or an identity in use belongs to nobody who may sign in.",
     )
     CONNECTION_STALE = "connection:stale", "An IdP that pushed has not pushed for long."
+    LISTING_OVERDUE = "roster:overdue", "A nightly listing of an IdP's people has not been complete for days."
     PRIVILEGED_UNMAPPED = (
         "connection:privileged-unmapped",
         "An IdP sends what looks like privilege, and nothing here is mapped to it.",

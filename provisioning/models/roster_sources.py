@@ -33,6 +33,8 @@ class RosterSource(TenantRow):
     mapping = models.JSONField(default=dict)
     """Hub attribute -> column; those that are not named are not compared."""
     scheduled = models.BooleanField(default=False)
+    scheduled_at = models.DateTimeField(default=now, editable=False)
+    """Since when `scheduled` says what it says."""
     sealed = models.TextField(editable=False)
     sealed_at = models.DateTimeField(default=now, editable=False)
     problem = models.CharField(max_length=500, blank=True, editable=False)

@@ -143,6 +143,19 @@ def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Question]:
         )
 
 
+def overdue_listings(tenant_id: UUID, at: datetime) -> Iterator[Question]:
+    for one in stored.overdue_listings(tenant_id, at):
+        last = one.last_complete.isoformat() if one.last_complete else ""
+        yield Question(
+            kind=FindingKind.LISTING_OVERDUE,
+            severity=Severity.MEDIUM,
+            # A complete listing ends the case, so that the next gap is another one.
+            mark=f"{one.connection_id}:{last}",
+            connection_id=one.connection_id,
+            evidence={"last_complete": last, "code": one.code},
+        )
+
+
 def unlinked(connection: Connection, at: datetime) -> Iterator[Question]:
     for account_id in stored.unlinked(connection):
         yield Question(
@@ -216,6 +229,7 @@ OF_TENANT = (
     ),
     OfTenant(kind=K.OWNERLESS, question="Whose owner may not sign in any more?", look=ownerless),
     OfTenant(kind=K.CONNECTION_STALE, question="Which IdP has fallen silent?", look=stale_connections),
+    OfTenant(kind=K.LISTING_OVERDUE, question="Which nightly listing is overdue?", look=overdue_listings),
 )
 
 OF_CONNECTION = (

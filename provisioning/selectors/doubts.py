@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection as database
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from provisioning.decision.authority import ENTERPRISE_USER
 from provisioning.decision.reasons import FindingKind
@@ -23,6 +23,8 @@ from provisioning.models import (
     Finding,
     Hold,
     Identity,
+    Roster,
+    RosterSource,
     ScimClient,
     TenantDomain,
 )
@@ -32,6 +34,7 @@ from .credentials import live
 CHUNK = 2000
 QUIET = timedelta(days=90)
 """After so long without a push, a roster or a login nobody vouches for an account any more."""
+LISTED_WITHIN = timedelta(days=3)
 HELD_LONG = timedelta(days=30)
 LATELY = timedelta(days=30)
 
@@ -404,6 +407,42 @@ def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Connection]:
         last_push_at__isnull=False,
     )
     yield from (row for row in rows if row.last_push_at < at - timedelta(days=row.stale_push_days))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    connection_id: UUID
+    last_complete: datetime | None
+    code: str
+    """Of the last listing; empty where none was begun."""
+
+
+def overdue_listings(tenant_id: UUID, at: datetime) -> Iterator[Overdue]:
+    """Sources of active connections that are listed every night, and gave no complete roster for days."""
+    since = at - LISTED_WITHIN
+    theirs = Roster.objects.filter(
+        tenant=OuterRef("tenant"), connection=OuterRef("connection"), source=OuterRef("kind")
+    )
+    complete = theirs.filter(status__in=[Roster.Status.COMPLETE, Roster.Status.SUPERSEDED])
+    rows = (
+        RosterSource.objects.filter(
+            tenant_id=tenant_id,
+            scheduled=True,
+            scheduled_at__lt=since,
+            connection__status=Connection.Status.ACTIVE,
+        )
+        .exclude(Exists(complete.filter(completed_at__gte=since)))
+        .annotate(
+            last_complete=Subquery(complete.order_by("-completed_at").values("completed_at")[:1]),
+            last_code=Subquery(theirs.order_by("-started_at").values("code")[:1]),
+        )
+    )
+    for row in rows:
+        yield Overdue(
+            connection_id=row.connection_id,
+            last_complete=row.last_complete,
+            code=row.last_code or "",
+        )
 
 
 PRIVILEGED = (

@@ -86,6 +86,8 @@ def keep_source(
             raise Invalid("secret", "Please enter the credential again: from now on another server gets it.")
         if not changed:
             return row
+        if "scheduled" in changed:
+            row.scheduled_at = now()
         _kept(row, kind)
         _record(row, actor, Act.ROSTER_SOURCE_SET, changed, reason)
     return row

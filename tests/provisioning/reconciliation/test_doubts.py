@@ -22,10 +22,11 @@ from provisioning.models import (
     Membership,
     OutboxMessage,
     Roster,
+    RosterSource,
 )
 from provisioning.reconciliation import ask_tenant
 from provisioning.reconciliation.doubts import OF_CONNECTION, OF_TENANT
-from provisioning.services import configuration, findings, people, submit, tokens
+from provisioning.services import configuration, findings, people, roster_sources, submit, tokens
 
 from ..admin.scene import group_of
 from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
@@ -200,6 +201,16 @@ def a_stale_connection(acme: House) -> None:
     Connection.objects.filter(tenant=acme.tenant).update(last_push_at=now() - timedelta(days=31))
 
 
+def an_overdue_listing(acme: House) -> None:
+    source = roster_sources.keep_source(
+        connection=acme.connection,
+        actor=OPERATOR,
+        fields={"kind": "scim", "base_address": "https://idp.example", "scheduled": True},
+        secret="token",
+    )
+    RosterSource.objects.filter(pk=source.pk).update(scheduled_at=now() - timedelta(days=4))
+
+
 def a_privileged_role(acme: House) -> None:
     push(acme, person(acme, "ada", "e1", roles=[{"value": "Global Administrator"}]))
 
@@ -228,6 +239,7 @@ CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (an_ownerless_local_identity, K.OWNERLESS),
     (a_service_identity_of_nobody, K.OWNERLESS),
     (a_stale_connection, K.CONNECTION_STALE),
+    (an_overdue_listing, K.LISTING_OVERDUE),
     (a_privileged_role, K.PRIVILEGED_UNMAPPED),
     (a_privileged_group, K.PRIVILEGED_UNMAPPED),
 ]
@@ -474,3 +486,56 @@ class TestWhatIsOver:
         look(acme)
         finding.refresh_from_db()
         assert finding.status == "obsolete"
+
+
+class TestOverdueListings:
+    def roster(self, acme: House, days: int, **fields: Any) -> None:
+        at = now() - timedelta(days=days)
+        Roster.objects.create(
+            tenant=acme.tenant,
+            connection=acme.connection,
+            as_of=at,
+            started_at=at,
+            completed_at=at,
+            requested_by="schedule:",
+            **{"source": "scim", "status": "complete", **fields},
+        )
+
+    @pytest.mark.parametrize(
+        ("days", "fields", "asked"),
+        [
+            pytest.param(1, {}, False, id="complete yesterday"),
+            pytest.param(1, {"status": "superseded"}, False, id="complete yesterday, and two newer ones"),
+            pytest.param(4, {}, True, id="complete four days ago"),
+            pytest.param(1, {"status": "refused", "code": "roster:denied"}, True, id="refused yesterday"),
+            pytest.param(1, {"source": "csv"}, True, id="a file is no nightly listing"),
+        ],
+    )
+    def test_only_a_complete_listing_of_the_last_days_answers(
+        self, acme: House, days: int, fields: dict[str, Any], asked: bool
+    ) -> None:
+        an_overdue_listing(acme)
+        self.roster(acme, days, **fields)
+        assert look(acme) == ({"roster:overdue": 1} if asked else {})
+        if asked and fields.get("source") != "csv":
+            assert Finding.objects.get().evidence["code"] == fields.get("code", "")
+
+    @pytest.mark.parametrize(
+        "fields", [{"scheduled": False}, {"scheduled_at": now()}], ids=["not by night", "since today"]
+    )
+    def test_what_is_not_listed_every_night_is_not_overdue(self, acme: House, fields: dict[str, Any]) -> None:
+        an_overdue_listing(acme)
+        RosterSource.objects.update(**fields)
+        assert look(acme) == {}
+
+    def test_a_connection_that_is_not_in_use_is_not_asked_about(self, acme: House) -> None:
+        an_overdue_listing(acme)
+        Connection.objects.update(status="disabled")
+        assert look(acme) == {}
+
+    def test_a_complete_listing_closes_the_case(self, acme: House) -> None:
+        an_overdue_listing(acme)
+        look(acme)
+        self.roster(acme, 0)
+        assert look(acme) == {}
+        assert Finding.objects.get(kind="roster:overdue").status == "obsolete"
