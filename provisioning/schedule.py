@@ -28,6 +28,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="3", minute="17"),
         "options": {"expires": 3600},
     },
+    "warn-of-overdue-runs": {
+        "task": "provisioning.tasks.warn_of_overdue_runs",
+        "schedule": crontab(minute="40"),
+        "options": {"expires": 3600},
+    },
     "purge-deleted": {
         "task": "provisioning.tasks.purge_deleted",
         "schedule": crontab(hour="4", minute="5"),

@@ -128,6 +128,8 @@ class Connection(TenantRow):
     """Whether more than that are not obeyed until an administrator says so."""
     deactivations_counted_from = models.DateTimeField(null=True, blank=True, editable=False)
     """When an administrator last let deactivations go on: what was before does not count again."""
+    runs_expected_since = models.DateTimeField(null=True, blank=True, editable=False)
+    """When it was activated last, or its runs were let go on; null: when it was made."""
     stopped = models.JSONField(default=dict, blank=True, editable=False)
     """Kill switch (`decision.policy.Switch`) -> {"since": time, "by": actor, "why": text}, of those that are on."""
 

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection as database
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Coalesce
 
 from provisioning.decision.policy import Policy, Switch
 from provisioning.decision.reasons import FindingKind
@@ -216,6 +216,27 @@ def runs_stopped(connection: Connection) -> bool:
     """By an administrator's kill switch; asked anew each time."""
     rows = Connection.objects.filter(tenant_id=connection.tenant_id, pk=connection.pk)
     return rows.filter(stopped__has_key=Switch.RUNS.value).exists()
+
+
+def overdue(since: datetime) -> Iterator[Connection]:
+    """Active connections of every tenant of which no run has finished since then, though one should have.
+
+    Each with `last_finished_at` and `last_status`, of its newest run. Where runs are stopped none is expected.
+    """
+    runs = ReconciliationRun.objects.filter(tenant=OuterRef("tenant"), connection=OuterRef("pk"))
+    finished = runs.filter(status=ReconciliationRun.Status.DONE).order_by("-finished_at")
+    rows = (
+        Connection.objects.filter(status=Connection.Status.ACTIVE)
+        .exclude(stopped__has_key=Switch.RUNS.value)
+        .annotate(
+            last_finished_at=Subquery(finished.values("finished_at")[:1]),
+            last_status=Subquery(runs.order_by("-started_at").values("status")[:1]),
+            expected_since=Coalesce("runs_expected_since", "created_at"),
+        )
+        .filter(Q(last_finished_at__isnull=True) | Q(last_finished_at__lt=since), expected_since__lt=since)
+        .order_by("tenant_id", "pk")
+    )
+    yield from rows.iterator(chunk_size=CHUNK)
 
 
 def due(at: datetime) -> Iterator[tuple[UUID, UUID]]:

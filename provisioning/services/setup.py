@@ -99,7 +99,8 @@ def _locked(connection: Connection) -> Connection:
 
 def _switched(row: Connection, status: Any, code: Act, actor: Actor, reason: str) -> Connection:
     row.status, row.config_version = status, F("config_version") + 1
-    row.save(update_fields=["status", "config_version"])
+    row.runs_expected_since = now()
+    row.save(update_fields=["status", "config_version", "runs_expected_since"])
     row.refresh_from_db()
     _record(row, actor, code, reason=reason)
     return row

@@ -44,6 +44,8 @@ def resume(*, connection: Connection, switch: Switch, reason: str, actor: Actor)
         row.stopped = {name: facts for name, facts in row.stopped.items() if name != switch}
         if switch is Switch.DEACTIVATIONS:
             row.deactivations_counted_from = now()
+        if switch is Switch.RUNS:
+            row.runs_expected_since = now()
         _save(row)
         _record(row, Act.CONNECTION_RESUMED, switch, actor, reason.strip())
     return row
@@ -88,7 +90,7 @@ def _stop(row: Connection, switch: Switch, actor: Actor, reason: str, at: dateti
 
 def _save(row: Connection) -> None:
     row.config_version = F("config_version") + 1
-    row.save(update_fields=["stopped", "deactivations_counted_from", "config_version"])
+    row.save(update_fields=["stopped", "deactivations_counted_from", "runs_expected_since", "config_version"])
     row.refresh_from_db(fields=["config_version"])
 
 

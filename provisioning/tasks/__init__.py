@@ -20,6 +20,7 @@ from . import (
     domains,  # noqa: F401 - its jobs are found by being imported
     doubts,  # noqa: F401 - its jobs are found by being imported
     laws,  # noqa: F401 - its jobs are found by being imported
+    overdue,  # noqa: F401 - its jobs are found by being imported
     pulls,  # noqa: F401 - its jobs are found by being imported
     rosters,  # noqa: F401 - its jobs are found by being imported
     tokens,  # noqa: F401 - its jobs are found by being imported
