@@ -4,16 +4,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from provisioning import reconciliation
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
-from provisioning.reconciliation.checks import CHECKS
 from provisioning.selectors.timeline import meaning
 from provisioning.services.configuration import Invalid
 
+from . import plan
 from .base import TenantAdmin, actor_of, said, shown_as_json
 from .export import Exported
 from .forms import ConfirmForm, ReasonForm
@@ -29,6 +30,7 @@ _SIGNS = {
     "done": "success",
     "failed": "danger",
     "rejected": "warning",
+    "cancelled": "warning",
 }
 
 
@@ -81,6 +83,14 @@ class ReconciliationRunPage(TenantAdmin):
         }.get(run.status, set())
         return [act for act in super().get_actions_detail(request, object_id) if act.path in allowed]
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.plan_view)
+        own = path("<path:object_id>/plan/", view, name="provisioning_reconciliationrun_plan")
+        return [own, *super().get_urls()]
+
+    def plan_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return plan.show(self, request, self.get_object(request, object_id))
+
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         run = self.get_object(request, object_id)
         rows = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
@@ -88,7 +98,7 @@ class ReconciliationRunPage(TenantAdmin):
         items = list(rows.select_related("account", "identity").order_by("-destructive", "id")[:ITEMS_SHOWN])
         for item in items:
             item.sentence = meaning(item.reason)
-            item.question = _question(item)
+            item.question = plan.question_of(item.check_name)
         return {
             "counts": [
                 (code, meaning(code), number)
@@ -97,6 +107,8 @@ class ReconciliationRunPage(TenantAdmin):
             "items": items,
             "items_shown": ITEMS_SHOWN,
             "sign": _SIGNS[run.status],
+            "run": run,
+            "progress": plan.progress_of(run),
         }
 
     @action(
@@ -169,11 +181,6 @@ class ReconciliationRunPage(TenantAdmin):
             submit="Reject it",
             act=act,
         )
-
-
-def _question(item: ReconciliationItem) -> str:
-    check = CHECKS.get(item.check_name)
-    return check.question if check else item.check_name
 
 
 @admin.register(ReconciliationItem)

@@ -37,12 +37,12 @@ _DONE = {
 }
 
 
-def _plain(value: Any) -> str:
+def in_words(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    return "; ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+        return ", ".join(f"{key} {in_words(item)}" for key, item in value.items())
+    return "; ".join(map(in_words, value)) if isinstance(value, list) else str(value)
 
 
 def meaning(code: str) -> str:
@@ -82,7 +82,7 @@ class Event:
             whose = "identity" if name.endswith("Identity") else "account"
             if before or after:
                 told += [
-                    (f"{whose} {key}", _plain(before.get(key)), _plain(after.get(key)))
+                    (f"{whose} {key}", in_words(before.get(key)), in_words(after.get(key)))
                     for key in sorted({*before, *after} - {"schemas"})
                 ]
             elif name in _DONE:
