@@ -41,7 +41,7 @@ from provisioning.services.invalid import Invalid
 from provisioning.services.metadata import proposal_digest
 
 from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, link_to, pretty, said, say
-from .foreseen import words
+from .foreseen import moving, words
 from .forms import ReasonForm
 from .identities import state_of
 
@@ -441,7 +441,7 @@ class FindingPage(TenantAdmin):
         finding: Finding = self.get_object(request, object_id)
         sides = sides_of(finding)
         columns = columns_of(finding, sides)
-        offered = remedies.foresee(remedies.remedies(finding, actor_of(request)))
+        offered = remedies.foresee(finding, actor_of(request))
         names = {side.row.pk: str(side.row) for side in sides if side.is_identity}
         if finding.identity is not None:
             names[finding.identity.pk] = str(finding.identity)
@@ -457,7 +457,7 @@ class FindingPage(TenantAdmin):
             "remedies": [
                 {
                     "remedy": one.remedy,
-                    "changes": words(one.decision, names),
+                    "changes": [*words(one.decision, names), *moving(one.moves)],
                     "refused": one.decision is not None and one.decision.verdict is Verdict.REFUSED,
                 }
                 for one in offered

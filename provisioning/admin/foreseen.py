@@ -14,6 +14,7 @@ from provisioning.decision.types import (
     KeepApart,
     LiftHold,
     LinkAccount,
+    MergeIdentities,
     MoveHold,
     PlaceHold,
     UnlinkAccount,
@@ -49,10 +50,18 @@ def words(decision: Decision | None, names: Names) -> list[str]:
     return list(dict.fromkeys(line for line in told if line))
 
 
+def moving(moves: Mapping[str, int]) -> list[str]:
+    """What goes along with somebody who ends in another one."""
+    told = [f"{kind[:1].lower()}{kind[1:]} ({number})" for kind, number in moves.items() if number]
+    return [f"Along: {', '.join(told)}"] if told else []
+
+
 def _line(change: Change, names: Names) -> str:
     match change:
         case LinkAccount():
             return f"The account is tied to {_who(change.identity_id, names)}"
+        case MergeIdentities():
+            return f"{_capital(_who(change.former_identity_id, names))} ends in {_who(change.identity_id, names)}"
         case UnlinkAccount():
             return f"The account leaves {_who(change.identity_id, names)}"
         case CreateIdentity():

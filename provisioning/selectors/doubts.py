@@ -174,7 +174,7 @@ SELECT i.id,
   FROM provisioning_identity i
   LEFT JOIN provisioning_account a ON a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL
   LEFT JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
- WHERE i.tenant_id = %(tenant)s AND NOT i.local AND i.kind = 'person'
+ WHERE i.tenant_id = %(tenant)s AND NOT i.local AND i.kind = 'person' AND i.merged_into_id IS NULL
    AND NOT EXISTS (SELECT FROM provisioning_hold h WHERE h.tenant_id = i.tenant_id AND h.identity_id = i.id)
  GROUP BY i.id
 HAVING NOT COALESCE(bool_or(

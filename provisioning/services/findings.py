@@ -63,7 +63,7 @@ def decide(
     """
     outcome = _decide(finding, approve, reason, actor, identity_id, seen)
     if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
-        tell_apart(tenant_id=finding.tenant_id, pairs=_pairs(finding), actor=actor, finding_id=finding.pk)
+        tell_apart(tenant_id=finding.tenant_id, pairs=pairs_of(finding), actor=actor, finding_id=finding.pk)
     return outcome
 
 
@@ -143,7 +143,7 @@ def tell_apart(
     )
 
 
-def _pairs(finding: Finding) -> list[tuple[UUID, UUID]]:
+def pairs_of(finding: Finding) -> list[tuple[UUID, UUID]]:
     """Whom a rejected finding tells apart: the person it is about, and each candidate that still is there."""
     account = Account.objects.filter(tenant_id=finding.tenant_id, pk=finding.account_id).first()
     about = (account.identity_id if account else None) or finding.identity_id

@@ -28,6 +28,7 @@ from provisioning.decision.types import (
 from provisioning.decision.types import Merge as MergeFacts
 from provisioning.models import Entitlement, Identity, Merge
 
+from .findings import tell_apart
 from .submission import retrying, simulate_many, submit_within
 
 
@@ -61,8 +62,15 @@ def merge(
 
 
 def unmerge(*, merge: Merge, reason: str, actor: Actor) -> Outcome:
-    """Each has again what the merge had moved. What something newer has touched stays (`Merge.kept`)."""
-    return _carried_out(_unmerging(merge, reason, actor), merge.loser, Act.STANDS_AGAIN)
+    """Each has again what the merge had moved. What something newer has touched stays (`Merge.kept`).
+
+    The two are told apart with it, so that nothing asks about them again.
+    """
+    outcome = _carried_out(_unmerging(merge, reason, actor), merge.loser, Act.STANDS_AGAIN)
+    if outcome.verdict is Verdict.APPLIED:
+        pair = (merge.winner_id, merge.loser_id)
+        tell_apart(tenant_id=merge.tenant_id, pairs=[pair], actor=actor)
+    return outcome
 
 
 def foresee(*, winner: Identity, loser: Identity, actor: Actor) -> Preview:

@@ -1,7 +1,7 @@
 """What can be done about a finding, one remedy for each answer, with what it would change. Knows no page."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, Decision, HoldKind, Observation, Outcome
 from provisioning.models import Finding, Hold, Identity, ScimClient, ScimToken
 
-from . import findings, ownership, people
+from . import findings, merging, ownership, people
 from .invalid import Invalid
 from .submission import simulate_many, submit
 
@@ -29,16 +29,22 @@ class Remedy:
     approve: bool
     identity_id: UUID | None = None
     observation: Observation | None = None
+    merge: tuple[UUID, UUID] | None = None
+    """(who stays, who ends in that one)."""
     grave: bool = False
     """Somebody loses access by it, or gets in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """`decision` is what would be decided now; None where only the finding changes."""
+    """`decision` is what would be decided now; None where only the finding changes.
+
+    `moves`: kind of row -> how many go along with somebody who ends in another one.
+    """
 
     remedy: Remedy
     decision: Decision | None
+    moves: Mapping[str, int] = field(default_factory=dict)
 
 
 def remedies(finding: Finding, actor: Actor, reason: str = "") -> list[Remedy]:
@@ -48,13 +54,29 @@ def remedies(finding: Finding, actor: Actor, reason: str = "") -> list[Remedy]:
     return list(_remedies(finding, actor, reason))
 
 
-def foresee(offered: Sequence[Remedy]) -> list[Foreseen]:
-    """What each of them would change, decided over the facts of now; nothing is written."""
+def foresee(finding: Finding, actor: Actor) -> list[Foreseen]:
+    """What each remedy would change, decided over the facts of now; nothing is written."""
+    offered = remedies(finding, actor)
     decided = iter(simulate_many([one.observation for one in offered if one.observation is not None]))
     return [
-        Foreseen(remedy=one, decision=next(decided)[0] if one.observation is not None else None)
+        _foreseen_merge(finding, one, actor)
+        if one.merge
+        else Foreseen(remedy=one, decision=next(decided)[0] if one.observation is not None else None)
         for one in offered
     ]
+
+
+def _foreseen_merge(finding: Finding, remedy: Remedy, actor: Actor) -> Foreseen:
+    winner, loser = _pair(finding, remedy)
+    preview = merging.foresee(winner=winner, loser=loser, actor=actor)
+    return Foreseen(remedy=remedy, decision=preview.decision, moves=preview.moves)
+
+
+def _pair(finding: Finding, remedy: Remedy) -> tuple[Identity, Identity]:
+    assert remedy.merge is not None
+    found = Identity.objects.filter(tenant_id=finding.tenant_id).in_bulk(remedy.merge)
+    winner, loser = remedy.merge
+    return found[winner], found[loser]
 
 
 def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: str = "") -> Outcome:
@@ -62,6 +84,9 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
     remedy = next((one for one in remedies(finding, actor, reason) if one.name == name), None)
     if remedy is None:
         raise Invalid("remedy", "This remedy is not there any more; please look at the finding again.")
+    if remedy.merge:
+        winner, loser = _pair(finding, remedy)
+        return merging.merge(winner=winner, loser=loser, reason=reason, actor=actor, finding_id=finding.pk)
     act = name.partition(":")[0]
     if act not in ("hold", "release", "own"):
         return findings.decide(
@@ -120,6 +145,7 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
                 approve=True,
             )
     if finding.kind in findings.SAME_PERSON:
+        yield from _merges(finding)
         yield Remedy(
             name="apart",
             title="Two people",
@@ -141,6 +167,24 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             says="Nothing else changes, and it is never asked again.",
             approve=False,
         )
+
+
+def _merges(finding: Finding) -> Iterator[Remedy]:
+    """The two may be one person, and either may be the one who stays."""
+    pairs = [pair for pair in findings.pairs_of(finding) if pair[0] != pair[1]]
+    people = {row.pk: row for row in _identities(finding, {str(key) for pair in pairs for key in pair})}
+    for one, other in pairs:
+        if one not in people or other not in people:
+            continue
+        for winner, loser in ((one, other), (other, one)):
+            yield Remedy(
+                name=f"merge:{winner}:{loser}",
+                title=f"One person: {people[winner]} stays",
+                says=f"{people[loser]} ends in {people[winner]}, and is found under both ids. It can be taken back.",
+                approve=True,
+                merge=(winner, loser),
+                grave=True,
+            )
 
 
 def _of_waiting(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:

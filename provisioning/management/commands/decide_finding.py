@@ -94,6 +94,7 @@ def _foreseen(finding: Finding) -> list[dict[str, Any]]:
             "says": one.remedy.says,
             "reason": one.decision.reason if one.decision else None,
             "changes": [type(change).__name__ for change in one.decision.changes] if one.decision else [],
+            "moves": dict(one.moves),
         }
-        for one in remedies.foresee(remedies.remedies(finding, operator()))
+        for one in remedies.foresee(finding, operator())
     ]

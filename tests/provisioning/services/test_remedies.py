@@ -8,8 +8,8 @@ import pytest
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.types import Actor, HoldKind, Verdict
-from provisioning.models import Account, AuditRecord, Distinction, Finding, Hold, Identity, ScimToken
-from provisioning.services import configuration, people, remedies
+from provisioning.models import Account, AuditRecord, Distinction, Finding, Hold, Identity, Merge, ScimToken
+from provisioning.services import configuration, merging, people, remedies
 from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, push, sign_in, user
@@ -38,7 +38,7 @@ def unconfirmed(where: House) -> Finding:
 @pytest.mark.parametrize(
     ("case", "offered"),
     [
-        (doubts.a_duplicate, ["apart"]),
+        (doubts.a_duplicate, ["merge", "merge", "apart"]),
         (doubts.an_orphan_without_account, ["settled", "dismiss"]),
         (doubts.an_orphan_of_a_disabled_connection, ["hold", "settled", "dismiss"]),
         (doubts.an_account_of_nobody, ["settled", "separate"]),
@@ -63,7 +63,7 @@ def test_a_kind_has_its_remedies(acme: House, case: Callable[[House], None], off
 def test_a_waiting_account_is_somebody_or_somebody_else(acme: House) -> None:
     finding = weak_match(acme)
     assert names(finding) == ["link", "separate"]
-    link, separate = remedies.foresee(remedies.remedies(finding, OPERATOR))
+    link, separate = remedies.foresee(finding, OPERATOR)
     assert next(type(change).__name__ for change in link.decision.changes) == "LinkAccount"
     assert next(type(change).__name__ for change in separate.decision.changes) == "CreateIdentity"
     assert Account.objects.get(pk=finding.account_id).identity_id is None  # nothing was written
@@ -75,7 +75,7 @@ def test_a_waiting_account_is_somebody_or_somebody_else(acme: House) -> None:
 def test_an_account_is_never_tied_to_a_protected_identity(acme: House) -> None:
     finding = weak_match(acme)
     Identity.objects.filter(pk=finding.identity_id).update(kind="service", local=True)
-    link, _ = remedies.foresee(remedies.remedies(finding, OPERATOR))
+    link, _ = remedies.foresee(finding, OPERATOR)
     assert (link.decision.verdict, link.decision.reason) == (Verdict.REFUSED, "identity:protected")
 
 
@@ -87,9 +87,43 @@ def test_two_people_are_told_apart(acme: House) -> None:
     assert finding.status == "rejected"
 
 
+@pytest.mark.parametrize("stays", [0, 1], ids=["the one", "the other"])
+def test_two_identities_become_one_person(acme: House, stays: int) -> None:
+    finding = asked_by(doubts.a_duplicate, acme)
+    foreseen = remedies.foresee(finding, OPERATOR)[stays]
+    assert foreseen.decision.verdict is Verdict.APPLIED
+    assert foreseen.moves["Accounts"] == 1
+    winner, loser = foreseen.remedy.merge
+    remedies.carry_out(finding=finding, name=foreseen.remedy.name, reason="one person", actor=OPERATOR)
+    assert Identity.objects.get(pk=loser).merged_into_id == winner
+    assert set(Account.objects.values_list("identity_id", flat=True)) == {winner}
+    finding.refresh_from_db()
+    assert finding.status == "approved"
+    assert doubts.look(acme) == {}
+
+
+def test_whoever_takes_a_merge_back_has_told_the_two_apart(acme: House) -> None:
+    finding = asked_by(doubts.a_duplicate, acme)
+    name = remedies.remedies(finding, OPERATOR)[0].name
+    remedies.carry_out(finding=finding, name=name, reason="one person", actor=OPERATOR)
+    merging.unmerge(merge=Merge.objects.get(), reason="twins after all", actor=OPERATOR)
+    Finding.objects.all().delete()
+    assert doubts.look(acme) == {}
+
+
+def test_two_of_one_directory_are_told_why_they_are_not_one(acme: House) -> None:
+    push(acme, user("ada@acme.example", "e1"))
+    two = push(acme, user("ada2@acme.example", "e2"))
+    Identity.objects.filter(pk=two.identity_id).update(hr_number="7")
+    Identity.objects.exclude(pk=two.identity_id).update(hr_number="7")
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    first, *_ = remedies.foresee(Finding.objects.get(), OPERATOR)
+    assert first.decision.verdict is Verdict.REFUSED
+
+
 def test_an_orphan_is_held_and_the_finding_closed(acme: House) -> None:
     finding = asked_by(doubts.an_orphan_of_a_disabled_connection, acme)
-    (foreseen, *_) = remedies.foresee(remedies.remedies(finding, OPERATOR))
+    (foreseen, *_) = remedies.foresee(finding, OPERATOR)
     assert [type(change).__name__ for change in foreseen.decision.changes] == ["PlaceHold", "EndSessions"]
     remedies.carry_out(finding=finding, name=foreseen.remedy.name, reason="left", actor=OPERATOR)
     assert Hold.objects.get().kind == HoldKind.ADMIN
