@@ -28,7 +28,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from tests.benchmarks import logins  # noqa: E402
+from tests.benchmarks import logins, rosters  # noqa: E402
 from tests.benchmarks.population import BATCH, LINES, Population, populate  # noqa: E402
 from tests.benchmarks.work import WORK, Ask, Request  # noqa: E402
 
@@ -143,10 +143,12 @@ def main() -> int:
         "--processes", type=int, default=2, help="of the web server (default: %(default)s, as docker/ has it)"
     )
     parser.add_argument(
-        "--only", default="scim,logins", help="the parts that are measured (default: %(default)s)"
+        "--only", default="scim,logins,rosters", help="the parts that are measured (default: %(default)s)"
     )
     parser.add_argument(
-        "--small", action="store_true", help="logins only beside nearly empty tables: a quick look"
+        "--small",
+        action="store_true",
+        help="logins only beside nearly empty tables, rosters of 100,000 rows: a quick look",
     )
     arguments = parser.parse_args()
     call_command("migrate", verbosity=0)
@@ -154,6 +156,8 @@ def main() -> int:
         measure_scim(arguments)
     if "logins" in arguments.only:
         logins.report(arguments.rounds, heavy=not arguments.small)
+    if "rosters" in arguments.only:
+        rosters.report(heavy=not arguments.small)
     return 0
 
 
