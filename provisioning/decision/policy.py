@@ -56,6 +56,7 @@ class Policy:
     jit_idle_grace: timedelta = timedelta(days=90)
     """How long one may stay without a login where nothing could confirm it."""
     has_lifecycle_source: bool = True
+    """SCIM may push, or a complete roster came within the grace."""
     stopped: frozenset[Switch] = NOTHING
     deactivations_left: int | None = None
     """How many people SCIM may switch off for now; None: any number (row 29)."""

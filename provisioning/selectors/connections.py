@@ -151,6 +151,9 @@ SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.jit_approval
        ARRAY(SELECT g.value FROM provisioning_assertedgroup g WHERE g.tenant_id = n.id AND g.connection_id = c.id),
        EXISTS(SELECT FROM provisioning_scimtoken t
                WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL),
+       EXISTS(SELECT FROM provisioning_roster r
+               WHERE r.tenant_id = n.id AND r.connection_id = c.id AND r.status = 'complete'
+                 AND r.as_of > now() - make_interval(days => c.jit_grace_days)),
        c.stopped,
        CASE WHEN c.strict_deactivations AND c.burst_deactivations > 0 THEN c.burst_deactivations - (
               SELECT count(*) FROM provisioning_hold h
@@ -186,6 +189,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | Non
             domains,
             groups,
             has_token,
+            has_roster,
             stopped,
             deactivations_left,
         ) = row[8:]
@@ -206,7 +210,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | Non
             retention=timedelta(days=retention),
             jit_grace=timedelta(days=grace),
             jit_idle_grace=timedelta(days=idle_grace),
-            has_lifecycle_source=scim_enabled and has_token,
+            has_lifecycle_source=(scim_enabled and has_token) or has_roster,
             stopped=frozenset(map(Switch, orjson.loads(stopped))),
             deactivations_left=deactivations_left,
         )

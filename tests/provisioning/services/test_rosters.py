@@ -16,6 +16,7 @@ from provisioning.models import AuditRecord, AuditValue, OutboxMessage, Roster, 
 from provisioning.roster import Fault, Page, Unreadable, files
 from provisioning.roster.mapping import ColumnMap, checked
 from provisioning.selectors import rosters as stored
+from provisioning.selectors.connections import rules
 from provisioning.services import roster_files, rosters
 from provisioning.services.invalid import Invalid
 from provisioning.tasks import delivery
@@ -480,3 +481,19 @@ def test_a_mapping_is_kept_as_it_was_given(acme: House) -> None:
     assert orjson.loads(orjson.dumps(roster.mapping)) == {"user_name": "login"}
     assert rosters.unfinished(acme.connection, digest="d", mapping=mapping) == roster
     assert rosters.unfinished(acme.connection, digest="other", mapping=mapping) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "confirms"),
+    [
+        pytest.param(None, False, id="none has come"),
+        pytest.param(1, True, id="one came yesterday"),
+        pytest.param(15, False, id="the last one is older than the grace"),
+    ],
+)
+def test_rosters_can_confirm_accounts_that_logins_made(acme: House, days: int | None, confirms: bool) -> None:
+    where = extend(acme.tenant, "HR", scim_enabled=False)
+    if days is not None:
+        received(where, people(2), as_of=now() - timedelta(days=days))
+    policy = rules(acme.tenant.pk, [where.connection.pk]).policies[where.connection.pk]
+    assert policy.has_lifecycle_source is confirms
