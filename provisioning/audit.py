@@ -66,10 +66,17 @@ def write_decisions(
     decided: Sequence[tuple[Observation, Decision, Digests]],
     accounts: Mapping[UUID, AccountFacts],
     identities: Mapping[UUID, IdentityFacts],
-) -> list[int]:
-    """`write` of what `of_decision` tells of each."""
-    told = (of_decision(*one, accounts, identities) for one in decided)
-    return _write(len(decided), told)
+) -> list[tuple[int, Sequence[Mapping[str, Any]]]]:
+    """`write` of what `of_decision` tells of each; answers each row's id and the changes that it tells of."""
+    changes: list[Sequence[Mapping[str, Any]]] = []
+
+    def told() -> Iterator[Entry]:
+        for one in decided:
+            entry = of_decision(*one, accounts, identities)
+            changes.append(entry.record["changes"])
+            yield entry
+
+    return list(zip(_write(len(decided), told()), changes, strict=True))
 
 
 def _write(number: int, entries: Iterable[Entry]) -> list[int]:
@@ -207,6 +214,10 @@ def tell(
             line["attributes"] = names + [f"assertion.{name}" for name in _differing(*said)]
             if moved := _moved(known, change):
                 line["fields"] = moved
+            owner = change.lifecycle_owner if isinstance(change, UpdateAccount) else None
+            if known and owner not in (None, known.lifecycle_owner):
+                # From before: what would be taken back.
+                line["lifecycle_owner"] = known.lifecycle_owner.value
             aside = _sides(names, before, after)
             if said[0].get("groups") != said[1].get("groups"):
                 # What gives entitlements is worth its values.

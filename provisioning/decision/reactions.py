@@ -72,7 +72,7 @@ _ROSTER_ROW: dict[Situation, Reaction] = {
 }
 
 
-def _of_a_row(listed: Reaction, *, stored: Reaction) -> Reaction:
+def _of_a_roster(listed: Reaction, *, stored: Reaction) -> Reaction:
     """A run asks about stored facts, and a roster speaks, in the same words: only a roster's word has a moment."""
     return lambda case: (stored if case.observation.as_of is None else listed)(case)
 
@@ -125,18 +125,19 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
     },
     (Channel.ROSTER, Intent.UPDATE): {
         **_ROSTER_ROW,
-        S.WAITING: _of_a_row(write_listed, stored=match_late),
-        S.LINKED: _of_a_row(write_listed, stored=leave_account),
+        S.WAITING: _of_a_roster(write_listed, stored=match_late),
+        S.LINKED: _of_a_roster(write_listed, stored=leave_account),
     },
     (Channel.ROSTER, Intent.ENABLE): _ROSTER_ROW,
     (Channel.ROSTER, Intent.DISABLE): {
         **_ROSTER_ROW,
         S.HELD: end_sessions,
-        S.LINKED: _of_a_row(write_listed, stored=leave_identity),
+        S.LINKED: _of_a_roster(write_listed, stored=leave_identity),
     },
     (Channel.ROSTER, Intent.ABSENT): {
         S.ADOPTABLE: expire,
-        S.LINKED: hold_missing,
+        # An account that somebody confirmed meanwhile is not missing for that.
+        S.LINKED: _of_a_roster(hold_missing, stored=leave_account),
         S.STALE: keep_newer,
         S.WAITING: leave_account,
         S.PROTECTED: spare,

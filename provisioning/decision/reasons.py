@@ -379,6 +379,10 @@ class Act(_Code):
     RUN_UNDO_ORDERED = "run:undo-ordered", "A person asked that a run, or items of it, be taken back."
     RUN_UNDONE = "run:undone", "What was asked for of a run was taken back, each item decided again."
     RUN_EXECUTED = "run:executed", "The run's plan was carried out, each item decided again."
+    RUN_VERIFIED = "run:verified", "Looked at again after the execution: nothing was left to do."
+    RUN_NOT_VERIFIED = "run:not-verified", "Looked at again after the execution: something was left to do."
+    RUN_CANCEL_ORDERED = "run:cancel-ordered", "A person asked for a run to stop after the batch in hand."
+    RUN_CANCELLED = "run:cancelled", "A run stopped because a person asked for it; what was done stays done."
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
     ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."
     ROSTER_BEGUN = "roster:begun", "The loading of a roster began."
@@ -407,6 +411,14 @@ class Report(_Code):
     """What a run reports and does not change."""
 
     NEVER_SIGNED_IN = "account:never-signed-in", "SCIM delivered a person who never signed in."
+    MISSING_ONCE = (
+        "account:missing-once",
+        "An account is missing from the newest roster, and from no other yet.",
+    )
+    LISTED_AMBIGUOUSLY = (
+        "account:listed-ambiguously",
+        "A row of a roster answers to two accounts, or to one that has another key.",
+    )
     UNASKED = "account:unasked", "An account waits for its link and no finding asks about it."
     SHARES_KEY = "identity:shares-key", "Two identities share an e-mail, an HR number or a name."
 

@@ -1,6 +1,6 @@
 """What a decision is made of: observations, what is known, what should change. Knows no Django, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -673,6 +673,8 @@ class Outcome:
     size: int | None = None
     """Of a group: its members, counted no further than one more than services.groups.COUNTED."""
     detail: Mapping[str, str] = field(default_factory=dict)
+    told: Sequence[Mapping[str, Any]] = ()
+    """What the audit row says of the changes, one by one: names, ids and codes."""
 
     @property
     def accepted(self) -> bool:

@@ -2,12 +2,13 @@
 
 from .doubts import ask_tenant
 from .quarantine import Choice, leave_out, reject, release, take_in
-from .runs import Busy, execute, order, simulate
+from .runs import Busy, cancel, execute, order, simulate
 
 __all__ = [
     "Busy",
     "Choice",
     "ask_tenant",
+    "cancel",
     "execute",
     "leave_out",
     "order",

@@ -1,21 +1,22 @@
-"""What a run looks for in the stored facts, and which observation each hit is. Knows no decision and no write.
-
-A roster is one more source of observations: its check will look at staged rows instead of stored facts.
-"""
+"""What a run looks for in stored facts and in its roster, and which observation each hit is. Knows no decision."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import Report
 from provisioning.decision.types import Actor, Channel, Document, GroupObservation, Intent, Observation
-from provisioning.models import Connection
+from provisioning.models import Connection, Roster
 from provisioning.selectors import reconciliation as stored
+from provisioning.selectors import roster_differences
+from provisioning.selectors.roster_differences import Kind
 
-Among = Collection[UUID] | None
+Among = Collection[UUID | int] | None
+Key = tuple[UUID | int | None, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Scope:
     at: datetime
     actor: Actor
     request_id: str = ""
+    roster: Roster | None = None
+    """The listing to compare with; its differences have been found (`roster_differences.find`)."""
 
     def observe(self, intent: Intent, **said: object) -> Observation:
         return Observation(
@@ -45,32 +48,38 @@ class Scope:
 class Hit:
     """`observation` is what to decide about it; where nothing follows, `report` says it, or it is dropped.
 
-    `evidence` holds ids and names of keys, no personal value.
+    `row_id` is the row of the roster that the hit is about. `evidence` holds ids and names of keys, no personal value.
     """
 
     account_id: UUID | None = None
     identity_id: UUID | None = None
     observation: Observation | GroupObservation | None = None
     report: Report | None = None
+    row_id: int | None = None
     evidence: Document = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[UUID | None, str]:
+    def key(self) -> Key:
         """What tells this hit from the others of its check."""
-        return self.account_id or self.identity_id, self.evidence.get("group", "")
+        return self.row_id or self.account_id or self.identity_id, self.evidence.get("group", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """`look` answers the hits, or among some ids (accounts, else identities) those that still are hits."""
+    """`look` answers the hits, or among some ids (rows, else accounts, else identities) those that still are hits."""
 
     name: str
     question: str
     look: Callable[[Scope, Among], Iterator[Hit]]
+    only_reports: bool = False
+    """Nothing ever follows from its hits."""
 
 
 def unconfirmed(scope: Scope, among: Among) -> Iterator[Hit]:
-    for account_id, identity_id in stored.unconfirmed(scope.connection, scope.policy, scope.at, among):
+    found = stored.unconfirmed(scope.connection, scope.policy, scope.at, among)
+    if scope.roster is not None and among is None:
+        found = roster_differences.unlisted(found)
+    for account_id, identity_id in found:
         observation = scope.observe(Intent.ABSENT, account_id=account_id)
         yield Hit(account_id=account_id, identity_id=identity_id, observation=observation)
 
@@ -128,9 +137,97 @@ def never_came(scope: Scope, among: Among) -> Iterator[Hit]:
         yield Hit(account_id=account_id, identity_id=identity_id, report=Report.NEVER_SIGNED_IN)
 
 
+_INTENTS = {
+    Kind.NEW: Intent.CREATE,
+    Kind.CHANGED: Intent.UPDATE,
+    Kind.AMBIGUOUS: Intent.UPDATE,
+    Kind.INACTIVE: Intent.DISABLE,
+    Kind.ACTIVE: Intent.ENABLE,
+}
+
+
+def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = None) -> Iterator[Hit]:
+    """Rows that differ. Later the same rows are asked about: whether they still differ is decided under lock."""
+    roster = scope.roster
+    if roster is None:
+        return
+    says = frozenset(roster.fields)
+    rows = roster_differences.differences(kind)
+    if among is not None:
+        rows = roster_differences.rows_again(roster, [row for row in among if isinstance(row, int)])
+    for row in rows:
+        observation = scope.observe(
+            _INTENTS[kind],
+            user_name=row.user_name,
+            external_id=row.external_id,
+            active=row.active if "active" in says else None,
+            emails=tuple(row.email_keys),
+            profile=profile_of_resource(row.document),
+            resource=row.document,
+            as_of=roster.as_of,
+            says=says,
+        )
+        yield Hit(
+            account_id=row.account_id,
+            observation=observation,
+            report=report,
+            row_id=row.row_id,
+            evidence={"line": row.line},
+        )
+
+
+def gone(scope: Scope, among: Among) -> Iterator[Hit]:
+    if scope.roster is None:
+        return
+    accounts = roster_differences.gone(Kind.GONE) if among is None else among
+    for account_id in accounts:
+        observation = scope.observe(Intent.ABSENT, account_id=account_id, as_of=scope.roster.as_of)
+        yield Hit(account_id=account_id, observation=observation)
+
+
+def gone_once(scope: Scope, among: Among) -> Iterator[Hit]:
+    if scope.roster is None:
+        return
+    for account_id in roster_differences.gone(Kind.GONE_ONCE):
+        yield Hit(account_id=account_id, report=Report.MISSING_ONCE)
+
+
 CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
+        # A listing confirms whom a login made before its grace is looked at, and frees names before it gives them.
+        Check(
+            name="roster-inactive",
+            question="Who is active here and inactive in the roster?",
+            look=partial(roster_rows, Kind.INACTIVE),
+        ),
+        Check(name="roster-gone", question="Who is in neither of two complete rosters?", look=gone),
+        Check(
+            name="roster-changed",
+            question="Of whom does the roster say something else?",
+            look=partial(roster_rows, Kind.CHANGED),
+        ),
+        Check(
+            name="roster-active",
+            question="Who is active in the roster and inactive here, or held as missing?",
+            look=partial(roster_rows, Kind.ACTIVE),
+        ),
+        Check(
+            name="roster-new",
+            question="Whom does the roster list who is not here?",
+            look=partial(roster_rows, Kind.NEW),
+        ),
+        Check(
+            name="roster-ambiguous",
+            question="Which rows answer to two accounts, or to one that has another key?",
+            look=partial(roster_rows, Kind.AMBIGUOUS, report=Report.LISTED_AMBIGUOUSLY),
+        ),
+        Check(
+            name="roster-gone-once",
+            question="Who is missing from the newest roster only?",
+            look=gone_once,
+            only_reports=True,
+        ),
         # Links come before holds: a person who is found twice is judged as one.
         Check(name="waiting", question="Whose are the accounts that no identity is tied to?", look=waiting),
         Check(
@@ -148,7 +245,14 @@ CHECKS: dict[str, Check] = {
             question="Which members of a group are deleted accounts?",
             look=ghost_memberships,
         ),
-        Check(name="duplicates", question="Which identities share a key?", look=duplicates),
-        Check(name="never-came", question="Whom did SCIM deliver who never signed in?", look=never_came),
+        Check(
+            name="duplicates", question="Which identities share a key?", look=duplicates, only_reports=True
+        ),
+        Check(
+            name="never-came",
+            question="Whom did SCIM deliver who never signed in?",
+            look=never_came,
+            only_reports=True,
+        ),
     )
 }

@@ -1,6 +1,6 @@
 """How a decision reads before it is carried out, and what would take it back. Knows no table."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from provisioning.audit import tell
@@ -25,8 +25,10 @@ def foreseen_of_group(observation: GroupObservation) -> list[Line]:
     ]
 
 
-def is_destructive(plan: Iterable[Line]) -> bool:
-    return any(line["change"] in DESTRUCTIVE for line in plan)
+def is_destructive(plan: Sequence[Line]) -> bool:
+    """Somebody who is new and held from the beginning loses nothing."""
+    made = {line["identity_id"] for line in plan if line["change"] == "CreateIdentity"}
+    return any(line["change"] in DESTRUCTIVE and line.get("identity_id") not in made for line in plan)
 
 
 def _turned(into: str, *names: str) -> Callable[[Line], Line]:
@@ -41,7 +43,7 @@ _INVERSES: dict[str, Callable[[Line], Line]] = {
     "CreateIdentity": _turned("RemoveIdentity", "identity_id"),
     "CreateAccount": _turned("RemoveAccount", "account_id", "identity_id"),
     "OpenFinding": _turned("WithdrawFinding", "kind", "account_id", "identity_id"),
-    "UpdateAccount": _turned("RestoreAccount", "account_id"),
+    "UpdateAccount": _turned("RestoreAccount", "account_id", "lifecycle_owner"),
     "DeleteAccount": _turned("RestoreAccount", "account_id"),
     "RemoveMember": _turned("AddMember", "group_id", "account_id"),
 }

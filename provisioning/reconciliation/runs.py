@@ -1,4 +1,4 @@
-"""A run: simulate, guard, execute, resume. Knows the order of these steps; what follows from a hit is decided below.
+"""A run: simulate, guard, execute, resume, cancel, verify. Knows the order; what follows from a hit is decided below.
 
 While somebody works on a connection's run, a session-level advisory lock says so: it ends with the worker, however
 that ends. A run that reads `simulating` or `executing` without the lock was left behind.
@@ -7,30 +7,35 @@ that ends. A run that reads `simulating` or `executing` without the lock was lef
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from time import monotonic, sleep
 from typing import Any, TypeVar
-from uuid import UUID
 
 from django.db import DatabaseError, transaction
 from django.db import connection as database
+from django.db.models import Count, F
 
 from identity_hub.core.clock import now
-from provisioning import outbox, services
+from provisioning import outbox, services, sql
 from provisioning.decision.reasons import Act, Reason
 from provisioning.decision.types import Actor, GroupObservation, Observation, Outcome, Verdict
 from provisioning.digests import lock_number
-from provisioning.models import AuditRecord, Connection, ReconciliationItem, ReconciliationRun
+from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import connections as policies
 from provisioning.selectors import reconciliation as stored
+from provisioning.selectors import roster_differences
+from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
+from provisioning.services.invalid import Invalid
 from provisioning.services.submission import retrying
 
 from . import brakes, plan
-from .checks import CHECKS, Check, Hit, Scope
+from .checks import CHECKS, Check, Hit, Key, Scope
 from .journal import move, record
 
-BATCH = 200
+BATCH = 500
+"""Items that are decided, applied and settled in one transaction."""
 REPORTS_KEPT = 1000
 """Reports stored of one check; all of them are counted."""
 PATIENCE = 5.0
@@ -55,18 +60,23 @@ class Busy(RuntimeError):
     """Another worker holds the connection and has no run to show yet."""
 
 
-def simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
-    """A new run with everything it would do, judged by the guard: SIMULATED, or QUARANTINED.
+def simulate(connection: Connection, requested_by: Actor, roster: Roster | None = None) -> ReconciliationRun:
+    """A new run with everything it would do, judged by the guard: SIMULATED, QUARANTINED or CANCELLED.
 
-    Writes nothing but the run and its items. Where a run occupies the connection (at work, or in quarantine),
-    that one is the answer.
+    It compares with `roster`, else with the newest complete one that no executed run has used. Writes nothing but the
+    run and its items. Where a run occupies the connection (at work, or in quarantine), that one is the answer. Raises
+    Invalid for a roster that is not complete, or older than what a run has executed.
     """
+    if roster is not None:
+        require_usable(connection, roster)
     deadline = monotonic() + PATIENCE
     while True:
         with _alone(connection) as mine:
             if mine:
                 _bury_abandoned(connection)
-                return stored.running(connection) or _simulate(connection, requested_by)
+                return stored.running(connection) or _simulate(
+                    connection, requested_by, roster or roster_differences.roster_for(connection)
+                )
         if occupying := stored.running(connection):
             return occupying
         if monotonic() > deadline:
@@ -98,6 +108,29 @@ def order(run: ReconciliationRun, actor: Actor) -> None:
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
 
 
+def cancel(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
+    """Stops a run after the batch in hand; what is done stays done. One that nobody works on is cancelled at once."""
+    with transaction.atomic():
+        if move(run, _CANCELLABLE, F("status"), cancel_requested_at=now()):
+            record(run, actor, "cancel", Act.RUN_CANCEL_ORDERED, why=reason)
+    with _alone(run.connection) as mine:
+        if mine:
+            _stop(run)
+    run.refresh_from_db()
+    return run
+
+
+def require_usable(connection: Connection, roster: Roster) -> None:
+    """Raises Invalid."""
+    if roster.connection_id != connection.pk or roster.status != Roster.Status.COMPLETE:
+        raise Invalid("roster", "Only a complete roster of this connection can be compared with.")
+    newest = roster_differences.executed_until(connection)
+    if newest is not None and roster.as_of < newest:
+        raise Invalid(
+            "roster", "A run has gone by a newer roster already; please take that one or a newer one."
+        )
+
+
 @contextmanager
 def _alone(connection: Connection) -> Iterator[bool]:
     number = lock_number(connection.tenant_id, ("run", str(connection.pk)))
@@ -123,30 +156,40 @@ def _bury_abandoned(connection: Connection) -> None:
                 record(run, Actor(kind="schedule"), "simulate", Act.RUN_FAILED)
 
 
-def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
+def _simulate(connection: Connection, requested_by: Actor, roster: Roster | None) -> ReconciliationRun:
     with transaction.atomic():
         run = ReconciliationRun.objects.create(
             tenant_id=connection.tenant_id,
             connection=connection,
+            roster=roster,
             requested_by=requested_by.signature,
             population=stored.population(connection),
         )
         record(run, requested_by, "simulate", Act.RUN_STARTED)
-    scope = _scope(run, connection)
     counts: Counter[str] = Counter()
-    destructive = 0
+    planned = destructive = 0
+    scope = _scope(run, connection)
+    _find_differences(scope)
     for check in CHECKS.values():
-        reports = 0
+        kept = 0
         for hits in _batches(check.look(scope, None), BATCH):
-            items = [item for item in _foresee(run, check, hits) if item is not None]
-            counts.update(item.reason for item in items)
-            destructive += sum(item.destructive for item in items)
-            kept = []
-            for item in items:
-                reports += item.status == ItemStatus.REPORTED
-                if item.status == ItemStatus.PLANNED or reports <= REPORTS_KEPT:
-                    kept.append(item)
-            ReconciliationItem.objects.bulk_create(kept)
+            rows = []
+            for item in _foresee(run, check, hits):
+                counts[item["reason"]] += 1
+                if item["status"] == ItemStatus.PLANNED:
+                    planned += 1
+                    destructive += item["destructive"]
+                elif kept == REPORTS_KEPT:
+                    continue
+                else:
+                    kept += 1
+                rows.append(item)
+            sql.copy(ReconciliationItem, rows)
+            if _is_cancelled(run):
+                _stop(run, counts=dict(counts))
+                run.refresh_from_db()
+                return run
+    roster_differences.forget()
     doubt = brakes.doubt(run, connection, destructive)
     with transaction.atomic():
         move(
@@ -156,6 +199,7 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
             simulated_at=now(),
             counts=dict(counts),
             destructive=destructive,
+            items_total=planned,
             note=doubt or "",
         )
         record(
@@ -165,44 +209,52 @@ def _simulate(connection: Connection, requested_by: Actor) -> ReconciliationRun:
     return run
 
 
-def _foresee(
-    run: ReconciliationRun, check: Check, hits: Sequence[Hit]
-) -> Iterable[ReconciliationItem | None]:
-    """The item of each hit; None where nothing follows and nothing is to be said."""
+def _find_differences(scope: Scope) -> None:
+    if scope.roster is None:
+        return
+    # An account without a fingerprint would have to be decided about to learn that it is the same.
+    if roster_differences.find(scope.connection, scope.roster):
+        fill_fingerprints(scope.connection)
+        roster_differences.find(scope.connection, scope.roster)
+
+
+def _foresee(run: ReconciliationRun, check: Check, hits: Sequence[Hit]) -> Iterator[sql.Row]:
+    """The item of each hit, by column; none where nothing follows and nothing is to be said."""
     decided = iter(
         services.simulate_many([h.observation for h in hits if isinstance(h.observation, Observation)])
     )
     for hit in hits:
-        item = ReconciliationItem(
-            tenant_id=run.tenant_id,
-            run=run,
-            check_name=check.name,
-            account_id=hit.account_id,
-            identity_id=hit.identity_id,
-            evidence=dict(hit.evidence),
-        )
+        item: dict[str, Any] = {
+            "tenant_id": run.tenant_id,
+            "run_id": run.pk,
+            "check_name": check.name,
+            "account_id": hit.account_id,
+            "identity_id": hit.identity_id,
+            "row_id": hit.row_id,
+            "evidence": hit.evidence,
+            "situation": "",
+            "reason": "",
+            "plan": [],
+            "destructive": False,
+            "inverse": [],
+        }
         if isinstance(hit.observation, GroupObservation):
-            item.plan = plan.foreseen_of_group(hit.observation)
-            item.reason = Reason.GROUP_UPDATED
+            item["plan"] = plan.foreseen_of_group(hit.observation)
+            item["reason"] = Reason.GROUP_UPDATED
         elif hit.observation is not None:
             decision, loaded = next(decided)
-            item.plan = plan.foreseen(decision, loaded)
-            item.situation = decision.situation
-            item.reason = decision.reason
-            item.identity_id = hit.identity_id or decision.identity_id
-        if item.plan:
-            item.status = ItemStatus.PLANNED
-            item.destructive = plan.is_destructive(item.plan)
-            yield item
-        elif item.reason == Reason.IDENTITY_SPARED:
-            item.status = ItemStatus.REPORTED
-            yield item
+            item["plan"] = plan.foreseen(decision, loaded)
+            item["situation"] = decision.situation
+            item["reason"] = decision.reason
+            if hit.identity_id is None and decision.identity_id in loaded.identities:
+                item["identity_id"] = decision.identity_id
+        if item["plan"]:
+            item["destructive"] = plan.is_destructive(item["plan"])
+            yield item | {"status": ItemStatus.PLANNED}
+        elif item["reason"] == Reason.IDENTITY_SPARED:
+            yield item | {"status": ItemStatus.REPORTED}
         elif hit.report is not None:
-            item.status = ItemStatus.REPORTED
-            item.reason = hit.report
-            yield item
-        else:
-            yield None
+            yield item | {"status": ItemStatus.REPORTED, "reason": hit.report}
 
 
 def _begin(run: ReconciliationRun) -> bool:
@@ -216,6 +268,11 @@ def _begin(run: ReconciliationRun) -> bool:
         for other in others:
             move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
             record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
+        if roster_differences.is_overtaken(run):
+            # Whatever was planned speaks of an older day than what has been done since.
+            sentence = "A run has gone by a newer roster meanwhile."
+            if move(run, [Status.SIMULATED], Status.FAILED, finished_at=now(), note=sentence):
+                record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_FAILED)
         if doubt := brakes.doubt_at_start(run):
             if move(run, [Status.SIMULATED], Status.QUARANTINED, note=doubt):
                 record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_QUARANTINED)
@@ -225,74 +282,159 @@ def _begin(run: ReconciliationRun) -> bool:
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:
     items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
-    total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
     planned = items.filter(status=ItemStatus.PLANNED).order_by("id")
+    total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
     done = total - planned.count()
-    while batch := list(planned[:BATCH]):
+    move(run, [Status.EXECUTING], Status.EXECUTING, items_total=total, items_done=done)
+    scope = _scope(run, connection)
+    last = 0
+    while batch := list(planned.filter(pk__gt=last).only(*_DECIDED_BY)[:BATCH]):
+        if _is_cancelled(run):
+            _stop(run)
+            return
         if stored.runs_stopped(connection):
             return
-        retrying(lambda: _carry_out(run, connection, batch))
+        _carry_out(run, scope, batch)
+        last = batch[-1].pk
         done += len(batch)
         if on_progress is not None:
             on_progress(done, total)
-    outcome = Counter(items.values_list("status", flat=True))
-    told = {
-        str(status): outcome[status]
-        for status in (ItemStatus.APPLIED, ItemStatus.UNCHANGED, ItemStatus.REFUSED)
-    }
+    outcome = _outcome(run)
+    remaining = _verify(run, scope)
+    verdict = Act.RUN_VERIFIED if not remaining else Act.RUN_NOT_VERIFIED
     with transaction.atomic():
-        move(run, [Status.EXECUTING], Status.DONE, finished_at=now())
-        record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_EXECUTED, counts=told)
+        at = now()
+        move(
+            run,
+            [Status.EXECUTING],
+            Status.DONE,
+            finished_at=at,
+            verified_at=at,
+            remaining=remaining.total(),
+        )
+        actor = Actor.who_signed(run.requested_by)
+        record(run, actor, "execute", Act.RUN_EXECUTED, counts=outcome)
+        record(run, actor, "verify", verdict, counts=remaining)
 
 
-def _carry_out(run: ReconciliationRun, connection: Connection, batch: Sequence[ReconciliationItem]) -> None:
+_DECIDED_BY = ("check_name", "account_id", "identity_id", "row_id", "evidence")
+
+
+def _carry_out(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
     """One batch, its outcomes beside its effects in one transaction: a kill leaves both or neither."""
-    scope = _scope(run, connection)
+    retrying(lambda: _carry_out_once(run, replace(scope, at=now()), batch))
+
+
+def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
     hits = _still_there(scope, batch)
+    settled: list[sql.Row] = []
     people: list[tuple[ReconciliationItem, Observation]] = []
     for item in batch:
-        item.decided_at = scope.at
-        item.status = ItemStatus.UNCHANGED
         hit = hits.get((item.check_name, *_key(item)))
         if hit is None:
-            continue
-        if isinstance(hit.observation, GroupObservation):
-            _settle(item, submit_group(hit.observation), plan.foreseen_of_group(hit.observation))
+            settled.append(_unneeded(item, scope))
+        elif isinstance(hit.observation, GroupObservation):
+            outcome = submit_group(hit.observation)
+            settled.append(_settle(item, scope, outcome, plan.foreseen_of_group(hit.observation)))
         elif hit.observation is not None:
             people.append((item, hit.observation))
     outcomes = services.submit_many([observation for _, observation in people])
-    told = AuditRecord.objects.filter(tenant_id=run.tenant_id).in_bulk(
-        [outcome.audit_id for outcome in outcomes if outcome.audit_id is not None]
-    )
     for (item, _), outcome in zip(people, outcomes, strict=True):
-        _settle(item, outcome, told[outcome.audit_id].changes if outcome.audit_id in told else [])
-    ReconciliationItem.objects.filter(tenant_id=run.tenant_id).bulk_update(
-        batch, ["status", "reason", "situation", "inverse", "decided_at", "audit_id"]
+        settled.append(_settle(item, scope, outcome, outcome.told))
+    sql.update(ReconciliationItem, run.tenant_id, settled)
+    sql.execute(
+        "UPDATE provisioning_reconciliationrun SET items_done = items_done + %s WHERE tenant_id = %s AND id = %s",
+        (len(batch), run.tenant_id, run.pk),
     )
 
 
-def _settle(item: ReconciliationItem, outcome: Outcome, done: list[dict[str, Any]]) -> None:
+def _unneeded(item: ReconciliationItem, scope: Scope) -> sql.Row:
+    return {"id": item.pk, "status": ItemStatus.UNCHANGED, "decided_at": scope.at}
+
+
+def _settle(item: ReconciliationItem, scope: Scope, outcome: Outcome, done: Sequence[plan.Line]) -> sql.Row:
+    applied = outcome.verdict is Verdict.APPLIED
     spared = outcome.reason == Reason.IDENTITY_SPARED
-    item.status = ItemStatus.REPORTED if spared else _STATUS_OF_VERDICT[outcome.verdict]
-    item.reason = outcome.reason
-    item.situation = outcome.situation
-    item.audit_id = outcome.audit_id
-    if outcome.verdict is Verdict.APPLIED:
-        item.inverse = plan.inverse(done, outcome.audit_id)
+    return {
+        "id": item.pk,
+        "status": ItemStatus.REPORTED if spared else _STATUS_OF_VERDICT[outcome.verdict],
+        "reason": outcome.reason,
+        "situation": outcome.situation,
+        "inverse": plan.inverse(done, outcome.audit_id) if applied else [],
+        "decided_at": scope.at,
+        "audit_id": outcome.audit_id,
+        # Whom a row of a roster made is known only now.
+        "account_id": item.account_id or (outcome.account_id if applied else None),
+        "identity_id": item.identity_id or (outcome.identity_id if applied else None),
+    }
+
+
+def _verify(run: ReconciliationRun, scope: Scope) -> Counter[str]:
+    """What a second simulation would plan, by reason code: nothing, unless somebody else has been at work.
+
+    What a person left out of the run is no part of it.
+    """
+    left_out = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run, status=ItemStatus.LEFT_OUT)
+    remaining: Counter[str] = Counter()
+    scope = replace(scope, at=now())
+    _find_differences(scope)
+    for check in CHECKS.values():
+        if check.only_reports:
+            continue
+        for hits in _batches(check.look(scope, None), BATCH):
+            left = [item for item in _foresee(run, check, hits) if item["status"] == ItemStatus.PLANNED]
+            if not left:
+                continue
+            keys = {_key(item) for item in left_out.filter(check_name=check.name).only(*_DECIDED_BY)}
+            remaining.update(item["reason"] for item in left if _key(ReconciliationItem(**item)) not in keys)
+    roster_differences.forget()
+    return remaining
+
+
+def _is_cancelled(run: ReconciliationRun) -> bool:
+    return ReconciliationRun.objects.filter(
+        tenant_id=run.tenant_id, pk=run.pk, cancel_requested_at__isnull=False
+    ).exists()
+
+
+_CANCELLABLE = (Status.SIMULATING, Status.SIMULATED, Status.EXECUTING)
+
+
+def _stop(run: ReconciliationRun, **fields: Any) -> None:
+    """Ends a cancelled run; called under the connection's lock."""
+    with transaction.atomic():
+        if move(run, _CANCELLABLE, Status.CANCELLED, finished_at=now(), **fields):
+            record(run, Actor.who_signed(run.requested_by), "cancel", Act.RUN_CANCELLED, counts=_outcome(run))
+
+
+def _outcome(run: ReconciliationRun) -> dict[str, int]:
+    """How many items ended how."""
+    found = Counter(
+        dict(
+            ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
+            .order_by()
+            .values_list("status")
+            .annotate(number=Count("id"))
+        )
+    )
+    return {
+        str(status): found[status]
+        for status in (ItemStatus.APPLIED, ItemStatus.UNCHANGED, ItemStatus.REFUSED)
+    }
 
 
 def _still_there(scope: Scope, batch: Sequence[ReconciliationItem]) -> dict[tuple[Any, ...], Hit]:
     """What the checks find now among the batch; what they do not find any more needs nothing."""
     found: dict[tuple[Any, ...], Hit] = {}
     for name in {item.check_name for item in batch} & CHECKS.keys():
-        among = {item.account_id or item.identity_id for item in batch if item.check_name == name}
+        among = {_key(item)[0] for item in batch if item.check_name == name}
         for hit in CHECKS[name].look(scope, among):
             found[name, *hit.key] = hit
     return found
 
 
-def _key(item: ReconciliationItem) -> tuple[UUID | None, str]:
-    return item.account_id or item.identity_id, item.evidence.get("group", "")
+def _key(item: ReconciliationItem) -> Key:
+    return item.row_id or item.account_id or item.identity_id, item.evidence.get("group", "")
 
 
 def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
@@ -303,6 +445,7 @@ def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
         at=now(),
         actor=Actor.who_signed(run.requested_by),
         request_id=str(run.pk),
+        roster=run.roster,
     )
 
 

@@ -3,11 +3,11 @@
 Knows the order of these steps and how to lose a race well; what should change is `decision`'s matter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -29,11 +29,13 @@ from provisioning.decision.types import (
     EndSessions,
     Intent,
     Known,
+    LiftHold,
     LinkAccount,
     MergeIdentities,
     MoveHold,
     Observation,
     Outcome,
+    PlaceHold,
     UnlinkAccount,
     UnmergeIdentities,
     UpdateAccount,
@@ -211,11 +213,11 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
     freed: set[Key] = set()
     for item in items:
         observation, decision, known = _decide(item.observation, loaded)
-        identities = _touches(decision, known)
-        if touched & identities or freed & item.keys:
+        whom = _touches(decision, known)
+        if touched & whom or decision.account_id in touched or freed & item.keys:
             again.append(item)
             continue
-        touched |= identities
+        touched |= whom
         freed |= _frees(decision, loaded)
         _count_deactivation(observation, decision, loaded)
         settled.append(_Settled(item, observation, decision))
@@ -231,9 +233,11 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
     )
     outbox.enqueue(messages)
     _trip(tenant_id, kept, loaded)
-    audit_ids = {one.item.position: row for one, row in zip(audited, rows, strict=True)}
+    told = {one.item.position: row for one, row in zip(audited, rows, strict=True)}
     for item, observation, decision in kept:
-        outcomes[item.position] = _outcome(observation, decision, loaded, audit_ids.get(item.position))
+        outcomes[item.position] = _outcome(
+            observation, decision, loaded, *told.get(item.position, (None, ()))
+        )
     return again
 
 
@@ -275,14 +279,24 @@ def _trip(tenant_id: UUID, kept: Sequence[_Settled], loaded: Loaded) -> None:
 
 
 def _touches(decision: Decision, known: Known) -> set[UUID]:
-    """Identities that a decision changes: a second decision on one must see the first one's effect."""
+    """Identities and accounts that a decision changes: a second decision on one must see the first one's effect."""
     touched: set[UUID] = set()
     for change in decision.changes:
         match change:
-            case UpdateIdentity() | EndSessions() | LinkAccount() | UnlinkAccount() | MoveHold():
+            case (
+                UpdateIdentity()
+                | EndSessions()
+                | LinkAccount()
+                | UnlinkAccount()
+                | PlaceHold()
+                | LiftHold()
+                | MoveHold()
+            ):
                 touched.add(change.identity_id)
             case MergeIdentities() | UnmergeIdentities():
                 touched |= {change.identity_id, change.former_identity_id}
+            case UpdateAccount():
+                touched.add(change.account_id)
             case CreateAccount(identity_id=UUID() as identity_id) if identity_id in known.identities:
                 touched.add(identity_id)
     return touched
@@ -314,7 +328,13 @@ def _is_worth_a_row(observation: Observation, decision: Decision) -> bool:
     return decision.verdict is not Verdict.UNCHANGED or observation.intent is Intent.AUTHENTICATE
 
 
-def _outcome(observation: Observation, decision: Decision, loaded: Loaded, audit_id: int | None) -> Outcome:
+def _outcome(
+    observation: Observation,
+    decision: Decision,
+    loaded: Loaded,
+    audit_id: int | None,
+    told: Sequence[Mapping[str, Any]],
+) -> Outcome:
     written = _written(observation, decision, loaded)
     return Outcome(
         verdict=decision.verdict,
@@ -327,6 +347,7 @@ def _outcome(observation: Observation, decision: Decision, loaded: Loaded, audit
         audit_id=audit_id,
         written=written,
         detail=decision.detail,
+        told=told,
     )
 
 

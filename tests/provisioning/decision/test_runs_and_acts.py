@@ -54,10 +54,12 @@ def test_a_recent_login_keeps_an_account_that_nothing_could_confirm(world):
 
 def test_an_account_missing_from_rosters_is_held_and_returns_by_its_key(world):
     first = world.post("ada", "key-1")
-    decision = world.run(Intent.ABSENT, account_id=first.account_id)
+    assert world.run(Intent.ABSENT, account_id=first.account_id).changes == (), "no roster says so"
+    missing = {"account_id": first.account_id, "as_of": world.at}
+    decision = world.run(Intent.ABSENT, **missing)
     assert answer(decision) == (Verdict.APPLIED, "account:missing")
     assert kinds(decision) == {PlaceHold, EndSessions}
-    assert world.run(Intent.ABSENT, account_id=first.account_id).changes == ()
+    assert world.run(Intent.ABSENT, **missing).changes == ()
     world.put(first.account_id, "ada", "key-1", active=True)
     assert world.holds == []
 
@@ -97,8 +99,9 @@ def test_a_run_never_holds_who_is_protected(world, flag):
     known, unconfirmed = world.post("ada", "key-1"), world.login("bob", "p-1")
     getattr(world, flag).update({known.identity_id, unconfirmed.identity_id})
     world.later(days=30)
-    for first in (known, unconfirmed):
-        decision = world.run(Intent.ABSENT, account_id=first.account_id)
+    # Rosters miss who is confirmed; the grace of who is not ends without any.
+    for first, as_of in ((known, world.at), (unconfirmed, None)):
+        decision = world.run(Intent.ABSENT, account_id=first.account_id, as_of=as_of)
         assert answer(decision) == (Verdict.UNCHANGED, "identity:spared")
         assert (decision.changes, decision.identity_id) == ((), first.identity_id)
 

@@ -88,7 +88,7 @@ def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirme
     reasons = list(
         AuditRecord.objects.filter(object_id=run.pk).order_by("id").values_list("reason", flat=True)
     )
-    assert reasons == ["run:started", "run:simulated", "run:executed"]
+    assert reasons == ["run:started", "run:simulated", "run:executed", "run:verified"]
 
 
 def test_who_ordered_an_execution_is_on_record(acme: House, unconfirmed: Unconfirmed) -> None:

@@ -1,0 +1,491 @@
+"""A run with a roster: finds the differences, decides them, does them once, and finds none afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.types import Actor, HoldKind, Intent
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Connection,
+    Finding,
+    Hold,
+    Identity,
+    ReconciliationRun,
+    Roster,
+)
+from provisioning.reconciliation import runs
+from provisioning.selectors import roster_differences
+from provisioning.selectors.roster_differences import Kind
+from provisioning.services import people, submit, submit_many
+from provisioning.services.invalid import Invalid
+
+from ..cast import House, extend, push, pushed, sign_in, user
+from .listings import FIELDS, line, roster
+
+OPERATOR = Actor(kind="command", id="tests")
+Status = ReconciliationRun.Status
+DAY = timedelta(days=1)
+
+pytestmark = pytest.mark.django_db
+
+ADA, BOB = "ada@acme.example", "bob@acme.example"
+
+
+def ago(days: float) -> datetime:
+    return now() - days * DAY
+
+
+def arrive(where: House, name: str, key: str | None, days: float = 30, **more: object) -> Account:
+    return Account.objects.get(pk=push(where, user(name, key, **more), at=ago(days)).account_id)
+
+
+def say(where: House, account: Account, intent: Intent, days: float, **more: object) -> None:
+    document = account.resource | more
+    submit(pushed(where, intent, document, account_id=account.pk, at=ago(days)))
+
+
+def reconcile(where: House) -> ReconciliationRun:
+    Connection.objects.filter(pk=where.connection.pk).update(run_few=100)
+    where.connection.refresh_from_db()
+    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+
+
+def found(where: House, listing: Roster) -> dict[str, list[str]]:
+    """userNames by kind of difference."""
+    assert not roster_differences.find(where.connection, listing)
+    told = {}
+    for kind in Kind:
+        if kind in (Kind.GONE, Kind.GONE_ONCE):
+            names = [Account.objects.get(pk=pk).user_name for pk in roster_differences.gone(kind)]
+        else:
+            names = [row.user_name for row in roster_differences.differences(kind)]
+        if names:
+            told[kind.value] = sorted(names)
+    return told
+
+
+def items(run: ReconciliationRun, *leaving_out: str) -> list[tuple[str, str, str]]:
+    return [
+        (item.check_name, item.status, item.reason)
+        for item in run.items.order_by("id")
+        if item.check_name not in ("never-came", *leaving_out)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    id: str
+    before: Callable[[House], object]
+    lines: tuple[dict, ...]
+    found: dict[str, list[str]]
+    earlier: tuple[dict, ...] | None = None
+    """The lines of a roster of two days ago; None: there is none. This one is of yesterday."""
+    fields: tuple[str, ...] = tuple(FIELDS)
+
+
+DIFFERENCES = [
+    Difference(
+        id="who is as she is listed is no difference",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line(ADA, "k1"),),
+        found={},
+    ),
+    Difference(
+        id="a row that nobody answers is new",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line(ADA, "k1"), line(BOB, "k2")),
+        found={"new": [BOB]},
+    ),
+    Difference(
+        id="another connection's people are nobody's here",
+        before=lambda w: arrive(extend(w.tenant, "Other"), ADA, "k1"),
+        lines=(line(ADA, "k1"),),
+        found={"new": [ADA]},
+    ),
+    Difference(
+        id="whom the key finds under another name is renamed, not new and gone",
+        before=lambda w: arrive(w, "ada.l@acme.example", "k1"),
+        lines=(line(ADA, "k1"),),
+        earlier=(),
+        found={"changed": [ADA]},
+    ),
+    Difference(
+        id="where nobody has the key, the name answers, whatever its case",
+        before=lambda w: arrive(w, "Ada@Acme.example", None),
+        lines=(line(ADA, "k1"),),
+        earlier=(),
+        found={"changed": [ADA]},
+    ),
+    Difference(
+        id="a roster without keys finds by names",
+        before=lambda w: (arrive(w, ADA, "k1"), arrive(w, BOB, "k2")),
+        lines=(line(ADA), line("eve@acme.example")),
+        fields=tuple(name for name in FIELDS if name != "external_id"),
+        earlier=(),
+        found={"new": ["eve@acme.example"], "gone": [BOB]},
+    ),
+    Difference(
+        id="what the roster does not say is not compared",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line(ADA, "k1", given_name="Augusta", active=False),),
+        fields=("external_id", "user_name", "email"),
+        found={},
+    ),
+    Difference(
+        id="another given name is a change",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line(ADA, "k1", given_name="Augusta"),),
+        found={"changed": [ADA]},
+    ),
+    Difference(
+        id="an account that SCIM changed after the roster's moment is newer",
+        before=lambda w: arrive(w, ADA, "k1", days=0.5),
+        lines=(line(ADA, "k1", given_name="Augusta", active=False),),
+        found={},
+    ),
+    Difference(
+        id="inactive there, active here",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line(ADA, "k1", active=False),),
+        found={"inactive": [ADA]},
+    ),
+    Difference(
+        id="active there, inactive here",
+        before=lambda w: arrive(w, ADA, "k1", active=False),
+        lines=(line(ADA, "k1"),),
+        found={"active": [ADA]},
+    ),
+    Difference(
+        id="a login's account that is listed is a change, because it is confirmed",
+        before=lambda w: sign_in(w, "p-1", user_name=ADA, email=ADA, at=ago(30)),
+        lines=(line(ADA, "k1"),),
+        found={"changed": [ADA]},
+    ),
+    Difference(
+        id="a login's account is found by the key that it asserted",
+        before=lambda w: sign_in(w, "p-1", user_name="a.l", email=ADA, external_id="k1", at=ago(30)),
+        lines=(line(ADA, "k1"),),
+        found={"changed": [ADA]},
+    ),
+    Difference(
+        id="two accounts answer to one row",
+        before=lambda w: (arrive(w, "ada.l@acme.example", "k1"), arrive(w, ADA, None)),
+        lines=(line(ADA, "k1"),),
+        earlier=(),
+        found={"ambiguous": [ADA]},
+    ),
+    Difference(
+        id="the one who has the name has another key",
+        before=lambda w: arrive(w, ADA, "k9"),
+        lines=(line(ADA, "k1"),),
+        earlier=(),
+        found={"ambiguous": [ADA]},
+    ),
+    Difference(
+        id="missing from the only roster: once",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB], "gone-once": [ADA]},
+    ),
+    Difference(
+        id="listed the day before: missing once",
+        before=lambda w: arrive(w, ADA, "k1"),
+        earlier=(line(ADA, "k1"),),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB], "gone-once": [ADA]},
+    ),
+    Difference(
+        id="missing from two rosters",
+        before=lambda w: arrive(w, ADA, "k1"),
+        earlier=(line(BOB, "k2"),),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB], "gone": [ADA]},
+    ),
+    Difference(
+        id="who came after the earlier roster is missing once",
+        before=lambda w: arrive(w, ADA, "k1", days=1.5),
+        earlier=(line(BOB, "k2"),),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB], "gone-once": [ADA]},
+    ),
+    Difference(
+        id="who came after the newest roster is missing from none",
+        before=lambda w: arrive(w, ADA, "k1", days=0.5),
+        earlier=(line(BOB, "k2"),),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB]},
+    ),
+    Difference(
+        id="an account that nobody confirmed keeps its grace",
+        before=lambda w: sign_in(w, "p-1", user_name=ADA, email=ADA, at=ago(10)),
+        earlier=(line(BOB, "k2"),),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB]},
+    ),
+    Difference(
+        id="who is inactive already is missed by nobody",
+        before=lambda w: arrive(w, ADA, "k1", active=False),
+        earlier=(line(BOB, "k2"),),
+        lines=(line(BOB, "k2"),),
+        found={"new": [BOB]},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", DIFFERENCES, ids=lambda case: case.id)
+def test_a_difference(acme: House, case: Difference) -> None:
+    case.before(acme)
+    fields = list(case.fields)
+    if case.earlier is not None:
+        roster(acme, *case.earlier, as_of=ago(2), fields=fields)
+    listing = roster(acme, *case.lines, as_of=ago(1), fields=fields)
+    assert found(acme, listing) == case.found
+    roster_differences.forget()
+
+
+def test_accounts_without_a_fingerprint_are_given_theirs(acme: House) -> None:
+    arrive(acme, ADA, "k1")
+    Account.objects.update(fingerprint=None)
+    listing = roster(acme, line(ADA, "k1"), as_of=ago(1))
+    assert roster_differences.find(acme.connection, listing)
+    assert items(reconcile(acme)) == []
+    assert found(acme, listing) == {}
+
+
+def test_a_run_does_what_its_roster_says_and_finds_nothing_afterwards(acme: House) -> None:
+    ada = arrive(acme, ADA, "k1")
+    bob = arrive(acme, BOB, "k2")
+    eve = arrive(acme, "eve@acme.example", "k3", active=False)
+    dan = arrive(acme, "dan@acme.example", "k4")
+    jit = sign_in(acme, "p-1", user_name="kim@acme.example", email="kim@acme.example", at=ago(30))
+    roster(acme, line(ADA, "k1"), as_of=ago(2))
+    listing = roster(
+        acme,
+        line(ADA, "k1", given_name="Augusta"),
+        line(BOB, "k2", active=False),
+        line("eve@acme.example", "k3"),
+        line("kim@acme.example", "k5"),
+        line("new@acme.example", "k6"),
+        line("old@acme.example", "k7", active=False),
+        as_of=ago(1),
+    )
+    run = reconcile(acme)
+    assert items(run) == [
+        ("roster-inactive", "applied", "account:disabled"),
+        ("roster-gone", "applied", "account:missing"),
+        ("roster-changed", "applied", "account:updated"),
+        ("roster-changed", "applied", "account:adopted"),
+        ("roster-active", "applied", "account:state-conflict"),
+        ("roster-new", "applied", "account:created"),
+        ("roster-new", "applied", "account:created"),
+    ]
+    assert (run.status, run.roster, run.items_total, run.items_done) == (Status.DONE, listing, 7, 7)
+    assert (run.remaining, run.destructive, run.verified_at) == (0, 2, run.finished_at)
+    assert Account.objects.get(pk=ada.pk).resource["name"]["givenName"] == "Augusta"
+    assert not Identity.objects.get(pk=bob.identity_id).is_active
+    assert not Identity.objects.get(pk=eve.identity_id).is_active
+    assert Hold.objects.get(source_account_id=dan.pk).kind == HoldKind.SCIM
+    assert Account.objects.get(pk=jit.account_id).lifecycle_owner == "roster"
+    new = Account.objects.get(external_id="k6")
+    assert (new.origin, new.as_of, new.identity.is_active) == ("roster", listing.as_of, True)
+    assert not Account.objects.get(external_id="k7").identity.is_active
+    made = run.items.get(row_id__isnull=False, account=new)
+    assert [one["change"] for one in made.inverse] == ["RemoveAccount", "RemoveIdentity"]
+    assert found(acme, listing) == {"active": ["eve@acme.example"]}
+    assert items(reconcile(acme)) == [], "the roster is used up"
+    told = AuditRecord.objects.filter(object_id=run.pk).order_by("id").values_list("reason", flat=True)
+    assert list(told) == ["run:started", "run:simulated", "run:executed", "run:verified"]
+
+
+def test_what_scim_says_between_simulation_and_execution_wins(acme: House) -> None:
+    ada, bob = arrive(acme, ADA, "k1"), arrive(acme, BOB, "k2")
+    roster(
+        acme, line(ADA, "k1", active=False), line(BOB, "k2", given_name="Bo"), line("new@acme.example", "k3")
+    )
+    acme.connection.run_few = 10
+    acme.connection.save()
+    run = reconciliation.simulate(acme.connection, OPERATOR)
+    say(acme, ada, Intent.UPDATE, 0, title="Countess")
+    submit(pushed(acme, Intent.DELETE, account_id=bob.pk))
+    push(acme, user("new@acme.example", "k3"))
+    run = reconciliation.execute(run)
+    assert items(run) == [
+        ("roster-inactive", "unchanged", "account:newer-than-roster"),
+        ("roster-changed", "refused", "account:unknown"),
+        ("roster-new", "unchanged", "account:newer-than-roster"),
+    ]
+    assert (run.remaining, Account.objects.get(pk=ada.pk).active) == (0, True)
+    assert Account.objects.filter(deleted_at__isnull=True).count() == 2
+
+
+def test_whom_an_administrator_let_in_after_the_roster_is_not_missed_by_it(acme: House) -> None:
+    ada = arrive(acme, ADA, "k1")
+    for day in (3, 2):
+        roster(acme, line(BOB, "k2"), as_of=ago(day))
+    assert ("roster-gone", "applied", "account:missing") in items(reconcile(acme))
+    people.lift_hold(identity=ada.identity, kind=HoldKind.SCIM, reason="on leave", actor=OPERATOR)
+    listing = roster(acme, line(BOB, "k2"), as_of=ago(1))
+    assert found(acme, listing) == {}
+    # The next listing is newer than the administrator's word.
+    assert found(acme, roster(acme, line(BOB, "k2"), as_of=now())) == {"gone": [ADA]}
+
+
+def test_who_was_missing_and_is_listed_again_comes_back(acme: House) -> None:
+    ada = arrive(acme, ADA, "k1")
+    for day in (4, 3):
+        roster(acme, line(BOB, "k2"), as_of=ago(day))
+    reconcile(acme)
+    assert not Identity.objects.get(pk=ada.identity_id).is_active
+    roster(acme, line(ADA, "k1"), line(BOB, "k2"), as_of=ago(1))
+    assert items(reconcile(acme)) == [("roster-active", "applied", "account:enabled")]
+    assert Identity.objects.get(pk=ada.identity_id).is_active
+
+
+def test_what_is_in_doubt_is_asked_once_and_reported_afterwards(acme: House) -> None:
+    arrive(acme, ADA, "k9")
+    roster(acme, line(ADA, "k1"), as_of=ago(2))
+    assert items(reconcile(acme), "roster-gone-once") == [
+        ("roster-ambiguous", "refused", "account:user-name-taken")
+    ]
+    assert Finding.objects.get().kind == "account:key-contradicts"
+    roster(acme, line(ADA, "k1"), as_of=ago(1))
+    run = reconcile(acme)
+    assert items(run) == [("roster-ambiguous", "reported", "account:listed-ambiguously")]
+    assert (Finding.objects.count(), run.remaining) == (1, 0)
+
+
+def test_nobody_is_missed_whom_scim_confirms_while_a_run_looks(acme: House) -> None:
+    jit = sign_in(acme, "p-1", user_name=ADA, email=ADA, at=ago(30))
+    run = reconciliation.simulate(acme.connection, OPERATOR)
+    absent = runs.CHECKS["unconfirmed"].look(runs._scope(run, acme.connection), None)
+    (observation,) = [hit.observation for hit in absent]
+    push(acme, user(ADA, "k1"))
+    assert submit(observation).reason == "account:unchanged"
+    assert Identity.objects.get(pk=jit.identity_id).is_active
+
+
+def test_of_two_items_about_one_account_in_one_batch_the_second_sees_what_the_first_did(acme: House) -> None:
+    jit = sign_in(acme, "p-1", user_name=ADA, email=ADA, at=ago(30))
+    run = reconciliation.simulate(acme.connection, OPERATOR)
+    roster(acme, line(ADA, "k1"))
+    scope = runs.replace(runs._scope(run, acme.connection), roster=Roster.objects.get())
+    (expires,) = [hit.observation for hit in runs.CHECKS["unconfirmed"].look(scope, [jit.account_id])]
+    roster_differences.find(acme.connection, scope.roster)
+    (listed,) = [hit.observation for hit in runs.CHECKS["roster-changed"].look(scope, None)]
+    outcomes = submit_many([listed, expires])
+    assert [outcome.reason for outcome in outcomes] == ["account:adopted", "account:unchanged"]
+    assert Identity.objects.get(pk=jit.identity_id).is_active
+
+
+class TestWhichRoster:
+    def test_the_newest_complete_one_that_no_run_has_executed(self, acme: House) -> None:
+        assert roster_differences.roster_for(acme.connection) is None
+        roster(acme, line(ADA, "k1"), as_of=ago(3))
+        newer = roster(acme, line(ADA, "k1"), as_of=ago(2))
+        roster(acme, as_of=ago(1), status=Roster.Status.REFUSED)
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        assert run.roster == newer
+        again = reconciliation.simulate(acme.connection, OPERATOR)
+        assert again.roster == newer, "a simulation uses nothing up"
+        reconciliation.execute(again)
+        assert roster_differences.roster_for(acme.connection) is None, "and the older one stays behind"
+
+    def test_a_run_that_a_newer_one_has_overtaken_is_not_executed(self, acme: House) -> None:
+        roster(acme, line(ADA, "k1"), as_of=ago(3))
+        older = reconciliation.simulate(acme.connection, OPERATOR)
+        roster(acme, line(ADA, "k1"), as_of=ago(2))
+        reconcile(acme)
+        after = reconciliation.execute(older)
+        assert (after.status, after.note) == (Status.FAILED, "A run has gone by a newer roster meanwhile.")
+        assert [item.status for item in after.items.filter(check_name="roster-new")] == ["planned"]
+
+    def test_a_rejected_one_is_not_planned_again_but_by_hand(self, acme: House) -> None:
+        listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
+        reconciliation.reject(reconciliation.simulate(acme.connection, OPERATOR), OPERATOR, "wrong file")
+        assert reconciliation.simulate(acme.connection, OPERATOR).roster is None
+        assert reconciliation.simulate(acme.connection, OPERATOR, listing).roster == listing
+
+    @pytest.mark.parametrize("what", ["refused", "older", "another connection's"])
+    def test_one_that_cannot_be_compared_with_is_refused(self, acme: House, what: str) -> None:
+        roster(acme, line(ADA, "k1"), as_of=ago(2))
+        reconcile(acme)
+        where = extend(acme.tenant, "Other") if what == "another connection's" else acme
+        status = Roster.Status.REFUSED if what == "refused" else Roster.Status.COMPLETE
+        given = roster(where, as_of=ago(3 if what == "older" else 1), status=status)
+        with pytest.raises(Invalid):
+            reconciliation.simulate(acme.connection, OPERATOR, given)
+
+
+class TestCancelling:
+    @pytest.fixture
+    def run(self, acme: House, monkeypatch: pytest.MonkeyPatch) -> ReconciliationRun:
+        monkeypatch.setattr(runs, "BATCH", 2)
+        roster(acme, *(line(f"p{n}@acme.example", f"k{n}") for n in range(5)))
+        return reconciliation.simulate(acme.connection, OPERATOR)
+
+    def test_a_run_stops_after_the_batch_in_hand(self, run: ReconciliationRun) -> None:
+        def change_mind(done: int, total: int) -> None:
+            ReconciliationRun.objects.update(cancel_requested_at=now())
+
+        run = reconciliation.execute(run, change_mind)
+        assert (run.status, run.items_done, run.items_total) == (Status.CANCELLED, 2, 5)
+        assert (run.verified_at, Account.objects.count()) == (None, 2)
+        told = AuditRecord.objects.get(reason="run:cancelled")
+        assert told.changes[0]["counts"] == {"applied": 2, "unchanged": 0, "refused": 0}
+        assert reconciliation.execute(run).status == Status.CANCELLED
+        # Its roster is not used up: what is left is asked about again.
+        assert reconciliation.simulate(run.connection, OPERATOR).items_total == 3
+
+    @pytest.mark.parametrize("status", [Status.SIMULATED, Status.EXECUTING, Status.SIMULATING])
+    def test_one_that_nobody_works_on_ends_at_once(self, run: ReconciliationRun, status: str) -> None:
+        ReconciliationRun.objects.update(status=status)
+        run = reconciliation.cancel(run, OPERATOR, "wrong file")
+        assert (run.status, Account.objects.count()) == (Status.CANCELLED, 0)
+        reasons = AuditRecord.objects.filter(object_id=run.pk, intent="cancel").values_list(
+            "reason", flat=True
+        )
+        assert set(reasons) == {"run:cancel-ordered", "run:cancelled"}
+
+    @pytest.mark.parametrize("status", [Status.DONE, Status.QUARANTINED, Status.REJECTED])
+    def test_one_that_is_over_or_waits_for_a_person_stays_as_it_is(
+        self, run: ReconciliationRun, status: str
+    ) -> None:
+        ReconciliationRun.objects.update(status=status)
+        assert reconciliation.cancel(run, OPERATOR, "late").status == status
+        assert not AuditRecord.objects.filter(intent="cancel").exists()
+
+    def test_a_simulation_stops_too(self, run: ReconciliationRun, monkeypatch: pytest.MonkeyPatch) -> None:
+        foresee = runs._foresee
+
+        def change_mind(one: ReconciliationRun, *more: object) -> object:
+            ReconciliationRun.objects.filter(pk=one.pk).update(cancel_requested_at=now())
+            return foresee(one, *more)
+
+        monkeypatch.setattr(runs, "_foresee", change_mind)
+        assert reconciliation.simulate(run.connection, OPERATOR).status == Status.CANCELLED
+
+
+class TestVerifying:
+    def test_what_is_left_is_said(self, acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        roster(acme, line(ADA, "k1"), line(BOB, "k2"))
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        # As if the execution had lost an item.
+        run.items.filter(evidence__line=3).delete()
+        run = reconciliation.execute(run)
+        assert (run.status, run.remaining) == (Status.DONE, 1)
+        told = AuditRecord.objects.get(reason="run:not-verified")
+        assert told.changes == [{"change": "run", "counts": {"account:created": 1}}]
+
+    def test_what_a_person_left_out_is_not_left_to_do(self, acme: House) -> None:
+        roster(acme, line(ADA, "k1"), line(BOB, "k2"))
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        item = run.items.get(evidence__line=3)
+        reconciliation.leave_out(run, reconciliation.Choice(items=[item.pk]), OPERATOR, "not yet")
+        run = reconciliation.execute(run)
+        assert (run.remaining, run.items_total, Account.objects.count()) == (0, 1, 1)
