@@ -14,7 +14,14 @@ from django.conf import settings
 from django.db import connection as database
 
 from identity_hub.settings import env
-from provisioning.models import AuditRecord, AuditValue, OutboxMessage, Roster, RosterRow, RosterSource
+from provisioning.models import (
+    AuditRecord,
+    AuditValue,
+    OutboxMessage,
+    Roster,
+    RosterRow,
+    RosterSource,
+)
 from provisioning.schedule import SCHEDULE
 from provisioning.services import pulls, roster_sources, rosters
 from provisioning.sources import Away
@@ -323,6 +330,16 @@ class TestTheJobs:
             played.finish()
         roster = Roster.objects.get()
         assert (roster.status, roster.requested_by) == ("complete", OPERATOR.signature)
+
+    def test_a_worker_that_is_told_to_wait_for_long_goes_on_later(self, acme: House) -> None:
+        steps = steps_of("scim-index")
+        later = {**steps[2], "status": 429, "answers": {"Retry-After": "400"}}
+        with playing([*steps[:2], later, *steps[2:]]) as played:
+            source_at(played, acme)
+            jobs.pull_roster.apply(args=[str(acme.tenant.pk), str(acme.connection.pk)])
+            played.finish()
+        roster = Roster.objects.get()
+        assert (roster.status, roster.row_count, roster.requested_by) == ("complete", 5, "schedule:")
 
     def test_a_source_that_is_gone_is_no_work(self, acme: House) -> None:
         jobs.pull_roster(str(acme.tenant.pk), str(acme.connection.pk))
