@@ -36,8 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seed", default="1")
     parser.addoption("--fuzz-only", default="", help="style:round, of a failure")
     # For `make laws`.
-    parser.addoption("--law-stories", type=int, default=12)
-    parser.addoption("--law-steps", type=int, default=30)
+    parser.addoption("--law-stories", type=int, default=10)
+    parser.addoption("--law-steps", type=int, default=25)
 
 
 @pytest.fixture(scope="session")

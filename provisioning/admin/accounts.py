@@ -14,9 +14,7 @@ from provisioning.decision.keys import fold
 from provisioning.models import Account, Finding
 
 from .base import TenantAdmin, link_to, shown_as_json
-from .linking import LinkingActs
 from .site import FOUND_AT_MOST, Found
-from .states import state_of_account
 
 
 class LifeFilter(admin.SimpleListFilter):
@@ -46,7 +44,7 @@ class LifeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Account)
-class AccountPage(LinkingActs, TenantAdmin):
+class AccountPage(TenantAdmin):
     list_display = ["user_name", "connection", "person", "state", "origin", "external_id", "last_login_at"]
     list_filter = [LifeFilter, "connection", "origin", "active"]
     list_select_related = ("connection", "identity")
@@ -54,7 +52,6 @@ class AccountPage(LinkingActs, TenantAdmin):
     search_fields = ["user_name_key"]
     search_help_text = "userName, or a whole externalId, e-mail, NameID or id"
     audit_column = "account_id"
-    actions_detail = [*LinkingActs.LINKING]
     fieldsets = [
         (
             None,
@@ -62,7 +59,7 @@ class AccountPage(LinkingActs, TenantAdmin):
                 "fields": [
                     ("user_name", "external_id"),
                     ("connection", "person"),
-                    ("state_shown", "active"),
+                    ("state", "active"),
                     "requests",
                 ]
             },
@@ -81,15 +78,10 @@ class AccountPage(LinkingActs, TenantAdmin):
         ("What SCIM said", {"fields": ["scim_said"]}),
         ("What the last login said", {"fields": ["login_said"]}),
     ]
-    readonly_fields = ["person", "state_shown", "requests", "evidence", "scim_said", "login_said"]
+    readonly_fields = ["person", "state", "requests", "evidence", "scim_said", "login_said"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).prefetch_related("findings")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Only what can be done with it now."""
-        possible = self.linking_acts(self.get_object(request, str(object_id)))
-        return [act for act in super().get_actions_detail(request, object_id) if act.path in possible]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
@@ -137,11 +129,11 @@ class AccountPage(LinkingActs, TenantAdmin):
         label={"active": "success", "inactive": "danger", "deleted": "warning", "unconfirmed": "info"},
     )
     def state(self, account: Account) -> tuple[str, str]:
-        return state_of_account(account)
-
-    @display(description="State")
-    def state_shown(self, account: Account) -> str:
-        return state_of_account(account)[1]
+        if account.deleted_at is not None:
+            return "deleted", "Deleted"
+        if not account.active:
+            return "inactive", "Inactive"
+        return ("active", "Active") if account.confirmed_at else ("unconfirmed", "Unconfirmed")
 
     @display(description="Provisioning log")
     def requests(self, account: Account) -> str:

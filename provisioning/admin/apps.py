@@ -7,6 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 _PAGES = (
     "tenants",
     "connections",
+    "roster_sources",
     "asserted_groups",
     "schemas",
     "identities",
@@ -16,7 +17,6 @@ _PAGES = (
     "findings",
     "runs",
     "rosters",
-    "roster_sources",
     "records",
     "requests",
     "schedule",

@@ -89,9 +89,6 @@ class AccountOfIdentityShape(serializers.ModelSerializer):
 class IdentityShape(serializers.ModelSerializer):
     tenant_id = serializers.UUIDField(allow_null=True)
     enabled = serializers.BooleanField(help_text="No hold, and a live account (or a local identity).")
-    merged_into_id = serializers.UUIDField(
-        allow_null=True, help_text="The identity that stands for this one since the two were merged."
-    )
     holds = HoldShape(many=True)
     accounts = AccountOfIdentityShape(many=True, source="live_accounts", help_text="Live accounts only.")
 
@@ -103,7 +100,6 @@ class IdentityShape(serializers.ModelSerializer):
             "kind",
             "local",
             "enabled",
-            "merged_into_id",
             "user_name",
             "email",
             "display_name",

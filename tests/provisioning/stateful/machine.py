@@ -3,6 +3,7 @@
 Knows how an event is said to the hub and to the model. What must come of it is the model's matter, and the laws'.
 """
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 import time_machine
 from django.db import connection, transaction
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
@@ -23,10 +24,24 @@ from provisioning.decision.types import (
     Outcome,
     Verdict,
 )
+from provisioning.fingerprints import FIELDS
 from provisioning.models import Account as StoredAccount
-from provisioning.models import Connection, Finding, Hold, Identity, Membership, ReconciliationRun, Tenant
+from provisioning.models import (
+    Connection,
+    Finding,
+    Hold,
+    Identity,
+    Membership,
+    Merge,
+    ReconciliationItem,
+    ReconciliationRun,
+    Roster,
+    Tenant,
+)
+from provisioning.roster import Page
 from provisioning.selectors.invariants import LAWS, violations
-from provisioning.services import configuration, findings, people, submit
+from provisioning.services import configuration, findings, linking, merging, people, rosters, submit
+from provisioning.services import undo as undoing
 from provisioning.services.groups import submit_group
 from provisioning.services.retention import purge_deleted, trim_sessions
 from provisioning.tasks import delivery
@@ -37,6 +52,7 @@ from ..services.test_groups import group
 from .model import Account, Login, Model, Push, Source
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+ASKS_WHOSE = frozenset(linking.QUESTIONS)
 BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
 CHEAP = tuple(
     law
@@ -63,6 +79,25 @@ actives = st.sampled_from([None, True, True, False])
 which = st.integers(0, 5)
 places = st.integers(0, 5)
 doors = st.sampled_from(["service", "service", "http"])
+
+PUSHES: dict[str, Any] = {
+    "place": places,
+    "door": doors,
+    "name": names,
+    "key": keys,
+    "active": actives,
+    "email": emails,
+    "hr_number": hr_numbers,
+}
+LOGINS: dict[str, Any] = {
+    "place": places,
+    "name": names,
+    "subject": subjects,
+    "persistent": st.booleans(),
+    "named": st.booleans(),
+    "key": st.sampled_from([None, None, "k1", "k2"]),
+    "email": emails,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +168,20 @@ class Hub(RuleBasedStateMachine):
             self.clock.stop()
             transaction.savepoint_rollback(self.savepoint)
 
+    @initialize(
+        pushes=st.lists(st.fixed_dictionaries(PUSHES), min_size=2, max_size=4),
+        logins=st.lists(st.fixed_dictionaries(LOGINS), min_size=1, max_size=3),
+    )
+    def come(self, pushes: list[dict[str, Any]], logins: list[dict[str, Any]]) -> None:
+        """Most of what may happen happens to somebody."""
+        for one in pushes:
+            self.post(**one)
+        for one in logins:
+            self.sign_in(**one)
+
     # What SCIM says.
 
-    @rule(place=places, door=doors, name=names, key=keys, active=actives, email=emails, hr_number=hr_numbers)
+    @rule(**PUSHES)
     def post(
         self,
         place: int,
@@ -179,6 +225,7 @@ class Hub(RuleBasedStateMachine):
             new.says(push.emails, hr_number)
             self.model.issue(new, returning=True)
 
+    @precondition(lambda self: self.model.accounts)
     @rule(who=which, door=doors, name=names, key=keys, active=actives, email=emails, hr_number=hr_numbers)
     def put(
         self, who: int, door: str, name: str, key: str | None, active: bool | None, email: str, hr_number: str
@@ -207,6 +254,7 @@ class Hub(RuleBasedStateMachine):
             self.model.write(account, push, keeps_key=False)
             self._suspect(account)
 
+    @precondition(lambda self: self.model.accounts)
     @rule(who=which, door=doors, active=st.booleans())
     def switch(self, who: int, door: str, active: bool) -> None:
         """PATCH active."""
@@ -231,6 +279,7 @@ class Hub(RuleBasedStateMachine):
             self.model.write(account, Push(name="", active=active), keeps_key=True)
             self._suspect(account)
 
+    @precondition(lambda self: self.model.accounts)
     @rule(who=which, door=doors)
     def delete(self, who: int, door: str) -> None:
         account = self._account(who)
@@ -249,6 +298,7 @@ class Hub(RuleBasedStateMachine):
             self.model.delete(account, at)
             self._suspect(account)
 
+    @precondition(lambda self: self.model.accounts)
     @rule(place=places, members=st.lists(which, max_size=3), number=st.integers(0, 1))
     def gather(self, place: int, members: list[int], number: int) -> None:
         """A group's whole membership, live accounts or not."""
@@ -269,15 +319,7 @@ class Hub(RuleBasedStateMachine):
 
     # What a login says.
 
-    @rule(
-        place=places,
-        name=names,
-        subject=subjects,
-        persistent=st.booleans(),
-        named=st.booleans(),
-        key=st.sampled_from([None, None, "k1", "k2"]),
-        email=emails,
-    )
+    @rule(**LOGINS)
     def sign_in(
         self, place: int, name: str, subject: str, persistent: bool, named: bool, key: str | None, email: str
     ) -> None:
@@ -355,6 +397,7 @@ class Hub(RuleBasedStateMachine):
 
     # What administrators do.
 
+    @precondition(lambda self: self.model.accounts)
     @rule(who=which, kind=st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY]))
     def hold(self, who: int, kind: HoldKind) -> None:
         self._tick()
@@ -362,6 +405,7 @@ class Hub(RuleBasedStateMachine):
             people.place_hold(identity=identity, kind=kind, reason="", actor=OPERATOR)
             self.model.holds.add((identity.pk, kind.value, None))
 
+    @precondition(lambda self: self.model.accounts)
     @rule(
         who=which, kind=st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.SCIM, HoldKind.EXPIRY])
     )
@@ -371,6 +415,7 @@ class Hub(RuleBasedStateMachine):
             people.lift_hold(identity=identity, kind=kind, reason="", actor=OPERATOR)
             self.model.release(identity.pk, kind.value)
 
+    @precondition(lambda self: self.model.accounts)
     @rule(who=which, approve=st.booleans())
     def decide(self, who: int, approve: bool) -> None:
         """One of the open findings, with the remedy that its page offers first."""
@@ -385,27 +430,123 @@ class Hub(RuleBasedStateMachine):
             self.model.release(finding.identity_id, "approval")
             if not approve:
                 self.model.holds.add((finding.identity_id, "admin", None))
-        elif account and not account.gone and account.identity is None and outcome.accepted:
-            identity = self._identity(account.id)
-            chosen = finding.candidates[0] if finding.candidates else None
+            return
+        named = {finding.identity_id, outcome.identity_id, *map(UUID, finding.candidates)} - {None}
+        waiting_account = account is not None and not account.gone and account.identity is None
+        known = self.model.identities()
+        self._learn(named)
+        if waiting_account and account and outcome.accepted and finding.kind in ASKS_WHOSE:
             if approve:
-                assert str(identity) == str(chosen)
+                assert str(account.identity) == finding.candidates[0]
             else:
-                assert identity not in self.model.identities(), "an identity of its own"
-            if identity:
-                self.model.tie(account, identity)
+                assert account.identity not in known, "an identity of its own"
+
+    @precondition(lambda self: self.model.accounts)
+    @rule(who=which, whom=which)
+    def link(self, who: int, whom: int) -> None:
+        """An administrator says whose account it is, whatever it was tied to."""
+        self._tick()
+        account = self._account(who)
+        person = self._person(whom, account.source.tenant) if account else None
+        if account and person:
+            outcome = linking.link(account=_stored(account), identity=person, reason="", actor=OPERATOR)
+            self._learn({account.identity, person.pk})
+            assert not outcome.accepted or account.identity == person.pk
+
+    @precondition(lambda self: self.model.accounts)
+    @rule(who=which)
+    def unlink(self, who: int) -> None:
+        self._tick()
+        if account := self._account(who):
+            outcome = linking.unlink(account=_stored(account), reason="", actor=OPERATOR)
+            self._learn({account.identity})
+            assert not outcome.accepted or account.identity is None
+
+    @precondition(lambda self: self.model.accounts)
+    @rule(who=which, whom=which)
+    def merge(self, who: int, whom: int) -> None:
+        """Two identities turn out to be one person."""
+        self._tick()
+        winner = self._person(who)
+        loser = self._person(whom, winner.tenant_id) if winner else None
+        if winner and loser and winner != loser:
+            lasting = {(winner.pk if one == loser.pk else one, kind) for one, kind in self.model.lasting()}
+            outcome = merging.merge(winner=winner, loser=loser, reason="", actor=OPERATOR)
+            if outcome.accepted:
+                self._learn({winner.pk, loser.pk}, lasting=lasting)
+
+    @precondition(lambda self: Merge.objects.filter(unmerged_at=None).exists())
+    @rule(which=which)
+    def unmerge(self, which: int) -> None:
+        self._tick()
+        merges = list(Merge.objects.filter(unmerged_at=None).order_by("id"))
+        if merges:
+            one = merges[which % len(merges)]
+            merging.unmerge(merge=one, reason="", actor=OPERATOR)
+            self._learn({one.winner_id, one.loser_id}, lasting=None)
+
+    # What a complete listing says.
+
+    @rule(place=places, listed=st.dictionaries(names, st.tuples(keys, actives), min_size=1, max_size=4))
+    def list_everybody(self, place: int, listed: dict[str, tuple[str | None, bool | None]]) -> None:
+        """A roster and the run that compares it. Only who is missing from two of them in a row may be held for it."""
+        where = self._place(place)
+        self._tick()
+        rows = [
+            (line, _row(where, name, key, active))
+            for line, (name, (key, active)) in enumerate(listed.items())
+        ]
+        roster = rosters.receive(
+            roster=rosters.begin(
+                connection=where.house.connection,
+                kind="csv",
+                fields=("external_id", "user_name", "active", "email"),
+                actor=OPERATOR,
+                shrinking_accepted="A story.",
+            ),
+            source=_Listing(rows),
+        )
+        if roster.status == Roster.Status.COMPLETE:
+            said = {name.lower() for name in listed} | {key for key, _ in listed.values() if key}
+            self._listings.setdefault(where.source.id, []).append(said)
+        held = {(whom, source) for whom, kind, source in self.model.holds if kind == "scim"}
+        self._run(where)
+        twice = self._listings.get(where.source.id, [])[-2:]
+        for whom, kind, source in self.model.holds:
+            account = self.model.accounts.get(source) if source else None
+            if kind == "scim" and (whom, source) not in held and account and account.active:
+                assert len(twice) == 2, "missing once is no reason"
+                assert all(account.name.lower() not in said and account.key not in said for said in twice)
+
+    @precondition(lambda self: ReconciliationItem.objects.filter(status="applied").exists())
+    @rule(which=which)
+    def undo(self, which: int) -> None:
+        """An administrator takes back what a run did."""
+        self._tick()
+        done = ReconciliationRun.objects.filter(status="done", items__status="applied").distinct()
+        runs = list(done.order_by("-started_at"))
+        if runs:
+            run = runs[which % len(runs)]
+            items = undoing.items_of(run)
+            touched = {one for item in items for one in (item.identity_id, self._of_item(item))}
+            undoing.order(run, actor=OPERATOR, reason="A mistake.")
+            undoing.carry_out(run)
+            self._learn(touched)
 
     # What time does, and what runs by itself.
 
+    @precondition(lambda self: self.model.accounts)
     @rule(days=st.sampled_from([0.3, 8, 15, 91]))
     def wait(self, days: float) -> None:
         self.time.shift(timedelta(days=days))
 
+    @precondition(lambda self: self.model.accounts)
     @rule()
     def deliver(self) -> None:
         self._tick()
         delivery.drain()
 
+    @precondition(lambda self: self.model.accounts)
     @rule()
     def clean_up(self) -> None:
         at = self._tick()
@@ -415,26 +556,74 @@ class Hub(RuleBasedStateMachine):
     @precondition(lambda self: self.model.accounts)
     @rule(place=places)
     def reconcile(self, place: int) -> None:
-        where, at = self._place(place), self._tick()
+        where = self._place(place)
+        at = self._tick()
+        self.model.expire(where.source, at)
+        expected = {one for one in self.model.holds if one[1] == "expiry"}
+        self._run(where)
+        assert {one for one in self.model.holds if one[1] == "expiry"} >= expected
+
+    def _run(self, where: Place) -> None:
+        waiting = {a.id for a in self.model.living(where.source) if a.identity is None}
+        touched = {a.identity for a in self.model.accounts.values() if a.source == where.source}
         row = Connection.objects.get(pk=where.source.id)
         run = reconciliation.simulate(row, OPERATOR)
         if run.status == ReconciliationRun.Status.QUARANTINED:
             run = reconciliation.release(run, OPERATOR, "seen")
         run = reconciliation.execute(run)
-        assert run.status == ReconciliationRun.Status.DONE
-        self.model.expire(where.source, at)
-        for account in self.model.living(where.source):
-            if account.identity is None and (identity := self._identity(account.id)):
-                account.identity = identity
+        assert run.status == ReconciliationRun.Status.DONE, (run.status, run.note)
+        known = set(self.model.accounts)
+        self._learn(touched | {self._identity(one) for one in waiting}, made=where)
+        asked = waiting | (set(self.model.accounts) - known)
+        for account in sorted(self.model.living(where.source), key=lambda a: a.identity is None):
+            if account.identity is None:
+                self.model.remember()
+            if account.id in asked:
                 self.model.check_tie(account)
-                self.model.tie(account, identity)
-        planned = reconciliation.simulate(row, OPERATOR).items.exclude(status="reported")
+        planned = reconciliation.simulate(row, OPERATOR).items.filter(status="planned")
         assert list(planned.values_list("check_name", "reason")) == [], "a second run finds nothing to do"
 
     # What must be so after each of them.
 
+    def _learn(
+        self,
+        touched: Collection[UUID | None],
+        *,
+        lasting: set[tuple[UUID, str]] | None = frozenset(),  # type: ignore[assignment]
+        made: Place | None = None,
+    ) -> None:
+        """What people decide, and what a listing says, is not the model's to foresee: it goes on from what came of it.
+
+        But of nobody else anything changes, what an administrator holds stays held (`lasting`: where it went; None:
+        anywhere), nobody who was deleted comes back, and no account appears but of the connection `made`.
+        """
+        others = self.model.identities() - set(touched)
+        before = {one: self.model.state(one) for one in others}
+        held = self.model.lasting() if lasting == frozenset() else lasting
+        for row in StoredAccount.objects.all():
+            account = self.model.accounts.get(row.pk)
+            if account is None:
+                assert made is not None, "an account that nobody spoke of"
+                assert row.connection_id == made.source.id
+                account = Account(
+                    id=row.pk, source=made.source, identity=None, name="", confirmed=True, made=row.created_at
+                )
+                self.model.accounts[row.pk] = account
+                others -= {row.identity_id}
+            assert not (account.gone and row.deleted_at is None), "the deleted stay deleted"
+            account.identity, account.gone, account.active = row.identity_id, row.deleted_at, row.active
+            if account.gone is None:
+                account.name, account.key, account.asserted = row.user_name, row.external_id, row.asserted_key
+                account.subject = row.subject_value or None
+                account.confirmed = row.confirmed_at is not None
+                account.says(set(row.email_keys), "")
+        self.model.holds = set(Hold.objects.values_list("identity_id", "kind", "source_account_id"))
+        assert {one: self.model.state(one) for one in others} == {one: before[one] for one in others}
+        assert held is None or self.model.lasting() == held
+
     @invariant()
     def the_hub_is_as_the_model_says(self) -> None:
+        self.model.remember()
         stored = {
             account_id: (connection_id, identity_id, None)
             if gone
@@ -470,11 +659,17 @@ class Hub(RuleBasedStateMachine):
             assert [_told(one) for one in violations(tenant_id=tenant_id, at=now(), laws=CHEAP)] == []
 
     @property
+    def _listings(self) -> dict[UUID, list[set[str]]]:
+        listings: dict[UUID, list[set[str]]] = self.__dict__.setdefault("listings_of", {})
+        return listings
+
+    @property
     def _groups(self) -> dict[UUID, set[UUID]]:
         groups: dict[UUID, set[UUID]] = self.__dict__.setdefault("groups_of", {})
         return groups
 
     def _tick(self) -> datetime:
+        self.model.remember()
         self.time.shift(timedelta(seconds=1))
         return now()
 
@@ -489,9 +684,14 @@ class Hub(RuleBasedStateMachine):
         known = list(self.model.accounts.values())[::-1]
         return known[number % len(known)] if known else None
 
-    def _person(self, number: int) -> Identity | None:
-        account = self._account(number)
-        return Identity.objects.get(pk=account.identity) if account and account.identity else None
+    def _person(self, number: int, tenant: UUID | None = None) -> Identity | None:
+        whose = {a.identity: a.source.tenant for a in self.model.accounts.values() if a.identity}
+        known = [one for one, where in whose.items() if tenant in (None, where)][::-1]
+        return Identity.objects.get(pk=known[number % len(known)]) if known else None
+
+    def _of_item(self, item: Any) -> UUID | None:
+        account = self.model.accounts.get(item.account_id)
+        return account.identity if account else None
 
     @staticmethod
     def _identity(account_id: UUID) -> UUID | None:
@@ -519,6 +719,34 @@ def _said(
         document["active"] = active
     push = Push(name=name, key=key, active=active, emails={address}, hr_number=hr_number)
     return document, push
+
+
+def _stored(account: Account) -> StoredAccount:
+    row: StoredAccount = StoredAccount.objects.get(pk=account.id)
+    return row
+
+
+class _Listing:
+    """Everybody, on one page."""
+
+    kind = "csv"
+    fields = ("external_id", "user_name", "active", "email")
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+    def pages(self, cursor: Any) -> Iterator[Page]:
+        yield Page(rows=self.rows, faults=[], cursor=None, total=len(self.rows))
+
+
+def _row(where: Place, name: str, key: str | None, active: bool | None) -> tuple[Any, ...]:
+    said = {
+        "external_id": key or "",
+        "user_name": name,
+        "active": active is not False,
+        "email": f"{name.lower()}@{where.source.domain}",
+    }
+    return tuple(said.get(field, "") for field in FIELDS)
 
 
 def _told(one: Any) -> tuple[str, str, str | None]:

@@ -98,6 +98,17 @@ class Model:
         """Local identities: their tenant and what they would be found by. No account is ever theirs."""
         self.alone: set[UUID] = set()
         """Accounts that were held once for never being confirmed."""
+        self.strong: dict[UUID, set[Trait]] = {}
+        self.weak: dict[UUID, set[Trait]] = {}
+        """What an identity was ever known by, whatever became of its accounts."""
+        self.tenant_of: dict[UUID, UUID] = {}
+
+    def remember(self) -> None:
+        for account in self.accounts.values():
+            if account.identity:
+                self.strong.setdefault(account.identity, set()).update(account.strong)
+                self.weak.setdefault(account.identity, set()).update(account.weak)
+                self.tenant_of[account.identity] = account.source.tenant
 
     def enabled(self, identity: UUID) -> bool:
         local = identity in self.strangers
@@ -105,7 +116,8 @@ class Model:
         return not any(whom == identity for whom, _, _ in self.holds) and (local or lives)
 
     def identities(self) -> set[UUID]:
-        return {a.identity for a in self.accounts.values() if a.identity} | set(self.strangers)
+        now = {a.identity for a in self.accounts.values() if a.identity}
+        return now | set(self.strong) | set(self.strangers)
 
     def living(self, source: Source | None = None) -> list[Account]:
         return [a for a in self.accounts.values() if not a.gone and source in (None, a.source)]
@@ -199,16 +211,14 @@ class Model:
             self.holds.add((account.identity, "scim", account.id))
 
     def check_tie(self, account: Account) -> None:
-        tenant, strong, everything = account.source.tenant, account.strong, account.strong | account.weak
-        akin, resembling = set(), set()
-        for other in self.accounts.values():
-            if other is not account and other.source.tenant == tenant and other.identity:
-                akin |= {other.identity} if other.strong & strong else set()
-                resembling |= {other.identity} if (other.strong | other.weak) & everything else set()
+        tenant, everything = account.source.tenant, account.strong | account.weak
+        here = [one for one, where in self.tenant_of.items() if where == tenant]
+        akin = {one for one in here if self.strong[one] & account.strong}
+        resembling = {one for one in here if (self.strong[one] | self.weak[one]) & everything}
         protected = any(where == tenant and traits & everything for where, traits in self.strangers.values())
         if account.identity is None:
             assert resembling or protected, "an account waits, and there is nobody whose it might be"
-        elif account.identity in self.identities():
+        elif account.identity in self.strong:
             assert account.identity in akin, "an account is tied to somebody with whom it shares no key"
 
     def write(self, account: Account, push: Push, *, keeps_key: bool) -> None:
@@ -235,9 +245,8 @@ class Model:
     def suspect(self, account: Account, whom: set[UUID]) -> None:
         """Row 13b: whom an account holds that is nobody's yet: such as have an account there, too, and share a key."""
         for identity in whom:
-            theirs = [a for a in self.accounts.values() if a.identity == identity]
-            assert any(a.source == account.source and not a.gone for a in theirs)
-            assert any((a.strong | a.weak) & (account.strong | account.weak) for a in theirs)
+            assert any(a.identity == identity for a in self.living(account.source))
+            assert (self.strong[identity] | self.weak[identity]) & (account.strong | account.weak)
         self.holds |= {(identity, "scim", account.id) for identity in whom}
 
     def admit(self, account: Account, login: Login, at: datetime) -> None:
@@ -246,13 +255,6 @@ class Model:
             account.asserted = login.key or account.asserted
         account.says({login.email})
         account.seen = at
-
-    def tie(self, account: Account, identity: UUID) -> None:
-        """A waiting account finds its person: its hold moves there, off everybody whom it only suspected."""
-        account.identity = identity
-        self.lift("scim", account.id)
-        if not account.active:
-            self.holds.add((identity, "scim", account.id))
 
     def expire(self, source: Source, at: datetime) -> None:
         """Row 24: who was never confirmed is held after the grace, once."""
@@ -269,3 +271,13 @@ class Model:
     def release(self, identity: UUID, kind: str) -> None:
         """An administrator lifts every hold of a kind."""
         self.holds = {one for one in self.holds if one[:2] != (identity, kind)}
+
+    def state(self, identity: UUID) -> tuple[set[Hold], set[tuple[UUID, bool, bool]]]:
+        """All that a person is: what must not change by an act that is about somebody else."""
+        holds = {one for one in self.holds if one[0] == identity}
+        mine = [a for a in self.accounts.values() if a.identity == identity]
+        return holds, {(a.id, a.active, a.gone is None) for a in mine}
+
+    def lasting(self) -> set[tuple[UUID, str]]:
+        """What an administrator holds: no IdP and no run lifts or moves it."""
+        return {(whom, kind) for whom, kind, _ in self.holds if kind in ("admin", "security")}
