@@ -14,7 +14,9 @@ from provisioning.decision.keys import fold
 from provisioning.models import Account, Finding
 
 from .base import TenantAdmin, link_to, shown_as_json
+from .linking import LinkingActs
 from .site import FOUND_AT_MOST, Found
+from .states import state_of_account
 
 
 class LifeFilter(admin.SimpleListFilter):
@@ -44,7 +46,7 @@ class LifeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Account)
-class AccountPage(TenantAdmin):
+class AccountPage(LinkingActs, TenantAdmin):
     list_display = ["user_name", "connection", "person", "state", "origin", "external_id", "last_login_at"]
     list_filter = [LifeFilter, "connection", "origin", "active"]
     list_select_related = ("connection", "identity")
@@ -52,6 +54,7 @@ class AccountPage(TenantAdmin):
     search_fields = ["user_name_key"]
     search_help_text = "userName, or a whole externalId, e-mail, NameID or id"
     audit_column = "account_id"
+    actions_detail = [*LinkingActs.LINKING]
     fieldsets = [
         (
             None,
@@ -59,7 +62,7 @@ class AccountPage(TenantAdmin):
                 "fields": [
                     ("user_name", "external_id"),
                     ("connection", "person"),
-                    ("state", "active"),
+                    ("state_shown", "active"),
                     "requests",
                 ]
             },
@@ -78,10 +81,15 @@ class AccountPage(TenantAdmin):
         ("What SCIM said", {"fields": ["scim_said"]}),
         ("What the last login said", {"fields": ["login_said"]}),
     ]
-    readonly_fields = ["person", "state", "requests", "evidence", "scim_said", "login_said"]
+    readonly_fields = ["person", "state_shown", "requests", "evidence", "scim_said", "login_said"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).prefetch_related("findings")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what can be done with it now."""
+        possible = self.linking_acts(self.get_object(request, str(object_id)))
+        return [act for act in super().get_actions_detail(request, object_id) if act.path in possible]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
@@ -129,11 +137,11 @@ class AccountPage(TenantAdmin):
         label={"active": "success", "inactive": "danger", "deleted": "warning", "unconfirmed": "info"},
     )
     def state(self, account: Account) -> tuple[str, str]:
-        if account.deleted_at is not None:
-            return "deleted", "Deleted"
-        if not account.active:
-            return "inactive", "Inactive"
-        return ("active", "Active") if account.confirmed_at else ("unconfirmed", "Unconfirmed")
+        return state_of_account(account)
+
+    @display(description="State")
+    def state_shown(self, account: Account) -> str:
+        return state_of_account(account)[1]
 
     @display(description="Provisioning log")
     def requests(self, account: Account) -> str:

@@ -7,7 +7,6 @@ from django.contrib.admin.apps import AdminConfig
 _PAGES = (
     "tenants",
     "connections",
-    "roster_sources",
     "asserted_groups",
     "schemas",
     "identities",
@@ -17,6 +16,7 @@ _PAGES = (
     "findings",
     "runs",
     "rosters",
+    "roster_sources",
     "records",
     "requests",
     "schedule",

@@ -320,7 +320,8 @@ class ConnectionPage(SetUpPages, CredentialPages):
         """For the start page: whose kill switches are on."""
         rows = self.get_queryset(request).exclude(stopped={})[:NOTICES_AT_MOST]
         return [
-            f"{row}: stopped {', '.join(stopped(row))}. Its page says why, and lets it go on." for row in rows
+            f"{row}: {' and '.join(stopped(row))} stopped. Its page says why, and lets go on what is stopped."
+            for row in rows
         ]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

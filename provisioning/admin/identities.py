@@ -21,27 +21,21 @@ from provisioning.models import (
     Membership,
     OpenSession,
 )
-from provisioning.selectors import people_search, request_log, sessions, timeline
+from provisioning.selectors import merges, people_search, request_log, sessions, timeline
 from provisioning.selectors.groups import brought_by
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import HoldForm, LiftForm, ReasonForm
+from .merging import MergingActs
 from .requests import told
 from .sessions import end_one, facts_of
 from .site import FOUND_AT_MOST, Found
+from .states import state_of
+
+__all__ = ["IdentityPage", "state_of"]
 
 EVENTS_SHOWN = 100
-
-
-def state_of(identity: Identity) -> tuple[str, str]:
-    """(badge, words). The identity comes with `with_state`, and with its holds where there may be some."""
-    if identity.enabled:  # type: ignore[attr-defined]
-        return "enabled", "Enabled"
-    if identity.held:  # type: ignore[attr-defined]
-        kinds = sorted({hold.kind for hold in identity.holds.all()})
-        return "held", f"Held: {', '.join(kinds)}"
-    return "gone", "No live account"
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -55,6 +49,7 @@ class StateFilter(admin.SimpleListFilter):
             ("held", "Held"),
             *kinds,
             ("gone", "No live account"),
+            ("merged", "Merged into another one"),
             ("unconfirmed", "Unconfirmed"),
         ]
 
@@ -65,7 +60,9 @@ class StateFilter(admin.SimpleListFilter):
             case "held":
                 return queryset.filter(held=True)
             case "gone":
-                return queryset.filter(held=False, enabled=False)
+                return queryset.filter(held=False, enabled=False, merged_into__isnull=True)
+            case "merged":
+                return queryset.filter(merged_into__isnull=False)
             case "unconfirmed":
                 return queryset.filter(
                     Exists(
@@ -91,7 +88,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Identity)
-class IdentityPage(TenantAdmin):
+class IdentityPage(MergingActs, TenantAdmin):
     list_display = ["person", "state", "kind", "sources", "last_login"]
     list_filter = [StateFilter, "kind", "local"]
     more_lookups = frozenset({"accounts__connection__id__exact"})
@@ -99,7 +96,16 @@ class IdentityPage(TenantAdmin):
     search_help_text = "Name, e-mail, userName, former name, externalId, id, or a request id"
     audit_column = "identity_id"
     change_form_template = "provisioning/admin/identity.html"
-    actions_detail = ["place_hold", "lift_hold", "end_sessions", "keep_from_runs", "leave_to_runs"]
+    actions_detail = [
+        "place_hold",
+        "lift_hold",
+        "end_sessions",
+        {
+            "title": "More",
+            "icon": "more_horiz",
+            "items": [*MergingActs.MERGING, "keep_from_runs", "leave_to_runs"],
+        },
+    ]
     ordering = ["-id"]
 
     # A local identity without tenant (an installation superuser) is shown to superusers only: base class.
@@ -131,7 +137,10 @@ class IdentityPage(TenantAdmin):
     def person(self, identity: Identity) -> list[str]:
         return [str(identity), identity.user_name or identity.login_name or ""]
 
-    @display(description="State", label={"enabled": "success", "held": "danger", "gone": "warning"})
+    @display(
+        description="State",
+        label={"enabled": "success", "held": "danger", "gone": "warning", "merged": "info"},
+    )
     def state(self, identity: Identity) -> tuple[str, str]:
         return state_of(identity)
 
@@ -206,6 +215,7 @@ class IdentityPage(TenantAdmin):
             "badge": badge,
             "state": words,
             "answer": timeline.answer(identity, events),
+            "merges": merges.of_identity(identity),
             "events": events,
             "events_limit": EVENTS_SHOWN,
             "accounts": accounts,
@@ -245,6 +255,9 @@ class IdentityPage(TenantAdmin):
         lacking = {"keep_from_runs" if identity.kept_from_runs else "leave_to_runs"}
         if not identity.holds.all():
             lacking.add("lift_hold")
+        lacking |= set(self.MERGING) - self.merging_acts(identity)
+        if identity.merged_into_id is not None:
+            lacking |= {"place_hold", "lift_hold", "end_sessions", "keep_from_runs", "leave_to_runs"}
         return [act for act in offered if act.path.replace("-", "_") not in lacking]
 
     def _person(self, request: HttpRequest, object_id: str) -> Identity:
@@ -366,6 +379,11 @@ class IdentityPage(TenantAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.end_session_view)
         return [
+            path(
+                "<path:object_id>/link-account/",
+                self.admin_site.admin_view(self.link_account_view),
+                name="provisioning_identity_link_account",
+            ),
             path(
                 "<path:object_id>/end-session/<str:handle>/",
                 view,

@@ -15,7 +15,7 @@ from unfold.widgets import (
 )
 
 from provisioning.fingerprints import FIELDS
-from provisioning.models import Connection, Roster, RosterSource
+from provisioning.models import Connection, RosterSource
 from provisioning.roster import Page, Unreadable
 from provisioning.roster.mapping import LABELS, checked
 from provisioning.services import pulls, roster_sources
@@ -28,12 +28,6 @@ from .forms import LinesField, ReasonForm
 from .parts import Card, View
 
 SHOWN = 20
-ROSTERS_SHOWN = 3
-SIGNS = {
-    Roster.Status.LOADING: "hub-info",
-    Roster.Status.COMPLETE: "hub-success",
-    Roster.Status.REFUSED: "hub-danger",
-}
 
 
 class SecretWidget(UnfoldAdminTextareaWidget):
@@ -127,11 +121,7 @@ class RosterSourcePart:
         }
 
     def cards(self, request: HttpRequest, connection: Connection) -> list[Card]:
-        rows = Roster.objects.filter(
-            tenant_id=connection.tenant_id, connection=connection, source__in=RosterSource.Kind.values
-        )
-        pulled = [(one, SIGNS.get(one.status, "")) for one in rows.order_by("-started_at")[:ROSTERS_SHOWN]]
-        context = {"source": roster_sources.source_of(connection), "pulled": pulled}
+        context = {"source": roster_sources.source_of(connection)}
         return [Card(template="provisioning/admin/roster_source.html", context=context)]
 
     def change(self, page: TenantAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:

@@ -12,12 +12,14 @@ from unfold.enums import ActionVariant
 from provisioning import reconciliation
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
 from provisioning.selectors.timeline import meaning
+from provisioning.services import undo
 from provisioning.services.configuration import Invalid
 
 from . import plan
 from .base import TenantAdmin, actor_of, said, shown_as_json
 from .export import Exported
 from .forms import ConfirmForm, ReasonForm
+from .repair import RepairPages
 
 Status = ReconciliationRun.Status
 ITEMS_SHOWN = 50
@@ -57,13 +59,13 @@ def start_simulation(page: TenantAdmin, request: HttpRequest, connection: Connec
 
 
 @admin.register(ReconciliationRun)
-class ReconciliationRunPage(TenantAdmin):
+class ReconciliationRunPage(RepairPages):
     list_display = ["run", "connection", "state", "destructive", "population", "finished_at"]
     list_filter = ["status", "connection"]
     list_select_related = ("connection",)
     search_fields = ["connection__name", "note"]
     change_form_template = "provisioning/admin/run.html"
-    actions_detail = ["execute", "release", "reject"]
+    actions_detail = ["execute", "release", "take_part", "reject", "undo"]
 
     @display(description="Started", ordering="started_at")
     def run(self, run: ReconciliationRun) -> Any:
@@ -77,10 +79,14 @@ class ReconciliationRunPage(TenantAdmin):
         """A run offers what its status allows."""
         run = self.get_object(request, str(object_id))
         allowed = {
-            Status.SIMULATED: {"execute", "reject"},
-            Status.QUARANTINED: {"release", "reject"},
+            Status.SIMULATED: {"execute", "reject"}
+            if run.released_by
+            else {"execute", "take-part", "reject"},
+            Status.QUARANTINED: {"release", "take-part", "reject"},
             Status.EXECUTING: {"execute"},
         }.get(run.status, set())
+        if run.finished_at and undo.items_of(run).exists():
+            allowed = {*allowed, "undo"}
         return [act for act in super().get_actions_detail(request, object_id) if act.path in allowed]
 
     def get_urls(self) -> list[URLPattern]:
@@ -106,9 +112,10 @@ class ReconciliationRunPage(TenantAdmin):
             ],
             "items": items,
             "items_shown": ITEMS_SHOWN,
-            "sign": _SIGNS[run.status],
             "run": run,
             "progress": plan.progress_of(run),
+            "sign": _SIGNS.get(run.status, ""),
+            "repairs": self.repairs_of(run),
         }
 
     @action(
@@ -150,6 +157,8 @@ class ReconciliationRunPage(TenantAdmin):
 
         def act(data: dict[str, Any]) -> str:
             released = reconciliation.release(run, actor_of(request), data["reason"])
+            if released.status == Status.QUARANTINED:
+                return "Released by you. Another administrator has to release it, too; nothing is done until then."
             return f"Released: the run is {released.get_status_display().lower()}, and a worker executes it."
 
         return self.ask(
@@ -157,7 +166,7 @@ class ReconciliationRunPage(TenantAdmin):
             run,
             ReasonForm(said(request)),
             title="Release the run from quarantine",
-            lead=f"The guard stopped it: {run.note} A worker executes it as soon as you release it.",
+            lead=f"The guard stopped it: {run.note} {_releases(run)}",
             submit="Release and execute",
             danger=True,
             facts=[("People who lose access", run.destructive), ("Live accounts", run.population)],
@@ -181,6 +190,15 @@ class ReconciliationRunPage(TenantAdmin):
             submit="Reject it",
             act=act,
         )
+
+
+def _releases(run: ReconciliationRun) -> str:
+    limit = run.connection.second_approver_over
+    if run.released_by:
+        return "Somebody has released it already; a worker executes it when you, as another person, do so."
+    if limit is not None and run.destructive > limit:
+        return "It needs two administrators: a worker executes it when another one has released it, too."
+    return "A worker executes it as soon as you release it."
 
 
 @admin.register(ReconciliationItem)
@@ -223,6 +241,8 @@ class ReconciliationItemPage(Exported, TenantAdmin):
             "applied": "success",
             "unchanged": "info",
             "refused": "danger",
+            "left-out": "warning",
+            "undone": "warning",
         },
     )
     def state(self, item: ReconciliationItem) -> tuple[str, str]:

@@ -89,6 +89,9 @@ class AccountOfIdentityShape(serializers.ModelSerializer):
 class IdentityShape(serializers.ModelSerializer):
     tenant_id = serializers.UUIDField(allow_null=True)
     enabled = serializers.BooleanField(help_text="No hold, and a live account (or a local identity).")
+    merged_into_id = serializers.UUIDField(
+        allow_null=True, help_text="The identity that stands for this one since the two were merged."
+    )
     holds = HoldShape(many=True)
     accounts = AccountOfIdentityShape(many=True, source="live_accounts", help_text="Live accounts only.")
 
@@ -100,6 +103,7 @@ class IdentityShape(serializers.ModelSerializer):
             "kind",
             "local",
             "enabled",
+            "merged_into_id",
             "user_name",
             "email",
             "display_name",

@@ -72,6 +72,8 @@ class Facts:
     takes_pushes: bool
     """SCIM is on and a token of it works."""
     pushed_at: datetime | None
+    listed_at: datetime | None = None
+    """When its people were last listed as a whole, where the hub does that every night."""
     idp_takes_sign_out: bool
     signed_out_at: datetime | None
     """When a sign-out went all the way between the hub and the IdP."""
@@ -185,6 +187,12 @@ def _key(facts: Facts) -> tuple[bool, str]:
 
 
 def _lifecycle(facts: Facts) -> tuple[bool, str]:
+    pushes = facts.takes_pushes and facts.pushed_at is not None
+    if facts.listed_at is not None and not pushes:
+        return (
+            True,
+            f"Its people are listed every night; the last whole listing ended on {facts.listed_at:%Y-%m-%d}.",
+        )
     if not facts.takes_pushes:
         return (
             False,

@@ -396,7 +396,10 @@ class Act(_Code):
         "roster:discarded",
         "An uploaded file was thrown away before anything was read from it.",
     )
-    ROSTER_SUPERSEDED = "roster:superseded", "Two newer rosters are complete; the rows of this one are gone."
+    ROSTER_SUPERSEDED = (
+        "roster:superseded",
+        "Two newer rosters are complete, or it is half a year old: its rows are gone.",
+    )
     ROSTER_SOURCE_SET = (
         "roster:source-set",
         "Where the hub lists a connection's people, or its credential, was set.",

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.keys import fold
-from provisioning.models import Account, Alias, Finding, Identity, Tenant, Tombstone
+from provisioning.models import Account, Alias, Connection, Finding, Identity, Tenant, Tombstone
 
 AT_MOST = 50
 
@@ -53,7 +53,9 @@ def _of(tenant: Tenant | None) -> QuerySet[Identity]:
 
 def _now(key: str, tenant: Tenant | None) -> Q:
     name = fold(key)
-    condition = Q(user_name_key=name) | Q(email_key=name) | Q(login_name=key)
+    # Whoever ended in somebody else is found by the id; the names are the other one's now.
+    shown = Q(user_name_key=name) | Q(email_key=name) | Q(login_name=key)
+    condition = shown & Q(merged_into__isnull=True)
     accounts = Q(user_name_key=name) | Q(email_keys__contains=[name]) | Q(external_id=key)
     if as_id := as_uuid(key):
         condition |= Q(pk=as_id)
@@ -73,3 +75,30 @@ def _once(key: str, tenant: Tenant | None) -> Q:
 
 def tenants_of(tenant: Tenant | None) -> Iterator[Tenant]:
     yield from [tenant] if tenant is not None else Tenant.objects.order_by("slug")
+
+
+def identity_named(key: str, tenant: Tenant | None = None) -> Identity:
+    """The one whom the key names; whoever it named before a merge is named by the id alone."""
+    found = identities_named(key, tenant)
+    if not found:
+        raise CommandError(f"Nobody answers to {key!r}.")
+    if len(found) > 1:
+        ids = ", ".join(str(hit.identity.pk) for hit in found[:5])
+        raise CommandError(f"{len(found)} identities answer to {key!r}; give an id: {ids}.")
+    return found[0].identity
+
+
+def account_named(key: str, connection: Connection | None = None) -> Account:
+    """A live account by its id, or by the userName or externalId that one connection knows it by."""
+    rows = Account.objects.select_related("connection", "identity", "tenant").filter(deleted_at__isnull=True)
+    if as_id := as_uuid(key):
+        rows = rows.filter(pk=as_id)
+    elif connection is not None:
+        named = Q(user_name_key=fold(key)) | Q(external_id=key)
+        rows = rows.filter(named, tenant_id=connection.tenant_id, connection=connection)
+    else:
+        raise CommandError("Give the account's id, or --connection beside its userName or externalId.")
+    found = list(rows[:2])
+    if len(found) != 1:
+        raise CommandError(f"{'No' if not found else 'More than one'} live account answers to {key!r}.")
+    return found[0]

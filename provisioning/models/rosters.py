@@ -25,7 +25,7 @@ class Roster(TenantRow):
         COMPLETE = "complete", "Complete"
         REFUSED = "refused", "Refused"
         SUPERSEDED = "superseded", "Superseded"
-        """Was complete; two newer ones are, and its rows are gone."""
+        """Was complete; two newer ones are, or it is too old, and its rows are gone."""
 
     connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="rosters")
     name = models.CharField(max_length=200, blank=True)

@@ -30,7 +30,7 @@ Open = Callable[[], BufferedReader]
 Cells = list[str]
 
 _SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
-_COUNT = re.compile(r"#\s*(?:count|rows|total)\s*[:=]?\s*(\d*)\s*", re.IGNORECASE)
+_COUNT = re.compile(r"#\s*(?:count|rows|total)\s*[:=]?\s*([0-9]{0,9})\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,4 +296,4 @@ def _document(text: str) -> dict[str, Any] | None:
 def _promised(document: dict[str, Any]) -> int | None:
     """The last line of some exports: `{"#count": 120}`."""
     count = document.get("#count") if len(document) == 1 else None
-    return count if isinstance(count, int) and 0 <= count < 10**9 else None
+    return count if type(count) is int and 0 <= count < 10**9 else None

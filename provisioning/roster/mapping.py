@@ -11,6 +11,7 @@ from provisioning.attributes import LABELS as ATTRIBUTE_LABELS
 from provisioning.decision.authority import ENTERPRISE_USER, profile_of_resource
 from provisioning.decision.reasons import RowFault
 from provisioning.fingerprints import FIELDS
+from provisioning.formats import unprintable
 
 from . import Fault, Page, Values
 from .values import ACTIVE, INACTIVE, read_values
@@ -128,6 +129,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "organizations.title",
     ),
 }
+LONGEST_NAME = 256
+"""Characters of a column's name."""
 _BRACKETS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 _LOOSE = re.compile(r"[^a-z0-9.]+")
 
@@ -273,7 +276,8 @@ def guess(columns: Iterable[str], samples: Sequence[Sequence[str]] = ()) -> dict
     }
     named: dict[str, int] = {}
     for place, column in enumerate(columns):
-        named.setdefault(_plain(column), place)
+        if not unprintable(column):
+            named.setdefault(_plain(column), place)
     found: dict[str, str] = {}
     for attribute in (name for name in ATTRIBUTES if name in _NAMES):
         for name in _NAMES[attribute]:
@@ -308,6 +312,10 @@ def checked(said: Mapping[str, str], columns: Sequence[str] | None = None) -> Co
     for attribute, column in said.items():
         if attribute not in ATTRIBUTES:
             raise Wrong(f"The hub has no attribute {attribute!r}; it knows {', '.join(ATTRIBUTES)}.")
+        if unprintable(column) or len(column) > LONGEST_NAME:
+            raise Wrong(
+                "The name of a column holds characters that cannot be read, or is too long to be one."
+            )
         if columns is not None and column not in columns:
             raise Wrong(f"The listing has no column {column!r}.")
         if columns is not None and list(columns).count(column) > 1:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -10,10 +10,12 @@ from django.db.models import Q
 
 from provisioning.decision.readiness import Acceptance, Facts, Item, Judged, TestFacts, judge_readiness
 from provisioning.idp_metadata import Idp, Unusable, describe
-from provisioning.models import Account, Connection, Proof, Tombstone
+from provisioning.models import Account, Connection, Proof, Roster, RosterSource, Tombstone
 from provisioning.selectors.connections import granted_domains
 from provisioning.selectors.credentials import live
 
+LISTED_WITHIN = timedelta(days=7)
+"""So old a listing still shows that the next one can be had."""
 MAPPING_FIELDS = (
     "idp_entity_id",
     "attribute_map",
@@ -54,6 +56,7 @@ def facts_of(connection: Connection, at: datetime) -> Facts:
         takes_pushes=connection.scim_enabled
         and live(at).filter(tenant_id=connection.tenant_id, connection=connection).exists(),
         pushed_at=connection.last_push_at,
+        listed_at=_listed(connection, at),
         idp_takes_sign_out=bool(idp and idp.sign_out),
         # What another IdP has shown says nothing of this one.
         signed_out_at=signed_out.at
@@ -88,6 +91,18 @@ def _test(facts: Mapping[str, Any], at: datetime) -> TestFacts:
         verdicts=facts["verdicts"],
         key=facts["key"],
     )
+
+
+def _listed(connection: Connection, at: datetime) -> datetime | None:
+    mine = Q(tenant_id=connection.tenant_id, connection=connection)
+    source = RosterSource.objects.filter(mine, scheduled=True).first()
+    if source is None:
+        return None
+    complete = Roster.objects.filter(mine, source=source.kind, status=Roster.Status.COMPLETE)
+    last: Roster | None = (
+        complete.filter(completed_at__gte=at - LISTED_WITHIN).order_by("-completed_at").first()
+    )
+    return last.completed_at if last else None
 
 
 def _deactivated(connection: Connection) -> bool:

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from provisioning.decision.reasons import Act, FindingKind, Flaw, Reason, Report, RowFault
 from provisioning.decision.types import Actor, Verdict
 from provisioning.models import Account, AuditRecord, AuditValue, Connection, Hold, Identity, Tombstone
+from provisioning.selectors.merges import all_ids
 
 _MEANINGS: dict[str, str] = {
     code.value: code.meaning for code in (*FindingKind, *Reason, *Act, *Report, *Flaw, *RowFault)
@@ -168,11 +169,11 @@ def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
 
 
 def records_of(identity: Identity) -> QuerySet[AuditRecord]:
-    """The audit of an identity and of its accounts, live and deleted."""
+    """The audit of an identity, of those that ended in it, and of its accounts, live and deleted."""
     # An account's first records may be older than its link, so they name no identity.
     accounts = Account.objects.filter(tenant_id=identity.tenant_id, identity=identity).values("pk")
     return AuditRecord.objects.filter(
-        Q(identity_id=identity.pk) | Q(account_id__in=list(accounts.values_list("pk", flat=True))),
+        Q(identity_id__in=all_ids(identity)) | Q(account_id__in=list(accounts.values_list("pk", flat=True))),
         tenant_id=identity.tenant_id,
     )
 
@@ -201,6 +202,17 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
         for hold in holds
     ]
     enabled = identity.is_active
+    if identity.merged_into_id is not None:
+        causes.append(
+            Cause(
+                kind="merged",
+                sentence="Merged into another identity, which stands for this person.",
+                source="",
+                reason="",
+                placed_by="",
+                placed_at=None,
+            )
+        )
     if not enabled and not causes:
         causes.append(
             Cause(

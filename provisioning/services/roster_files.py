@@ -161,6 +161,8 @@ def look(open_: Open, seen: Survey, name: str, options: Mapping[str, str]) -> Sa
     for option in ("delimiter", "quote"):
         if len(options.get(option, "")) > 1 or options.get(option, "") in ("\n", "\r", "\0"):
             raise Invalid(option, "Please give one character.")
+    if options.get("delimiter") and options.get("delimiter") == options.get("quote", '"'):
+        raise Invalid("delimiter", "What separates columns cannot be a quote, too.")
     return files.look(open_, seen, name=name, **options)
 
 

@@ -30,6 +30,8 @@ from .invalid import Invalid
 FAULTS_KEPT = 100
 ACCEPTABLE_FOR = timedelta(days=7)
 """How long a shrunk roster keeps its rows, so that somebody can accept it."""
+SPEAKS_FOR = timedelta(days=180)
+"""How long people's data in a roster is kept where no newer ones come."""
 PATIENCE = timedelta(days=1)
 """How long an upload, or a loading that stopped, waits to be gone on with."""
 DELETED_AT_ONCE = 20_000
@@ -37,6 +39,7 @@ MANY = 1000
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 Status = Roster.Status
+UNDER_WAY = (Status.DRAFT, Status.LOADING)
 Progress = Callable[[int], None]
 """Told the number of rows after each page."""
 
@@ -116,10 +119,11 @@ def receive(*, roster: Roster, source: Source, progress: Progress | None = None)
 
 
 def refuse(roster: Roster, refusal: Refusal) -> Roster:
-    """For what is no matter of its rows."""
+    """For what is no matter of its rows. One that has ended meanwhile stays as it is."""
     with transaction.atomic():
         _lock(roster)
-        _end(roster, refusal)
+        if roster.status in UNDER_WAY:
+            _end(roster, refusal)
     return roster
 
 
@@ -147,14 +151,13 @@ def acceptable(roster: Roster, at: datetime) -> bool:
 
 def trim(*, at: datetime) -> int:
     """Removes rows that nobody needs any more, of every tenant; answers how many."""
-    for roster in _old_ones():
+    for roster in _old_ones(at):
         with transaction.atomic():
-            roster.status = Status.SUPERSEDED
-            roster.save(update_fields=["status"])
-            record(roster, Actor(kind="schedule"), Act.ROSTER_SUPERSEDED)
-    for roster in Roster.objects.filter(
-        status__in=[Status.DRAFT, Status.LOADING], started_at__lt=at - PATIENCE
-    ).order_by("started_at"):
+            rows = Roster.objects.filter(tenant_id=roster.tenant_id, pk=roster.pk, status=Status.COMPLETE)
+            if rows.update(status=Status.SUPERSEDED):
+                record(roster, Actor(kind="schedule"), Act.ROSTER_SUPERSEDED)
+    waiting = Roster.objects.filter(status__in=UNDER_WAY, started_at__lt=at - PATIENCE)
+    for roster in waiting.order_by("started_at"):
         with alone(roster) as mine:
             if mine:
                 sentence = "Nobody went on with it within a day; please give the listing again."
@@ -286,8 +289,8 @@ def _end(roster: Roster, refusal: Refusal | None) -> None:
     record(roster, actor, Act.ROSTER_REFUSED if refusal else Act.ROSTER_COMPLETED, why=why, told=told)
 
 
-def _old_ones() -> list[Roster]:
-    """Complete rosters that have two newer ones."""
+def _old_ones(at: datetime) -> list[Roster]:
+    """Complete rosters that have two newer ones, or are too old to say anything of today's people."""
     rows = Roster.objects.filter(status=Status.COMPLETE)
     newer = Roster.objects.filter(
         tenant=OuterRef("tenant"),
@@ -296,13 +299,16 @@ def _old_ones() -> list[Roster]:
         as_of__gt=OuterRef("as_of"),
     ).order_by("as_of")
     # The second newer one, where there is one.
-    return list(rows.filter(Exists(newer[COMPLETE_KEPT - 1 : COMPLETE_KEPT])))
+    return list(rows.filter(Exists(newer[COMPLETE_KEPT - 1 : COMPLETE_KEPT]) | Q(as_of__lt=at - SPEAKS_FOR)))
 
 
 def _spent(at: datetime) -> list[Roster]:
     """Rosters that have rows and no use for them."""
     kept = RosterRow.objects.filter(tenant_id=OuterRef("tenant_id"), roster_id=OuterRef("pk"))
-    waits = Q(status=Status.REFUSED, code=Flaw.SHRUNK, completed_at__gt=at - ACCEPTABLE_FOR)
+    # A day longer than anybody may accept it: whoever does so in the last moment finds every row.
+    waits = Q(
+        status=Status.REFUSED, code=Flaw.SHRUNK, completed_at__gt=at - ACCEPTABLE_FOR - timedelta(days=1)
+    )
     rows = Roster.objects.filter(status__in=[Status.REFUSED, Status.SUPERSEDED]).exclude(waits)
     return list(rows.filter(Exists(kept)))
 

@@ -83,7 +83,9 @@ class Command(HubCommand):
         if options["expected"] is not None and options["expected"] < 1:
             raise CommandError("--expected: please give a number of rows.")
         as_of = moment(options["as_of"], now(), "--as-of") if options["as_of"] else None
-        shared = {"name": path.name, "actor": operator(), "as_of": as_of}
+        # The name of a file may be any bytes.
+        name = path.name.encode("utf-8", "replace").decode()
+        shared = {"name": name, "actor": operator(), "as_of": as_of}
 
         def open_() -> Any:
             return path.open("rb")
@@ -91,7 +93,7 @@ class Command(HubCommand):
         try:
             seen, preview = roster_files.look_at(
                 open_,
-                name=path.name,
+                name=name,
                 options=_options(options),
                 mapped=dict(map(_mapped, options["map"])),
                 without=options["leave_out"],

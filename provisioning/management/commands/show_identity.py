@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from provisioning.management.base import HubCommand, pairs, table, tenant_named
 from provisioning.management.lookup import Found, identities_named
 from provisioning.models import Account, Hold, Identity, Tombstone
-from provisioning.selectors import groups, timeline
+from provisioning.selectors import groups, merges, timeline
 
 
 class Command(HubCommand):
@@ -47,6 +47,8 @@ def _shown(one: dict[str, Any]) -> Iterator[str]:
             ("Identity", f"{one['displayName'] or one['userName']}: {_state(one)}"),
             ("Id", one["id"]),
             ("Tenant", one["tenant"]),
+            *([("Merged into", one["merged_into"])] if one["merged_into"] else []),
+            *[("Ended here", key) for key in one["ended_here"]],
             ("userName", one["userName"]),
             ("E-mail", one["email"]),
             *[("Why not" if not one["enabled"] else "Why", why) for why in one["why"]],
@@ -87,6 +89,8 @@ def _told(hit: Found) -> dict[str, Any]:
         "kind": identity.kind,
         "local": identity.local,
         "enabled": enabled,
+        "merged_into": str(merges.stands_for(identity).pk) if identity.merged_into_id else None,
+        "ended_here": sorted(str(key) for key in merges.all_ids(identity) if key != identity.pk),
         "why": why,
         "groups": groups.of_identity(tenant_id=tenant_id, identity_id=identity.pk) if tenant_id else [],
         "accounts": _accounts(identity),

@@ -102,6 +102,19 @@ def test_what_is_not_shown_is_open_and_says_what_to_do(
     assert all(says in one.sentence for one in unmet(judged))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"takes_pushes": False}, id="no SCIM"),
+        pytest.param({"pushed_at": None}, id="SCIM that never pushed"),
+    ],
+)
+def test_a_nightly_listing_is_a_path_for_leavers_too(changes: dict[str, object]) -> None:
+    judged = judge_readiness(replace(READY, listed_at=AT, **changes))
+    assert unmet(judged) == []
+    assert "listed every night; the last whole listing ended on 2026-05-04" in str(judged)
+
+
 def test_a_connection_that_only_pushes_needs_nothing_of_a_sign_in() -> None:
     judged = judge_readiness(
         replace(READY, has_saml=False, test=None, certificate_ends=None, domains=frozenset())

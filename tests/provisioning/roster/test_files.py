@@ -422,6 +422,16 @@ def test_what_is_wrong_is_told_by_line_and_column(lines: bytes, wrong: list[tupl
         pytest.param(
             '{"userName":"ada"}\n{"userName":"b\\u0000b"}\n', [(2, "row:characters", "userName")], id="a NUL"
         ),
+        pytest.param(
+            '{"userName":"ada"}\n{"#count": 7000000000}\n',
+            [(2, "row:key-missing", "userName")],
+            id="no such count",
+        ),
+        pytest.param(
+            '{"userName":"ada"}\n{"#count": true}\n',
+            [(2, "row:key-missing", "userName")],
+            id="a count that is none",
+        ),
         pytest.param('{"userName":"ada"}\n{"userName":12}\n', [], id="a number is a text"),
         pytest.param(
             '{"userName":"ada"}\n{"userName":"\\ud800"}\n', [(2, "row:json", "")], id="half a character"

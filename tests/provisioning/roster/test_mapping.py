@@ -38,6 +38,7 @@ from provisioning.roster.values import read_values
             {"user_name": "userName", "active": "active"},
             id="not the opposite, where both are there",
         ),
+        pytest.param(["userName\x00", "login"], [], {"user_name": "login"}, id="a name that no table keeps"),
         pytest.param(
             ["userName", "mail"],
             [["ada", "12"]],
@@ -59,6 +60,7 @@ def test_columns_are_guessed_by_their_names(
         pytest.param({"user_name": "b"}, ["a"], "no column 'b'", id="a column that is not there"),
         pytest.param({"user_name": "a"}, ["a", "a"], "more than once", id="a column that is there twice"),
         pytest.param({"user_name": "a", "active": "b", "inactive": "c"}, None, "not both", id="yes and no"),
+        pytest.param({"user_name": "a\x00"}, ["a\x00"], "cannot be read", id="a name that no table keeps"),
         pytest.param({"email": "a"}, None, "external_id or user_name", id="nothing to recognise people by"),
     ],
 )

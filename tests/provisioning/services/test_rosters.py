@@ -10,11 +10,13 @@ import pytest
 
 from identity_hub.core.clock import now
 from provisioning.decision.authority import profile_of_resource
+from provisioning.decision.reasons import Flaw
 from provisioning.decision.types import Actor
 from provisioning.fingerprints import FIELDS, fingerprint
 from provisioning.models import AuditRecord, AuditValue, OutboxMessage, Roster, RosterPart, RosterRow
 from provisioning.roster import Fault, Page, Unreadable, files
 from provisioning.roster.mapping import ColumnMap, checked
+from provisioning.roster.proof import Refusal
 from provisioning.selectors import rosters as stored
 from provisioning.selectors.connections import rules
 from provisioning.services import roster_files, rosters
@@ -317,9 +319,28 @@ class TestTrimming:
         roster = received(acme, people(10))
         rosters.trim(at=now() + timedelta(days=6))
         assert rows_of(roster) == 10
-        rosters.trim(at=now() + timedelta(days=8))
+        assert not rosters.acceptable(roster, now() + timedelta(days=7, hours=12))
+        rosters.trim(at=now() + timedelta(days=7, hours=12))
+        assert rows_of(roster) == 10, "whoever accepts it in the last moment finds every row"
+        rosters.trim(at=now() + timedelta(days=9))
         assert rows_of(roster) == 0
-        assert not rosters.acceptable(roster, now() + timedelta(days=8))
+
+    def test_half_a_year_later_a_roster_says_nothing_of_today(self, acme: House) -> None:
+        roster = received(acme, people(5))
+        rosters.trim(at=now() + timedelta(days=179))
+        assert rows_of(roster) == 5
+        rosters.trim(at=now() + timedelta(days=181))
+        roster.refresh_from_db()
+        assert (roster.status, rows_of(roster)) == ("superseded", 0)
+        assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) == []
+
+    def test_what_ended_meanwhile_is_not_refused(self, acme: House) -> None:
+        roster = received(acme, people(5))
+        stale = Roster.objects.get(pk=roster.pk)
+        stale.status = "loading"
+        rosters.refuse(stale, Refusal(flaw=Flaw.ABANDONED, sentence="Nobody went on."))
+        roster.refresh_from_db()
+        assert (roster.status, roster.code) == ("complete", "")
 
     def test_what_nobody_goes_on_with_is_refused_after_a_day(self, acme: House) -> None:
         loading, draft = begun(acme), uploaded(acme)
@@ -401,6 +422,7 @@ class TestUploads:
             pytest.param("", {}, "file", id="nothing"),
             pytest.param(CSV, {"options": {"encoding": "klingon"}}, "encoding", id="an encoding of nobody"),
             pytest.param(CSV, {"options": {"delimiter": "::"}}, "delimiter", id="two separators"),
+            pytest.param(CSV, {"options": {"delimiter": '"'}}, "delimiter", id="a quote that separates"),
             pytest.param(CSV, {"as_of": now() + timedelta(days=1)}, "as_of", id="of tomorrow"),
         ],
     )

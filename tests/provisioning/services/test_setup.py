@@ -1,5 +1,6 @@
 """A connection comes into use when its readiness list is met, or accepted in writing by who may."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from identity_hub.core.clock import now
 from provisioning.decision.readiness import Item, State
 from provisioning.decision.types import Actor
-from provisioning.models import AuditRecord, AuditValue, Connection, Proof
-from provisioning.selectors.readiness import readiness
-from provisioning.services import configuration, setup
+from provisioning.models import AuditRecord, AuditValue, Connection, Proof, Roster
+from provisioning.selectors.readiness import facts_of, readiness
+from provisioning.services import configuration, roster_sources, setup
 from provisioning.services.configuration import Invalid
 from tests.provisioning.cast import OPERATOR, House, extend, house, user
 from tests.saml_sp.idp import TestIdp, key_pair
@@ -152,3 +153,34 @@ def test_another_tenants_proofs_prove_nothing(draft: House) -> None:
     other = extend(house("other").tenant, "Draft", status="draft", idp_metadata=IDP.metadata())
     show_test(other.connection)
     assert states(draft.connection)[Item.MAPPING] is State.MISSING
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "source", "days", "met"),
+    [
+        pytest.param(True, "scim", 1, True, id="listed every night, and as a whole yesterday"),
+        pytest.param(False, "scim", 1, False, id="listed when somebody asks"),
+        pytest.param(True, "csv", 1, False, id="a file"),
+        pytest.param(True, "scim", 8, False, id="the last whole listing is old"),
+    ],
+)
+def test_a_nightly_listing_is_a_path_for_leavers(
+    acme: House, scheduled: bool, source: str, days: int, met: bool
+) -> None:
+    roster_sources.keep_source(
+        connection=acme.connection,
+        actor=OPERATOR,
+        fields={"kind": "scim", "base_address": "https://idp.example", "scheduled": scheduled},
+        secret="token",
+    )
+    at = now() - timedelta(days=days)
+    Roster.objects.create(
+        tenant=acme.tenant,
+        connection=acme.connection,
+        source=source,
+        status="complete",
+        as_of=at,
+        completed_at=at,
+        requested_by="schedule:",
+    )
+    assert (facts_of(acme.connection, now()).listed_at == at) is met

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from time import monotonic, sleep
 from typing import Any
@@ -13,8 +14,19 @@ import pytest
 from django.conf import settings
 from django.db import connection as database
 
+from identity_hub.core.clock import now
 from identity_hub.settings import env
-from provisioning.models import AuditRecord, AuditValue, OutboxMessage, Roster, RosterRow, RosterSource
+from provisioning import reconciliation
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    AuditValue,
+    Hold,
+    OutboxMessage,
+    Roster,
+    RosterRow,
+    RosterSource,
+)
 from provisioning.schedule import SCHEDULE
 from provisioning.services import pulls, roster_sources, rosters
 from provisioning.sources import Away
@@ -22,7 +34,7 @@ from provisioning.sources.wire import Wire
 from provisioning.tasks import pulls as jobs
 from tests.conversations.played import LISTINGS, Played, playing
 
-from ..cast import OPERATOR, House, extend
+from ..cast import OPERATOR, House, extend, push, user
 
 SECRET = "pulled"
 
@@ -324,6 +336,16 @@ class TestTheJobs:
         roster = Roster.objects.get()
         assert (roster.status, roster.requested_by) == ("complete", OPERATOR.signature)
 
+    def test_a_worker_that_is_told_to_wait_for_long_goes_on_later(self, acme: House) -> None:
+        steps = steps_of("scim-index")
+        later = {**steps[2], "status": 429, "answers": {"Retry-After": "400"}}
+        with playing([*steps[:2], later, *steps[2:]]) as played:
+            source_at(played, acme)
+            jobs.pull_roster.apply(args=[str(acme.tenant.pk), str(acme.connection.pk)])
+            played.finish()
+        roster = Roster.objects.get()
+        assert (roster.status, roster.row_count, roster.requested_by) == ("complete", 5, "schedule:")
+
     def test_a_source_that_is_gone_is_no_work(self, acme: House) -> None:
         jobs.pull_roster(str(acme.tenant.pk), str(acme.connection.pk))
         assert not Roster.objects.exists()
@@ -347,3 +369,58 @@ class TestTheJobs:
         pulled, run = (SCHEDULE[name]["schedule"] for name in ("pull-rosters", "reconcile-all"))
         assert SCHEDULE["pull-rosters"]["task"] == jobs.pull_rosters.name
         assert max(pulled.hour) < min(run.hour)
+
+
+class TestWhatComesOfAListing:
+    """Three people at Microsoft. The push about the second one got lost; the third one was never pushed."""
+
+    STEPS = next(one["steps"] for one in LISTINGS if one["id"] == "graph-list")
+    PEOPLE = [person for step in STEPS for person in step["body"].get("value", [])]
+
+    def listed(self, acme: House, pull: Callable[..., Roster], people: list[dict[str, Any]]) -> str:
+        """Pulls, then runs; the run's status."""
+        page = {**self.STEPS[1], "body": {"@odata.count": len(people), "value": people}}
+        with playing([self.STEPS[0], page]) as played:
+            source = roster_sources.keep_source(
+                connection=acme.connection,
+                actor=OPERATOR,
+                fields={
+                    "kind": "graph",
+                    "base_address": f"{played.base}/v1.0",
+                    "token_address": f"{played.base}/token",
+                    "client_id": "6731de76-14a6-49ae-97bc-6eba6914391e",
+                },
+                secret=SECRET,
+            )
+            assert pull(source).status == "complete"
+            played.finish()
+        return str(reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR)).status)
+
+    @pytest.fixture
+    def found(self, acme: House) -> Callable[[], list[tuple[str, bool, bool]]]:
+        """(origin, active, held) of the three, after two were pushed an hour ago."""
+        for person in self.PEOPLE[:2]:
+            push(acme, user(person["userPrincipalName"], person["id"], displayName=person["displayName"]))
+        at = now() - timedelta(hours=1)
+        Account.objects.update(created_at=at, updated_at=at)
+
+        def look() -> list[tuple[str, bool, bool]]:
+            held = set(Hold.objects.values_list("identity_id", flat=True))
+            rows = {row.external_id: row for row in Account.objects.filter(tenant=acme.tenant)}
+            people = [rows[person["id"]] for person in self.PEOPLE]
+            return [(row.origin, row.active, row.identity_id in held) for row in people]
+
+        return look
+
+    def test_who_was_switched_off_is_held_and_who_is_new_comes_in(
+        self, acme: House, pull: Callable[..., Roster], found: Callable[[], list[tuple[str, bool, bool]]]
+    ) -> None:
+        assert self.listed(acme, pull, self.PEOPLE) == "done"
+        assert found() == [("scim", True, False), ("scim", False, True), ("roster", True, False)]
+
+    def test_who_is_gone_is_held_with_the_second_listing_without_her(
+        self, acme: House, pull: Callable[..., Roster], found: Callable[[], list[tuple[str, bool, bool]]]
+    ) -> None:
+        for people, held in ((self.PEOPLE, False), (self.PEOPLE[1:], False), (self.PEOPLE[1:], True)):
+            assert self.listed(acme, pull, people) == "done"
+            assert found()[0][2] is held
