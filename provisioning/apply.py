@@ -288,7 +288,7 @@ def _profile_columns(profile: Profile) -> dict[str, Any]:
 
 _shown = attrgetter(*PROFILE_FIELDS)
 _LIMITS = tuple(Identity._meta.get_field(name).max_length for name in PROFILE_FIELDS)
-_NEW_IDENTITY: Columns = {
+NEW_IDENTITY: Columns = {
     "password": UNUSABLE_PASSWORD_PREFIX,
     "kind": Identity.Kind.PERSON,
     "local": False,
@@ -307,7 +307,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
         case CreateIdentity():
             work.identities.append(
                 {
-                    **_NEW_IDENTITY,
+                    **NEW_IDENTITY,
                     "id": change.identity_id,
                     "tenant_id": tenant_id,
                     "created_at": at,

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from django.db.models import Q
 
 from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
@@ -261,6 +260,8 @@ def _asks_for_sessions(observation: Observation) -> bool:
 
 
 def _asks_for_tombstones(observation: Observation) -> bool:
+    if observation.as_of is not None:
+        return observation.intent is Intent.CREATE
     return observation.intent in (Intent.CREATE, Intent.AUTHENTICATE, Intent.UPDATE)
 
 
@@ -408,13 +409,17 @@ SELECT a.id, a.connection_id, a.identity_id, a.origin, a.confirmed_at, a.active,
 """
 
 
+# Calling an enumeration takes ten times as long.
+_ORIGINS = {origin.value: origin for origin in Origin}
+
+
 def _facts(row: tuple[Any, ...]) -> AccountFacts:
     issuer, format_, subject = row[10:13]
     return AccountFacts(
         id=row[0],
         connection_id=row[1],
         identity_id=row[2],
-        origin=Origin(row[3]),
+        origin=_ORIGINS[row[3]],
         confirmed=row[4] is not None,
         active=row[5],
         version=row[6],
@@ -430,7 +435,7 @@ def _facts(row: tuple[Any, ...]) -> AccountFacts:
         last_login_at=row[18],
         updated_at=row[19],
         as_of=row[20],
-        lifecycle_owner=Origin(row[21]),
+        lifecycle_owner=_ORIGINS[row[21]],
     )
 
 
@@ -690,16 +695,20 @@ def _rejected(tenant_id: UUID, account_ids: set[UUID]) -> dict[UUID, list[Reject
     return rejected
 
 
+_ASKED = """
+SELECT kind, identity_id, account_id FROM provisioning_finding
+ WHERE tenant_id = %s AND identity_id = ANY(%s::uuid[]) AND status <> 'obsolete'
+ UNION ALL
+SELECT kind, identity_id, account_id FROM provisioning_finding
+ WHERE tenant_id = %s AND account_id = ANY(%s::uuid[]) AND identity_id IS NULL AND status <> 'obsolete'
+"""
+
+
 def _asked(
     tenant_id: UUID, observations: Sequence[Observation], account_ids: set[UUID], identity_ids: set[UUID]
 ) -> frozenset[tuple[str, UUID]]:
     """What need not be asked again: a roster says the same every night."""
     if all(o.as_of is None for o in observations):
         return frozenset()
-    about = Q(identity_id__in=identity_ids) | Q(identity_id__isnull=True, account_id__in=account_ids)
-    found = (
-        Finding.objects.filter(about, tenant_id=tenant_id)
-        .exclude(status=Finding.Status.OBSOLETE)
-        .values_list("kind", "identity_id", "account_id")
-    )
+    found = sql.rows(_ASKED, (tenant_id, sql.ids(identity_ids), tenant_id, sql.ids(account_ids)))
     return frozenset((kind, identity_id or account_id) for kind, identity_id, account_id in found)

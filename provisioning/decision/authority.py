@@ -10,6 +10,7 @@ CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 _PERSONAL = ("locale", "time_zone")
+NOTHING_SAID = Profile()
 
 
 def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = None) -> Profile:
@@ -27,7 +28,7 @@ def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = No
     ]
     derived = [profile_of_resource(a.resource) for a in ranked if not a.confirmed]
     shown = first_said([*said_by_scim, *asserted, *derived])
-    if current is None:
+    if current is None or all(getattr(current, name) in ("", getattr(shown, name)) for name in _PERSONAL):
         return shown
     return replace(shown, **{name: getattr(current, name) or getattr(shown, name) for name in _PERSONAL})
 
@@ -39,24 +40,33 @@ def shown_alone(account: AccountFacts, profile: Profile) -> Profile:
 
 def profile_of_resource(resource: Document) -> Profile:
     """What a canonical SCIM User says of a person."""
-    name = _object(resource.get("name"))
-    enterprise = _object(resource.get(ENTERPRISE_USER))
+    # A run asks this several times of everybody: what is not said costs no call.
+    said = resource.get
+    name, enterprise = said("name"), said(ENTERPRISE_USER)
+    given = family = display = number = department = ""
+    if isinstance(name, dict):
+        given, family = _text(name.get("givenName")), _text(name.get("familyName"))
+        display = _text(name.get("formatted"))
+    if isinstance(enterprise, dict):
+        number, department = _text(enterprise.get("employeeNumber")), _text(enterprise.get("department"))
     return Profile(
-        user_name=_text(resource.get("userName")),
-        email=_best_email(resource.get("emails")),
-        given_name=_text(name.get("givenName")),
-        family_name=_text(name.get("familyName")),
-        display_name=_text(resource.get("displayName")) or _text(name.get("formatted")),
-        locale=_text(resource.get("locale")),
-        time_zone=_text(resource.get("timezone")),
-        hr_number=_text(enterprise.get("employeeNumber")),
-        department=_text(enterprise.get("department")),
-        title=_text(resource.get("title")),
+        user_name=_text(said("userName")),
+        email=_best_email(said("emails")),
+        given_name=given,
+        family_name=family,
+        display_name=_text(said("displayName")) or display,
+        locale=_text(said("locale")) if "locale" in resource else "",
+        time_zone=_text(said("timezone")) if "timezone" in resource else "",
+        hr_number=number,
+        department=department,
+        title=_text(said("title")) if "title" in resource else "",
     )
 
 
 def profile_of_assertion(assertion: Document) -> Profile:
     """What mapped assertion attributes say; their canonical keys are the names of the profile's fields."""
+    if not assertion:
+        return NOTHING_SAID
     return Profile(**{name: _text(assertion.get(name)) for name in PROFILE_FIELDS})
 
 
@@ -147,6 +157,8 @@ def first_said(profiles: Iterable[Profile]) -> Profile:
     """Field by field, the first profile that says anything."""
     said: dict[str, str] = {}
     for profile in profiles:
+        if profile is NOTHING_SAID:
+            continue
         for name in PROFILE_FIELDS:
             if value := getattr(profile, name):
                 said.setdefault(name, value)
@@ -160,7 +172,11 @@ def _named(profile: Profile, account: AccountFacts) -> Profile:
 
 def _best_email(emails: object) -> str:
     """The primary one, else one of type work, else the first."""
+    if not emails:
+        return ""
     entries = emails if isinstance(emails, list | tuple) else ()
+    if len(entries) == 1 and isinstance(entries[0], dict):
+        return _text(entries[0].get("value"))
     named = [entry for entry in entries if isinstance(entry, dict) and _text(entry.get("value"))]
     if len(named) > 1:
         named.sort(key=lambda entry: (entry.get("primary") is not True, entry.get("type") != "work"))

@@ -384,9 +384,10 @@ def renames(before: AccountFacts, after: AccountFacts) -> list[Change]:
 def doubts(case: Case, before: AccountFacts, after: AccountFacts) -> list[Change]:
     """What a person should look at when an account changes: a moved domain, a moved key."""
     changes: list[Change] = []
-    was, now = (domain_of(_shown_email(account)) for account in (before, after))
-    if was and now and was != now:
-        changes += finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, after)
+    if before.resource.get("emails") != after.resource.get("emails"):
+        was, now = (domain_of(_shown_email(account)) for account in (before, after))
+        if was and now and was != now:
+            changes += finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, after)
     if before.external_id and before.external_id != after.external_id and bindable(before.subject):
         changes += finding(case, FindingKind.EXTERNAL_ID_CHANGED, Severity.MEDIUM, after)
     return changes

@@ -155,6 +155,7 @@ class Finding(TenantRow):
             models.Index(fields=["tenant", "status", "opened_at"], name="finding_open"),
             models.Index(fields=["account"], name="finding_account"),
             models.Index(fields=["identity"], condition=Q(status="open"), name="finding_identity"),
+            models.Index(fields=["identity"], condition=~Q(status="obsolete"), name="finding_about"),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from identity_hub.core.ids import new_id
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import Report
@@ -166,6 +167,8 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
             resource=row.document,
             as_of=roster.as_of,
             says=says,
+            new_account_id=new_id(),
+            new_identity_id=new_id(),
         )
         yield Hit(
             account_id=row.account_id,

@@ -152,7 +152,13 @@ def _most_keys() -> int:
     return int(slots) // AT_ONCE
 
 
+MAKING = frozenset({Intent.CREATE, Intent.AUTHENTICATE})
+"""Nothing else makes an account or an identity."""
+
+
 def _with_ids(observation: Observation) -> Observation:
+    if observation.intent not in MAKING:
+        return observation
     if observation.new_account_id is not None and observation.new_identity_id is not None:
         return observation
     return replace(

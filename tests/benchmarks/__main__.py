@@ -28,7 +28,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from tests.benchmarks import logins, rosters  # noqa: E402
+from tests.benchmarks import logins, reconciling, rosters  # noqa: E402
 from tests.benchmarks.population import BATCH, LINES, Population, populate  # noqa: E402
 from tests.benchmarks.work import WORK, Ask, Request  # noqa: E402
 
@@ -143,7 +143,15 @@ def main() -> int:
         "--processes", type=int, default=2, help="of the web server (default: %(default)s, as docker/ has it)"
     )
     parser.add_argument(
-        "--only", default="scim,logins,rosters", help="the parts that are measured (default: %(default)s)"
+        "--only",
+        default="scim,logins,rosters,reconciling",
+        help="the parts that are measured (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--people", type=int, default=1_000_000, help="of the run that is measured (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--changes", type=int, default=100_000, help="that its roster makes (default: %(default)s)"
     )
     parser.add_argument(
         "--small",
@@ -154,6 +162,8 @@ def main() -> int:
     call_command("migrate", verbosity=0)
     if "scim" in arguments.only:
         measure_scim(arguments)
+    if "reconciling" in arguments.only:
+        reconciling.report(arguments.people, arguments.changes)
     if "logins" in arguments.only:
         logins.report(arguments.rounds, heavy=not arguments.small)
     if "rosters" in arguments.only:
