@@ -65,7 +65,7 @@ class ReconciliationRunPage(RepairPages):
     list_select_related = ("connection",)
     search_fields = ["connection__name", "note"]
     change_form_template = "provisioning/admin/run.html"
-    actions_detail = ["execute", "release", "take_part", "reject", "undo"]
+    actions_detail = ["execute", "release", "take_part", "reject", "cancel", "undo"]
 
     @display(description="Started", ordering="started_at")
     def run(self, run: ReconciliationRun) -> Any:
@@ -83,8 +83,11 @@ class ReconciliationRunPage(RepairPages):
             if run.released_by
             else {"execute", "take-part", "reject"},
             Status.QUARANTINED: {"release", "take-part", "reject"},
-            Status.EXECUTING: {"execute"},
+            Status.SIMULATING: {"cancel"},
+            Status.EXECUTING: {"execute", "cancel"},
         }.get(run.status, set())
+        if run.cancel_requested_at:
+            allowed = set()
         if run.finished_at and undo.items_of(run).exists():
             allowed = {*allowed, "undo"}
         return [act for act in super().get_actions_detail(request, object_id) if act.path in allowed]
@@ -188,6 +191,28 @@ class ReconciliationRunPage(RepairPages):
             title="Reject the run",
             lead="Nothing of it will be done, and the connection's next run may start.",
             submit="Reject it",
+            act=act,
+        )
+
+    @action(description="Cancel", url_path="cancel", icon="stop", permissions=["act"])
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        run = self.get_object(request, object_id)
+
+        def act(data: dict[str, Any]) -> str:
+            after = reconciliation.cancel(run, actor_of(request), data["reason"])
+            if after.status == Status.CANCELLED:
+                return f"Cancelled. {after.items_done} of {after.items_total} items had been decided."
+            return "The run stops after the batch in hand."
+
+        return self.ask(
+            request,
+            run,
+            ReasonForm(said(request)),
+            title="Cancel the run",
+            lead="It stops after the batch in hand. What is done stays done; the connection's next run goes on.",
+            submit="Cancel it",
+            danger=True,
+            facts=[("Decided", f"{run.items_done} of {run.items_total}")],
             act=act,
         )
 

@@ -2,7 +2,15 @@
 
 from django.test import Client
 
-from provisioning.models import AuditRecord, AuditValue, Finding, Hold, OutboxMessage, Session
+from provisioning.models import (
+    AuditRecord,
+    AuditValue,
+    Finding,
+    Hold,
+    OutboxMessage,
+    ReconciliationRun,
+    Session,
+)
 
 from .conftest import Enter
 from .scene import PASSWORD, Scene
@@ -125,6 +133,20 @@ def test_a_run_is_simulated_rejected_or_handed_to_a_worker(admin: Client, ours: 
     admin.post(f"{run}/reject/", {"reason": "Not today"})
     ours.run.refresh_from_db()
     assert ours.run.status == "rejected"
+
+
+def test_a_run_that_nobody_works_on_is_cancelled_with_a_reason(admin: Client, ours: Scene) -> None:
+    run = f"/admin/provisioning/reconciliationrun/{ours.run.pk}"
+    assert "/cancel/" not in admin.get(f"{run}/change/").content.decode(), "who waits is rejected"
+    ReconciliationRun.objects.filter(pk=ours.run.pk).update(status="executing", items_total=7, items_done=3)
+    page = admin.get(f"{run}/change/").content.decode()
+    assert "/cancel/" in page
+    assert "3 of 7" in page
+    assert "3 of 7" in admin.get(f"{run}/cancel/").content.decode()
+    assert admin.post(f"{run}/cancel/", {"reason": ""}).status_code == 200  # no reason, no end
+    said = admin.post(f"{run}/cancel/", {"reason": "Wrong file"}, follow=True).content.decode()
+    assert "Cancelled. 3 of 7 items had been decided." in said
+    assert {"run:cancel-ordered", "run:cancelled"} <= reasons(ours)
 
 
 def test_an_own_password_is_changed_by_the_service(admin: Client, ours: Scene) -> None:

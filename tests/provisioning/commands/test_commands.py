@@ -14,6 +14,7 @@ from django.contrib.auth import authenticate
 from django.core.management import call_command
 
 from identity_hub.core.clock import now
+from provisioning import reconciliation
 from provisioning.decision.types import Actor, HoldKind
 from provisioning.models import (
     AuditRecord,
@@ -30,6 +31,7 @@ from tests.names import Zone, serving
 from tests.saml_sp.idp import TestIdp, key_pair
 
 from ..cast import House, extend, push, sign_in, user
+from ..reconciliation.listings import line, roster
 from .conftest import Run
 
 METADATA = TestIdp(entity_id="https://idp.example/saml", keys=key_pair("idp")).metadata()
@@ -411,6 +413,42 @@ class TestReconcile:
 
     def test_an_unknown_connection_is_an_error(self, acme: House, fail: Run) -> None:
         assert "no connection" in fail("reconcile", "--connection", "Nowhere")
+
+    def test_a_run_compares_with_the_roster_that_is_named_and_says_that_it_is_verified(
+        self, acme: House, run: Run, fail: Run, read: Callable[..., str]
+    ) -> None:
+        listing = roster(acme, line("ada@acme.example", "e1"), as_of=now() - timedelta(hours=2))
+        roster(acme, line("bob@acme.example", "e2"), as_of=now() - timedelta(hours=1))
+        said = run("reconcile", "--connection", "Main", "--roster", str(listing.pk), "--execute")
+        assert (said["roster"], said["items_done"], said["items_total"]) == (str(listing.pk), 1, 1)
+        assert (said["status"], said["remaining"]) == ("done", 0)
+        told = read("reconcile", "--connection", "Main", "--status")
+        assert "1 of 1" in told
+        assert "nothing is left to do" in told
+        assert run("reconcile", "--connection", "Main", "--execute")["counts"]["account:created"] == 1
+        assert "newer roster already" in fail(
+            "reconcile", "--connection", "Main", "--roster", str(listing.pk)
+        )
+        assert "no roster" in fail("reconcile", "--connection", "Main", "--roster", "x")
+
+    def test_what_is_left_to_do_is_no_success(self, acme: House) -> None:
+        roster(acme, line("ada@acme.example", "e1"))
+        simulated = reconciliation.simulate(acme.connection, Actor(kind="command"))
+        simulated.items.all().delete()
+        # As if a worker had died here, and its items with it.
+        ReconciliationRun.objects.update(status="executing")
+        with pytest.raises(SystemExit) as ended:
+            call_command("reconcile", "--connection", "Main", "--execute", "--json")
+        assert ended.value.code == 3
+        assert ReconciliationRun.objects.get().remaining == 1
+
+    def test_a_run_is_cancelled_with_a_reason(self, acme: House, run: Run, fail: Run) -> None:
+        assert "no run yet" in fail("reconcile", "--connection", "Main", "--status")
+        run("reconcile", "--connection", "Main")
+        assert "--reason" in fail("reconcile", "--connection", "Main", "--cancel")
+        said = run("reconcile", "--connection", "Main", "--cancel", "--reason", "wrong file")
+        assert said["status"] == "cancelled"
+        assert run("reconcile", "--connection", "Main", "--status")["status"] == "cancelled"
 
 
 class TestLookingUp:
