@@ -51,7 +51,7 @@ def start_simulation(page: TenantAdmin, request: HttpRequest, connection: Connec
         connection,
         ConfirmForm(said(request)),
         title=f"Simulate a reconciliation of {connection}",
-        lead="Looks for accounts that nobody confirmed, late matches, duplicates, live sessions of held people and "
+        lead="Looks for accounts that nobody confirmed, late matches, live sessions of held people and "
         "memberships of deleted accounts. It changes nothing: you see every item before anything is done.",
         submit="Simulate",
         act=act,

@@ -126,6 +126,8 @@ class FindingShape(serializers.ModelSerializer):
     meaning = Meaning(source="kind")
     candidates = serializers.ListField(child=serializers.UUIDField())
     evidence = serializers.DictField()
+    owner_id = serializers.UUIDField(allow_null=True)
+    due = serializers.DateTimeField()
 
     class Meta:
         model = Finding
@@ -141,7 +143,10 @@ class FindingShape(serializers.ModelSerializer):
             "status",
             "candidates",
             "evidence",
+            "owner_id",
+            "due",
             "opened_at",
+            "seen_at",
             "decided_at",
             "decided_by",
             "decision_reason",
@@ -342,7 +347,8 @@ class FindingQuestion(Question):
     kind = _text()
     connection = _id()
     identity = _id()
-    columns = {"connection": "connection_id", "identity": "identity_id"}
+    owner = _id()
+    columns = {"connection": "connection_id", "identity": "identity_id", "owner": "owner_id"}
 
 
 class RunQuestion(Question):

@@ -117,7 +117,7 @@ class Accounts(Resource):
 
 @_described("findings", shapes.FindingQuestion, shapes.FindingShape)
 class Findings(Resource):
-    queryset = Finding.objects.all()
+    queryset = Finding.objects.with_due()
     serializer_class = shapes.FindingShape
     question = shapes.FindingQuestion
 

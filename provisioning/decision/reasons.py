@@ -423,7 +423,6 @@ class Report(_Code):
         "A row of a roster answers to two accounts, or to one that has another key.",
     )
     UNASKED = "account:unasked", "An account waits for its link and no finding asks about it."
-    SHARES_KEY = "identity:shares-key", "Two identities share an e-mail, an HR number or a name."
 
 
 class Flaw(_Code):

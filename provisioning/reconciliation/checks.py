@@ -123,16 +123,6 @@ def ghost_memberships(scope: Scope, among: Among) -> Iterator[Hit]:
         yield Hit(account_id=account_id, observation=observation, evidence={"group": str(group_id)})
 
 
-def duplicates(scope: Scope, among: Among) -> Iterator[Hit]:
-    for shared in stored.duplicates(scope.connection, scope.policy):
-        evidence = {
-            "key": shared.kind,
-            "count": shared.count,
-            "identities": [str(identity_id) for identity_id in shared.identities],
-        }
-        yield Hit(identity_id=shared.identity_id, report=Report.SHARES_KEY, evidence=evidence)
-
-
 def never_came(scope: Scope, among: Among) -> Iterator[Hit]:
     for account_id, identity_id in stored.never_came(scope.connection, among):
         yield Hit(account_id=account_id, identity_id=identity_id, report=Report.NEVER_SIGNED_IN)
@@ -247,9 +237,6 @@ CHECKS: dict[str, Check] = {
             name="ghost-memberships",
             question="Which members of a group are deleted accounts?",
             look=ghost_memberships,
-        ),
-        Check(
-            name="duplicates", question="Which identities share a key?", look=duplicates, only_reports=True
         ),
         Check(
             name="never-came",

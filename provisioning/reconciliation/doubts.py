@@ -59,7 +59,8 @@ def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:
     for identity_id, why, connections in stored.orphans(tenant_id, at):
         yield Question(
             kind=FindingKind.ORPHAN_IDENTITY,
-            severity=Severity.MEDIUM,
+            # One silent connection makes very many of these, and is itself asked about before.
+            severity=Severity.LOW if why == "quiet" else Severity.MEDIUM,
             mark=str(identity_id),
             identity_id=identity_id,
             evidence={"why": why, "connections": [str(one) for one in connections]},

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
@@ -152,54 +151,6 @@ def ghost_memberships(connection: Connection, among: Among = None) -> Iterator[t
     if among is not None:
         rows = rows.filter(account_id__in=among)
     yield from rows.order_by("id").values_list("account_id", "group_id").iterator(chunk_size=CHUNK)
-
-
-# An e-mail counts only in a domain that is the connection's own: at a free mail provider it says little.
-_SHARED_KEYS = """
-WITH keys AS (
-    SELECT 'email' AS kind, email_key AS value, id FROM provisioning_identity
-     WHERE tenant_id = %(tenant)s AND email_key <> ''
-       AND split_part(email_key, '@', 2) = ANY(%(domains)s)
-    UNION ALL
-    SELECT 'hr_number', hr_number, id FROM provisioning_identity
-     WHERE tenant_id = %(tenant)s AND hr_number <> ''
-    UNION ALL
-    SELECT 'user_name', user_name_key, id FROM provisioning_identity
-     WHERE tenant_id = %(tenant)s AND user_name_key <> ''
-), here AS (
-    SELECT DISTINCT identity_id FROM provisioning_account
-     WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
-       AND identity_id IS NOT NULL
-)
-SELECT kind, count(*), min(here.identity_id::text)::uuid, (array_agg(keys.id ORDER BY keys.id))[1:10]
-  FROM keys LEFT JOIN here ON here.identity_id = keys.id
- GROUP BY kind, value
-HAVING count(*) > 1 AND count(here.identity_id) > 0
- ORDER BY 3, 1
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedKey:
-    """`identities` are the first ten of `count`; `identity_id` is one with an account of this connection."""
-
-    kind: str
-    count: int
-    identity_id: UUID
-    identities: list[UUID]
-
-
-def duplicates(connection: Connection, policy: Policy) -> Iterator[SharedKey]:
-    """Keys that several identities of the tenant answer to, at least one of them with an account here."""
-    parameters = {
-        "tenant": connection.tenant_id,
-        "connection": connection.pk,
-        "domains": sorted(policy.domains),
-    }
-    with database.chunked_cursor() as cursor:
-        cursor.execute(_SHARED_KEYS, parameters)
-        for kind, count, identity_id, identities in cursor:
-            yield SharedKey(kind=kind, count=count, identity_id=identity_id, identities=list(identities))
 
 
 def running(connection: Connection) -> ReconciliationRun | None:

@@ -176,4 +176,8 @@ def _close_calm(at: datetime) -> None:
         if at - _last(finding) > CALM:
             Finding.objects.filter(
                 tenant_id=finding.tenant_id, pk=finding.pk, status=Finding.Status.OPEN
-            ).update(status=Finding.Status.OBSOLETE, decided_at=at)
+            ).update(
+                status=Finding.Status.OBSOLETE,
+                decided_at=at,
+                decision_reason="It has been calm for a day.",
+            )

@@ -205,7 +205,9 @@ def _forget(row: TenantDomain, at: datetime) -> None:
         kind=FindingKind.DOMAIN_RECORD_GONE,
         status=Finding.Status.OPEN,
         fingerprint__startswith=f"{row.pk.hex}:",
-    ).update(status=Finding.Status.OBSOLETE, decided_at=at)
+    ).update(
+        status=Finding.Status.OBSOLETE, decided_at=at, decision_reason="The domain is looked after again."
+    )
 
 
 def _record(code: Act, row: TenantDomain, actor: Actor, *, reason: str = "", **told: Any) -> None:

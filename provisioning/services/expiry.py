@@ -35,7 +35,11 @@ def forget_expiry(*, token: ScimToken, at: datetime) -> None:
         kind=FindingKind.TOKEN_EXPIRES,
         status=Finding.Status.OPEN,
         fingerprint__startswith=f"{token.pk.hex}:",
-    ).update(status=Finding.Status.OBSOLETE, decided_at=at)
+    ).update(
+        status=Finding.Status.OBSOLETE,
+        decided_at=at,
+        decision_reason="The token was rotated or revoked.",
+    )
 
 
 def _question(token: ScimToken, at: datetime) -> Iterator[Finding]:

@@ -300,7 +300,9 @@ def _freeze(
         "source": source.kind,
     }
     _keep(row, {"proposed_metadata": idp.document, "status": Connection.Status.FROZEN})
-    _open_findings(row).exclude(fingerprint=fingerprint).update(status=Finding.Status.OBSOLETE, decided_at=at)
+    _open_findings(row).exclude(fingerprint=fingerprint).update(
+        status=Finding.Status.OBSOLETE, decided_at=at, decision_reason="Newer metadata has come."
+    )
     if not _open_findings(row).update(evidence=evidence):
         finding = Finding.objects.create(
             tenant_id=row.tenant_id,

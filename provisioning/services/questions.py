@@ -16,6 +16,9 @@ from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Document, HoldKind, Severity
 from provisioning.models import Finding, Hold
 
+GONE = "The case has gone."
+BY_SCHEDULE = "schedule:"
+
 STEPS = {30: Severity.LOW, 7: Severity.MEDIUM, 1: Severity.HIGH}
 """Days before something ends: each asks once."""
 
@@ -35,9 +38,7 @@ def settle(
     """
     of_kinds = Finding.objects.filter(tenant_id=tenant_id, kind__in=list(kinds))
     prints = [finding.fingerprint for finding in findings]
-    of_kinds.filter(status=Finding.Status.OPEN).exclude(fingerprint__in=prints).update(
-        status=Finding.Status.OBSOLETE, decided_at=at
-    )
+    _close(of_kinds.filter(status=Finding.Status.OPEN).exclude(fingerprint__in=prints), at)
     known = set(
         of_kinds.filter(fingerprint__in=prints)
         .exclude(status=Finding.Status.OBSOLETE)
@@ -59,8 +60,6 @@ def settle(
 CHUNK = 500
 SETTLED = timedelta(days=90)
 """After so long what a person has dealt with and is still there is asked again; what was rejected never is."""
-GONE = "The case has gone."
-BY_SCHEDULE = "schedule:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +125,9 @@ def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
     )
     silent = set(there.filter(answered).values_list("fingerprint", flat=True))
     waiting = {row.fingerprint: row for row in there.filter(status=Finding.Status.OPEN)}
-    for print_, row in waiting.items():
-        question = by_print[print_]
-        row.seen_at = at
-        row.severity, row.evidence = question.severity.value, dict(question.evidence)
-    Finding.objects.bulk_update(waiting.values(), ["seen_at", "severity", "evidence"])
+    there.filter(status=Finding.Status.OPEN).update(seen_at=at)
+    changed = [row for print_, row in waiting.items() if _follows(row, by_print[print_])]
+    Finding.objects.bulk_update(changed, ["severity", "evidence"])
     new = [
         _finding(tenant_id, question, at)
         for print_, question in by_print.items()
@@ -143,6 +140,13 @@ def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
         if row.severity == Severity.HIGH.value
     )
     return len(new)
+
+
+def _follows(row: Finding, question: Question) -> bool:
+    """Takes over what the case looks like today; whether that is anything new."""
+    before = row.severity, row.evidence
+    row.severity, row.evidence = question.severity.value, dict(question.evidence)
+    return before != (row.severity, row.evidence)
 
 
 def _finding(tenant_id: UUID, question: Question, at: datetime) -> Finding:

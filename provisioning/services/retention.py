@@ -84,7 +84,11 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
     )
     Alias.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).delete()
     about = Finding.objects.filter(tenant_id=tenant_id, account_id__in=account_ids)
-    about.filter(status=Finding.Status.OPEN).update(status=Finding.Status.OBSOLETE, decided_at=at)
+    about.filter(status=Finding.Status.OPEN).update(
+        status=Finding.Status.OBSOLETE,
+        decided_at=at,
+        decision_reason="The data of whom it was about is gone.",
+    )
     about.update(evidence={})
     ReconciliationItem.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).update(evidence={})
     Tombstone.objects.filter(tenant_id=tenant_id, pk__in=account_ids).update(purged_at=at)

@@ -50,6 +50,9 @@ def test_findings_and_runs_with_their_items(admin: Client, ours: Scene) -> None:
     finding = results(admin, "findings", status="open")[0]
     assert (finding["id"], finding["candidates"]) == (str(ours.finding.pk), [str(ours.active.pk)])
     assert finding["meaning"].endswith(".")
+    assert finding["due"] > finding["opened_at"]
+    assert finding["owner_id"] is None
+    assert results(admin, "findings", owner=str(ours.administrator.pk)) == []
     assert [row["id"] for row in results(admin, "runs", status="simulated")] == [str(ours.run.pk)]
     items = results(admin, f"runs/{ours.run.pk}/items", status="planned")
     assert {item["reason"] for item in items} == {"account:expired"}

@@ -244,21 +244,6 @@ class TestChecks:
         }
         assert not Membership.objects.exists()
 
-    def test_two_identities_with_one_key_are_reported_once(self, acme: House, globex: House) -> None:
-        one = push(acme, user("ada@acme.example", "e1"))
-        two = push(acme, user("lovelace", "e2", emails=[{"value": "ada.l@acme.example"}]))
-        Identity.objects.filter(pk=two.identity_id).update(email_key="ada@acme.example")
-        free = push(acme, user("bob", "e3", emails=[{"value": "bob@mail.example"}]))
-        Identity.objects.filter(pk=free.identity_id).update(email_key="shared@mail.example")
-        Identity.objects.filter(pk=push(globex, user("eve@globex.example")).identity_id).update(
-            email_key="ada@acme.example"
-        )
-        run = reconciliation.simulate(acme.connection, OPERATOR)
-        (item,) = run.items.filter(check_name="duplicates")
-        assert item.reason == "identity:shares-key"
-        assert item.evidence["key"] == "email"
-        assert sorted(item.evidence["identities"]) == sorted([str(one.identity_id), str(two.identity_id)])
-
     def test_reports_are_all_counted_and_some_kept(
         self, acme: House, confirmed: Confirmed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
