@@ -13,9 +13,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from identity_hub.core.clock import now
+from provisioning.decision.posture import Cover
 from provisioning.decision.types import Severity
 from provisioning.selectors import trends
 from provisioning.selectors.overview import Overview, overview
+from provisioning.selectors.posture import posture
 from provisioning.selectors.timeline import meaning
 
 from . import charts
@@ -59,6 +61,7 @@ def numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ],
         "people_chart": _people(shown),
         "findings_chart": _findings(shown),
+        "posture": _kept("posture", tenant_id, lambda: _posture(tenant_id, at)) if tenant_id else None,
         **by_day,
     }
 
@@ -73,6 +76,15 @@ def _kept(name: str, tenant_id: UUID | None, ask: Callable[[], T]) -> T:
     if monotonic() - began > DEAR:
         cache.set(key, answer, KEPT_SECONDS)
     return answer
+
+
+def _posture(tenant_id: UUID, at: datetime) -> dict[str, int]:
+    covers = [line.judged.cover for line in posture(tenant_id, at)]
+    return {
+        "not_covered": covers.count(Cover.NOT_COVERED),
+        "cannot_say": covers.count(Cover.CANNOT_SAY),
+        "covered": covers.count(Cover.COVERED),
+    }
 
 
 def _list(page: str, **filters: str) -> str:

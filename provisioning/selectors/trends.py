@@ -20,6 +20,7 @@ from provisioning.models import AuditRecord, Connection, ReconciliationRun
 
 DAYS = 14
 RUNS_AT_MOST = 5000
+ITEMS_LOOKED_AT = 200_000
 LOGINS_LOOKED_AT = 100_000
 """Accounts that logins made, of which the lag is told: the newest."""
 
@@ -33,7 +34,8 @@ class LoginDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDay:
-    """`done` counts what executed runs had to do, by kind of item; `waiting` are runs that a person has to look at."""
+    """`done` counts what runs did and nobody has taken back, by kind of item; `waiting` are runs that a person has to
+    look at."""
 
     day: date
     done: Mapping[str, int] = field(default_factory=dict)
@@ -104,6 +106,7 @@ KINDS: Sequence[str] = (TAKES, BRINGS, CHANGES, MENDS)
 """What a run does; what it only reports, it does not do."""
 
 _Status = ReconciliationRun.Status
+_EXECUTED = (_Status.DONE, _Status.EXECUTING, _Status.CANCELLED)
 
 
 def runs_by_day(*, tenant_id: UUID | None, at: datetime) -> list[RunDay]:
@@ -113,19 +116,20 @@ def runs_by_day(*, tenant_id: UUID | None, at: datetime) -> list[RunDay]:
         # The index of runs begins with the connection.
         own = Connection.objects.filter(tenant_id=tenant_id).values("pk")
         rows = rows.filter(tenant_id=tenant_id, connection__in=own)
+    runs = list(
+        rows.order_by("-started_at").values_list("pk", "started_at", "status", "counts")[:RUNS_AT_MOST]
+    )
+    did = _did({key: counts for key, _, status, counts in runs if status in _EXECUTED})
     done: dict[date, Counter[str]] = {day: Counter() for day in days_until(at)}
     states: dict[date, Counter[Any]] = {day: Counter() for day in days_until(at)}
-    for began, status, counts in rows.order_by("-started_at").values_list("started_at", "status", "counts")[
-        :RUNS_AT_MOST
-    ]:
+    for key, began, status, _ in runs:
         day = began.astimezone(UTC).date()
         if day not in states:
             continue
         states[day][status] += 1
-        if status in (_Status.DONE, _Status.EXECUTING):
-            for reason, number in counts.items():
-                if reason in _KIND_OF:
-                    done[day][_KIND_OF[reason]] += number
+        for reason, number in did.get(key, {}).items():
+            if reason in _KIND_OF:
+                done[day][_KIND_OF[reason]] += number
     return [
         RunDay(
             day=day,
@@ -136,6 +140,25 @@ def runs_by_day(*, tenant_id: UUID | None, at: datetime) -> list[RunDay]:
         )
         for day in days_until(at)
     ]
+
+
+_DID = """
+SELECT run_id, reason, count(*)
+  FROM (SELECT run_id, reason FROM provisioning_reconciliationitem
+         WHERE run_id = ANY(%s::uuid[]) AND status = 'applied' LIMIT %s) done
+ GROUP BY run_id, reason
+"""
+
+
+def _did(planned: Mapping[UUID, Mapping[str, int]]) -> Mapping[UUID, Mapping[str, int]]:
+    """Run -> items done, by reason; where they are very many, those that its plan foresaw."""
+    if not planned:
+        return {}
+    did: dict[UUID, dict[str, int]] = {}
+    rows = sql.rows(_DID, (sql.ids(planned), ITEMS_LOOKED_AT), prepared=False)
+    for key, reason, number in rows:
+        did.setdefault(key, {})[reason] = number
+    return planned if sum(number for _, _, number in rows) >= ITEMS_LOOKED_AT else did
 
 
 LAGS = (

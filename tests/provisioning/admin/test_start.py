@@ -10,7 +10,7 @@ from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.admin import dashboard
 from provisioning.decision.types import HoldKind, Intent
-from provisioning.models import Identity, ReconciliationRun, Tenant
+from provisioning.models import Identity, ReconciliationItem, ReconciliationRun, Tenant
 from provisioning.selectors import overview, trends
 from provisioning.services import people, submit
 
@@ -112,18 +112,47 @@ def test_the_lag_is_from_the_login_to_the_directorys_word(acme: House, after: ti
     assert told() == [(name, 1, 0)]
 
 
-def test_a_run_that_was_not_executed_has_done_nothing(acme: House) -> None:
-    for status in ("simulated", "quarantined", "failed", "done"):
-        ReconciliationRun.objects.create(
-            tenant=acme.tenant,
-            connection=acme.connection,
+def test_what_a_run_did_is_what_was_applied_and_not_taken_back(
+    acme: House, globex: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(where: House, status: str, *items: tuple[str, str]) -> None:
+        row = ReconciliationRun.objects.create(
+            tenant=where.tenant,
+            connection=where.connection,
             status=status,
             requested_by="schedule:",
-            counts={"account:expired": 2, "account:never-signed-in": 900},
+            counts={"account:expired": 7, "account:never-signed-in": 900},
         )
-    today = trends.runs_by_day(tenant_id=acme.tenant.pk, at=now())[-1]
-    assert today.done == {trends.TAKES: 2}
-    assert (today.runs, today.waiting, today.failed) == (4, 1, 1)
+        for reason, became in items:
+            ReconciliationItem.objects.create(
+                tenant=where.tenant,
+                run=row,
+                check_name="x",
+                reason=reason,
+                status=became,
+                undone_at=now() if became == "undone" else None,
+            )
+
+    for status in ("simulated", "quarantined", "failed"):
+        run(acme, status, ("account:expired", "planned"))
+    run(
+        acme,
+        "done",
+        ("account:expired", "applied"),
+        ("account:expired", "unchanged"),
+        ("account:expired", "undone"),
+        ("account:linked", "applied"),
+        ("account:never-signed-in", "reported"),
+    )
+    run(globex, "done", ("account:linked", "applied"))
+
+    def today() -> trends.RunDay:
+        return trends.runs_by_day(tenant_id=acme.tenant.pk, at=now())[-1]
+
+    assert today().done == {trends.TAKES: 1, trends.BRINGS: 1}
+    assert (today().runs, today().waiting, today().failed) == (4, 1, 1)
+    monkeypatch.setattr(trends, "ITEMS_LOOKED_AT", 2)
+    assert today().done == {trends.TAKES: 7}, "very many: what the plan foresaw"
 
 
 def test_what_is_dear_is_asked_once_a_minute_for_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
