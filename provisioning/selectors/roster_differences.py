@@ -133,19 +133,20 @@ _ROWS = """(
      WHERE tenant_id = %(tenant)s AND roster_id = %(roster)s
 ) r"""
 _ACCOUNTS = """(
-    SELECT id, external_id, user_name_key, active, fingerprint, confirmed_at IS NOT NULL AS confirmed, created_at,
-           coalesce(as_of, updated_at) AS speaks_of
+    SELECT id, external_id, user_name_key, active, fingerprint, identity_id, created_at,
+           confirmed_at IS NOT NULL AS confirmed, coalesce(as_of, updated_at) AS speaks_of
       FROM provisioning_account
      WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
 ) a"""
 _LIVE = "{0}.tenant_id = %(tenant)s AND {0}.connection_id = %(connection)s AND {0}.deleted_at IS NULL"
 
-# Both sides once, in one pass. What agrees is left out, and of a million that is nearly all.
+# Both sides once, in one pass, with all that is asked later: what agrees is left out, and of a million that is nearly
+# all. Without a row somebody is missing, without an account somebody is new.
 _PAIRS = """
 CREATE TEMP TABLE roster_pair AS
 SELECT r.id AS row_id, r.external_id AS row_key, r.user_name_key AS row_name, r.active AS row_active,
-       a.id AS account_id, a.user_name_key AS name, a.active, a.confirmed, a.created_at, a.speaks_of,
-       a.fingerprint IS NULL AS unread
+       a.id AS account_id, a.external_id AS key, a.user_name_key AS name, a.active, a.confirmed, a.identity_id,
+       a.created_at, a.speaks_of, a.fingerprint IS NULL AS unread, false AS alike
   FROM {rows} FULL JOIN {accounts} ON a.{key} = r.{key}
  WHERE r.id IS NULL OR a.id IS NULL OR (a.confirmed AND {same}) IS NOT TRUE
 """
@@ -153,10 +154,12 @@ SELECT r.id AS row_id, r.external_id AS row_key, r.user_name_key AS row_name, r.
 # Of the rows that nobody answered by the first key: whom a login made under it, else who has the name.
 _SECOND = """
 INSERT INTO roster_pair
-SELECT r.id, r.external_id, r.user_name_key, r.active,
-       a.id, a.user_name_key, a.active, a.confirmed_at IS NOT NULL, a.created_at, coalesce(a.as_of, a.updated_at), false
+SELECT found.row_id, found.row_key, found.row_name, found.row_active,
+       a.id, a.external_id, a.user_name_key, a.active, a.confirmed_at IS NOT NULL, a.identity_id,
+       a.created_at, coalesce(a.as_of, a.updated_at), a.fingerprint IS NULL,
+       (a.confirmed_at IS NOT NULL AND {same}) IS TRUE
   FROM (
-    SELECT p.row_id, coalesce(j.id, n.id) AS account_id
+    SELECT p.row_id, p.row_key, p.row_name, p.row_active, coalesce(j.id, n.id) AS account_id
       FROM roster_pair p
       LEFT JOIN provisioning_account j
         ON {live_j} AND j.confirmed_at IS NULL AND j.asserted_key = p.row_key
@@ -176,16 +179,14 @@ SELECT CASE
          ELSE 'changed'
        END AS kind, row_id, account_id
   FROM (
-    SELECT p.row_id, p.account_id, p.row_active, p.active,
-           a.confirmed_at IS NOT NULL AND a.external_id <> p.row_key AS contradicts,
+    SELECT p.row_id, p.account_id, p.row_active, p.active, p.confirmed AND p.key <> p.row_key AS contradicts,
            p.row_name <> p.name AND EXISTS (
              SELECT FROM provisioning_account n
               WHERE {live_n} AND n.user_name_key = p.row_name AND n.id <> p.account_id
            ) AS twice
       FROM roster_pair p
-      JOIN provisioning_account a ON a.id = p.account_id
-      JOIN provisioning_rosterrow r ON r.id = p.row_id
-     WHERE NOT (p.confirmed AND p.speaks_of > %(as_of)s) AND (p.confirmed AND {same}) IS NOT TRUE
+     WHERE p.row_id IS NOT NULL AND p.account_id IS NOT NULL
+       AND NOT p.alike AND NOT (p.confirmed AND p.speaks_of > %(as_of)s)
   ) pairs
 UNION ALL
 SELECT 'new', p.row_id, NULL
@@ -194,26 +195,25 @@ SELECT 'new', p.row_id, NULL
    AND NOT EXISTS (SELECT FROM roster_pair o WHERE o.row_id = p.row_id AND o.account_id IS NOT NULL)
 UNION ALL
 SELECT CASE
-         WHEN %(previous)s::uuid IS NULL OR p.created_at >= %(previous_as_of)s OR {in_previous} THEN 'gone-once'
+         WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_previous} THEN 'gone-once'
          ELSE 'gone'
-       END, NULL, p.account_id
-  FROM roster_pair p
-  JOIN provisioning_account a ON a.id = p.account_id
- WHERE p.row_id IS NULL AND p.confirmed AND p.active AND p.speaks_of <= %(as_of)s
+       END, NULL, a.account_id
+  FROM roster_pair a
+ WHERE a.row_id IS NULL AND a.confirmed AND a.active AND a.speaks_of <= %(as_of)s
    AND NOT {in_newest}
    AND NOT EXISTS (
      SELECT FROM provisioning_hold h
-      WHERE h.tenant_id = a.tenant_id AND h.source_account_id = a.id AND h.kind = '{scim}'
+      WHERE h.tenant_id = %(tenant)s AND h.source_account_id = a.account_id AND h.kind = '{scim}'
    )
    AND NOT EXISTS (
      SELECT FROM provisioning_auditrecord w
-      WHERE w.tenant_id = a.tenant_id AND w.identity_id = a.identity_id AND w.reason = '{released}'
+      WHERE w.tenant_id = %(tenant)s AND w.identity_id = a.identity_id AND w.reason = '{released}'
         AND w.at > %(as_of)s
    )
 """
 _LISTED = """EXISTS (
   SELECT FROM provisioning_rosterrow o
-   WHERE o.tenant_id = %(tenant)s AND o.roster_id = {roster} AND o.{key} = a.{key}
+   WHERE o.tenant_id = %(tenant)s AND o.roster_id = {roster} AND o.{key} = a.{own}
 )"""
 
 # An active account's own hold was placed because rosters missed it; being listed lifts it.
@@ -241,10 +241,10 @@ def find(connection: Connection, roster: Roster) -> bool:
     previous = before(roster)
     says_keys = "external_id" in roster.fields
     same = _same(roster.fields)
-    listed = ("user_name_key", "external_id") if says_keys else ("user_name_key",)
+    listed = {"user_name_key": "name"} | ({"external_id": "key"} if says_keys else {})
 
     def is_in(parameter: str) -> str:
-        found = (_LISTED.format(roster=f"%({parameter})s", key=key) for key in listed)
+        found = (_LISTED.format(roster=f"%({parameter})s", key=key, own=own) for key, own in listed.items())
         return f"({' OR '.join(found)})"
 
     spelled = {
@@ -278,7 +278,6 @@ def find(connection: Connection, roster: Roster) -> bool:
         (unread,) = cursor.fetchone()
         cursor.execute("ANALYZE roster_pair")
         cursor.execute(_SECOND.format(**spelled), parameters)
-        cursor.execute("ANALYZE roster_pair")
         cursor.execute(_KINDS.format(**spelled), parameters)
         cursor.execute(_RETURNED.format(**spelled), parameters)
         cursor.execute("DROP TABLE roster_pair")
