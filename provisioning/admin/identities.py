@@ -21,7 +21,7 @@ from provisioning.models import (
     Membership,
     OpenSession,
 )
-from provisioning.selectors import merges, people_search, request_log, sessions, timeline
+from provisioning.selectors import merges, people_search, request_log, sessions, story, timeline
 from provisioning.selectors.groups import brought_by
 from provisioning.services import people
 
@@ -32,10 +32,12 @@ from .requests import told
 from .sessions import end_one, facts_of
 from .site import FOUND_AT_MOST, Found
 from .states import state_of
+from .story import SHOWN_BESIDE, StoryPage, shown
 
 __all__ = ["IdentityPage", "state_of"]
 
-EVENTS_SHOWN = 100
+EVENTS_READ = 100
+"""So far back the last refused login is looked for."""
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -88,7 +90,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Identity)
-class IdentityPage(MergingActs, TenantAdmin):
+class IdentityPage(MergingActs, StoryPage, TenantAdmin):
     list_display = ["person", "state", "kind", "sources", "last_login"]
     list_filter = [StateFilter, "kind", "local"]
     more_lookups = frozenset({"accounts__connection__id__exact"})
@@ -177,7 +179,8 @@ class IdentityPage(MergingActs, TenantAdmin):
 
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         identity: Identity = self.get_object(request, object_id)
-        events = timeline.of_identity(identity, limit=EVENTS_SHOWN)
+        events = timeline.of_identity(identity, limit=EVENTS_READ)
+        told_of = story.page(identity, limit=SHOWN_BESIDE)
         tenant_id = identity.tenant_id
         accounts = list(
             Account.objects.filter(tenant_id=tenant_id, identity=identity)
@@ -216,8 +219,8 @@ class IdentityPage(MergingActs, TenantAdmin):
             "state": words,
             "answer": timeline.answer(identity, events),
             "merges": merges.of_identity(identity),
-            "events": events,
-            "events_limit": EVENTS_SHOWN,
+            "entries": shown(told_of),
+            "older": told_of.older is not None,
             "accounts": accounts,
             "groups": groups,
             "brought": brought_by(identity),
@@ -379,6 +382,11 @@ class IdentityPage(MergingActs, TenantAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.end_session_view)
         return [
+            path(
+                "<path:object_id>/timeline/",
+                self.admin_site.admin_view(self.timeline_view),
+                name="provisioning_identity_timeline",
+            ),
             path(
                 "<path:object_id>/link-account/",
                 self.admin_site.admin_view(self.link_account_view),

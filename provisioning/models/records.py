@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, Value, When
 from django.db.models.functions import Coalesce
@@ -50,6 +51,13 @@ class AuditRecord(models.Model):
             models.Index(fields=["identity_id", "-id"], name="audit_identity"),
             models.Index(fields=["account_id", "-id"], name="audit_account"),
             models.Index(fields=["request_id"], condition=~Q(request_id=""), name="audit_request_id"),
+            # Whose memberships a request changed: such a record is about the group, and names its members inside.
+            GinIndex(
+                fields=["changes"],
+                name="audit_members",
+                opclasses=["jsonb_path_ops"],
+                condition=Q(reason__startswith="group:"),
+            ),
             # What is counted by day: few of all records, so that everything else is written without them.
             models.Index(
                 fields=["tenant_id", "at"],

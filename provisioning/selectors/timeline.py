@@ -31,6 +31,11 @@ _DONE = {
     "LiftHold": "Hold lifted",
     "EndSessions": "Sessions ended",
     "LinkAccount": "Account linked",
+    "UnlinkAccount": "Account taken off",
+    "KeepApart": "Not tied together again by a rule",
+    "MoveHold": "Hold moved",
+    "MergeIdentities": "Identities merged",
+    "UnmergeIdentities": "Merge taken back",
     "DeleteAccount": "Account deleted",
     "OpenFinding": "Finding opened",
     "AddAlias": "Former name kept",
@@ -137,7 +142,7 @@ def actor_names(actors: set[Actor], tenant_id: UUID | None) -> dict[Actor, str]:
     }
 
 
-def _events(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
+def told(records: list[AuditRecord], tenant_id: UUID | None) -> list[Event]:
     connection_ids = {record.connection_id for record in records if record.connection_id}
     names = dict(
         Connection.objects.filter(tenant_id=tenant_id, pk__in=connection_ids).values_list("pk", "name")
@@ -180,7 +185,7 @@ def records_of(identity: Identity) -> QuerySet[AuditRecord]:
 
 def of_identity(identity: Identity, *, limit: int = 100) -> list[Event]:
     """The newest events of an identity and of its accounts. Five statements at most."""
-    return _events(list(records_of(identity).order_by("-id")[:limit]), identity.tenant_id)
+    return told(list(records_of(identity).order_by("-id")[:limit]), identity.tenant_id)
 
 
 def answer(identity: Identity, events: list[Event]) -> Answer:

@@ -174,3 +174,30 @@ class TestMerges:
         ):
             assert admin.get(address, {name: key}).status_code == 404
             assert admin.get(address, {"q": key}).status_code in (200, 404)
+
+
+class TestTimeline:
+    def test_it_is_narrowed_by_source_and_kind_and_read_in_pages(self, admin: Client, ours: Scene) -> None:
+        address = f"{IDENTITY}/{ours.held.pk}/timeline/"
+        page = text(admin.get(address))
+        assert "account:disabled" in page
+        assert "login:identity-held" in page
+        only = text(admin.get(address, {"source": "saml", "kind": "login"}))
+        assert "login:identity-held" in only
+        assert "account:disabled" not in only
+        assert "Nothing of this kind" in text(admin.get(address, {"kind": "finding", "source": "saml"}))
+        first = text(admin.get(address, {"before": "2000-01-01T00:00:00+00:00"}))
+        assert "Newest" in first
+        for nonsense in (
+            {"before": "soon"},
+            {"before": "2026-99-01T00:00:00Z"},
+            {"kind": "x", "source": "y"},
+        ):
+            assert admin.get(address, nonsense).status_code == 200
+
+    def test_the_person_s_page_shows_the_newest_and_leads_to_the_rest(
+        self, admin: Client, ours: Scene
+    ) -> None:
+        page = text(admin.get(f"{IDENTITY}/{ours.held.pk}/change/"))
+        assert f"{IDENTITY}/{ours.held.pk}/timeline/" in page
+        assert "account:disabled" in page
