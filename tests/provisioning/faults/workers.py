@@ -87,12 +87,16 @@ def kill(seed: int, connection: Connection) -> dict[str, Any]:
     """One run in a worker that is killed again and again, each time at another statement, and at last is not."""
     dice = random.Random(seed)
     # Before its plan is complete it starts over; after that it goes on.
-    points = [*(dice.randint(1, 60) for _ in range(4)), 170, *(dice.randint(20, 90) for _ in range(5))]
+    points = [*(("simulates", dice.randint(1, 120)) for _ in range(4))]
+    points += [("executes", dice.randint(1, 70)) for _ in range(6)]
     codes, left = [], []
-    for point in points:
+    for phase, point in points:
 
-        def work(last: int = point) -> None:
-            Statements(last, die)
+        def work(phase: str = phase, point: int = point) -> None:
+            if phase == "simulates":
+                Statements(point, die)
+            else:
+                _when_it_executes(lambda: Statements(point, die))
             nightly(connection)
 
         codes.append(ended(fork(work)))
@@ -100,6 +104,16 @@ def kill(seed: int, connection: Connection) -> dict[str, Any]:
         left.append(_where(connection))
     codes.append(ended(fork(lambda: nightly(connection))))
     return {"codes": codes, "left": left}
+
+
+def _when_it_executes(happens: Callable[[], object]) -> None:
+    execute = runs._execute
+
+    def begin(*arguments: Any) -> None:
+        happens()
+        execute(*arguments)
+
+    runs._execute = begin
 
 
 def _where(connection: Connection) -> str:
