@@ -133,13 +133,13 @@ class ReconciliationRunPage(RepairPages):
 
         def act(data: dict[str, Any]) -> str:
             # A run takes minutes, and a request should not: a worker takes it from the outbox.
-            reconciliation.order(run, actor_of(request))
+            reconciliation.order(run, actor_of(request), data["reason"])
             return "A worker executes the run. Reload this page to see how far it is."
 
         return self.ask(
             request,
             run,
-            ConfirmForm(said(request)),
+            ReasonForm(said(request)),
             title=f"Execute the run of {run.connection}",
             lead="Each item is decided again under lock: what is no longer so is left alone.",
             submit="Execute",

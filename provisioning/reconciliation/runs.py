@@ -101,10 +101,10 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
     return run
 
 
-def order(run: ReconciliationRun, actor: Actor) -> None:
+def order(run: ReconciliationRun, actor: Actor, reason: str = "") -> None:
     """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it."""
     with transaction.atomic():
-        record(run, actor, "execute", Act.RUN_ORDERED)
+        record(run, actor, "execute", Act.RUN_ORDERED, why=reason)
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
 
 

@@ -128,8 +128,13 @@ def test_a_run_is_simulated_rejected_or_handed_to_a_worker(admin: Client, ours: 
     assert response["Location"].startswith("/admin/provisioning/reconciliationrun/")
     run = f"/admin/provisioning/reconciliationrun/{ours.run.pk}"
     assert "loses access" in admin.get(f"{run}/change/").content.decode()
+    ordered = OutboxMessage.objects.filter(topic="run.execute", payload={"run": str(ours.run.pk)})
     admin.post(f"{run}/execute/")
-    assert OutboxMessage.objects.filter(topic="run.execute", payload={"run": str(ours.run.pk)}).exists()
+    assert not ordered.exists(), "without a reason"
+    admin.post(f"{run}/execute/", {"reason": "Looked at every item"})
+    assert ordered.exists()
+    told = AuditRecord.objects.get(reason="run:ordered", object_id=ours.run.pk)
+    assert AuditValue.objects.get(pk=told.pk).values == {"reason": "Looked at every item"}
     admin.post(f"{run}/reject/", {"reason": "Not today"})
     ours.run.refresh_from_db()
     assert ours.run.status == "rejected"

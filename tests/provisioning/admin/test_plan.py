@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from provisioning.services import configuration
 from provisioning.services.groups import submit_group
 
 from ..cast import OPERATOR, House, push, sign_in, user
+from ..reconciliation import listings
 from .scene import Scene
 
 
@@ -311,6 +313,29 @@ class TestBeforeAndAfter:
         one = item(run, changed, plan=plan, audit_id=record.pk, status="applied")
         Account.objects.filter(pk=changed.account_id).update(resource={"title": "Director"})
         assert told(run, one) == [("title", "", "Engineer")]
+
+    def test_a_simulation_of_a_roster_before_and_after_it_is_executed(self, acme: House) -> None:
+        came = push(acme, user("ada@acme.example", "ada-1"), at=now() - timedelta(days=2))
+        listings.roster(
+            acme,
+            listings.line("ada@acme.example", "ada-1", given_name="Adele"),
+            listings.line("new@acme.example", "new-1", given_name="Nell"),
+        )
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+
+        def of(reason: str) -> list[tuple[str, str, str]]:
+            return told(run, ReconciliationItem.objects.get(run=run, reason=reason))
+
+        foreseen = of("account:updated"), of("account:created")
+        assert ("name givenName", "Ada", "Adele") in foreseen[0]
+        assert ("shown given name", "Ada", "Adele") in foreseen[0]
+        assert ("name givenName", "", "Nell") in foreseen[1]
+        assert ("userName", "", "new@acme.example") in foreseen[1]
+        reconciliation.execute(run)
+        assert Account.objects.get(pk=came.account_id).resource["name"]["givenName"] == "Adele"
+        RosterRow.objects.all().delete()
+        assert ("name givenName", "Ada", "Adele") in of("account:updated"), "the audit tells it now"
+        assert ("name givenName", "", "Nell") in of("account:created")
 
     def test_no_value_of_another_tenant(self, acme: House, globex: House) -> None:
         """An item that names a row, a group, a person or a record of another tenant shows nothing of it."""
