@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from .authority import profile_of_resource
 from .keys import domain_of, fold, look_alike
 from .policy import Policy
-from .types import Candidate, Document, IdentityFacts, Known, Observation, Rule
+from .score import Person, Score, weigh
+from .types import Candidate, Channel, Document, IdentityFacts, Known, Observation, Profile, Rule
 
 
 class Match(StrEnum):
@@ -30,15 +32,9 @@ class Veto(StrEnum):
     NOT_TRUSTED = "connection-not-trusted-for-this-key"
 
 
-_SCORES = {
-    Rule.EXPLICIT: 100,
-    Rule.EXTERNAL_ID: 100,
-    Rule.SUBJECT: 100,
-    Rule.HR_NUMBER: 90,
-    Rule.USER_NAME: 60,
-    Rule.OWNED_EMAIL: 70,
-    Rule.OTHER_EMAIL: 40,
-}
+SIGNS_IN_WITHIN = timedelta(days=30)
+CERTAIN = Score(value=100, evidence=())
+"""A key that a person keeps says all."""
 _NO_IDENTITIES: frozenset[UUID] = frozenset()
 
 
@@ -50,17 +46,14 @@ class Assessment:
     rules: tuple[Rule, ...]
     strong: Rule | None
     vetoes: tuple[Veto, ...]
-
-    @property
-    def score(self) -> int:
-        return max((_SCORES.get(rule, 0) for rule in self.rules), default=0)
+    likelihood: Score
 
     def as_document(self) -> Document:
         return {
             "identity": str(self.identity.id),
             "rules": [rule.value for rule in self.rules],
             "vetoes": [veto.value for veto in self.vetoes],
-            "score": self.score,
+            **self.likelihood.as_document(),
         }
 
 
@@ -109,7 +102,7 @@ def correlate(
     )
     answering = sorted(
         (a for a in assessed if a.rules or Veto.LOOK_ALIKE in a.vetoes),
-        key=lambda a: (a.strong is None, -a.score, a.identity.id),
+        key=lambda a: (a.strong is None, -a.likelihood.value, a.identity.id),
     )
     assessments = tuple(answering)
     if not assessments:
@@ -132,6 +125,7 @@ def correlate_returning(identity: IdentityFacts, rule: Rule, observation: Observ
         rules=(rule,),
         strong=None if vetoed or identity.protected else rule,
         vetoes=(Veto.SAME_CONNECTION,) if vetoed else (),
+        likelihood=CERTAIN,
     )
     match = Match.STRONG if assessment.strong else Match.WEAK
     if identity.protected:
@@ -158,6 +152,55 @@ def assess(candidate: Candidate, known: Known, observation: Observation, policy:
         rules=rules,
         strong=strong,
         vetoes=() if strong else (*vetoes, *dict.fromkeys(refused)),
+        likelihood=weigh(_observed(observation, spoken), _known(identity, observation.at), policy.domains),
+    )
+
+
+def _observed(observation: Observation, spoken: frozenset[str]) -> Person:
+    """Whom the observation speaks of, to be weighed."""
+    profile, key = observation.profile, (str(observation.connection_id), observation.external_id or "")
+    said_by_scim = observation.channel is not Channel.SAML and observation.external_id
+    return Person(
+        hr_numbers=_said(profile.hr_number),
+        user_names=_said(observation.user_name, *observation.login_names),
+        emails=spoken,
+        phones=_phones(observation.resource or {}),
+        names=_names(profile),
+        keys=frozenset([key] if said_by_scim else ()),
+    )
+
+
+def _known(identity: IdentityFacts, at: datetime) -> Person:
+    """Whom an identity is over all its accounts, to be weighed."""
+    logins = [a.last_login_at for a in identity.accounts if a.last_login_at]
+    profiles = [identity.profile, *(profile_of_resource(a.resource) for a in identity.accounts)]
+    return Person(
+        hr_numbers=_said(*(profile.hr_number for profile in profiles)),
+        user_names=_said(identity.profile.user_name, *(a.user_name for a in identity.accounts)),
+        emails=_emails_of(identity),
+        phones=frozenset().union(*(_phones(a.resource) for a in identity.accounts)),
+        names=frozenset().union(*map(_names, profiles)),
+        keys=frozenset(
+            (str(a.connection_id), a.external_id) for a in identity.accounts if a.external_id and a.confirmed
+        ),
+        signs_in=identity.enabled and any(at - login < SIGNS_IN_WITHIN for login in logins),
+    )
+
+
+def _said(*values: str) -> frozenset[str]:
+    return frozenset(value for value in values if value)
+
+
+def _names(profile: Profile) -> frozenset[str]:
+    return _said(profile.display_name, f"{profile.given_name} {profile.family_name}".strip())
+
+
+def _phones(resource: Document) -> frozenset[str]:
+    entries = resource.get("phoneNumbers")
+    return frozenset(
+        str(entry["value"])
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and entry.get("value")
     )
 
 

@@ -119,7 +119,7 @@ def holding(world, how: str) -> tuple[UUID, UUID]:
         if how == "inactive":
             world.put(first.account_id, "ada", "key-1", active=False)
         else:
-            world.run(Intent.ABSENT, account_id=first.account_id)
+            world.run(Intent.ABSENT, account_id=first.account_id, as_of=world.at)
     assert world.held(first.identity_id)
     return first.identity_id, first.account_id
 

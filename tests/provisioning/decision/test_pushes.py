@@ -248,7 +248,10 @@ def test_several_candidates_are_disputed_and_all_of_them_named(world):
     assert (decision.situation, decision.reason) == (Situation.DISPUTED, "account:link-pending")
     (finding,) = world.findings
     assert finding.candidates == (ada.identity_id, bob)
-    assert [c["score"] for c in finding.evidence["candidates"]] == [90, 70]
+    assert [(c["score"], c["evidence"]) for c in finding.evidence["candidates"]] == [
+        (70, ["same-hr-number"]),
+        (55, ["same-owned-email"]),
+    ]
 
 
 def test_look_alike_names_are_put_to_a_person(world):

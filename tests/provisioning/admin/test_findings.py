@@ -1,0 +1,112 @@
+"""The page of a finding shows every kind of case, whoever it is about, and what each remedy would change."""
+
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.reasons import FindingKind
+from provisioning.decision.types import Intent
+from provisioning.models import Account, Finding
+from provisioning.selectors.timeline import meaning
+from provisioning.services import submit
+
+from ..cast import House, push, pushed, sign_in, user
+from ..reconciliation import test_doubts as doubts
+from ..services.test_findings import administrator, weak_match
+from .conftest import Enter
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(acme: House, enter: Enter) -> Client:
+    return enter(administrator(acme, "reader"))
+
+
+def shown(browser: Client, finding: Finding) -> str:
+    answer = browser.get(f"/admin/provisioning/finding/{finding.pk}/change/")
+    assert answer.status_code == 200
+    return unescape(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("case", "kind"),
+    doubts.CASES,
+    ids=[case.__name__.replace("_", " ") for case, _ in doubts.CASES],
+)
+def test_a_case_has_its_page(
+    acme: House, browser: Client, case: Callable[[House], None], kind: FindingKind
+) -> None:
+    case(acme)
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    page = shown(browser, Finding.objects.get(kind=kind))
+    assert meaning(kind) in page
+    assert 'name="remedy"' in page
+    assert "Gone" not in page
+    # What it is about may go before anybody looks.
+    Finding.objects.filter(kind=kind).update(account=None, identity=None, candidates=[])
+    assert meaning(kind) in shown(browser, Finding.objects.get(kind=kind))
+
+
+def test_candidates_stand_side_by_side_with_the_score_and_what_agrees(acme: House, browser: Client) -> None:
+    doubts.two_of_one(acme)
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    page = shown(browser, Finding.objects.get(kind="identity:duplicate"))
+    assert "The same HR number" in page
+    assert 'class="hub-same"' in page
+    assert 'class="hub-differs"' in page
+    assert page.count('value="merge:') == 2
+
+
+def test_both_values_and_their_sources_are_read_when_the_page_is_shown(acme: House, browser: Client) -> None:
+    doubts.an_attribute_conflict(acme)
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    finding = Finding.objects.get(kind="identity:attribute-conflict")
+    assert finding.evidence == {"attributes": ["user_type"]}
+    page = shown(browser, finding)
+    for told in ("Employee", "Contractor", "Account of Main", "Account of Other"):
+        assert told in page
+    Account.objects.update(resource={})
+    assert "Contractor" not in shown(browser, finding)
+
+
+def test_two_accounts_that_one_login_names_stand_side_by_side(acme: House, browser: Client) -> None:
+    push(acme, user("ada@acme.example", "e1"))
+    push(acme, user("bob@acme.example", "e2"))
+    sign_in(
+        acme,
+        "p1",
+        external_id="e1",
+        user_name="bob@acme.example",
+        login_names=("bob@acme.example",),
+        email="bob@acme.example",
+    )
+    page = shown(browser, Finding.objects.get(kind="login:disputed"))
+    assert page.count("Account of Main") == 2
+
+
+def test_the_question_of_a_deleted_account_offers_to_hold_its_candidates(
+    acme: House, browser: Client
+) -> None:
+    finding = weak_match(acme)
+    other = House(acme.tenant, finding.connection, "")
+    submit(pushed(other, Intent.DELETE, account_id=finding.account_id))
+
+    asked = Finding.objects.get(kind="account:disabled-unlinked")
+    page = shown(browser, asked)
+    assert f'value="hold:{asked.candidates[0]}"' in page
+    assert "An administrator's hold is placed on" in page
+
+
+def test_a_decided_finding_offers_nothing(acme: House, browser: Client) -> None:
+    finding = weak_match(acme)
+    Finding.objects.filter(pk=finding.pk).update(
+        status="rejected", decided_at=now(), decision_reason="a namesake"
+    )
+    page = shown(browser, finding)
+    assert 'name="remedy"' not in page
+    assert "a namesake" in page
