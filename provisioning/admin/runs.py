@@ -194,7 +194,7 @@ class ReconciliationRunPage(RepairPages):
             act=act,
         )
 
-    @action(description="Cancel", url_path="cancel", icon="stop", permissions=["act"])
+    @action(description="Stop", url_path="cancel", icon="stop", permissions=["act"])
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         run = self.get_object(request, object_id)
 
@@ -208,9 +208,9 @@ class ReconciliationRunPage(RepairPages):
             request,
             run,
             ReasonForm(said(request)),
-            title="Cancel the run",
+            title="Stop the run",
             lead="It stops after the batch in hand. What is done stays done; the connection's next run goes on.",
-            submit="Cancel it",
+            submit="Stop the run",
             danger=True,
             facts=[("Decided", f"{run.items_done} of {run.items_total}")],
             act=act,
