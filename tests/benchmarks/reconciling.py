@@ -1,7 +1,9 @@
 """A whole run against a roster: finding the differences, doing them, and what the worker's memory does meanwhile.
 
 The people and the roster's rows are copied in, as loading them is measured elsewhere. The worker is
-`manage.py reconcile --execute` in a process of its own, whose resident memory is read all the while.
+`manage.py reconcile --execute` in a process of its own, whose resident memory is read all the while. Beside the time on
+the wall stands the processors': of the worker, and of the whole database. One works while the other waits, so on a
+machine that does nothing else that is the time it takes, but for the disk's at each commit.
 """
 
 import json
@@ -10,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -71,29 +73,49 @@ def report(people: int, changes: int) -> None:
     roster = _roster(where, wanted)
     with database.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
-    seconds = [_differences(where, roster, wanted) for _ in range(ROUNDS)]
+    found = [_differences(where, roster, wanted) for _ in range(ROUNDS)]
     floor = [_floor(where, roster) for _ in range(ROUNDS)]
     worker = _work(where, wanted)
     run = ReconciliationRun.objects.get(connection=where)
     assert run.verified_at
     assert run.remaining == 0, run.remaining
-    print("| work | measured | must |")
-    print("|---|---:|---:|")
+    print("\n| work | on the wall | of processors | must |")
+    print("|---|---:|---:|---:|")
     print(
-        f"| differences of {people:,} rows against {people:,} accounts | {statistics.median(seconds):.2f} s "
-        f"({min(seconds):.2f} to {max(seconds):.2f}) | {MUST_DIFFER_IN:.0f} s |"
+        f"| differences of {people:,} rows against {people:,} accounts | {_median(found)} | {MUST_DIFFER_IN:.0f} s |"
     )
-    print(f"| the floor: one join of both on their key, counted | {statistics.median(floor):.2f} s | |")
+    print(f"| the floor: one join of both on their key, counted | {_median(floor)} | |")
+    print(f"| simulating {wanted.changes:,} changes | {worker.simulating} | |")
     print(
-        f"| executing {wanted.changes:,} changes ({wanted.changed:,} of attributes, {wanted.new:,} new people, "
-        f"{wanted.inactive:,} ends) | {wanted.changes / worker.executing:,.0f} changes/s | {MUST_CHANGE:,}/s |"
+        f"| executing them: {wanted.changed:,} of attributes, {wanted.new:,} new people, {wanted.inactive:,} ends "
+        f"| {worker.executing} | |"
     )
-    print(f"| simulating them | {worker.simulating:.1f} s | |")
-    print(f"| verifying | {worker.verifying:.1f} s | |")
-    print(f"| memory of the worker, largest | {max(worker.memory)} MiB | {MUST_HOLD} MiB |")
     print(
-        f"| memory of the worker, after a quarter, a half, three quarters, at the end | "
-        f"{', '.join(str(size) for size in _quarters(worker.memory))} MiB | flat |"
+        f"| changes a second | {wanted.changes / worker.executing.wall:,.0f} "
+        f"| {wanted.changes / worker.executing.processors:,.0f} | {MUST_CHANGE:,} |"
+    )
+    print(f"| verifying | {worker.verifying} | |")
+    print(
+        f"\nThe worker held {max(worker.memory)} MiB at its largest (must: {MUST_HOLD}); after a quarter, a half and "
+        f"three quarters of its time and at its end {', '.join(str(size) for size in _quarters(worker.memory))} MiB."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """Seconds."""
+
+    wall: float
+    processors: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:.2f} s | {self.processors:.2f} s"
+
+
+def _median(taken: list[Taken]) -> Taken:
+    return Taken(
+        wall=statistics.median(one.wall for one in taken),
+        processors=statistics.median(one.processors for one in taken),
     )
 
 
@@ -229,65 +251,100 @@ def _row(roster: Roster, line: int, said: dict[str, Any]) -> sql.Row:
     }
 
 
-def _differences(where: Connection, roster: Roster, wanted: Mix) -> float:
-    started = time.perf_counter()
-    roster_differences.find(where, roster)
-    seconds = time.perf_counter() - started
+def _differences(where: Connection, roster: Roster, wanted: Mix) -> Taken:
+    taken = _taken(lambda: roster_differences.find(where, roster))
     with database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM roster_difference")
         (found,) = cursor.fetchone()
     assert found == wanted.changes, (found, wanted)
-    return seconds
+    return taken
 
 
-def _floor(where: Connection, roster: Roster) -> float:
-    started = time.perf_counter()
+def _floor(where: Connection, roster: Roster) -> Taken:
     with database.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM provisioning_rosterrow r JOIN provisioning_account a USING (external_id) "
-            "WHERE r.roster_id = %s AND a.connection_id = %s",
-            [roster.pk, where.pk],
+        return _taken(
+            lambda: cursor.execute(
+                "SELECT count(*) FROM provisioning_rosterrow r JOIN provisioning_account a USING (external_id) "
+                "WHERE r.roster_id = %s AND a.connection_id = %s",
+                [roster.pk, where.pk],
+            )
         )
-    return time.perf_counter() - started
+
+
+def _taken(work: Callable[[], object]) -> Taken:
+    started, spent = time.perf_counter(), _spent(os.getpid())
+    work()
+    return Taken(wall=time.perf_counter() - started, processors=_spent(os.getpid()) - spent)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
     memory: list[int]
     """MiB, five times a second."""
-    simulating: float
-    executing: float
-    verifying: float
+    simulating: Taken
+    executing: Taken
+    verifying: Taken
 
 
 def _work(where: Connection, wanted: Mix) -> Worker:
-    """Runs the worker; the times are those of what it stored."""
+    """Runs the worker; the times on the wall are those that it stored."""
     command = [sys.executable, "manage.py", "reconcile", "--connection", str(where.pk), "--execute", "--json"]
     memory: list[int] = []
+    spent: list[tuple[datetime, float]] = []
     with TemporaryFile() as said:
         process = subprocess.Popen(command, env=os.environ, stdout=said)
         while process.poll() is None:
             memory.append(_resident(process.pid))
+            spent.append((now(), _spent(process.pid)))
             time.sleep(0.2)
         said.seek(0)
         answer = json.load(said)
     assert answer["status"] == "done", answer
     run = ReconciliationRun.objects.get(connection=where)
     decided = run.items.exclude(decided_at=None).order_by("decided_at").values_list("decided_at", flat=True)
-    begun, ended = decided.first(), decided.last()
+    ended = decided.last()
     assert run.simulated_at
     assert run.finished_at
-    assert begun
     assert ended
     applied = run.items.filter(status="applied").count()
     assert applied == wanted.changes, (applied, run.counts)
+
+    def between(begun: datetime, ended: datetime) -> Taken:
+        return Taken(
+            wall=(ended - begun).total_seconds(),
+            processors=max(own for at, own in spent if at <= ended)
+            - max((own for at, own in spent if at <= begun), default=0.0),
+        )
+
     return Worker(
         memory=[size for size in memory if size],
-        simulating=(run.simulated_at - run.started_at).total_seconds(),
-        # From the simulation's end to the last batch's beginning, and that one batch.
-        executing=(ended - run.simulated_at).total_seconds(),
-        verifying=(run.finished_at - ended).total_seconds(),
+        simulating=between(run.started_at, run.simulated_at),
+        # Until the last batch begins: one of hundreds.
+        executing=between(run.simulated_at, ended),
+        verifying=between(ended, run.finished_at),
     )
+
+
+def _spent(pid: int) -> float:
+    """Seconds of processors that a process and all of PostgreSQL have used so far."""
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone()
+    _, postmaster = _ticks(backend)
+    # Of those that have ended the postmaster knows; the others are asked one by one.
+    every = [_ticks(int(one.name)) for one in Path("/proc").iterdir() if one.name.isdigit()]
+    living = sum(ticks for ticks, parent in every if parent == postmaster)
+    total = _ticks(pid)[0] + _ticks(postmaster, ended=True)[0] + living
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int, *, ended: bool = False) -> tuple[int, int]:
+    """(own, and of the children that have ended if wanted; the parent)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0, 0
+    return sum(int(ticks) for ticks in fields[11 : 15 if ended else 13]), int(fields[1])
 
 
 def _resident(pid: int) -> int:
