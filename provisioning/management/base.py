@@ -91,7 +91,8 @@ def _said_plainly() -> Iterator[None]:
     try:
         yield
     except Invalid as error:
-        raise CommandError(f"{error.field.replace('_', ' ')}: {error.message}") from None
+        named = f"{error.field.replace('_', ' ')}: " if error.field else ""
+        raise CommandError(f"{named}{error.message}") from None
     except OperationalError as error:
         raise CommandError(
             f"The database cannot be used ({type(error.__cause__ or error).__name__})."

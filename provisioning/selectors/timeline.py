@@ -38,6 +38,7 @@ _DONE = {
     "UnmergeIdentities": "Merge taken back",
     "DeleteAccount": "Account deleted",
     "OpenFinding": "Finding opened",
+    "WithdrawFinding": "Finding withdrawn",
     "AddAlias": "Former name kept",
     "RecordLogin": "Login recorded",
 }

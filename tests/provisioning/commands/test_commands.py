@@ -48,6 +48,7 @@ COMMANDS = (
     "create_scim_token",
     "create_tenant",
     "decide_finding",
+    "decide_run",
     "disable_connection",
     "import_roster",
     "link_account",

@@ -19,6 +19,7 @@ from provisioning.models import (
     Roster,
     Tombstone,
 )
+from provisioning.selectors.invariants import violations
 from provisioning.services import submit, undo
 
 from ..cast import OPERATOR, House, push, pushed, sign_in, user
@@ -152,6 +153,7 @@ class TestUndo:
         assert after["enabled"] != before["enabled"]
         assert undone(run) == {"item:undone": 5}
         assert facts() == before
+        assert list(violations(tenant_id=acme.tenant.pk, at=now())) == []
         # Who was made has left a trace, and no way in.
         made = Identity.objects.get(user_name="eve@acme.example")
         assert Tombstone.objects.get().identity_id == made.pk
