@@ -170,7 +170,7 @@ def _logins(tenant_id: UUID | None, since: datetime) -> Logins:
     today = _of(AuditRecord.objects.filter(reason__startswith="login:", at__gte=since), tenant_id)
     admitted, refused, refusals = 0, 0, {}
     for verdict, reason, count in (
-        today.order_by().values_list("verdict", "reason").annotate(count=Count("id")).order_by("-count")
+        today.order_by().values_list("verdict", "reason").annotate(count=Count("*")).order_by("-count")
     ):
         if verdict in (Verdict.REFUSED, Verdict.PENDING):
             refused += count

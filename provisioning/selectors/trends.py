@@ -72,7 +72,7 @@ def logins_by_day(*, tenant_id: UUID | None, at: datetime) -> list[LoginDay]:
         records.order_by()
         .annotate(day=TruncDate("at", tzinfo=UTC))
         .values_list("day", "verdict")
-        .annotate(number=Count("id"))
+        .annotate(number=Count("*"))
     ):
         counted[day, verdict in (Verdict.REFUSED, Verdict.PENDING)] += number
     return [
