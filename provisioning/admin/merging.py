@@ -191,7 +191,7 @@ def _lines(winner: Identity, loser: Identity, preview: merging.Preview) -> list[
             name="May sign in",
             stays=state_of(winner)[1],
             ends=state_of(loser)[1],
-            after="Held" if preview.held else "Enabled",
+            after="Held" if preview.held else "Enabled" if preview.accounted else "No live account",
         )
     ]
     for name, field in COMPARED:

@@ -10,7 +10,8 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from identity_hub.core.ids import as_uuid
-from provisioning.models import AuditRecord, AuditValue, Connection, OutboxMessage
+from provisioning.models import AuditRecord, AuditValue, Connection, Identity, OutboxMessage
+from provisioning.selectors.merges import all_ids
 from provisioning.selectors.timeline import meaning
 
 from .base import TenantAdmin, shown_as_json, within_tenant
@@ -112,7 +113,10 @@ class AuditRecordPage(Exported, TenantAdmin):
             return queryset, False
         meant = Q(request_id=text) | Q(reason=text)
         if (key := as_uuid(text)) is not None:
-            meant |= Q(identity_id=key) | Q(account_id=key) | Q(connection_id=key) | Q(object_id=key)
+            # Under every id that has meant a person; whose rows they are is the list's matter.
+            people = within_tenant(Identity.objects.filter(pk=key), request, "tenant").first()
+            meant |= Q(identity_id__in=all_ids(people) if people else [key])
+            meant |= Q(account_id=key) | Q(connection_id=key) | Q(object_id=key)
         return queryset.filter(meant), False
 
     @display(description="When", ordering="id")

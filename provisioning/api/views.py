@@ -21,7 +21,7 @@ from provisioning.models import (
     ReconciliationRun,
     ScimRequest,
 )
-from provisioning.selectors import request_log
+from provisioning.selectors import merges, request_log
 
 from . import shapes
 from .access import IsStaff, StaffSession, tenant_of
@@ -147,6 +147,16 @@ class Audit(Resource):
     queryset = AuditRecord.objects.all()
     serializer_class = shapes.AuditShape
     question = shapes.AuditQuestion
+
+    def answering(self, rows: QuerySet[Any], asked: shapes.Question, tenant_id: UUID | None) -> QuerySet[Any]:
+        """About an identity: under every id that has meant it."""
+        key = asked.validated_data.pop("identity", None)
+        rows = super().answering(rows, asked, tenant_id)
+        if key is None:
+            return rows
+        people = Identity.objects.filter(pk=key)
+        identity = (people if tenant_id is None else people.filter(tenant_id=tenant_id)).first()
+        return rows.filter(identity_id__in=merges.all_ids(identity) if identity else [key])
 
 
 @_described("SCIM requests", shapes.ScimRequestQuestion, shapes.ScimRequestShape)

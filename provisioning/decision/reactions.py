@@ -185,11 +185,13 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
     (Channel.ADMIN, Intent.DISABLE): {
         S.LINKED: place_hold,
         S.HELD: place_hold,
+        S.COLLISION: refuse,
         S.UNMATCHED: refuse,
     },
     (Channel.ADMIN, Intent.ENABLE): {
         S.LINKED: lift_hold,
         S.HELD: lift_hold,
+        S.COLLISION: refuse,
         S.UNMATCHED: refuse,
     },
 }

@@ -288,6 +288,9 @@ def one_identity(known: Known, observation: Observation, policy: Policy) -> Case
     )
     if case.identity is None:
         return replace(case, account=None, reason=Reason.IDENTITY_UNKNOWN)
+    if case.identity.merged_into and observation.channel is Channel.ADMIN:
+        # A hold on whoever ended in somebody else would keep nobody out.
+        return replace(case, situation=Situation.COLLISION, reason=Reason.IDENTITY_MERGED_AWAY)
     return replace(case, situation=Situation.LINKED if case.identity.enabled else Situation.HELD)
 
 

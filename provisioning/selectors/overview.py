@@ -109,7 +109,8 @@ WITH held AS (
         SELECT FROM provisioning_account a
          WHERE a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL)
 )
-SELECT (SELECT count(*) FROM provisioning_identity WHERE {scope}),
+SELECT (SELECT count(*) FROM provisioning_identity WHERE {scope})
+         - (SELECT count(*) FROM provisioning_identity WHERE merged_into_id IS NOT NULL AND {scope}),
        (SELECT count(*) FROM (SELECT DISTINCT tenant_id, identity_id FROM provisioning_account
                                WHERE deleted_at IS NULL AND identity_id IS NOT NULL AND {scope}) accounted),
        (SELECT count(*) FROM of_hub),

@@ -19,6 +19,7 @@ from provisioning.decision.types import (
     Decision,
     DeleteAccount,
     Intent,
+    LiftHold,
     Observation,
     Outcome,
     Profile,
@@ -47,6 +48,8 @@ class Preview:
     """What the identity that stays would hold beside what it holds."""
     held: bool
     """Whether the identity that stays is held once it is done."""
+    accounted: bool
+    """Whether anything lets it in: a live account, or a password of the hub's own."""
 
     @property
     def possible(self) -> bool:
@@ -86,7 +89,16 @@ def foresee(*, winner: Identity, loser: Identity, actor: Actor) -> Preview:
         None,
     )
     own = {entitlement.pk for entitlement in Entitlement.objects.of_identity(winner)}
-    held = bool(winner.holds.exists() or loser.holds.exists())
+    lifted = {
+        (change.identity_id, change.kind, change.source_account_id)
+        for change in decision.changes
+        if isinstance(change, LiftHold)
+    }
+    both = [loaded.identities[key] for key in (winner.pk, loser.pk) if key in loaded.identities]
+    held = any(
+        (one.id, hold.kind, hold.source_account_id) not in lifted for one in both for hold in one.holds
+    )
+    accounted = any(one.local or one.accounts for one in both)
     return Preview(
         decision=decision,
         moves=merges.counted(_tenant(loser), loser.pk),
@@ -94,6 +106,7 @@ def foresee(*, winner: Identity, loser: Identity, actor: Actor) -> Preview:
         shown=_differing(before.profile, after) if before and after else {},
         gained=[one for one in Entitlement.objects.of_identity(loser) if one.pk not in own],
         held=held,
+        accounted=accounted,
     )
 
 

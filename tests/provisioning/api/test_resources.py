@@ -10,10 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from identity_hub.core.clock import now
-from provisioning.models import AuditRecord
+from provisioning.models import AuditRecord, Identity
+from provisioning.services import merging
 
 from ..admin.scene import Scene, person
-from ..cast import push
+from ..cast import OPERATOR, extend, push, user
 
 
 def results(client: Client, address: str, **question: Any) -> list[dict[str, Any]]:
@@ -138,3 +139,20 @@ def test_the_schema_is_there_for_everybody(client: Client, db: None) -> None:
     response = client.get("/api/schema/")
     assert response.status_code == 200
     assert b"openapi: 3" in response.content
+
+
+def test_an_id_that_was_merged_away_is_still_an_answer(admin: Client, ours: Scene) -> None:
+    third = extend(ours.where.tenant, name="Third")
+    twin = Identity.objects.get(pk=push(third, user("adal@third.example", "t1")).identity_id)
+    assert admin.get(f"/api/v1/identities/{twin.pk}").json()["merged_into_id"] is None
+    merging.merge(winner=ours.active, loser=twin, reason="One person", actor=OPERATOR)
+    told = admin.get(f"/api/v1/identities/{twin.pk}").json()
+    assert (told["merged_into_id"], told["enabled"], told["accounts"]) == (str(ours.active.pk), False, [])
+    about = {row["identity_id"] for row in results(admin, "audit", identity=str(ours.active.pk))}
+    assert about == {str(ours.active.pk), str(twin.pk)}
+    assert {row["reason"] for row in results(admin, "audit", identity=str(twin.pk))} == {
+        "account:created",
+        "identity:merged-into",
+    }
+    page = admin.get("/admin/provisioning/auditrecord/", {"q": str(ours.active.pk)}).content.decode()
+    assert "This identity ended in another one" in page

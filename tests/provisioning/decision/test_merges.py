@@ -193,6 +193,14 @@ def test_no_account_is_linked_to_whoever_ended_in_somebody_else(world):
     assert answer(decision) == (Verdict.REFUSED, "identity:merged-away")
 
 
+@pytest.mark.parametrize("intent", [Intent.DISABLE, Intent.ENABLE])
+def test_nobody_holds_whoever_ended_in_somebody_else(world, intent):
+    one, other = two(world)
+    merge(world, one.identity_id, other.identity_id)
+    decision = world.act(intent, target_identity_id=other.identity_id, hold=HoldKind.ADMIN)
+    assert answer(decision) == (Verdict.REFUSED, "identity:merged-away")
+
+
 def test_each_shows_its_own_again_when_a_merge_is_taken_back(world):
     one, other = two(world)
     before = dict(world.profiles)

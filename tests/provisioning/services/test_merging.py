@@ -24,6 +24,7 @@ from provisioning.models import (
     Tombstone,
 )
 from provisioning.selectors import merges as told
+from provisioning.selectors import overview
 from provisioning.selectors.invariants import violations
 from provisioning.services import configuration, linking, merging, people, retention, submit
 from provisioning.services.findings import tell_apart
@@ -291,6 +292,14 @@ def test_two_people_of_one_connection_are_refused_and_nothing_is_written(acme: H
     assert merge(one, other).reason == "identity:accounts-collide"
     assert picture() == before
     assert not Merge.objects.exists()
+
+
+def test_whoever_ended_is_counted_no_more(acme: House, pair: tuple[Any, Any]) -> None:
+    before = overview.people(acme.tenant.pk)
+    merge(*pair)
+    after = overview.people(acme.tenant.pk)
+    assert (before.enabled, after.enabled) == (2, 1)
+    assert (before.without_account, after.without_account) == (0, 0)
 
 
 def test_nobody_is_merged_across_tenants(acme: House, globex: House) -> None:
