@@ -97,7 +97,7 @@ def _remove(case: Case, line: TakenBack) -> Iterable[Change]:
     """Who was made loses access by a tombstone. The identity stays for the audit, and without an account is not
     enabled."""
     account = case.account
-    if account is None:
+    if account is None or account.identity_id != line.identity_id:
         return []
     identity = identity_of(case, account)
     changes: list[Change] = [DeleteAccount(account_id=account.id, identity_id=account.identity_id)]

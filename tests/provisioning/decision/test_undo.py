@@ -111,6 +111,11 @@ class TestAccounts:
         assert not world.identity(made.identity_id).enabled
         assert made.identity_id in world.profiles
 
+    def test_who_was_made_and_is_somebody_else_s_by_now_stays(self, world):
+        made, other = world.post("ada", "key-1"), world.post("bob", "key-2")
+        line = TakenBack(change="RemoveAccount", account_id=made.account_id, identity_id=other.identity_id)
+        assert undo(world, line, account_id=made.account_id).changes == ()
+
     def test_other_accounts_of_the_person_let_in_as_before(self, world):
         first = world.post("ada", "key-1")
         second = world.post("ada", "okta-1", connection_id=OKTA)

@@ -1,11 +1,14 @@
 """What a run did is taken back, item by item, unless something newer has touched it."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event, Timer
 from typing import Any
 
 import pytest
+from django.db import connections, transaction
 from time_machine import travel
 
 from identity_hub.core.clock import now
@@ -293,3 +296,40 @@ class TestSessions:
         run = executed(acme)
         assert run.items.get(status="applied").reason == "identity:session-of-held"
         assert undone(run) == {"item:nothing-left": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRace:
+    def test_a_push_that_comes_in_between_wins(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It holds the account when the undo asks what is newer, and commits while the undo waits for it."""
+        unconfirmed(acme)
+        run = executed(acme)
+        account = Account.objects.get()
+        undo.order(run, actor=ADA, reason="x")
+        locked, commit = Event(), Event()
+
+        def push_slowly() -> None:
+            try:
+                with transaction.atomic():
+                    assert push(acme, user(account.user_name, account.asserted_key)).accepted
+                    locked.set()
+                    assert commit.wait(20)
+            finally:
+                connections.close_all()
+
+        lock = undo._lock
+
+        def lock_late(*arguments: Any) -> None:
+            # Without the lock the undo would have looked by then; with it, it waits however long this is.
+            Timer(0.3, commit.set).start()
+            lock(*arguments)
+
+        monkeypatch.setattr(undo, "_lock", lock_late)
+        with ThreadPoolExecutor(1) as pool:
+            pushed_ = pool.submit(push_slowly)
+            assert locked.wait(20)
+            assert dict(undo.carry_out(run)) == {"item:touched-since": 1}
+            pushed_.result(20)
+        assert Account.objects.get().confirmed_at is not None
