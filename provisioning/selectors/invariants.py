@@ -337,8 +337,7 @@ SELECT i.run_id, coalesce(i.account_id, i.identity_id) FROM provisioning_reconci
    AND NOT EXISTS (
        SELECT FROM provisioning_auditrecord r
         WHERE r.tenant_id = i.tenant_id AND r.request_id = i.run_id::text AND r.verdict IN ('applied', 'pending')
-          AND (r.account_id = i.account_id OR r.identity_id = i.identity_id
-            OR r.changes @> jsonb_build_array(jsonb_build_object('members', jsonb_build_array(i.account_id)))))
+          AND r.id = i.audit_id AND (r.account_id IS NULL OR r.account_id = i.account_id))
 """,
     ),
     Law(
@@ -368,7 +367,7 @@ WITH done AS (
 ), said AS (
     SELECT i.run_id::text AS request_id, coalesce(i.account_id, i.identity_id) AS whom, i.reason, count(*) AS times
       FROM provisioning_reconciliationitem i
-     WHERE i.tenant_id = %(tenant)s AND i.status NOT IN ('reported', 'planned', 'refused', 'unchanged')
+     WHERE i.tenant_id = %(tenant)s AND i.status IN ('applied', 'undone')
      GROUP BY 1, 2, 3
 )
 SELECT done.request_id, done.whom FROM done LEFT JOIN said USING (request_id, whom, reason)

@@ -612,7 +612,10 @@ class Hub(RuleBasedStateMachine):
                 others -= {row.identity_id}
             assert not (account.gone and row.deleted_at is None), "the deleted stay deleted"
             account.identity, account.gone, account.active = row.identity_id, row.deleted_at, row.active
-            if account.gone is None:
+            if account.gone:
+                for members in self.model.members.values():
+                    members.discard(account.id)
+            else:
                 account.name, account.key, account.asserted = row.user_name, row.external_id, row.asserted_key
                 account.subject = row.subject_value or None
                 account.confirmed = row.confirmed_at is not None
