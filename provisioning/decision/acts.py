@@ -87,9 +87,11 @@ def unlink(case: Case) -> Decision:
     account = needed(case.account, "account")
     former = needed(identity_of(case, account), "identity")
     held = _held_through(former, account.id)
+    # That it is inactive an account says itself, and no longer once its IdP has switched it on.
+    carried = [kind for kind in held if kind is not HoldKind.SCIM or account.active]
     changes: list[Change] = [
         UnlinkAccount(account_id=account.id, identity_id=former.id),
-        KeepApart(account_id=account.id, identity_id=former.id, carried=tuple(held)),
+        KeepApart(account_id=account.id, identity_id=former.id, carried=tuple(carried)),
         *[LiftHold(identity_id=former.id, kind=kind, source_account_id=account.id) for kind in held],
         *left_by(former, account.id),
     ]

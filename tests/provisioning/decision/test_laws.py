@@ -448,6 +448,8 @@ def test_what_an_account_holds_goes_where_the_account_goes(policy, story):
 def _held_through(world: World, account_id: UUID) -> set[HoldKind]:
     """What the account holds somebody by, or will hold whomever it is linked to by."""
     resting = {kind for _, kind, source in world.holds if source == account_id and kind in OF_ACCOUNTS}
+    if account_id in world.accounts and not world.accounts[account_id].active:
+        resting.add(HoldKind.SCIM)
     return resting | {kind for (a, _), kinds in world.apart.items() if a == account_id for kind in kinds}
 
 

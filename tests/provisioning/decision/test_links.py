@@ -162,6 +162,16 @@ def test_a_hold_waits_with_its_account_and_rests_on_whom_it_is_linked_to(world, 
     assert world.holds == [(after.identity_id, kind, account)]
 
 
+def test_an_account_that_is_switched_on_while_it_waits_holds_nobody(world):
+    former, account = holding(world, "inactive")
+    unlink(world, account)
+    world.put(account, "ada", "key-1", active=True)
+    other = world.post("bob", "okta-9", connection_id=OKTA)
+    link(world, account, other.identity_id)
+    assert world.holds == []
+    assert not world.identity(former).enabled
+
+
 def test_what_others_hold_stays_where_it_is(world):
     identity, entra, okta = two_sources(world)
     world.put(entra, "ada", "key-1", active=False)

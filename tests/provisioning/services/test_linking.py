@@ -1,7 +1,10 @@
 """What a link, an unlink and a relink write: the account, its holds and names, the memory of it, the audit."""
 
+from datetime import timedelta
+
 import pytest
 
+from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.types import HoldKind, Intent
 from provisioning.models import (
@@ -69,7 +72,7 @@ def test_an_unlinked_account_leaves_nothing_of_it_behind(acme: House) -> None:
     )
     assert AuditValue.objects.get(pk=record.pk).values["reason"] == "Namesake"
     memory = Finding.objects.get(kind="account:kept-apart")
-    assert (memory.status, memory.identity_id, memory.evidence) == ("rejected", ada.pk, {"carried": ["scim"]})
+    assert (memory.status, memory.identity_id, memory.evidence) == ("rejected", ada.pk, {})
     assert memory.decision_reason == "Namesake"
 
 
@@ -104,6 +107,23 @@ def test_the_hold_of_an_unlinked_account_comes_back_with_its_next_link(acme: Hou
         (first.identity_id, "obsolete"),
         (other.identity_id, "rejected"),
     }
+
+
+def test_a_hold_that_no_document_says_waits_with_its_account(acme: House, okta: House) -> None:
+    """A login's account that was never confirmed looks like any other; that it held somebody is remembered."""
+    first = sign_in(acme, "p-1", at=now() - timedelta(days=30))
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    assert Hold.objects.get().kind == "expiry"
+    other = push(okta, user("bob@acme.example", "o1"))
+    unlink(account(first))
+    assert Finding.objects.get(kind="account:kept-apart").evidence == {"carried": ["expiry"]}
+    link(account(first), identity(other))
+    hold = Hold.objects.get()
+    assert (hold.kind, hold.identity_id, hold.source_account_id) == (
+        "expiry",
+        other.identity_id,
+        first.account_id,
+    )
 
 
 def test_a_moved_hold_is_still_the_one_that_was_placed(acme: House, okta: House) -> None:
