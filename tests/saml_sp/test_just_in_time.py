@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from identity_hub.core.clock import now
+from provisioning.decision.policy import Switch
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -17,7 +18,7 @@ from provisioning.models import (
     Identity,
     Session,
 )
-from provisioning.services import configuration, retention
+from provisioning.services import configuration, retention, switches
 from provisioning.services.configuration import Invalid
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR, House, house, push, user
@@ -265,3 +266,28 @@ def test_scim_delivers_who_waits_and_she_goes_on_waiting(browser: Browser, caref
     assert delivered.reason == "account:adopted"
     browser.sign_in(attributes=MAIL)
     assert LoginAttempt.objects.order_by("-at")[0].reason == "login:approval-pending"
+
+
+class TestStopped:
+    def test_no_login_makes_an_account_while_that_is_stopped(
+        self, browser: Browser, connection: Connection
+    ) -> None:
+        switches.stop(connection=connection, switch=Switch.JIT_CREATE, reason="x", actor=OPERATOR)
+        came = browser.sign_in(attributes=MAIL)
+        assert came.status_code == 403
+        assert "You have no account here yet" in came.content.decode()
+        assert nobody_came_in()
+        assert LoginAttempt.objects.get().reason == "login:creation-stopped"
+        switches.resume(connection=connection, switch=Switch.JIT_CREATE, reason="x", actor=OPERATOR)
+        assert browser.sign_in(attributes=MAIL).status_code == 302
+
+    def test_who_has_an_account_comes_in_and_nothing_is_kept_while_that_is_stopped(
+        self, browser: Browser, connection: Connection
+    ) -> None:
+        browser.sign_in(attributes=MAIL | {"givenName": ["Ada"]})
+        before = Account.objects.values().get()
+        switches.stop(connection=connection, switch=Switch.JIT_UPDATE, reason="x", actor=OPERATOR)
+        assert browser.sign_in(attributes=MAIL | {"givenName": ["Eve"]}).status_code == 302
+        after = Account.objects.values().get()
+        assert after | {"last_login_at": None} == before | {"last_login_at": None}
+        assert Identity.objects.get().given_name == "Ada"
