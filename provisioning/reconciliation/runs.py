@@ -17,6 +17,7 @@ from django.db import connection as database
 from django.db.models import Count, F
 
 from identity_hub.core.clock import now
+from identity_hub.core.collector import uncollected
 from provisioning import outbox, services, sql
 from provisioning.decision.reasons import Act, Reason
 from provisioning.decision.types import Actor, GroupObservation, Observation, Outcome, Verdict
@@ -174,7 +175,7 @@ def _simulate(connection: Connection, requested_by: Actor, roster: Roster | None
         kept = 0
         for hits in _batches(check.look(scope, None), BATCH):
             rows = []
-            for item in _foresee(run, check, hits):
+            for item in _foreseen(run, check, hits):
                 counts[item["reason"]] += 1
                 if item["status"] == ItemStatus.PLANNED:
                     planned += 1
@@ -216,6 +217,11 @@ def _find_differences(scope: Scope) -> None:
     if roster_differences.find(scope.connection, scope.roster):
         fill_fingerprints(scope.connection)
         roster_differences.find(scope.connection, scope.roster)
+
+
+def _foreseen(run: ReconciliationRun, check: Check, hits: Sequence[Hit]) -> list[sql.Row]:
+    with uncollected():
+        return list(_foresee(run, check, hits))
 
 
 def _foresee(run: ReconciliationRun, check: Check, hits: Sequence[Hit]) -> Iterator[sql.Row]:
@@ -322,7 +328,8 @@ _DECIDED_BY = ("check_name", "account_id", "identity_id", "row_id", "evidence")
 
 def _carry_out(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
     """One batch, its outcomes beside its effects in one transaction: a kill leaves both or neither."""
-    retrying(lambda: _carry_out_once(run, replace(scope, at=now()), batch))
+    with uncollected():
+        retrying(lambda: _carry_out_once(run, replace(scope, at=now()), batch))
 
 
 def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
@@ -382,7 +389,7 @@ def _verify(run: ReconciliationRun, scope: Scope) -> Counter[str]:
         if check.only_reports:
             continue
         for hits in _batches(check.look(scope, None), BATCH):
-            left = [item for item in _foresee(run, check, hits) if item["status"] == ItemStatus.PLANNED]
+            left = [item for item in _foreseen(run, check, hits) if item["status"] == ItemStatus.PLANNED]
             if not left:
                 continue
             keys = {_key(item) for item in left_out.filter(check_name=check.name).only(*_DECIDED_BY)}
@@ -451,5 +458,10 @@ def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
 
 def _batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
+    while batch := _next(iterator, size):
         yield batch
+
+
+def _next(iterator: Iterator[T], size: int) -> list[T]:
+    with uncollected():
+        return list(islice(iterator, size))

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, OperationalError, transaction
 from django.db import connection as database
 
+from identity_hub.core.collector import uncollected
 from identity_hub.core.ids import new_id
 from provisioning import audit, outbox, sql
 from provisioning.apply import apply, says_more
@@ -51,6 +52,9 @@ from . import switches
 FEW_KEYS = 200
 """So many may be locked in any case. A batch of more takes the tenant's lock alone where PostgreSQL's lock table is too
 small for them: a stock one ends at 6,400, for everybody together."""
+
+MANY = 100
+"""Observations of a batch for which Python's search for cycles would look at too much."""
 
 AT_ONCE = 32
 """How many batches the lock table shall have room for."""
@@ -93,16 +97,20 @@ def submit_many(observations: Sequence[Observation]) -> list[Outcome]:
     if any(o.tenant_id != tenant_id for o in observations):
         raise ValueError("a batch belongs to one tenant")
     batch = [_with_ids(o) for o in observations]
-    return retrying(lambda: _submit(tenant_id, batch))
+    if len(batch) <= MANY:
+        return retrying(lambda: _submit(tenant_id, batch))
+    with uncollected():
+        return retrying(lambda: _submit(tenant_id, batch))
 
 
 def simulate_many(observations: Sequence[Observation]) -> list[tuple[Decision, Loaded]]:
     """What `submit_many` would decide now, and the facts it would go by. Takes no lock and writes nothing."""
     if not observations:
         return []
-    batch = [_with_ids(o) for o in observations]
-    loaded = load(batch[0].tenant_id, batch, lock=False)
-    return [(_decide(o, loaded)[1], loaded) for o in batch]
+    with uncollected():
+        batch = [_with_ids(o) for o in observations]
+        loaded = load(batch[0].tenant_id, batch, lock=False)
+        return [(_decide(o, loaded)[1], loaded) for o in batch]
 
 
 def retrying(work: Callable[[], T]) -> T:
