@@ -7,8 +7,13 @@ from django.urls import reverse_lazy
 _PAGES = "provisioning.admin.site."
 
 
-def _item(title: str, icon: str, page: str, *, superuser: bool = False, badge: str = "") -> dict[str, Any]:
+def _item(
+    title: str, icon: str, page: str, *, superuser: bool = False, badge: str = "", active: str = ""
+) -> dict[str, Any]:
+    """`active` names what says whether its page is the one that is shown; by default the address does."""
     item: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}")}
+    if active:
+        item["active"] = f"{_PAGES}{active}"
     if superuser:
         item["permission"] = f"{_PAGES}is_superuser"
     if badge:
@@ -56,7 +61,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Start", "home", "index"),
                     _item("Why can't they sign in?", "person_search", "find"),
-                    _item("Posture", "verified_user", "posture"),
+                    _item("Posture", "verified_user", "posture", active="shows_posture"),
                 ],
             },
             {
@@ -84,7 +89,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Connections", "cable", "provisioning_connection_changelist"),
                     _item("Rosters", "list_alt", "provisioning_roster_changelist"),
                     _item("Schemas", "schema", "provisioning_schemaextension_changelist"),
-                    _item("Tenants", "domain", "provisioning_tenant_changelist"),
+                    _item("Tenants", "domain", "provisioning_tenant_changelist", active="shows_tenants"),
                 ],
             },
             {

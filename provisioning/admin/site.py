@@ -199,6 +199,17 @@ def is_superuser(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
 
 
+def shows_posture(request: HttpRequest) -> bool:
+    return request.path.endswith("/posture/")
+
+
+def shows_tenants(request: HttpRequest) -> bool:
+    """A tenant's posture lies below its page, and is another item of the menu."""
+    return request.path.startswith(reverse("admin:provisioning_tenant_changelist")) and not shows_posture(
+        request
+    )
+
+
 def subheader(request: HttpRequest) -> str:
     if not request.user.is_authenticated:
         return ""

@@ -95,6 +95,8 @@ def take(browser: Browser, hub: Stack) -> None:
     _save(admin, "admin-identity")
     admin.goto(f"{hub.hub.url}/admin/find/?q={reference[0] if reference else ''}")
     _save(admin, "admin-reference")
+    admin.goto(f"{hub.hub.url}/admin/posture/")
+    _save(admin, "admin-posture")
     admin.goto(f"{hub.hub.url}/admin/provisioning/finding/")
     _save(admin, "admin-findings")
     admin.goto(f"{hub.hub.url}/admin/provisioning/scimrequest/")

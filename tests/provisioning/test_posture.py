@@ -386,6 +386,14 @@ class TestPage:
         assert f"/admin/provisioning/identity/{ada.pk}/change/" in page
         assert AuditRecord.objects.count() == records
 
+    def test_the_menu_shows_where_one_is(self, admin: Client, acme: House) -> None:
+        def shown(address: str) -> list[str]:
+            groups = admin.get(address, follow=True).context["sidebar_navigation"]
+            return [str(item["title"]) for group in groups for item in group["items"] if item["active"]]
+
+        assert shown("/admin/posture/") == ["Posture"]
+        assert shown(f"/admin/provisioning/tenant/{acme.tenant.pk}/change/") == ["Tenants"]
+
     def test_another_tenants_posture_is_not_there(self, admin: Client, globex: House) -> None:
         for question in ("", "?as=csv", "?as=json"):
             address = f"/admin/provisioning/tenant/{globex.tenant.pk}/posture/{question}"
