@@ -214,7 +214,11 @@ class RosterPage(TenantAdmin):
         if roster.status != Status.DRAFT:
             messages.info(request, "This file has been taken already.")
             return HttpResponseRedirect(self.address_of(roster))
-        sample = roster_files.sample_of(roster)
+        try:
+            sample = roster_files.sample_of(roster)
+        except Invalid as refusal:
+            messages.error(request, refusal.message)
+            return HttpResponseRedirect(self.address_of(roster))
         form = MappingForm(sample, roster.mapping, said(request))
         preview: Preview | None = None
         if not form.is_bound or form.is_valid():
