@@ -44,6 +44,7 @@ from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, link_to, pretty, said,
 from .foreseen import moving, words
 from .forms import ReasonForm
 from .identities import state_of
+from .many_findings import ManyFindings
 
 COLUMNS_AT_MOST = 6
 SHOWN_AT_MOST = 10
@@ -387,11 +388,12 @@ def due_of(finding: Finding) -> tuple[str, str]:
 
 
 @admin.register(Finding)
-class FindingPage(TenantAdmin):
+class FindingPage(ManyFindings, TenantAdmin):
     list_display = ["what", "weight", "about", "connection", "age", "due", "owner_name", "state"]
     list_filter = [StatusFilter, "severity", DueFilter, OwnerFilter, AgeFilter, KindFilter, "connection"]
     list_select_related = ("connection", "account", "identity", "owner")
     actions_detail = ["assign", "postpone"]
+    actions = [*ManyFindings.MANY]
     search_fields = ["account__user_name_key", "identity__user_name_key", "kind"]
     search_help_text = "userName of the account or the identity"
     change_form_template = "provisioning/admin/finding.html"

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.functions import Greatest
 
 from provisioning import outbox
 from provisioning.decision.reasons import FindingKind
@@ -125,7 +126,6 @@ def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
     )
     silent = set(there.filter(answered).values_list("fingerprint", flat=True))
     waiting = {row.fingerprint: row for row in there.filter(status=Finding.Status.OPEN)}
-    there.filter(status=Finding.Status.OPEN).update(seen_at=at)
     changed = [row for print_, row in waiting.items() if _follows(row, by_print[print_])]
     Finding.objects.bulk_update(changed, ["severity", "evidence"])
     new = [
@@ -134,12 +134,19 @@ def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
         if print_ not in silent and print_ not in waiting
     ]
     Finding.objects.bulk_create(new, ignore_conflicts=True)
+    # What another worker has just written was seen by this one, too, and must not be closed by either.
+    there.filter(status=Finding.Status.OPEN).update(seen_at=Greatest("seen_at", Value(at)))
+    written = set(
+        Finding.objects.filter(tenant_id=tenant_id, pk__in=[row.pk for row in new]).values_list(
+            "pk", flat=True
+        )
+    )
     outbox.enqueue(
         ("finding.opened", {"finding": str(row.pk)}, tenant_id)
         for row in new
-        if row.severity == Severity.HIGH.value
+        if row.pk in written and row.severity == Severity.HIGH.value
     )
-    return len(new)
+    return len(written)
 
 
 def _follows(row: Finding, question: Question) -> bool:

@@ -110,3 +110,47 @@ def test_a_decided_finding_offers_nothing(acme: House, browser: Client) -> None:
     page = shown(browser, finding)
     assert 'name="remedy"' not in page
     assert "a namesake" in page
+
+
+class TestMany:
+    LIST = "/admin/provisioning/finding/"
+
+    def many(self, browser: Client, act: str, rows: list[Finding], **more: str) -> str:
+        data = {"action": act, "_selected_action": [str(row.pk) for row in rows], **more}
+        answer = browser.post(self.LIST, data, follow=True)
+        assert answer.status_code == 200
+        return unescape(answer.content.decode())
+
+    @pytest.fixture
+    def rows(self, acme: House) -> list[Finding]:
+        doubts.a_privileged_role(acme)
+        doubts.an_entitlement_without_group(acme)
+        reconciliation.ask_tenant(acme.tenant.pk, now())
+        return [*Finding.objects.order_by("kind"), weak_match(House(acme.tenant, acme.connection, ""))]
+
+    @pytest.mark.parametrize(("act", "status"), [("settle_many", "approved"), ("dismiss_many", "rejected")])
+    def test_many_are_decided_with_one_reason(
+        self, browser: Client, rows: list[Finding], act: str, status: str
+    ) -> None:
+        assert "Decide 3 findings at once" in self.many(browser, act, rows)
+        assert Finding.objects.filter(status="open").count() == 3
+        self.many(browser, act, rows, chosen="yes", reason="")
+        assert Finding.objects.filter(status="open").count() == 3
+        told = self.many(browser, act, rows, chosen="yes", reason="seen")
+        assert "2 findings are decided. 1 ask for more" in told
+        assert Finding.objects.get(status="open").kind == "account:weak-match"
+        assert set(Finding.objects.filter(status=status).values_list("decision_reason", flat=True)) == {
+            "seen"
+        }
+
+    def test_an_administrator_takes_many(self, browser: Client, rows: list[Finding]) -> None:
+        assert "You see to 3 findings." in self.many(browser, "take_many", rows)
+        assert set(Finding.objects.values_list("owner__login_name", flat=True)) == {"reader-acme"}
+
+    def test_nobody_decides_those_of_another_tenant(self, browser: Client, globex: House) -> None:
+        doubts.a_privileged_role(globex)
+        reconciliation.ask_tenant(globex.tenant.pk, now())
+        theirs = list(Finding.objects.filter(tenant=globex.tenant))
+        for act in ("settle_many", "dismiss_many", "take_many"):
+            self.many(browser, act, theirs, chosen="yes", reason="mine now")
+        assert {(row.status, row.owner_id) for row in Finding.objects.all()} == {("open", None)}

@@ -1,14 +1,17 @@
 """What a look at the stored facts asks a person: each kind of case with its opposite, and when it closes."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection as database
+from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from identity_hub.core.clock import now
+from provisioning import tasks
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
@@ -539,3 +542,35 @@ class TestOverdueListings:
         self.roster(acme, 0)
         assert look(acme) == {}
         assert Finding.objects.get(kind="roster:overdue").status == "obsolete"
+
+
+def test_the_nightly_job_asks_each_tenant(
+    acme: House, globex: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_privileged_role(acme)
+    a_privileged_role(globex)
+    monkeypatch.setattr(tasks.doubts.ask_tenant, "delay", tasks.doubts.ask_tenant)
+    tasks.doubts.look_for_doubts()
+    assert set(Finding.objects.values_list("tenant__slug", "kind")) == {
+        ("acme", "connection:privileged-unmapped"),
+        ("globex", "connection:privileged-unmapped"),
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_looks_at_once_ask_once(acme: House) -> None:
+    linked_twice(acme)
+    account = Account.objects.order_by("id").last()
+    account.resource |= {ENTERPRISE: {"employeeNumber": "8"}}
+    account.save()
+
+    def ask(_: int) -> int:
+        try:
+            return sum(asked.opened for asked in ask_tenant(acme.tenant.pk, now()).values())
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(ask, range(4))) == 1
+    assert [row.status for row in Finding.objects.filter(kind="identity:attribute-conflict")] == ["open"]
+    assert OutboxMessage.objects.filter(topic="finding.opened").count() == 1
