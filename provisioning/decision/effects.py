@@ -66,9 +66,7 @@ def delivered_account(observation: Observation, policy: Policy, *, identity_id: 
         asserted_key=None,
         subject=None,
         emails=observation.emails,
-        resource=_stamped(
-            {"active": active, **(observation.resource or {})}, active, observation.external_id
-        ),
+        resource=stamped({"active": active, **(observation.resource or {})}, active, observation.external_id),
         assertion={},
         precedence=policy.precedence,
         created_at=observation.at,
@@ -123,7 +121,7 @@ def written(account: AccountFacts, observation: Observation, *, active: bool) ->
         user_name=observation.user_name or account.user_name,
         external_id=external_id,
         emails=emails,
-        resource=_stamped(resource, active, external_id),
+        resource=stamped(resource, active, external_id),
         # From its first word on, SCIM's word on `active` stands.
         lifecycle_owner=account.lifecycle_owner if _is_kept(account) else Origin.SCIM,
     )
@@ -149,7 +147,7 @@ def listed(account: AccountFacts, observation: Observation, *, active: bool) -> 
         user_name=observation.user_name or account.user_name,
         external_id=external_id,
         emails=account.emails if same_email else observation.emails,
-        resource=_stamped(resource, active, external_id),
+        resource=stamped(resource, active, external_id),
         lifecycle_owner=Origin.ROSTER if closes or not account.confirmed else account.lifecycle_owner,
     )
 
@@ -419,7 +417,7 @@ def finding(
     ]
 
 
-def _stamped(resource: Document, active: bool, external_id: str | None) -> dict[str, Any]:
+def stamped(resource: Document, active: bool, external_id: str | None) -> dict[str, Any]:
     """The document says what the columns say, so that a client reads back what a look-up finds.
 
     A client may remove `active`: then it is not read back, and the account stays as active as it was.

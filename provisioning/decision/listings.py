@@ -12,6 +12,7 @@ from .effects import (
     release,
     renames,
     show,
+    stamped,
     suspend,
     update,
 )
@@ -86,7 +87,12 @@ def _write(case: Case, account: AccountFacts, reason: Reason | None) -> Decision
     after = listed(account, case.observation, active=account.active if said is None else said)
     if case.other:
         # Another account has the name: who has the key is closed, and no more than that.
-        after = replace(account, active=after.active, lifecycle_owner=after.lifecycle_owner)
+        after = replace(
+            account,
+            active=after.active,
+            lifecycle_owner=after.lifecycle_owner,
+            resource=stamped(account.resource, after.active, account.external_id),
+        )
     identity = identity_of(case, account)
     changes = update(account, after)
     if changes:

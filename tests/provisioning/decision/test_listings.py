@@ -359,6 +359,7 @@ def test_of_two_accounts_that_answer_to_one_row_the_one_with_the_key_is_closed(w
     assert answer(world.listed("ada", "k1", active=False)) == (APPLIED, "account:disabled")
     closed = world.accounts[keyed.account_id]
     assert (closed.active, closed.user_name, world.held(named.identity_id)) == (False, "ada.l", set())
+    assert closed.resource["active"] is False, "a client reads what is so"
     assert world.held(keyed.identity_id) == {HoldKind.SCIM}
     assert world.asked() == ["account:duplicate"]
 
