@@ -297,25 +297,29 @@ _MATCHES = " UNION ".join(
         "provisioning_account",
         keys,
         condition,
-        "found.deleted_at IS NULL",
+        f"found.deleted_at IS NULL{afterwards}",
     )
-    for keys, condition in (
-        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value"),
+    for keys, condition, afterwards in (
+        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value", ""),
         (
             _EACH + "unnest(%(external_ids)s::text[]) AS k (external_id)",
             _keyed(["external_id"]) + " AND external_id IS NOT NULL",
+            "",
         ),
         (
             _EACH + "unnest(%(external_ids)s::text[]) AS k (asserted_key)",
-            _keyed(["asserted_key"]) + " AND asserted_key IS NOT NULL AND confirmed_at IS NULL",
+            _keyed(["asserted_key"]) + " AND asserted_key IS NOT NULL",
+            " AND found.confirmed_at IS NULL",
         ),
         (
             _EACH + "unnest(%(names)s::text[]) AS k (user_name_key)",
             _keyed(["user_name_key"]),
+            "",
         ),
         (
             _EACH + "unnest(%(subjects)s::text[], %(issuers)s::text[]) AS k (subject_value, subject_issuer)",
             _keyed(["subject_value", "subject_issuer"]) + " AND subject_value <> ''",
+            "",
         ),
     )
 )
