@@ -594,8 +594,8 @@ class Hub(RuleBasedStateMachine):
     ) -> None:
         """What people decide, and what a listing says, is not the model's to foresee: it goes on from what came of it.
 
-        But of nobody else anything changes, what an administrator holds stays held (`lasting`: where it went; None:
-        anywhere), nobody who was deleted comes back, and no account appears but of the connection `made`.
+        But of nobody else anything changes, what an administrator holds stays held (`lasting`: where it went; None, of
+        an unmerge: anywhere), nobody who was deleted comes back, and no account appears but of the connection `made`.
         """
         others = self.model.identities() - set(touched)
         before = {one: self.model.state(one) for one in others}
@@ -610,7 +610,10 @@ class Hub(RuleBasedStateMachine):
                 )
                 self.model.accounts[row.pk] = account
                 others -= {row.identity_id}
-            assert not (account.gone and row.deleted_at is None), "the deleted stay deleted"
+            # Only an unmerge gives back what its merge had folded.
+            assert not (account.gone and row.deleted_at is None) or lasting is None, (
+                "the deleted stay deleted"
+            )
             account.identity, account.gone, account.active = row.identity_id, row.deleted_at, row.active
             if account.gone:
                 for members in self.model.members.values():
