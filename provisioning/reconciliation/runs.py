@@ -274,16 +274,26 @@ def _begin(run: ReconciliationRun) -> bool:
         for other in others:
             move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
             record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
-        if roster_differences.is_overtaken(run):
-            # Whatever was planned speaks of an older day than what has been done since.
-            sentence = "A run has gone by a newer roster meanwhile."
-            if move(run, [Status.SIMULATED], Status.FAILED, finished_at=now(), note=sentence):
+        if sentence := _is_too_old(run):
+            if move(
+                run, [Status.SIMULATED, Status.EXECUTING], Status.FAILED, finished_at=now(), note=sentence
+            ):
                 record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_FAILED)
+            return False
         if doubt := brakes.doubt_at_start(run):
             if move(run, [Status.SIMULATED], Status.QUARANTINED, note=doubt):
                 record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_QUARANTINED)
             return move(run, [Status.EXECUTING], Status.EXECUTING)
         return move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
+
+
+def _is_too_old(run: ReconciliationRun) -> str:
+    """Why whatever was planned speaks of too old a day; empty where it does not."""
+    if roster_differences.is_overtaken(run):
+        return "A run has gone by a newer roster meanwhile."
+    if run.roster is not None and run.roster.status != Roster.Status.COMPLETE:
+        return "Two newer rosters have come meanwhile, and the rows of this run's are gone."
+    return ""
 
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:

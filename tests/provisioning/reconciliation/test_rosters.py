@@ -405,6 +405,14 @@ class TestWhichRoster:
         assert (after.status, after.note) == (Status.FAILED, "A run has gone by a newer roster meanwhile.")
         assert [item.status for item in after.items.filter(check_name="roster-new")] == ["planned"]
 
+    def test_a_run_whose_roster_has_lost_its_rows_is_not_executed(self, acme: House) -> None:
+        listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        Roster.objects.filter(pk=listing.pk).update(status=Roster.Status.SUPERSEDED)
+        run = reconciliation.execute(ReconciliationRun.objects.get(pk=run.pk))
+        assert (run.status, run.items.get().status) == (Status.FAILED, "planned")
+        assert run.note.startswith("Two newer rosters have come")
+
     def test_a_rejected_one_is_not_planned_again_but_by_hand(self, acme: House) -> None:
         listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
         reconciliation.reject(reconciliation.simulate(acme.connection, OPERATOR), OPERATOR, "wrong file")
