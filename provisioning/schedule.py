@@ -54,6 +54,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="50"),
         "options": {"expires": 3600},
     },
+    "trim-runs": {
+        "task": "provisioning.tasks.trim_runs",
+        "schedule": crontab(hour="4", minute="35"),
+        "options": {"expires": 3600},
+    },
     "trim-requests": {
         "task": "provisioning.tasks.trim_requests",
         "schedule": crontab(minute="20"),

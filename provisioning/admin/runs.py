@@ -3,14 +3,17 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
+from unfold.paginator import InfinitePaginator
 
 from provisioning import reconciliation
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
+from provisioning.reconciliation.checks import CHECKS
 from provisioning.selectors.timeline import meaning
 from provisioning.services import undo
 from provisioning.services.configuration import Invalid
@@ -226,10 +229,28 @@ def _releases(run: ReconciliationRun) -> str:
     return "A worker executes it as soon as you release it."
 
 
+class CheckFilter(admin.SimpleListFilter):
+    """Offers what a run looks for by its name, without reading a million items for it."""
+
+    title = "check"
+    parameter_name = "check"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in CHECKS]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[ReconciliationItem]
+    ) -> QuerySet[ReconciliationItem]:
+        return queryset.filter(check_name=self.value()) if self.value() else queryset
+
+
 @admin.register(ReconciliationItem)
 class ReconciliationItemPage(Exported, TenantAdmin):
     list_display = ["what", "state", "destructive", "account", "identity", "check_name", "decided_at"]
-    list_filter = ["status", "destructive", "check_name", "reason", "run"]
+    list_filter = ["status", "destructive", CheckFilter, "run"]
+    more_lookups = frozenset({"reason", "check_name"})
+    paginator = InfinitePaginator
+    show_full_result_count = False
     list_select_related = ("account", "identity", "run__connection")
     search_fields = ["account__user_name_key", "identity__user_name_key", "reason"]
     search_help_text = "userName or reason code"

@@ -1,4 +1,4 @@
-"""What goes when its time has come: deleted people's data, ended sessions, delivered messages, logged requests.
+"""What goes when its time has come: deleted people's data, ended sessions, delivered messages, logged requests, runs.
 
 Never an audit row.
 """
@@ -22,6 +22,7 @@ from provisioning.models import (
     Identity,
     OutboxMessage,
     ReconciliationItem,
+    ReconciliationRun,
     ScimRequest,
     Session,
     Tombstone,
@@ -30,7 +31,9 @@ from provisioning.models import (
 BATCH = 200
 DELIVERED_MESSAGES_KEPT = timedelta(days=7)
 REQUESTS_KEPT = timedelta(days=90)
-REQUESTS_AT_ONCE = 5000
+ROWS_AT_ONCE = 5000
+REPORTS_KEPT = timedelta(days=30)
+RUNS_KEPT = timedelta(days=365)
 FOUND_KEPT = timedelta(days=30)
 """As long as the login attempts that show it."""
 
@@ -172,6 +175,25 @@ def trim_requests(*, at: datetime) -> int:
     """Deletes what has been in the provisioning log for 90 days, in short transactions."""
     old = ScimRequest.objects.filter(at__lt=at - REQUESTS_KEPT).order_by("at").values_list("pk", flat=True)
     trimmed = 0
-    while ids := list(old[:REQUESTS_AT_ONCE]):
+    while ids := list(old[:ROWS_AT_ONCE]):
         trimmed += ScimRequest.objects.filter(pk__in=ids).delete()[0]
+    return trimmed
+
+
+def trim_runs(*, at: datetime) -> int:
+    """Deletes what runs only reported, or found settled, after 30 days, and runs with all of their items after a year.
+
+    What a run did stays in the audit. In short transactions; answers how many items went.
+    """
+    old = ReconciliationRun.objects.filter(finished_at__lt=at - REPORTS_KEPT)
+    said = [ReconciliationItem.Status.REPORTED, ReconciliationItem.Status.UNCHANGED]
+    over = old.filter(finished_at__lt=at - RUNS_KEPT)
+    trimmed = 0
+    for rows in (
+        ReconciliationItem.objects.filter(run__in=old, status__in=said),
+        ReconciliationItem.objects.filter(run__in=over),
+    ):
+        while ids := list(rows.values_list("pk", flat=True)[:ROWS_AT_ONCE]):
+            trimmed += ReconciliationItem.objects.filter(pk__in=ids).delete()[0]
+    over.delete()
     return trimmed

@@ -96,6 +96,12 @@ def trim_requests() -> None:
     _log.info("requests:trimmed", count=trimmed)
 
 
+@shared_task(name="provisioning.tasks.trim_runs")
+def trim_runs() -> None:
+    trimmed = retention.trim_runs(at=now())
+    _log.info("runs:trimmed", items=trimmed)
+
+
 def _execute_released(message: OutboxMessage) -> None:
     # Published, not called: a run takes minutes, and the message is locked meanwhile.
     if execute_run.delay(str(message.tenant_id), message.payload["run"]) is None:

@@ -14,6 +14,8 @@ from provisioning.models import (
     Hold,
     Identity,
     OutboxMessage,
+    ReconciliationItem,
+    ReconciliationRun,
     ScimRequest,
     Session,
     Tombstone,
@@ -120,7 +122,7 @@ def test_expired_sessions_and_delivered_messages_go() -> None:
 
 
 def test_requests_stay_in_the_log_for_90_days(acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "REQUESTS_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
     for days in (0, 89, 90, 91, 200, 300, 400):
         note(
             Entry(
@@ -138,3 +140,33 @@ def test_requests_stay_in_the_log_for_90_days(acme: House, monkeypatch: pytest.M
     assert retention.trim_requests(at=now()) == 5
     assert retention.trim_requests(at=now()) == 0
     assert ScimRequest.objects.count() == 2
+
+
+class TestRuns:
+    AGES = {29: {"reported", "unchanged", "applied"}, 31: {"applied"}, 366: set()}
+    """Days since a run finished -> the statuses of its items that are kept."""
+
+    def test_what_was_only_said_goes_after_a_month_and_a_run_after_a_year(
+        self, acme: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
+        for days in self.AGES:
+            run = ReconciliationRun.objects.create(
+                tenant=acme.tenant,
+                connection=acme.connection,
+                status="done",
+                finished_at=now() - timedelta(days=days),
+            )
+            for status in ("reported", "unchanged", "applied"):
+                ReconciliationItem.objects.create(
+                    tenant=acme.tenant, run=run, check_name="never-came", reason="account:x", status=status
+                )
+        at_work = ReconciliationRun.objects.create(tenant=acme.tenant, connection=acme.connection)
+        assert retention.trim_runs(at=now()) == 5
+        assert retention.trim_runs(at=now()) == 0
+        kept = {
+            (now() - run.finished_at).days: set(run.items.values_list("status", flat=True))
+            for run in ReconciliationRun.objects.exclude(pk=at_work.pk)
+        }
+        assert kept == {days: statuses for days, statuses in self.AGES.items() if statuses}
+        assert ReconciliationRun.objects.filter(pk=at_work.pk).exists()
