@@ -20,9 +20,11 @@ from provisioning.decision.types import (
     DeleteAccount,
     Intent,
     LiftHold,
+    MergeIdentities,
     Observation,
     Outcome,
     Profile,
+    UnmergeIdentities,
     UpdateIdentity,
     Verdict,
 )
@@ -118,6 +120,7 @@ def foresee_unmerge(*, merge: Merge, actor: Actor) -> Decision:
 
 def _carried_out(observation: Observation, loser: Identity, code: Act) -> Outcome:
     """The decision is on record about the identity that stays; a second row tells it of the other one."""
+    change = (MergeIdentities if observation.intent is Intent.MERGE else UnmergeIdentities).__name__
 
     def work() -> Outcome:
         outcome = submit_within(observation)
@@ -132,6 +135,14 @@ def _carried_out(observation: Observation, loser: Identity, code: Act) -> Outcom
                 request_id=observation.request_id,
                 identity_id=loser.pk,
                 object_id=observation.merge.id,
+                changes=[
+                    {
+                        "change": change,
+                        "merge_id": observation.merge.id,
+                        "identity_id": observation.target_identity_id,
+                        "former_identity_id": loser.pk,
+                    }
+                ],
             )
         return outcome
 

@@ -60,6 +60,14 @@ _QUIET = (
     "detail",
 )
 
+# Whom somebody is changes with these, though the row of whoever ended in another may tell of no other change.
+_MERGED = (
+    Reason.IDENTITY_MERGED.value,
+    Reason.IDENTITY_UNMERGED.value,
+    Act.MERGED_INTO.value,
+    Act.STANDS_AGAIN.value,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prospect:
@@ -390,10 +398,16 @@ def _lock(tenant_id: UUID, wanted: Sequence[_Wanted]) -> None:
     lock_all(tenant_id, {key for one in wanted if one.person for key in lock_keys(one.person)})
     whom = [one.item for one in wanted if one.refusal is None]
     for table, ids in (
-        ("provisioning_identity", [item.identity_id for item in whom if item.identity_id]),
+        ("provisioning_identity", sorted({key for item in whom for key in _identities(item)})),
         ("provisioning_account", [item.account_id for item in whom if item.account_id]),
     ):
         sql.rows(_LOCK.format(table), (tenant_id, ids), prepared=False)
+
+
+def _identities(item: ReconciliationItem) -> set[UUID]:
+    """Whom it is about, and whose holds it lifted or placed beside: of a waiting account they are only suspects."""
+    named = {UUID(line["identity_id"]) for line in item.inverse if line.get("identity_id")}
+    return named | ({item.identity_id} if item.identity_id else set())
 
 
 # Neither what was taken back is newer, nor the taking back itself.
@@ -407,9 +421,16 @@ SELECT asked.item, found.id
                 WHERE account_id = asked.account AND id > asked.audited
                UNION ALL
                SELECT id, tenant_id, verdict, reason, changes FROM provisioning_auditrecord
-                WHERE identity_id = asked.identity AND id > asked.audited) r
+                WHERE identity_id = asked.identity AND id > asked.audited
+               UNION ALL
+               SELECT a.id, a.tenant_id, a.verdict, a.reason, a.changes FROM provisioning_reconciliationitem i
+                CROSS JOIN jsonb_array_elements(i.inverse) AS line
+                 JOIN provisioning_auditrecord a
+                   ON a.identity_id = (line->>'identity_id')::uuid AND a.id > asked.audited
+                WHERE i.tenant_id = %(tenant)s AND i.id = asked.item AND a.reason = ANY(%(merged)s::text[])) r
         WHERE r.tenant_id = %(tenant)s AND r.verdict IN ('applied', 'pending') AND r.reason <> 'item:undone'
-          AND EXISTS (SELECT FROM jsonb_array_elements(r.changes) c WHERE c->>'change' <> ALL(%(quiet)s::text[]))
+          AND (r.reason = ANY(%(merged)s::text[])
+            OR EXISTS (SELECT FROM jsonb_array_elements(r.changes) c WHERE c->>'change' <> ALL(%(quiet)s::text[])))
           AND NOT EXISTS (SELECT FROM provisioning_reconciliationitem i
                            WHERE i.tenant_id = r.tenant_id AND i.audit_id = r.id AND i.status = 'undone')) found
  WHERE found.id IS NOT NULL
@@ -428,6 +449,7 @@ def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
             "accounts": [item.account_id for item in asked],
             "identities": [item.identity_id for item in asked],
             "quiet": list(_QUIET),
+            "merged": list(_MERGED),
         }
         newer = dict(sql.rows(_NEWER, parameters, prepared=False))
     for one in wanted:

@@ -22,17 +22,20 @@ from provisioning.models import (
     Hold,
     Identity,
     Membership,
+    Merge,
     OutboxMessage,
     ReconciliationItem,
     ReconciliationRun,
 )
-from provisioning.services import configuration, people, submit, undo
+from provisioning.selectors.invariants import violations
+from provisioning.services import configuration, merging, people, submit, undo
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid
-from provisioning.tasks import undo_run
+from provisioning.tasks import delivery, undo_run
 
 from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
 from ..services.test_groups import group
+from .listings import line, roster
 
 ADA = Actor(kind="identity", id="ada")
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -53,6 +56,20 @@ def undone(run: ReconciliationRun, *items: ReconciliationItem) -> dict[str, int]
 
 def enabled() -> set[Any]:
     return set(Identity.objects.with_state().filter(enabled=True).values_list("pk", flat=True))
+
+
+def items_done(run: ReconciliationRun) -> list[ReconciliationItem]:
+    return list(run.items.filter(status="applied"))
+
+
+def merged(winner: Any, loser: Any) -> None:
+    one, other = (Identity.objects.get(pk=outcome.identity_id) for outcome in (winner, loser))
+    assert merging.merge(winner=one, loser=other, reason="One", actor=OPERATOR).accepted
+
+
+def broken(where: House) -> list[tuple[str, str]]:
+    delivery.drain()
+    return [(one.law.name, one.id) for one in violations(tenant_id=where.tenant.pk, at=now())]
 
 
 class TestHolds:
@@ -181,6 +198,68 @@ class TestNewer:
         with travel(now() + timedelta(days=30, minutes=1)):
             assert undone(run) == {"item:too-old": 1}
         assert Hold.objects.exists()
+
+
+class TestMerged:
+    """Whose hold and whose account it is may be another one's by now: nothing is put back on who ended."""
+
+    @pytest.fixture
+    def pair(self, acme: House) -> tuple[Any, Any]:
+        """One person twice: (whom the rosters list, the other one)."""
+        long_ago = now() - timedelta(days=3)
+        listed = push(acme, user("ada@acme.example", "e1"), at=long_ago)
+        okta = extend(acme.tenant, "Okta")
+        return listed, push(okta, user("adal@okta.example", "o1"), at=long_ago)
+
+    @pytest.mark.parametrize("taken_back", [False, True], ids=["and stays so", "and is two again"])
+    @pytest.mark.parametrize("listed_wins", [False, True], ids=["ends in the other", "the other ends in it"])
+    @pytest.mark.parametrize("did", ["held", "lifted"])
+    def test_a_merge_is_newer(
+        self, acme: House, pair: tuple[Any, Any], did: str, listed_wins: bool, taken_back: bool
+    ) -> None:
+        roster(acme, line("ada@acme.example", "e1", active=False), as_of=now() - timedelta(days=2))
+        run = executed(acme)
+        if did == "lifted":
+            roster(acme, line("ada@acme.example", "e1"), as_of=now() - timedelta(days=1))
+            run = executed(acme)
+        done = items_done(run)
+        assert [item.reason for item in done] == [f"account:{'dis' if did == 'held' else 'en'}abled"]
+        winner, loser = pair if listed_wins else reversed(pair)
+        merged(winner, loser)
+        if taken_back:
+            merging.unmerge(merge=Merge.objects.get(), reason="Two", actor=OPERATOR)
+        before = enabled()
+        (prospect,) = undo.preview(run, done)
+        assert prospect.newer is not None
+        assert (prospect.reason, prospect.newer.reason) == (
+            "item:touched-since",
+            "identity:merged" if listed_wins else "identity:merged-into",
+        )
+        assert undone(run) == {"item:touched-since": 1}
+        assert enabled() == before
+        assert broken(acme) == []
+
+    def test_a_merge_of_who_was_only_a_suspect_is_newer(self, acme: House) -> None:
+        """Row 13b: a waiting account held two; a roster that says it is active lifts both, and one ends."""
+        long_ago = now() - timedelta(days=9)
+        one = push(acme, user("ada@acme.example", "e1"), at=long_ago)
+        other = sign_in(acme, "p-1", user_name="adab", email="ada.b@acme.example")
+        addresses = [{"value": f"{name}@acme.example", "type": "work"} for name in ("ada", "ada.b")]
+        waits = push(acme, user("adas", "e9", emails=addresses), at=long_ago)
+        lines = [line("ada@acme.example", "e1"), line("adas", "e9", active=False)]
+        submit(pushed(acme, Intent.DISABLE, account_id=waits.account_id, active=False, at=long_ago))
+        Account.objects.filter(pk=waits.account_id).update(lifecycle_owner="roster")
+        assert Hold.objects.count() == 2
+        roster(acme, lines[0], line("adas", "e9"))
+        run = executed(acme)
+        (done,) = (item for item in items_done(run) if item.account_id == waits.account_id)
+        assert {entry["change"] for entry in done.inverse} >= {"PlaceHold"}
+        merged(one, other)
+        (prospect,) = undo.preview(run, [done])
+        assert prospect.newer is not None
+        assert (prospect.reason, prospect.newer.object_id) == ("item:touched-since", Merge.objects.get().pk)
+        assert undone(run, done) == {"item:touched-since": 1}
+        assert broken(acme) == []
 
 
 class TestOrder:
