@@ -118,8 +118,8 @@ class ConnectionForm(forms.ModelForm):
             "run_few": "A run that takes access from no more goes on by itself.",
             "run_share": "Of the live accounts of this connection. A run that is over both waits in quarantine.",
             "run_most": "Whatever the share is.",
-            "second_approver_over": "A run in quarantine that takes access from more people needs a second "
-            "administrator. Empty: one is enough.",
+            "second_approver_over": "A run that takes access from more people, with the others of 24 hours, needs "
+            "two administrators. Empty: one is enough. Only a superuser raises it or empties it again.",
             "burst_deactivations": "More people than this, switched off or deleted by SCIM, open a finding. 0: never.",
             "burst_deactivation_minutes": "1 to 1440.",
             "strict_deactivations": "From the alarm on SCIM deactivations are answered 503 and not obeyed, until an "

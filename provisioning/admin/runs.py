@@ -221,10 +221,9 @@ class ReconciliationRunPage(RepairPages):
 
 
 def _releases(run: ReconciliationRun) -> str:
-    limit = run.connection.second_approver_over
     if run.released_by:
         return "Somebody has released it already; a worker executes it when you, as another person, do so."
-    if limit is not None and run.destructive > limit:
+    if reconciliation.needs_two(run):
         return "It needs two administrators: a worker executes it when another one has released it, too."
     return "A worker executes it as soon as you release it."
 

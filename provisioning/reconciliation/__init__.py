@@ -1,7 +1,7 @@
 """Runs over what is stored: simulate, guard, execute. `docs/reconciliation.md` tells what they look for."""
 
 from .doubts import ask_tenant
-from .quarantine import Choice, leave_out, reject, release, take_in
+from .quarantine import Choice, leave_out, needs_two, reject, release, take_in
 from .runs import Busy, cancel, execute, order, simulate
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "cancel",
     "execute",
     "leave_out",
+    "needs_two",
     "order",
     "reject",
     "release",

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django.db.models import Q, QuerySet
+
 from identity_hub.core.clock import now
 from provisioning.digests import lock_number
 from provisioning.models import Account, Connection, ReconciliationItem, ReconciliationRun, Tenant
@@ -9,14 +11,28 @@ from provisioning.sql import rows
 
 from . import guard
 
+Status = ReconciliationRun.Status
+
 TOGETHER = timedelta(hours=24)
-"""How long what a tenant's runs did counts together."""
+"""How long what the runs of a tenant, or of a connection, did counts together."""
 
 
 def doubt(run: ReconciliationRun, connection: Connection, destructive: int) -> str | None:
     """Why a simulated run has to wait for a person: a sentence, or None."""
     alone = guard.judge(limits_of(connection), destructive=destructive, population=run.population)
-    return alone or doubt_together(run, destructive)
+    return alone or doubt_of_one(run, connection, destructive) or doubt_together(run, destructive)
+
+
+def doubt_of_one(run: ReconciliationRun, connection: Connection, destructive: int) -> str | None:
+    """Why one person is not enough: with what this connection's runs of a day destroyed that two did not release.
+
+    Attack: whoever must not take access from many alone leaves most of them out, and takes the rest with the next run.
+    """
+    limit = connection.second_approver_over
+    if limit is None or not destructive:
+        return None
+    since = now() - TOGETHER
+    return guard.judge_of_one(limit, destructive=destructive, before=_taken_by_one(run, since))
 
 
 def doubt_together(run: ReconciliationRun, destructive: int) -> str | None:
@@ -38,7 +54,7 @@ def doubt_at_start(run: ReconciliationRun) -> str | None:
         return None
     number = lock_number(run.tenant_id, ("runs",))
     rows("SELECT pg_advisory_xact_lock(%s)", (number,))
-    return doubt_together(run, run.destructive)
+    return doubt_of_one(run, run.connection, run.destructive) or doubt_together(run, run.destructive)
 
 
 def limits_of(row: Connection | Tenant) -> guard.Limits:
@@ -47,14 +63,28 @@ def limits_of(row: Connection | Tenant) -> guard.Limits:
 
 def _destroyed(run: ReconciliationRun, since: datetime) -> int:
     """By the tenant's other runs: done since then, or being done. What a person released does not count."""
-    items = ReconciliationItem.objects.filter(
-        tenant_id=run.tenant_id, destructive=True, run__released_by=""
-    ).exclude(run=run.pk)
+    items = _destructive(run).filter(run__released_by="")
+    at_work = ReconciliationRun.objects.filter(tenant_id=run.tenant_id, status=Status.EXECUTING)
+    return _done_or_planned(items, since, at_work)
+
+
+def _taken_by_one(run: ReconciliationRun, since: datetime) -> int:
+    """By the connection's other runs, as above, or about to be done. What two people released does not count."""
+    items = _destructive(run).filter(run__connection=run.connection_id, run__second_released_by="")
+    runs = ReconciliationRun.objects.filter(tenant_id=run.tenant_id, connection=run.connection_id)
+    released = Q(status=Status.SIMULATED) & ~Q(released_by="")
+    return _done_or_planned(items, since, runs.filter(released | Q(status=Status.EXECUTING)))
+
+
+def _destructive(run: ReconciliationRun) -> QuerySet[ReconciliationItem]:
+    return ReconciliationItem.objects.filter(tenant_id=run.tenant_id, destructive=True).exclude(run=run.pk)
+
+
+def _done_or_planned(
+    items: QuerySet[ReconciliationItem], since: datetime, at_work: QuerySet[ReconciliationRun]
+) -> int:
     # Two counts, each by an index of its own.
     done = items.filter(status=ReconciliationItem.Status.APPLIED, decided_at__gt=since).count()
-    at_work = ReconciliationRun.objects.filter(
-        tenant_id=run.tenant_id, status=ReconciliationRun.Status.EXECUTING
-    )
     planned = items.filter(
         status=ReconciliationItem.Status.PLANNED, run__in=list(at_work.values_list("pk", flat=True))
     )

@@ -35,6 +35,17 @@ def judge_together(limits: Limits, *, destructive: int, before: int, population:
     return None
 
 
+def judge_of_one(limit: int, *, destructive: int, before: int) -> str | None:
+    """Why one person may not let this go on: with the `before` whom the connection's other runs took access from."""
+    together = destructive + before
+    if together > limit:
+        return (
+            f"{together} people would lose access within 24 hours: more than {limit}, so that two administrators have "
+            "to release it."
+        )
+    return None
+
+
 def _over(limits: Limits, destructive: int, population: int) -> str:
     if destructive > limits.most:
         return f"more than {limits.most}"

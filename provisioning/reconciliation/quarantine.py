@@ -13,6 +13,7 @@ from provisioning.decision.types import Actor
 from provisioning.models import ReconciliationItem, ReconciliationRun
 from provisioning.services.invalid import Invalid
 
+from . import brakes
 from .journal import move, record
 
 Status = ReconciliationRun.Status
@@ -51,9 +52,8 @@ def release(run: ReconciliationRun, actor: Actor, reason: str) -> Reconciliation
 def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
     at = now()
     if not run.released_by:
-        limit = run.connection.second_approver_over
         run.released_by, run.released_at = actor.signature, at
-        run.needs_two = limit is not None and run.destructive > limit
+        run.needs_two = needs_two(run)
         code = Act.RUN_HALF_RELEASED if run.needs_two else Act.RUN_RELEASED
     else:
         if actor.signature == run.released_by:
@@ -79,6 +79,11 @@ def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
         ]
     )
     record(run, actor, "release", code, why=reason)
+
+
+def needs_two(run: ReconciliationRun) -> bool:
+    """Whether one person's release would not be enough."""
+    return brakes.doubt_of_one(run, run.connection, run.destructive) is not None
 
 
 def reject(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:

@@ -124,6 +124,15 @@ def change_tenant(
     return row
 
 
+def _require_loosened_by_operator(limit: int | None, wanted: int | None, actor: Actor) -> None:
+    """Attack: whom the limit binds would take it away, release alone and set it back."""
+    if limit is not None and (wanted is None or wanted > limit) and not is_operator(actor):
+        raise Invalid(
+            "second_approver_over",
+            "Only a superuser of this installation raises this number or takes it away.",
+        )
+
+
 def _braked(row: Connection | Tenant) -> None:
     """Numbers that can be kept together; the database refuses others, too."""
     if row.run_share > 100:
@@ -223,6 +232,8 @@ def change_connection(
         if document == "":
             wanted |= {"idp_metadata": "", "idp_entity_id": "", "metadata_valid_until": None}
         changed = sorted(field for field, value in wanted.items() if getattr(row, field) != value)
+        if "second_approver_over" in changed:
+            _require_loosened_by_operator(row.second_approver_over, wanted["second_approver_over"], actor)
         for field in changed:
             setattr(row, field, wanted[field])
         if not ATTRIBUTES.isdisjoint(changed):

@@ -1,6 +1,7 @@
 """A run that waits: whose numbers stop it, who lets it go on, and which part of it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -176,6 +177,75 @@ class TestTwoPeople:
         unconfirmed(acme, 6)
         run = simulated(changed(acme, second_approver_over=6))
         assert reconciliation.release(run, ADA, "they left").status == Status.SIMULATED
+
+    @pytest.mark.parametrize(
+        ("released", "hours", "needs_two"),
+        [
+            pytest.param(
+                [ADA], 1, True, id="what one person took before counts, so that parts are no way around"
+            ),
+            pytest.param([ADA, BOB], 1, False, id="what two people released does not"),
+            pytest.param([ADA], 25, False, id="nor what was taken the day before"),
+        ],
+    )
+    def test_the_runs_of_a_day_count_together(
+        self, acme: House, unconfirmed: Unconfirmed, released: list[Actor], hours: int, needs_two: bool
+    ) -> None:
+        unconfirmed(acme, 10)
+        first = simulated(changed(acme, second_approver_over=5, run_few=0, run_share=0))
+        ids = list(first.items.values_list("pk", flat=True))
+        reconciliation.leave_out(first, Choice(items=ids[4 if len(released) == 1 else 6 :]), ADA, "later")
+        for actor in released:
+            reconciliation.release(first, actor, "they left")
+        assert reconciliation.execute(first).status == Status.DONE
+        with travel(now() + timedelta(hours=hours)):
+            second = simulated(acme)
+            ids = list(second.items.filter(destructive=True).values_list("pk", flat=True))
+            reconciliation.leave_out(second, Choice(items=ids[4:]), ADA, "later")
+            assert reconciliation.release(second, ADA, "they left").needs_two is needs_two
+
+    def test_more_people_wait_for_two_whatever_the_other_numbers_say(
+        self, acme: House, unconfirmed: Unconfirmed
+    ) -> None:
+        unconfirmed(acme, 4)
+        run = simulated(changed(acme, second_approver_over=3))
+        assert run.status == Status.QUARANTINED
+        assert run.note == (
+            "4 people would lose access within 24 hours: more than 3, so that two administrators have to release it."
+        )
+
+    def test_two_runs_below_the_limit_are_not_both_executed(
+        self, acme: House, unconfirmed: Unconfirmed
+    ) -> None:
+        unconfirmed(acme, 3)
+        first = simulated(changed(acme, second_approver_over=5))
+        second = simulated(acme)
+        reconciliation.execute(first)
+        assert reconciliation.execute(second).status == Status.QUARANTINED
+
+    @pytest.mark.parametrize(
+        ("number", "superuser", "allowed"),
+        [
+            pytest.param(None, False, False, id="a tenant's administrator does not take it away"),
+            pytest.param(6, False, False, id="nor raises it"),
+            pytest.param(4, False, True, id="but may lower it"),
+            pytest.param(None, True, True, id="a superuser may take it away"),
+        ],
+    )
+    def test_whom_the_limit_binds_does_not_loosen_it(
+        self, acme: House, number: int | None, superuser: bool, allowed: bool
+    ) -> None:
+        changed(acme, second_approver_over=5)
+        tenant = {} if superuser else {"tenant": acme.tenant, "tenant_administrator": True}
+        boss = configuration.create_local_identity(
+            login_name="boss", password="correct horse battery", superuser=superuser, actor=OPERATOR, **tenant
+        )
+        actor = Actor(kind="identity", id=str(boss.pk))
+        changes = {"second_approver_over": number}
+        with nullcontext() if allowed else pytest.raises(Invalid, match="superuser"):
+            configuration.change_connection(connection=acme.connection, changes=changes, actor=actor)
+        acme.connection.refresh_from_db()
+        assert acme.connection.second_approver_over == (number if allowed else 5)
 
     def test_a_release_is_of_the_plan_that_was_seen(self, run: ReconciliationRun) -> None:
         reconciliation.release(run, ADA, "they left")
