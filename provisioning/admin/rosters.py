@@ -118,7 +118,7 @@ class RosterPart:
                 template="provisioning/admin/rosters_card.html",
                 context={
                     "rows": [(row, _SIGNS[row.status]) for row in rows[:ON_CARD]],
-                    "newest": newest[0] if newest else None,
+                    "newest": newest,
                 },
             )
         ]
@@ -142,7 +142,7 @@ class RosterPart:
             UploadForm(said(request), request.FILES or None),
             title=f"Upload a roster of {connection}",
             lead="A roster is a complete listing of the people of this identity provider. Whoever is missing from two "
-            "of them in a row loses access with the next run.",
+            "of them, twelve hours or more apart, loses access with the next run.",
             submit="Look at it",
             act=act,
         )
@@ -264,12 +264,13 @@ class RosterPage(TenantAdmin):
             roster,
             ReasonForm(said(request)),
             title="Accept a roster that is much shorter than the last one?",
-            lead="Whoever is missing from it is missing once. Whoever is missing from the next one, too, loses access.",
+            lead="Whoever is missing from it is missing once. Whoever is missing from one twelve hours later, too, "
+            "loses access.",
             submit="Accept it",
             danger=True,
             facts=[
                 ("It has", f"{roster.row_count} people"),
-                ("The last one", f"{newest[0].row_count} people" if newest else "—"),
+                ("The last one", f"{newest.row_count} people" if newest else "—"),
             ],
             act=act,
         )

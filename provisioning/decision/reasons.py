@@ -416,7 +416,7 @@ class Report(_Code):
     NEVER_SIGNED_IN = "account:never-signed-in", "SCIM delivered a person who never signed in."
     MISSING_ONCE = (
         "account:missing-once",
-        "An account is missing from the newest roster, and from no other yet.",
+        "An account is missing from the newest roster, and from none of twelve hours before yet.",
     )
     LISTED_AMBIGUOUSLY = (
         "account:listed-ambiguously",

@@ -194,7 +194,11 @@ CHECKS: dict[str, Check] = {
             question="Who is active here and inactive in the roster?",
             look=partial(roster_rows, Kind.INACTIVE),
         ),
-        Check(name="roster-gone", question="Who is in neither of two complete rosters?", look=gone),
+        Check(
+            name="roster-gone",
+            question="Who is in neither of two complete rosters, twelve hours apart?",
+            look=gone,
+        ),
         Check(
             name="roster-changed",
             question="Of whom does the roster say something else?",

@@ -24,6 +24,8 @@ from provisioning.decision.types import HoldKind
 from provisioning.fingerprints import FIELDS, WIDTH
 from provisioning.models import Connection, ReconciliationRun, Roster
 
+from .rosters import APART
+
 CHUNK = 2000
 WORK_MEMORY = "128MB"
 """For each hash of a join, which may take twice as much: a million rows of keys and fingerprints."""
@@ -97,8 +99,8 @@ def is_overtaken(run: ReconciliationRun) -> bool:
 
 
 def before(roster: Roster) -> Roster | None:
-    """The complete roster before this one: who is in neither is missing twice."""
-    return _complete(roster.connection).filter(as_of__lt=roster.as_of).first()
+    """The complete roster before this one, and far enough before it: who is in neither is missing twice."""
+    return _complete(roster.connection).filter(as_of__lte=roster.as_of - APART).first()
 
 
 def _complete(connection: Connection) -> Any:

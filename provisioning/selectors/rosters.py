@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef
@@ -9,16 +10,29 @@ from django.db.models import Exists, OuterRef
 from provisioning.decision.keys import fold
 from provisioning.models import Account, Connection, Roster, RosterPart
 
-COMPLETE_KEPT = 2
-"""Rosters of a connection whose rows stay: who is in neither is missing twice."""
+APART = timedelta(hours=12)
+"""How far apart two rosters are at least, so that who is in neither is missing twice: one file given twice says nothing
+that it has not said once."""
 
 
-def newest_complete(tenant_id: UUID, connection_id: UUID) -> list[Roster]:
-    """The complete rosters of a connection that keep their rows, the newest first."""
+def newest_complete(tenant_id: UUID, connection_id: UUID) -> Roster | None:
     rows = Roster.objects.filter(
         tenant_id=tenant_id, connection_id=connection_id, status=Roster.Status.COMPLETE
     )
-    return list(rows.order_by("-as_of")[:COMPLETE_KEPT])
+    return rows.order_by("-as_of").first()
+
+
+def needed(complete: Sequence[Roster]) -> list[Roster]:
+    """Of one connection's complete rosters, the newest first, those whose rows are compared with, today or later.
+
+    The newest; the one before it, which is APART; and between them the first that will be the one before. Without the
+    last, a connection with a roster each hour would never get a newer one before.
+    """
+    newest = complete[0]
+    earlier = [one for one in complete if one.as_of <= newest.as_of - APART]
+    before = earlier[0] if earlier else complete[-1]
+    following = [one for one in complete if before.as_of + APART <= one.as_of < newest.as_of]
+    return [one for one in complete if one in (newest, before, *following[-1:])]
 
 
 def waiting_to_load() -> Iterator[tuple[UUID, UUID]]:

@@ -1,4 +1,4 @@
-"""A roster's life: begun, received page by page, judged, kept while it is one of the two newest, trimmed.
+"""A roster's life: begun, received page by page, judged, kept while runs compare with it, trimmed.
 
 Knows no kind of source: files and remote listings are `provisioning.roster.Source`s. Nothing is concluded from a roster
 here; runs do that, and only from complete ones.
@@ -7,6 +7,7 @@ here; runs do that, and only from complete ones.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -23,7 +24,7 @@ from provisioning.models import Connection, Roster, RosterPart, RosterRow
 from provisioning.roster import Page, Source, Unreadable, staging
 from provisioning.roster.mapping import ColumnMap
 from provisioning.roster.proof import Last, Read, Refusal, judge
-from provisioning.selectors.rosters import COMPLETE_KEPT, newest_complete
+from provisioning.selectors.rosters import needed, newest_complete
 
 from .invalid import Invalid
 
@@ -257,7 +258,7 @@ def _judge(roster: Roster) -> None:
     unusable = roster.fault_count
     repeated = staging.duplicates(roster, names, FAULTS_KEPT) if not unusable else []
     _add_faults(roster, [fault.told for fault in repeated])
-    last = next(iter(newest_complete(roster.tenant_id, roster.connection_id)), None)
+    last = newest_complete(roster.tenant_id, roster.connection_id)
     refusal = judge(
         Read(
             as_of=roster.as_of,
@@ -290,16 +291,14 @@ def _end(roster: Roster, refusal: Refusal | None) -> None:
 
 
 def _old_ones(at: datetime) -> list[Roster]:
-    """Complete rosters that have two newer ones, or are too old to say anything of today's people."""
-    rows = Roster.objects.filter(status=Status.COMPLETE)
-    newer = Roster.objects.filter(
-        tenant=OuterRef("tenant"),
-        connection=OuterRef("connection"),
-        status=Status.COMPLETE,
-        as_of__gt=OuterRef("as_of"),
-    ).order_by("as_of")
-    # The second newer one, where there is one.
-    return list(rows.filter(Exists(newer[COMPLETE_KEPT - 1 : COMPLETE_KEPT]) | Q(as_of__lt=at - SPEAKS_FOR)))
+    """Complete rosters that no run will compare with, or that are too old to say anything of today's people."""
+    rows = Roster.objects.filter(status=Status.COMPLETE).order_by("tenant", "connection", "-as_of")
+    old: list[Roster] = []
+    for _, ones in groupby(rows, key=lambda one: (one.tenant_id, one.connection_id)):
+        complete = list(ones)
+        kept = needed(complete)
+        old += [one for one in complete if one not in kept or one.as_of < at - SPEAKS_FOR]
+    return old
 
 
 def _spent(at: datetime) -> list[Roster]:

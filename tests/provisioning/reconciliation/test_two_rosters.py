@@ -80,6 +80,24 @@ COMPLETE, REFUSED, LOADING = Roster.Status.COMPLETE, Roster.Status.REFUSED, Rost
             [(2, WITHOUT, COMPLETE), (1, WITHOUT, COMPLETE)], 1.5, False, id="nor one of before she came"
         ),
         pytest.param([(2, WITHOUT, COMPLETE), (1, WITHOUT, COMPLETE)], 30, True, id="two hold her"),
+        pytest.param(
+            [(1, WITHOUT, COMPLETE), (0.9, WITHOUT, COMPLETE)],
+            30,
+            False,
+            id="but one file given twice does not",
+        ),
+        pytest.param(
+            [(1, WITHOUT, COMPLETE), (0.9, WITHOUT, COMPLETE), (0.4, WITHOUT, COMPLETE)],
+            30,
+            True,
+            id="the newest of one day and one of the day before do",
+        ),
+        pytest.param(
+            [(1, WITH, COMPLETE), (0.1, WITHOUT, COMPLETE), (0.05, WITHOUT, COMPLETE)],
+            30,
+            False,
+            id="two of one day are one beside the day before that has her",
+        ),
     ],
 )
 def test_only_two_complete_rosters_hold_whom_they_miss(

@@ -19,6 +19,7 @@ from provisioning.roster.mapping import ColumnMap, checked
 from provisioning.roster.proof import Refusal
 from provisioning.selectors import rosters as stored
 from provisioning.selectors.connections import rules
+from provisioning.selectors.roster_differences import before
 from provisioning.services import roster_files, rosters
 from provisioning.services.invalid import Invalid
 from provisioning.tasks import delivery
@@ -187,7 +188,7 @@ def test_a_roster_without_proof_is_refused_by_name(
             "code": code,
         }
     ]
-    assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) == []
+    assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) is None
 
 
 def test_duplicates_are_named_by_line_without_the_key(acme: House) -> None:
@@ -311,8 +312,35 @@ class TestTrimming:
         assert [rows_of(one) for one in kept] == [0, 0, 5, 5]
         assert [rows_of(one) for one in (theirs, other, refused)] == [5, 5, 0]
         assert acts(kept[0])[-1] == "roster:superseded"
-        assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) == [kept[3], kept[2]]
+        assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) == kept[3]
         assert rosters.trim(at=at) == 0
+
+    @pytest.mark.parametrize(
+        ("hours", "kept"),
+        [
+            pytest.param([5, 4, 3], [5, 3], id="of one day the first and the last"),
+            pytest.param([30, 15, 2], [15, 2], id="none that is older than the one before"),
+            pytest.param([40, 30, 20, 14, 2], [14, 2], id="the one before is the newest that is far enough"),
+            pytest.param([13, 1, 0.5, 0.2], [13, 1, 0.2], id="of those between them the first, and no other"),
+        ],
+    )
+    def test_rosters_of_one_day_keep_what_is_compared_with(
+        self, acme: House, hours: list[float], kept: list[float]
+    ) -> None:
+        at = now()
+        given = {hour: received(acme, people(1), as_of=at - timedelta(hours=hour)) for hour in hours}
+        rosters.trim(at=at)
+        assert [hour for hour, one in given.items() if rows_of(one)] == kept
+
+    def test_hourly_rosters_are_compared_with_one_of_half_a_day_before(self, acme: House) -> None:
+        begun_at = now() - timedelta(days=2)
+        for hour in range(48):
+            newest = received(acme, people(1), as_of=begun_at + timedelta(hours=hour))
+            rosters.trim(at=now())
+            earlier = before(newest)
+            assert (earlier is not None) is (hour >= 12)
+            assert earlier is None or newest.as_of - earlier.as_of < timedelta(hours=24)
+            assert Roster.objects.filter(status="complete").count() <= 3
 
     def test_a_shrunk_one_keeps_its_rows_for_a_week(self, acme: House) -> None:
         received(acme, people(20), as_of=now() - timedelta(hours=3))
@@ -332,7 +360,7 @@ class TestTrimming:
         rosters.trim(at=now() + timedelta(days=181))
         roster.refresh_from_db()
         assert (roster.status, rows_of(roster)) == ("superseded", 0)
-        assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) == []
+        assert stored.newest_complete(acme.tenant.pk, acme.connection.pk) is None
 
     def test_what_ended_meanwhile_is_not_refused(self, acme: House) -> None:
         roster = received(acme, people(5))

@@ -40,6 +40,7 @@ from provisioning.models import (
 )
 from provisioning.roster import Page
 from provisioning.selectors.invariants import LAWS, violations
+from provisioning.selectors.rosters import APART
 from provisioning.services import configuration, findings, linking, merging, people, rosters, submit
 from provisioning.services import undo as undoing
 from provisioning.services.groups import submit_group
@@ -491,7 +492,7 @@ class Hub(RuleBasedStateMachine):
     def list_everybody(self, place: int, listed: dict[str, tuple[str | None, bool | None]]) -> None:
         """A roster and the run that compares it. Only who is missing from two of them in a row may be held for it."""
         where = self._place(place)
-        self._tick()
+        self.time.shift(APART)
         rows = [
             (line, _row(where, name, key, active))
             for line, (name, (key, active)) in enumerate(listed.items())
