@@ -17,12 +17,12 @@ from uuid import UUID
 import orjson
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, Q
 
 from provisioning.decision.reasons import Reason
 from provisioning.decision.types import HoldKind
 from provisioning.fingerprints import FIELDS, WIDTH
-from provisioning.models import Connection, ReconciliationRun, Roster
+from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 
 from .rosters import APART
 
@@ -31,8 +31,6 @@ WORK_MEMORY = "128MB"
 """For each hash of a join, which may take twice as much: a million rows of keys and fingerprints."""
 
 _Run = ReconciliationRun.Status
-SPENT = (_Run.DONE, _Run.REJECTED)
-"""A run that ended so has settled its roster: done, or a person would have none of it."""
 
 
 class Kind(StrEnum):
@@ -66,16 +64,21 @@ class Listed:
 
 
 def roster_for(connection: Connection) -> Roster | None:
-    """The newest complete roster that no executed run has used yet, and that is newer than any they used."""
-    settled = (
-        Roster.objects.filter(
-            tenant_id=connection.tenant_id, connection_id=connection.pk, runs__status__in=SPENT
-        )
-        .order_by("-as_of")
-        .first()
-    )
+    """The newest complete roster that no run has used up, and that is older than none that a run has executed."""
     rows = _complete(connection)
-    return (rows.filter(as_of__gt=settled.as_of) if settled else rows).first()
+    left_out = ReconciliationItem.objects.filter(
+        run=OuterRef("pk"), status=ReconciliationItem.Status.LEFT_OUT
+    )
+    # Done as a whole, or a person would have none of it. Whom a person left out, the next run asks about again.
+    used_up = ReconciliationRun.objects.filter(
+        Q(status=_Run.REJECTED) | Q(~Exists(left_out), status=_Run.DONE),
+        tenant_id=connection.tenant_id,
+        connection_id=connection.pk,
+    ).aggregate(newest=Max("roster__as_of"))["newest"]
+    if used_up is not None:
+        rows = rows.filter(as_of__gt=used_up)
+    executed = executed_until(connection)
+    return (rows if executed is None else rows.filter(as_of__gte=executed)).first()
 
 
 def executed_until(connection: Connection) -> datetime | None:

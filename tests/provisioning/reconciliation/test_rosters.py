@@ -413,6 +413,32 @@ class TestWhichRoster:
         assert (run.status, run.items.get().status) == (Status.FAILED, "planned")
         assert run.note.startswith("Two newer rosters have come")
 
+    @pytest.mark.parametrize(
+        ("left_out", "planned"),
+        [
+            pytest.param(2, 2, id="whom a person left out the next run asks about again"),
+            pytest.param(1, 1, id="and about nobody else"),
+            pytest.param(0, 0, id="one that was executed as a whole is used up"),
+        ],
+    )
+    def test_one_that_items_were_left_out_of_is_not_used_up(
+        self, acme: House, left_out: int, planned: int
+    ) -> None:
+        for n in range(4):
+            push(acme, user(f"p{n}@acme.example", f"k{n}"), at=ago(9))
+        roster(acme, line("p0@acme.example", "k0"), as_of=ago(3))
+        roster(acme, *(line(f"p{n}@acme.example", f"k{n}", active=n > 1) for n in range(4)), as_of=ago(2))
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        leavers = list(run.items.filter(check_name="roster-inactive").values_list("pk", flat=True))
+        choice = reconciliation.Choice(items=leavers[:left_out])
+        reconciliation.leave_out(run, choice, OPERATOR, "on leave")
+        reconciliation.execute(run)
+        again = reconciliation.simulate(acme.connection, OPERATOR)
+        assert again.items.filter(status="planned").count() == planned
+        # Asked to the end it is used up as well, and none goes back to the older one.
+        assert reconciliation.execute(again).remaining == 0
+        assert roster_differences.roster_for(acme.connection) is None
+
     def test_a_rejected_one_is_not_planned_again_but_by_hand(self, acme: House) -> None:
         listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
         reconciliation.reject(reconciliation.simulate(acme.connection, OPERATOR), OPERATOR, "wrong file")
