@@ -11,6 +11,8 @@ from provisioning.management.base import HubCommand, connection_named, operator,
 from provisioning.models import Connection, ReconciliationRun, Roster
 from provisioning.reconciliation.checks import CHECKS
 
+Status = ReconciliationRun.Status
+
 SHOWN = 200
 WIDTH = 30
 
@@ -47,9 +49,7 @@ class Command(HubCommand):
         if options["status"]:
             run = _newest(connection)
         elif options["cancel"]:
-            if not options["reason"]:
-                raise CommandError("Please say why, with --reason.")
-            run = reconciliation.cancel(_newest(connection), operator(), options["reason"])
+            run = _cancelled(_newest(connection), options["reason"].strip())
         else:
             run = self._run(connection, options)
         items = list(run.items.filter(tenant_id=run.tenant_id)[: SHOWN + 1])
@@ -143,6 +143,18 @@ def _newest(connection: Connection) -> ReconciliationRun:
     return run
 
 
+def _cancelled(run: ReconciliationRun, reason: str) -> ReconciliationRun:
+    if not reason:
+        raise CommandError("Please say why, with --reason.")
+    if run.status == Status.QUARANTINED:
+        raise CommandError(
+            f"The run waits for a person and does nothing: reject it, with decide_run {run.pk} --reject --reason."
+        )
+    if run.finished_at:
+        raise CommandError(f"The connection's newest run is over: {run.get_status_display().lower()}.")
+    return reconciliation.cancel(run, operator(), reason)
+
+
 def _roster(connection: Connection, name: str) -> Roster:
     rows = Roster.objects.filter(tenant_id=connection.tenant_id, connection=connection)
     key = as_uuid(name)
@@ -159,5 +171,5 @@ def _verified(remaining: int) -> str:
 
 
 def _is_stopping(answer: dict[str, Any]) -> bool:
-    stopped = answer["status"] == ReconciliationRun.Status.CANCELLED
-    return bool(answer["cancel_requested_at"]) and not stopped
+    at_work = answer["status"] in (Status.SIMULATING, Status.EXECUTING)
+    return bool(answer["cancel_requested_at"]) and at_work

@@ -451,6 +451,33 @@ class TestReconcile:
         assert said["status"] == "cancelled"
         assert run("reconcile", "--connection", "Main", "--status")["status"] == "cancelled"
 
+    @pytest.mark.parametrize(
+        ("status", "reason", "says"),
+        [
+            pytest.param(
+                "quarantined", "wrong file", "decide_run", id="a run in quarantine is rejected instead"
+            ),
+            pytest.param("done", "wrong file", "is over", id="one that is over is not stopped any more"),
+            pytest.param("simulated", "   ", "--reason", id="a blank is no reason"),
+        ],
+    )
+    def test_what_cannot_be_cancelled_is_said(
+        self, acme: House, run: Run, fail: Run, status: str, reason: str, says: str
+    ) -> None:
+        run("reconcile", "--connection", "Main")
+        over = now() if status == "done" else None
+        ReconciliationRun.objects.update(status=status, finished_at=over)
+        assert says in fail("reconcile", "--connection", "Main", "--cancel", "--reason", reason)
+        assert not AuditRecord.objects.filter(intent="cancel").exists()
+
+    @pytest.mark.parametrize(("status", "stops"), [("executing", True), ("done", False), ("failed", False)])
+    def test_only_a_run_at_work_stops(
+        self, acme: House, run: Run, read: Callable[..., str], status: str, stops: bool
+    ) -> None:
+        run("reconcile", "--connection", "Main")
+        ReconciliationRun.objects.update(status=status, cancel_requested_at=now())
+        assert ("stops after the batch" in read("reconcile", "--connection", "Main", "--status")) is stops
+
 
 class TestLookingUp:
     @pytest.fixture
