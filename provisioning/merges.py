@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from identity_hub.core.ids import new_id
 from provisioning import sql
 from provisioning.decision.types import HoldKind, MergeIdentities, Observation, UnmergeIdentities
@@ -198,19 +200,32 @@ def _move_holds(tenant_id: UUID, loser: UUID, winner: UUID) -> dict[str, Any]:
 
 
 def _return_holds(record: Merge, accounts: set[UUID], observation: Observation) -> None:
-    """What an account holds goes with it. What a person placed before goes back, and since then it holds both."""
+    """What an account holds is whose the account is. Of the others, what was placed before the merge goes back, and
+    what was on both or was placed since holds both."""
     tenant_id, winner, loser = record.tenant_id, record.winner_id, record.loser_id
     holds = Hold.objects.filter(tenant_id=tenant_id, identity_id=winner)
     holds.filter(source_account_id__in=accounts).update(identity_id=loser)
     back = record.moved["hold.identity"]
     own = {(kind, UUID(source) if source else None) for kind, source in record.moved["shared_holds"]}
-    for hold in holds:
+    # Whose the account is has been said by now, or it waits and holds whom it may be.
+    linked = Account.objects.filter(
+        tenant_id=tenant_id, pk=OuterRef("source_account_id"), identity__isnull=False
+    )
+    for hold in holds.filter(~Exists(linked)):
         both = (hold.kind, hold.source_account_id) in own or hold.placed_at > record.merged_at
         if str(hold.pk) in back:
             Hold.objects.filter(pk=hold.pk).update(identity_id=loser)
-        elif both and hold.source_account_id is None:
+        elif both:
             # Attack: a hold that was placed on the merged person would be shed by taking the merge back.
-            _place(hold.kind, loser, None, hold.reason, hold.placed_by, hold.placed_at, tenant_id)
+            _place(
+                hold.kind,
+                loser,
+                hold.source_account_id,
+                hold.reason,
+                hold.placed_by,
+                hold.placed_at,
+                tenant_id,
+            )
 
 
 def _place(

@@ -246,6 +246,79 @@ def test_a_hold_that_was_lifted_meanwhile_does_not_come_back(pair: tuple[Any, An
     assert identity(other).enabled
 
 
+@pytest.mark.parametrize(
+    ("disabled", "then", "enabled"),
+    [
+        ("before", "", (False, False)),
+        ("since", "", (False, False)),
+        ("before", "enabled", (True, True)),
+        ("since", "enabled", (True, True)),
+        ("before", "linked to the winner", (False, True)),
+        ("since", "linked to the winner", (False, True)),
+        ("before", "lifted by a person", (True, True)),
+    ],
+    ids=[
+        "one that held both still does",
+        "one that was closed since holds both",
+        "one that held both and is open again frees both",
+        "one that was closed since and is open again frees both",
+        "one that held both and is the winner's by now holds the winner alone",
+        "one that was closed since and is the winner's by now holds the winner alone",
+        "what a person lifted meanwhile holds nobody",
+    ],
+)
+def test_taking_a_merge_back_frees_nobody_whom_a_waiting_account_holds(
+    acme: House, disabled: str, then: str, enabled: tuple[bool, bool]
+) -> None:
+    """Row 13b: an account that may be either of two holds both while it is inactive."""
+    one = push(acme, user("ada@acme.example", "e1"))
+    other = sign_in(acme, "p-1", user_name="adab", email="ada.b@acme.example")
+    addresses = [{"value": f"{name}@acme.example", "type": "work"} for name in ("ada", "ada.b")]
+
+    def close() -> Any:
+        waits = push(acme, user("adas", "e9", emails=addresses))
+        assert waits.reason == "account:link-pending"
+        submit(pushed(acme, Intent.DISABLE, account_id=waits.account_id, active=False))
+        return waits
+
+    waits = close() if disabled == "before" else None
+    merge(one, other)
+    waits = waits or close()
+    assert not identity(one).enabled
+    if then == "linked to the winner":
+        # Two live accounts of one connection are never one person's.
+        submit(pushed(acme, Intent.DELETE, account_id=one.account_id))
+        linked = linking.link(account=account(waits), identity=identity(one), reason="hers", actor=OPERATOR)
+        assert linked.accepted
+    elif then == "lifted by a person":
+        people.lift_hold(identity=identity(one), kind=HoldKind.SCIM, reason="known", actor=OPERATOR)
+    assert unmerge().accepted
+    assert broken(acme) == []
+    if then == "enabled":
+        submit(pushed(acme, Intent.ENABLE, account_id=waits.account_id, active=True))
+    assert (identity(one).enabled, identity(other).enabled) == enabled
+    assert broken(acme) == []
+
+
+def test_a_hold_that_a_merge_brought_stays_with_whom_its_account_is_by_then(acme: House) -> None:
+    """The waiting account had held the loser alone, and is the winner's when the merge is taken back."""
+    one = push(acme, user("ada@acme.example", "e1"))
+    other = sign_in(acme, "p-1", user_name="adab", email="ada.b@acme.example")
+    addresses = [{"value": "ada.b@acme.example", "type": "work"}]
+    waits = push(acme, user("adas", "e9", emails=addresses))
+    assert waits.reason == "account:link-pending"
+    submit(pushed(acme, Intent.DISABLE, account_id=waits.account_id, active=False))
+    assert (identity(one).enabled, identity(other).enabled) == (True, False)
+    merge(one, other)
+    submit(pushed(acme, Intent.DELETE, account_id=one.account_id))
+    assert linking.link(
+        account=account(waits), identity=identity(one), reason="hers", actor=OPERATOR
+    ).accepted
+    assert unmerge().accepted
+    assert (identity(one).enabled, identity(other).enabled) == (False, True)
+    assert broken(acme) == []
+
+
 def test_a_duplicate_of_one_connection_ends_and_wakes(acme: House) -> None:
     login = sign_in(acme, "p-1", email="ada@acme.example")
     pushed_ = push(acme, user("ada.l@acme.example", "e1"))
