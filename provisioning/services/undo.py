@@ -437,10 +437,28 @@ SELECT asked.item, found.id
 """
 
 
+# An undo would take the account and the membership with it; who placed that counted on the account. The audit is about
+# the group then, and names the first hundred members of a request: beyond them nothing can be named.
+_JOINED = """
+SELECT asked.item, (
+       SELECT min(r.id) FROM provisioning_auditrecord r
+        WHERE r.tenant_id = %(tenant)s AND r.id > asked.audited AND r.reason LIKE 'group:%%'
+          AND r.verdict = 'applied' AND r.changes @> jsonb_build_array(jsonb_build_object(
+                'change', 'group', 'members', jsonb_build_array(asked.account))))
+  FROM unnest(%(items)s::bigint[], %(audited)s::bigint[], %(accounts)s::uuid[]) AS asked (item, audited, account)
+ WHERE EXISTS (SELECT FROM provisioning_membership m
+                WHERE m.tenant_id = %(tenant)s AND m.account_id = asked.account)
+"""
+
+
+def _made_an_account(item: ReconciliationItem) -> bool:
+    return any(line["change"] == "RemoveAccount" for line in item.inverse)
+
+
 def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
     """Whatever is newer stays: who asked for the old state did not know of it."""
     asked = [one.item for one in wanted if one.refusal is None]
-    newer: dict[int, int] = {}
+    newer: dict[int, int | None] = {}
     if asked:
         parameters = {
             "tenant": tenant_id,
@@ -452,9 +470,17 @@ def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
             "merged": list(_MERGED),
         }
         newer = dict(sql.rows(_NEWER, parameters, prepared=False))
+    if made := [item for item in asked if _made_an_account(item) and item.pk not in newer]:
+        parameters = {
+            "tenant": tenant_id,
+            "items": [item.pk for item in made],
+            "audited": [item.audit_id for item in made],
+            "accounts": [item.account_id for item in made],
+        }
+        newer |= dict(sql.rows(_JOINED, parameters, prepared=False))
     for one in wanted:
-        if (record := newer.get(one.item.pk)) is not None and one.refusal is None:
-            yield _Wanted(item=one.item, refusal=Reason.ITEM_TOUCHED_SINCE, newer=record)
+        if one.item.pk in newer and one.refusal is None:
+            yield _Wanted(item=one.item, refusal=Reason.ITEM_TOUCHED_SINCE, newer=newer[one.item.pk])
         else:
             yield one
 

@@ -364,6 +364,57 @@ class TestGroups:
         assert undone(run) == {"group:member-unknown": 1}
         assert not Membership.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("then", "reason"),
+        [
+            (["joined"], "item:touched-since"),
+            (["joined", "left"], "item:undone"),
+            (["another joined"], "item:undone"),
+            ([], "item:undone"),
+        ],
+        ids=[
+            "a group that it was put into since keeps it",
+            "one that it has left again does not",
+            "one that somebody else is in does not",
+            "in no group it is taken back",
+        ],
+    )
+    def test_an_account_that_a_run_made(self, acme: House, then: list[str], reason: str) -> None:
+        long_ago = now() - timedelta(days=3)
+        known = [push(acme, user(f"p{n}@acme.example", f"k{n}"), at=long_ago) for n in range(3)]
+        staff = submit_group(group(acme, Intent.CREATE, display_name="Staff"))
+        roster(
+            acme,
+            *[line(f"p{n}@acme.example", f"k{n}") for n in range(3)],
+            line("new@acme.example", "kn"),
+        )
+        run = executed(acme)
+        (made,) = items_done(run)
+        outcomes = []
+        for step in then:
+            whom = known[0].account_id if step.startswith("another") else made.account_id
+            said = {"remove" if step == "left" else "add": (whom,)}
+            outcomes.append(submit_group(group(acme, Intent.UPDATE, group_id=staff.account_id, **said)))
+        assert all(outcome.accepted for outcome in outcomes)
+        (prospect,) = undo.preview(run, [made])
+        newer = outcomes[0].audit_id if reason == "item:touched-since" else None
+        assert (prospect.reason, prospect.newer and prospect.newer.pk) == (reason, newer)
+        members = set(Membership.objects.values_list("account_id", flat=True))
+        assert undone(run) == {reason: 1}
+        assert set(Membership.objects.values_list("account_id", flat=True)) == members
+        assert (Account.objects.get(pk=made.account_id).deleted_at is None) is (newer is not None)
+
+    def test_one_that_a_great_group_took_in_is_kept_though_no_record_names_it(self, acme: House) -> None:
+        push(acme, user("ada@acme.example", "e1"), at=now() - timedelta(days=3))
+        roster(acme, line("ada@acme.example", "e1"), line("new@acme.example", "kn"))
+        run = executed(acme)
+        (made,) = items_done(run)
+        many = [push(acme, user(f"p{n}@acme.example", f"k{n}")).account_id for n in range(100)]
+        submit_group(group(acme, Intent.CREATE, display_name="Staff", add=(*many, made.account_id)))
+        (prospect,) = undo.preview(run, [made])
+        assert (prospect.reason, prospect.newer) == ("item:touched-since", None)
+        assert undone(run) == {"item:touched-since": 1}
+
 
 class TestSessions:
     def test_they_cannot_be_brought_back(self, acme: House, session: Callable[[Identity], object]) -> None:
