@@ -153,7 +153,6 @@ class OwnerForm(ReasonForm):
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["owner"].choices = [("", "Nobody"), *choices]  # type: ignore[attr-defined]
-        self.fields["reason"].required = False
 
 
 class DueForm(ReasonForm):

@@ -33,7 +33,7 @@ from provisioning.services.invalid import Invalid
 from provisioning.services.roster_files import Preview
 
 from .base import TenantAdmin, actor_of, said, say_refusal
-from .forms import ConfirmForm, ReasonForm
+from .forms import ReasonForm
 from .parts import Card, View, register
 
 Status = Roster.Status
@@ -280,13 +280,13 @@ class RosterPage(TenantAdmin):
         roster = self.get_object(request, object_id)
 
         def act(data: dict[str, Any]) -> str:
-            roster_files.discard(roster=roster, actor=actor_of(request))
+            roster_files.discard(roster=roster, reason=data["reason"], actor=actor_of(request))
             return "Thrown away. Nothing was read from it."
 
         return self.ask(
             request,
             roster,
-            ConfirmForm(said(request)),
+            ReasonForm(said(request)),
             title="Throw the uploaded file away?",
             lead="Nothing has been loaded from it.",
             submit="Throw it away",

@@ -21,7 +21,7 @@ from provisioning.services.configuration import Invalid
 from . import plan
 from .base import TenantAdmin, actor_of, said, shown_as_json
 from .export import Exported
-from .forms import ConfirmForm, ReasonForm
+from .forms import ReasonForm
 from .repair import RepairPages
 
 Status = ReconciliationRun.Status
@@ -44,7 +44,7 @@ def start_simulation(page: TenantAdmin, request: HttpRequest, connection: Connec
 
     def act(data: dict[str, Any]) -> Any:
         try:
-            run = reconciliation.simulate(connection, actor_of(request))
+            run = reconciliation.simulate(connection, actor_of(request), reason=data["reason"])
         except reconciliation.Busy:
             raise Invalid("", "Another run of it is just beginning or ending. Please try again.") from None
         return HttpResponseRedirect(reverse("admin:provisioning_reconciliationrun_change", args=[run.pk]))
@@ -52,7 +52,7 @@ def start_simulation(page: TenantAdmin, request: HttpRequest, connection: Connec
     return page.ask(
         request,
         connection,
-        ConfirmForm(said(request)),
+        ReasonForm(said(request)),
         title=f"Simulate a reconciliation of {connection}",
         lead="Looks for accounts that nobody confirmed, late matches, live sessions of held people and "
         "memberships of deleted accounts. It changes nothing: you see every item before anything is done.",

@@ -11,7 +11,7 @@ from provisioning import outbox
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
 from provisioning.models import ReconciliationItem, ReconciliationRun
-from provisioning.services.invalid import Invalid
+from provisioning.services.invalid import Invalid, needed_reason
 
 from . import brakes
 from .journal import move, record
@@ -39,8 +39,9 @@ class Choice:
 def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
     """Lets a run out of quarantine, and a worker executes it; or is the first of the two releases that it needs.
 
-    Raises Invalid for a second release by whoever gave the first, or by nobody in particular.
+    Raises Invalid without a reason, and for a second release by whoever gave the first, or by nobody in particular.
     """
+    reason = needed_reason(reason)
     with transaction.atomic():
         held = _locked(run)
         if held.status == Status.QUARANTINED:
@@ -87,7 +88,8 @@ def needs_two(run: ReconciliationRun) -> bool:
 
 
 def reject(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
-    """Nothing of this run will be done; the connection's next run may start."""
+    """Nothing of this run will be done; the connection's next run may start. Raises Invalid without a reason."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         if move(run, WAITING, Status.REJECTED, finished_at=now()):
             record(run, actor, "reject", Act.RUN_REJECTED, why=reason)
@@ -106,6 +108,7 @@ def take_in(run: ReconciliationRun, choice: Choice, actor: Actor, reason: str) -
 
 
 def _turn(run: ReconciliationRun, choice: Choice, actor: Actor, reason: str, from_: str, to: str) -> int:
+    reason = needed_reason(reason)
     with transaction.atomic():
         held = _locked(run)
         released = held.status == Status.SIMULATED and held.released_by

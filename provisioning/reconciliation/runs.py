@@ -28,7 +28,7 @@ from provisioning.selectors import reconciliation as stored
 from provisioning.selectors import roster_differences
 from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
-from provisioning.services.invalid import Invalid
+from provisioning.services.invalid import Invalid, needed_reason
 from provisioning.services.submission import retrying
 
 from . import brakes, plan
@@ -61,7 +61,9 @@ class Busy(RuntimeError):
     """Another worker holds the connection and has no run to show yet."""
 
 
-def simulate(connection: Connection, requested_by: Actor, roster: Roster | None = None) -> ReconciliationRun:
+def simulate(
+    connection: Connection, requested_by: Actor, roster: Roster | None = None, reason: str = ""
+) -> ReconciliationRun:
     """A new run with everything it would do, judged by the guard: SIMULATED, QUARANTINED or CANCELLED.
 
     It compares with `roster`, else with the newest complete one that no executed run has used. Writes nothing but the
@@ -76,7 +78,7 @@ def simulate(connection: Connection, requested_by: Actor, roster: Roster | None 
             if mine:
                 _bury_abandoned(connection)
                 return stored.running(connection) or _simulate(
-                    connection, requested_by, roster or roster_differences.roster_for(connection)
+                    connection, requested_by, roster or roster_differences.roster_for(connection), reason
                 )
         if occupying := stored.running(connection):
             return occupying
@@ -102,15 +104,23 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
     return run
 
 
-def order(run: ReconciliationRun, actor: Actor, reason: str = "") -> None:
-    """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it."""
+def order(run: ReconciliationRun, actor: Actor, reason: str) -> None:
+    """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it.
+
+    Raises Invalid without a reason.
+    """
+    reason = needed_reason(reason)
     with transaction.atomic():
         record(run, actor, "execute", Act.RUN_ORDERED, why=reason)
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
 
 
 def cancel(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
-    """Stops a run after the batch in hand; what is done stays done. One that nobody works on is cancelled at once."""
+    """Stops a run after the batch in hand; what is done stays done. One that nobody works on is cancelled at once.
+
+    Raises Invalid without a reason.
+    """
+    reason = needed_reason(reason)
     with transaction.atomic():
         if move(run, _CANCELLABLE, F("status"), cancel_requested_at=now()):
             record(run, actor, "cancel", Act.RUN_CANCEL_ORDERED, why=reason)
@@ -157,7 +167,9 @@ def _bury_abandoned(connection: Connection) -> None:
                 record(run, Actor(kind="schedule"), "simulate", Act.RUN_FAILED)
 
 
-def _simulate(connection: Connection, requested_by: Actor, roster: Roster | None) -> ReconciliationRun:
+def _simulate(
+    connection: Connection, requested_by: Actor, roster: Roster | None, reason: str
+) -> ReconciliationRun:
     with transaction.atomic():
         run = ReconciliationRun.objects.create(
             tenant_id=connection.tenant_id,
@@ -166,7 +178,7 @@ def _simulate(connection: Connection, requested_by: Actor, roster: Roster | None
             requested_by=requested_by.signature,
             population=stored.population(connection),
         )
-        record(run, requested_by, "simulate", Act.RUN_STARTED)
+        record(run, requested_by, "simulate", Act.RUN_STARTED, why=reason)
     counts: Counter[str] = Counter()
     planned = destructive = 0
     scope = _scope(run, connection)

@@ -1,4 +1,4 @@
-"""How a service refuses what an administrator asked for."""
+"""How a service refuses what an administrator asked for, a blank reason among it."""
 
 
 class Invalid(ValueError):
@@ -8,3 +8,10 @@ class Invalid(ValueError):
         super().__init__(message)
         self.field = field
         self.message = message
+
+
+def needed_reason(reason: str, sentence: str = "Say in writing why.") -> str:
+    """The reason without blanks around it. Raises Invalid where nothing is left: nobody acts without one on record."""
+    if not reason.strip():
+        raise Invalid("reason", sentence)
+    return reason.strip()

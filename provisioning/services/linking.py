@@ -8,6 +8,7 @@ from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, Channel, Decision, Intent, Observation, Outcome
 from provisioning.models import Account, Finding, Identity
 
+from .invalid import needed_reason
 from .submission import simulate_many, submit
 
 QUESTIONS = (
@@ -26,17 +27,19 @@ def link(
 
     With `fold_duplicate` the login's account ends in the pushed one where the two only double each other (row 36).
     """
-    return submit(_link(account, identity, reason, actor, fold_duplicate))
+    return submit(_link(account, identity, needed_reason(reason), actor, fold_duplicate))
 
 
 def unlink(*, account: Account, reason: str, actor: Actor) -> Outcome:
     """Not the same person: the account waits for its link, and no rule ties it to this identity again."""
-    return submit(_unlink(account, reason, actor))
+    return submit(_unlink(account, needed_reason(reason), actor))
 
 
 def separate(*, account: Account, reason: str, actor: Actor) -> Outcome:
     """A waiting account is nobody whom the hub knows: it becomes a person of its own."""
-    return submit(_observed(account, Intent.CREATE, reason, actor, finding_id=_question(account)))
+    return submit(
+        _observed(account, Intent.CREATE, needed_reason(reason), actor, finding_id=_question(account))
+    )
 
 
 def foresee_link(

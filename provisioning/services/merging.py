@@ -32,6 +32,7 @@ from provisioning.decision.types import Merge as MergeFacts
 from provisioning.models import Entitlement, Identity, Merge
 
 from .findings import tell_apart
+from .invalid import needed_reason
 from .submission import retrying, simulate_many, submit_within
 
 
@@ -62,7 +63,7 @@ def merge(
     *, winner: Identity, loser: Identity, reason: str, actor: Actor, finding_id: UUID | None = None
 ) -> Outcome:
     """The loser ends in the winner. Refused where one of them is protected, or where they cannot be one person."""
-    observation = _merging(winner, loser, reason, actor, finding_id)
+    observation = _merging(winner, loser, needed_reason(reason), actor, finding_id)
     return _carried_out(observation, loser, Act.MERGED_INTO)
 
 
@@ -71,7 +72,7 @@ def unmerge(*, merge: Merge, reason: str, actor: Actor) -> Outcome:
 
     The two are told apart with it, so that nothing asks about them again.
     """
-    outcome = _carried_out(_unmerging(merge, reason, actor), merge.loser, Act.STANDS_AGAIN)
+    outcome = _carried_out(_unmerging(merge, needed_reason(reason), actor), merge.loser, Act.STANDS_AGAIN)
     if outcome.verdict is Verdict.APPLIED:
         pair = (merge.winner_id, merge.loser_id)
         tell_apart(tenant_id=merge.tenant_id, pairs=[pair], actor=actor)

@@ -13,7 +13,7 @@ from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
 from provisioning.models import Finding, Identity, OpenSession, Session
 
-from .invalid import Invalid
+from .invalid import needed_reason
 from .submission import submit
 
 
@@ -46,7 +46,7 @@ def observed(
 
 def place_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
     """Keeps somebody out and ends the sessions; only an administrator lifts it again."""
-    return submit(holding(identity=identity, kind=kind, reason=reason, actor=actor))
+    return submit(holding(identity=identity, kind=kind, reason=needed_reason(reason), actor=actor))
 
 
 def holding(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Observation:
@@ -62,7 +62,7 @@ def holding(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) ->
 
 def lift_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Outcome:
     """Lifts every hold of one kind; what another kind holds stays held. `approval`: the request is granted."""
-    return submit(lifting(identity=identity, kind=kind, reason=reason, actor=actor))
+    return submit(lifting(identity=identity, kind=kind, reason=needed_reason(reason), actor=actor))
 
 
 def lifting(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Observation:
@@ -79,23 +79,21 @@ def lifting(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) ->
 
 def keep_from_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
     """From now on no run holds this identity: it is reported instead. Raises Invalid without a reason."""
-    if not reason.strip():
-        raise Invalid("reason", "Say in writing why no run may hold this person.")
+    reason = needed_reason(reason, "Say in writing why no run may hold this person.")
     _spare(
         identity,
         Act.SPARED,
         actor,
-        reason.strip(),
+        reason,
         kept_from_runs=True,
-        kept_from_runs_why=reason.strip()[:500],
+        kept_from_runs_why=reason[:500],
     )
 
 
 def leave_to_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
     """Runs may hold this identity as they may any other. Raises Invalid without a reason."""
-    if not reason.strip():
-        raise Invalid("reason", "Say in writing why runs may hold this person again.")
-    _spare(identity, Act.NOT_SPARED, actor, reason.strip(), kept_from_runs=False, kept_from_runs_why="")
+    reason = needed_reason(reason, "Say in writing why runs may hold this person again.")
+    _spare(identity, Act.NOT_SPARED, actor, reason, kept_from_runs=False, kept_from_runs_why="")
 
 
 def _spare(identity: Identity, code: Act, actor: Actor, reason: str, **fields: Any) -> None:

@@ -23,7 +23,7 @@ from provisioning.roster.proof import Refusal
 from provisioning.roster.text import CHUNK, ENCODINGS, Survey, Surveyor, survey
 
 from . import rosters
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 
 LARGEST = 512 * 1024 * 1024
 """Bytes."""
@@ -71,6 +71,7 @@ def import_file(
     as_of: datetime | None = None,
     expected: int | None = None,
     shrinking_accepted: str = "",
+    reason: str = "",
     progress: rosters.Progress | None = None,
 ) -> Roster:
     """Loads a file where it lies; one whose loading stopped goes on there. Raises Invalid, `rosters.Elsewhere`."""
@@ -88,6 +89,7 @@ def import_file(
         shrinking_accepted=shrinking_accepted,
         name=name,
         digest=seen.digest,
+        reason=reason,
     )
     return rosters.receive(roster=roster, source=source, progress=progress)
 
@@ -217,8 +219,9 @@ def take(*, roster: Roster, mapping: Mapping[str, str], shrinking_accepted: str 
     return roster
 
 
-def discard(*, roster: Roster, actor: Actor) -> None:
+def discard(*, roster: Roster, reason: str, actor: Actor) -> None:
     """Throws a draft away. Raises Invalid."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         draft = Roster.objects.select_for_update().filter(
             tenant_id=roster.tenant_id, pk=roster.pk, status=Roster.Status.DRAFT
@@ -226,7 +229,7 @@ def discard(*, roster: Roster, actor: Actor) -> None:
         if not draft.exists():
             raise Invalid("", "This file has been taken or thrown away already.")
         RosterPart.objects.filter(tenant_id=roster.tenant_id, roster=roster).delete()
-        rosters.record(roster, actor, Act.ROSTER_DISCARDED)
+        rosters.record(roster, actor, Act.ROSTER_DISCARDED, why=reason)
         draft.delete()
 
 

@@ -62,6 +62,7 @@ def begin(
     shrinking_accepted: str = "",
     name: str = "",
     digest: str = "",
+    reason: str = "",
 ) -> Roster:
     """A roster without rows, to be received. Raises Invalid."""
     at = now()
@@ -82,7 +83,7 @@ def begin(
             digest=digest,
             requested_by=actor.signature,
         )
-        record(roster, actor, Act.ROSTER_BEGUN)
+        record(roster, actor, Act.ROSTER_BEGUN, why=reason)
     return roster
 
 

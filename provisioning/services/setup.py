@@ -15,7 +15,8 @@ from provisioning.decision.types import Actor, Channel
 from provisioning.models import Connection, Proof
 from provisioning.selectors.readiness import mapping_digest, readiness
 
-from .configuration import Invalid, is_operator
+from .invalid import Invalid, needed_reason
+from .operators import is_operator
 
 
 def note_test(
@@ -45,11 +46,10 @@ def accept(*, connection: Connection, item: Item, reason: str, actor: Actor) -> 
     allowed = OPERATOR_ACCEPTABLE if is_operator(actor) else ACCEPTABLE
     if item not in allowed:
         raise Invalid("item", "This cannot be accepted in writing: it has to be met.")
-    if not reason.strip():
-        raise Invalid("reason", "Say in writing why the connection may be used without it.")
+    reason = needed_reason(reason, "Say in writing why the connection may be used without it.")
     with transaction.atomic():
-        _keep(connection, item, actor, accepted=True, reason=reason.strip())
-        _record(connection, actor, Act.CONNECTION_ACCEPTED, item=item, reason=reason.strip())
+        _keep(connection, item, actor, accepted=True, reason=reason)
+        _record(connection, actor, Act.CONNECTION_ACCEPTED, item=item, reason=reason)
 
 
 def activate(*, connection: Connection, actor: Actor, reason: str = "") -> Connection:

@@ -16,27 +16,25 @@ from provisioning.decision.types import Actor, Channel
 from provisioning.models import Connection
 
 from . import bursts
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 
 GUARD = Actor(kind="guard")
 
 
 def stop(*, connection: Connection, switch: Switch, reason: str, actor: Actor) -> Connection:
     """From now on this is not done. Raises Invalid without a reason, and for what is stopped already."""
-    if not reason.strip():
-        raise Invalid("reason", "Say in writing why it is stopped.")
+    reason = needed_reason(reason, "Say in writing why it is stopped.")
     with transaction.atomic():
         row = _locked(connection.tenant_id, connection.pk)
         if switch in row.stopped:
             raise Invalid("switch", "This is stopped already.")
-        _stop(row, switch, actor, reason.strip(), now())
+        _stop(row, switch, actor, reason, now())
     return row
 
 
 def resume(*, connection: Connection, switch: Switch, reason: str, actor: Actor) -> Connection:
     """It goes on. Deactivations are counted anew. Raises Invalid without a reason, and for what is not stopped."""
-    if not reason.strip():
-        raise Invalid("reason", "Say in writing why it goes on.")
+    reason = needed_reason(reason, "Say in writing why it goes on.")
     with transaction.atomic():
         row = _locked(connection.tenant_id, connection.pk)
         if switch not in row.stopped:
@@ -47,7 +45,7 @@ def resume(*, connection: Connection, switch: Switch, reason: str, actor: Actor)
         if switch is Switch.RUNS:
             row.runs_expected_since = now()
         _save(row)
-        _record(row, Act.CONNECTION_RESUMED, switch, actor, reason.strip())
+        _record(row, Act.CONNECTION_RESUMED, switch, actor, reason)
     return row
 
 

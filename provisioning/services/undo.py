@@ -35,7 +35,7 @@ from provisioning.digests import lock_number
 from provisioning.models import AuditRecord, AuditValue, Finding, ReconciliationItem, ReconciliationRun
 
 from .groups import submit_group
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 from .submission import lock_all, retrying, simulate_many, submit_many_within
 
 BATCH = 200
@@ -164,8 +164,7 @@ def order(run: ReconciliationRun, *, actor: Actor, reason: str, items: Collectio
 
     Raises Invalid without a reason, for a run that is at work, while another order is, and where nothing is left.
     """
-    if not reason.strip():
-        raise Invalid("reason", "Say in writing why it is taken back.")
+    reason = needed_reason(reason, "Say in writing why it is taken back.")
     with transaction.atomic():
         row = ReconciliationRun.objects.select_for_update(no_key=True).get(tenant_id=run.tenant_id, pk=run.pk)
         if row.status in AT_WORK:
@@ -178,7 +177,7 @@ def order(run: ReconciliationRun, *, actor: Actor, reason: str, items: Collectio
         row.undo_ordered_by, row.undo_ordered_at, row.undo_why = (
             actor.signature,
             now(),
-            reason.strip()[:500],
+            reason[:500],
         )
         row.save(update_fields=["undo_ordered_by", "undo_ordered_at", "undo_why"])
         _record(row, Act.RUN_UNDO_ORDERED, {"wanted": wanted})

@@ -48,7 +48,10 @@ def ids(acme: House) -> Ids:
     fresh = sign_in(acme, "fresh")
     held = push(acme, user("held@acme.example", "e5"))
     people.place_hold(
-        identity=Identity.objects.get(pk=held.identity_id), kind=HoldKind.ADMIN, reason="", actor=OPERATOR
+        identity=Identity.objects.get(pk=held.identity_id),
+        kind=HoldKind.ADMIN,
+        reason="a story",
+        actor=OPERATOR,
     )
     other = extend(acme.tenant, "Other")
     waits = push(other, user("ada@acme.example", "x1"))
@@ -267,7 +270,7 @@ class TestExceptions:
 
     def test_a_session_whose_end_is_ordered(self, ids: Ids) -> None:
         identity = Identity.objects.get(pk=ids["ada_identity"])
-        people.place_hold(identity=identity, kind=HoldKind.SECURITY, reason="", actor=OPERATOR)
+        people.place_hold(identity=identity, kind=HoldKind.SECURITY, reason="a story", actor=OPERATOR)
         assert found(ids) == []
         delivery.drain()
         session_of(identity)

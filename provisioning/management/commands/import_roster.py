@@ -72,6 +72,7 @@ class Command(HubCommand):
         parser.add_argument("--encoding", default="", choices=["", *ENCODINGS], help="Else detected.")
         parser.add_argument("--delimiter", default="", help="Else detected. \\t is a tab.")
         parser.add_argument("--quote", default="", help='Else ".')
+        parser.add_argument("--reason", default="", help="Why it is loaded, for the audit.")
         parser.add_argument("--preview", action="store_true", help="Load nothing; show what would be read.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -112,6 +113,7 @@ class Command(HubCommand):
                 preview=preview,
                 expected=options["expected"],
                 shrinking_accepted=options["accept_shrunk"],
+                reason=options["reason"].strip(),
                 progress=None if options["json"] else self._progress,
                 **shared,
             )

@@ -40,7 +40,7 @@ class Command(HubCommand):
         what.add_argument(
             "--cancel", action="store_true", help="Stop the run after the batch in hand; asks for --reason."
         )
-        parser.add_argument("--reason", default="", help="Why it is cancelled, for the audit.")
+        parser.add_argument("--reason", default="", help="Why, for the audit; needed to cancel.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -87,7 +87,7 @@ class Command(HubCommand):
     def _run(self, connection: Connection, options: dict[str, Any]) -> ReconciliationRun:
         roster = _roster(connection, options["roster"]) if options["roster"] else None
         try:
-            run = reconciliation.simulate(connection, operator(), roster)
+            run = reconciliation.simulate(connection, operator(), roster, options["reason"].strip())
         except reconciliation.Busy:
             raise CommandError(
                 "Another worker is busy with this connection; try again in a moment."

@@ -110,8 +110,10 @@ def test_a_finding_gets_an_owner_and_a_day_and_is_found_by_them(
     address = f"/admin/provisioning/finding/{ours.finding.pk}"
     assert f"Administrator of {ours.word} (you)" in admin.get(f"{address}/assign/").content.decode()
     for stranger in (theirs.administrator.pk, ours.active.pk, "garbage"):
-        assert admin.post(f"{address}/assign/", {"owner": str(stranger)}).status_code == 200
-    assert admin.post(f"{address}/assign/", {"owner": str(ours.administrator.pk)}).status_code == 302
+        assert admin.post(f"{address}/assign/", {"owner": str(stranger), "reason": "x"}).status_code == 200
+    mine = {"owner": str(ours.administrator.pk)}
+    assert admin.post(f"{address}/assign/", mine).status_code == 200, "without a reason"
+    assert admin.post(f"{address}/assign/", mine | {"reason": "Mine"}).status_code == 302
     assert admin.post(f"{address}/due/", {"due_at": "2000-01-01", "reason": "x"}).status_code == 200
     assert admin.post(f"{address}/due/", {"due_at": "2099-01-31", "reason": "On leave"}).status_code == 302
     page = admin.get(f"{address}/change/").content.decode()
@@ -124,7 +126,9 @@ def test_a_finding_gets_an_owner_and_a_day_and_is_found_by_them(
 
 
 def test_a_run_is_simulated_rejected_or_handed_to_a_worker(admin: Client, ours: Scene) -> None:
-    response = admin.post(f"/admin/provisioning/connection/{ours.where.connection.pk}/simulate/")
+    address = f"/admin/provisioning/connection/{ours.where.connection.pk}/simulate/"
+    assert admin.post(address).status_code == 200, "without a reason"
+    response = admin.post(address, {"reason": "A look"})
     assert response["Location"].startswith("/admin/provisioning/reconciliationrun/")
     run = f"/admin/provisioning/reconciliationrun/{ours.run.pk}"
     assert "loses access" in admin.get(f"{run}/change/").content.decode()

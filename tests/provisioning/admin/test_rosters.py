@@ -143,7 +143,8 @@ def test_a_shrunk_roster_is_accepted_with_a_reason(admin: Client, ours: Scene) -
 def test_a_draft_may_be_thrown_away(admin: Client, ours: Scene) -> None:
     uploaded(admin, ours, csv_of(ours))
     roster = latest()
-    assert admin.post(f"{ROSTERS}{roster.pk}/discard/").status_code == 302
+    assert admin.post(f"{ROSTERS}{roster.pk}/discard/").status_code == 200, "without a reason"
+    assert admin.post(f"{ROSTERS}{roster.pk}/discard/", {"reason": "Wrong file"}).status_code == 302
     assert not Roster.objects.filter(pk=roster.pk).exists()
     assert not RosterPart.objects.filter(roster_id=roster.pk).exists()
 

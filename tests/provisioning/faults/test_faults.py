@@ -94,7 +94,7 @@ def scene() -> House:
     )
     for one in known[:INTRUDERS]:
         identity = Identity.objects.get(pk=one.identity_id)
-        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="", actor=OPERATOR)
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="a story", actor=OPERATOR)
         OutboxMessage.objects.all().delete()
         session_of(identity)
     lines = [line(name, key) for name, key in listed[:-CHANGED]]
@@ -299,11 +299,11 @@ def test_without_redis_an_ordered_run_waits_and_is_done_once_when_it_is_back(
 
     person = Identity.objects.order_by("id").first()
     assert person is not None
-    people.end_sessions(identity=person, reason="", actor=OPERATOR)
+    people.end_sessions(identity=person, reason="a story", actor=OPERATOR)
     assert places.wait_until(idle, seconds=60), worker.read_text()
     run = reconciliation.simulate(scene.connection, OPERATOR)
     redis.stop()
-    reconciliation.order(run, OPERATOR)
+    reconciliation.order(run, OPERATOR, "looked at it")
     lost = "Connection to broker lost"
     assert places.wait_until(lambda: lost in worker.read_text(), seconds=30), worker.read_text()
     run.refresh_from_db()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -258,6 +259,30 @@ class TestTwoPeople:
     def test_one_of_the_two_may_reject(self, run: ReconciliationRun) -> None:
         reconciliation.release(run, ADA, "they left")
         assert reconciliation.reject(run, ADA, "they did not").status == Status.REJECTED
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(reconciliation.release, id="to release it"),
+        pytest.param(reconciliation.reject, id="to reject it"),
+        pytest.param(reconciliation.cancel, id="to stop it"),
+        pytest.param(reconciliation.order, id="to have it executed"),
+        pytest.param(
+            partial(reconciliation.leave_out, choice=Choice(destructive=True)), id="to leave items out"
+        ),
+        pytest.param(partial(reconciliation.take_in, choice=Choice(destructive=True)), id="to take items in"),
+    ],
+)
+def test_a_blank_is_no_reason(
+    acme: House, unconfirmed: Unconfirmed, act: Callable[..., object], reason: str
+) -> None:
+    unconfirmed(acme, 6)
+    run = simulated(acme)
+    with pytest.raises(Invalid, match="in writing"):
+        act(run, actor=ADA, reason=reason)
+    assert codes(run) == ["run:started", "run:quarantined"]
 
 
 class TestPart:

@@ -94,7 +94,7 @@ def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirme
 def test_who_ordered_an_execution_is_on_record(acme: House, unconfirmed: Unconfirmed) -> None:
     unconfirmed(acme)
     run = reconciliation.simulate(acme.connection, OPERATOR)
-    reconciliation.order(run, Actor(kind="identity", id="somebody"))
+    reconciliation.order(run, Actor(kind="identity", id="somebody"), "looked at it")
     record = AuditRecord.objects.get(reason="run:ordered")
     assert (record.actor_id, record.object_id) == ("somebody", run.pk)
     assert OutboxMessage.objects.get(topic="run.execute").payload == {"run": str(run.pk)}
@@ -214,7 +214,7 @@ class TestChecks:
     ) -> None:
         outcome = push(acme, user("ada@acme.example", "e1"))
         identity = Identity.objects.get(pk=outcome.identity_id)
-        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="", actor=OPERATOR)
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="a story", actor=OPERATOR)
         delivery.drain()
         session(identity)
         epoch = Identity.objects.get(pk=identity.pk).session_epoch

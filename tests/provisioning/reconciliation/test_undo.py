@@ -420,7 +420,7 @@ class TestSessions:
     def test_they_cannot_be_brought_back(self, acme: House, session: Callable[[Identity], object]) -> None:
         outcome = push(acme, user("ada@acme.example", "e1"))
         identity = Identity.objects.get(pk=outcome.identity_id)
-        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="", actor=OPERATOR)
+        people.place_hold(identity=identity, kind=HoldKind.ADMIN, reason="a story", actor=OPERATOR)
         OutboxMessage.objects.all().delete()
         session(identity)
         run = executed(acme)

@@ -434,11 +434,11 @@ class TestUploads:
         with pytest.raises(Invalid, match="already"):
             roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR)
         with pytest.raises(Invalid, match="already"):
-            roster_files.discard(roster=roster, actor=OPERATOR)
+            roster_files.discard(roster=roster, reason="x", actor=OPERATOR)
 
     def test_it_may_be_thrown_away(self, acme: House) -> None:
         roster = uploaded(acme)
-        roster_files.discard(roster=roster, actor=OPERATOR)
+        roster_files.discard(roster=roster, reason="wrong file", actor=OPERATOR)
         assert not Roster.objects.exists()
         assert not RosterPart.objects.exists()
         assert acts(roster) == ["roster:uploaded", "roster:discarded"]

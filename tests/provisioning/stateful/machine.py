@@ -403,7 +403,7 @@ class Hub(RuleBasedStateMachine):
     def hold(self, who: int, kind: HoldKind) -> None:
         self._tick()
         if identity := self._person(who):
-            people.place_hold(identity=identity, kind=kind, reason="", actor=OPERATOR)
+            people.place_hold(identity=identity, kind=kind, reason="a story", actor=OPERATOR)
             self.model.holds.add((identity.pk, kind.value, None))
 
     @precondition(lambda self: self.model.accounts)
@@ -413,7 +413,7 @@ class Hub(RuleBasedStateMachine):
     def lift(self, who: int, kind: HoldKind) -> None:
         self._tick()
         if identity := self._person(who):
-            people.lift_hold(identity=identity, kind=kind, reason="", actor=OPERATOR)
+            people.lift_hold(identity=identity, kind=kind, reason="a story", actor=OPERATOR)
             self.model.release(identity.pk, kind.value)
 
     @precondition(lambda self: self.model.accounts)
@@ -426,7 +426,7 @@ class Hub(RuleBasedStateMachine):
             return
         finding = waiting[who % len(waiting)]
         account = self.model.accounts.get(finding.account_id) if finding.account_id else None
-        outcome = findings.decide(finding=finding, approve=approve, reason="", actor=OPERATOR)
+        outcome = findings.decide(finding=finding, approve=approve, reason="a story", actor=OPERATOR)
         if finding.kind == "account:approval-requested" and finding.identity_id:
             self.model.release(finding.identity_id, "approval")
             if not approve:
@@ -450,7 +450,9 @@ class Hub(RuleBasedStateMachine):
         account = self._account(who)
         person = self._person(whom, account.source.tenant) if account else None
         if account and person:
-            outcome = linking.link(account=_stored(account), identity=person, reason="", actor=OPERATOR)
+            outcome = linking.link(
+                account=_stored(account), identity=person, reason="a story", actor=OPERATOR
+            )
             self._learn({account.identity, person.pk})
             assert not outcome.accepted or account.identity == person.pk
 
@@ -459,7 +461,7 @@ class Hub(RuleBasedStateMachine):
     def unlink(self, who: int) -> None:
         self._tick()
         if account := self._account(who):
-            outcome = linking.unlink(account=_stored(account), reason="", actor=OPERATOR)
+            outcome = linking.unlink(account=_stored(account), reason="a story", actor=OPERATOR)
             self._learn({account.identity})
             assert not outcome.accepted or account.identity is None
 
@@ -472,7 +474,7 @@ class Hub(RuleBasedStateMachine):
         loser = self._person(whom, winner.tenant_id) if winner else None
         if winner and loser and winner != loser:
             lasting = {(winner.pk if one == loser.pk else one, kind) for one, kind in self.model.lasting()}
-            outcome = merging.merge(winner=winner, loser=loser, reason="", actor=OPERATOR)
+            outcome = merging.merge(winner=winner, loser=loser, reason="a story", actor=OPERATOR)
             if outcome.accepted:
                 self._learn({winner.pk, loser.pk}, lasting=lasting)
 
@@ -483,7 +485,7 @@ class Hub(RuleBasedStateMachine):
         merges = list(Merge.objects.filter(unmerged_at=None).order_by("id"))
         if merges:
             one = merges[which % len(merges)]
-            merging.unmerge(merge=one, reason="", actor=OPERATOR)
+            merging.unmerge(merge=one, reason="a story", actor=OPERATOR)
             self._learn({one.winner_id, one.loser_id}, lasting=None)
 
     # What a complete listing says.
