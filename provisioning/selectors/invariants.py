@@ -242,6 +242,24 @@ SELECT h.id, a.id FROM provisioning_hold h
         about="account",
         query=_HOLDS_NOBODY.replace("{which}", "a.deleted_at IS NULL AND NOT a.active"),
     ),
+    # One that was missing from rosters is held while it is active: nothing had switched it off in the same decision.
+    Law(
+        name="hold:of-the-inactive",
+        sentence="What an account placed when it was set inactive is lifted once the account is active again.",
+        about="hold",
+        query="""
+SELECT h.id, a.id FROM provisioning_hold h
+  JOIN provisioning_account a
+    ON a.tenant_id = h.tenant_id AND a.id = h.source_account_id AND a.identity_id = h.identity_id
+ WHERE h.tenant_id = %(tenant)s AND h.kind = 'scim' AND a.active AND a.deleted_at IS NULL
+   AND EXISTS (SELECT FROM provisioning_auditrecord r
+                WHERE r.tenant_id = h.tenant_id AND r.account_id = a.id AND r.at = h.placed_at
+                  AND r.changes @> jsonb_build_array(
+                        jsonb_build_object('change', 'PlaceHold', 'kind', 'scim', 'source_account_id', a.id),
+                        jsonb_build_object(
+                            'change', 'UpdateAccount', 'account_id', a.id, 'fields', jsonb_build_array('active'))))
+""",
+    ),
     Law(
         name="account:deleted-holds",
         sentence="An account that its IdP deleted holds its identity, until its key returns or an administrator lifts "

@@ -41,6 +41,8 @@ def ids(acme: House) -> Ids:
     bob = push(acme, user("bob@acme.example", "e2", active=False))
     cleo = push(acme, user("cleo@acme.example", "e3"))
     submit(pushed(acme, Intent.DELETE, account_id=cleo.account_id))
+    dora = push(acme, user("dora@acme.example", "e6"))
+    submit(pushed(acme, Intent.DISABLE, account_id=dora.account_id, active=False))
     old = push(acme, user("old@acme.example", "e4"), at=now() - timedelta(days=200))
     submit(pushed(acme, Intent.DELETE, account_id=old.account_id, at=now() - timedelta(days=199)))
     purge_deleted(at=now(), actor=OPERATOR)
@@ -76,6 +78,7 @@ def ids(acme: House) -> Ids:
         "bob": bob.account_id,
         "bob_identity": bob.identity_id,
         "cleo": cleo.account_id,
+        "dora": dora.account_id,
         "old": old.account_id,
         "jit": jit.account_id,
         "fresh": fresh.account_id,
@@ -141,6 +144,10 @@ BROKEN: dict[str, list[str]] = {
         "UPDATE provisioning_account SET confirmed_at = now() WHERE id = %(jit)s"
     ],
     "account:inactive-holds": ["DELETE FROM provisioning_hold WHERE source_account_id = %(bob)s"],
+    "hold:of-the-inactive": [
+        "UPDATE provisioning_account SET active = true,"
+        " resource = jsonb_set(resource, '{active}', 'true') WHERE id = %(dora)s"
+    ],
     "account:deleted-holds": ["DELETE FROM provisioning_hold WHERE source_account_id = %(cleo)s"],
     "account:deleted-leaves-tombstone": ["DELETE FROM provisioning_tombstone WHERE id = %(cleo)s"],
     "tombstone:has-digests": [

@@ -129,6 +129,26 @@ class TestHolds:
         undone(run)
         assert [hold.kind for hold in Hold.objects.all()] == ["admin"]
 
+    def test_what_was_placed_for_rosters_that_lacked_somebody_outlives_a_later_item(
+        self, acme: House
+    ) -> None:
+        """She is active and held before the item and after it: no law takes that for a hold left over."""
+        long_ago = now() - timedelta(days=30)
+        for name in ("ada", "bob"):
+            push(acme, user(f"{name}@acme.example", name), at=long_ago)
+        bob = line("bob@acme.example", "bob")
+        for days in (5, 4):
+            roster(acme, bob, as_of=now() - timedelta(days=days))
+        executed(acme)
+        held = set(Hold.objects.values_list("pk", flat=True))
+        roster(acme, bob, line("ada@acme.example", "ada", active=False), as_of=now() - timedelta(days=3))
+        run = executed(acme)
+        assert [item.reason for item in items_done(run)] == ["account:disabled"]
+        assert undone(run) == {"item:undone": 1}
+        assert Account.objects.get(external_id="ada").active
+        assert (len(held), set(Hold.objects.values_list("pk", flat=True))) == (1, held)
+        assert broken(acme) == []
+
     def test_a_neighbour_is_not_touched(self, acme: House, globex: House, unconfirmed: Unconfirmed) -> None:
         unconfirmed(acme)
         unconfirmed(globex)

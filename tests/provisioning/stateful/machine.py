@@ -62,6 +62,7 @@ CHEAP = tuple(
     in (
         "session:of-the-enabled",
         "hold:of-its-source",
+        "hold:of-the-inactive",
         "account:inactive-holds",
         "account:deleted-holds",
         "membership:of-the-living",
