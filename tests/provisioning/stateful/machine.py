@@ -159,6 +159,8 @@ class Hub(RuleBasedStateMachine):
         self.clock = time_machine.travel(BEGIN, tick=False)
         self.time = self.clock.start()
         self.model = Model()
+        self._held_before: dict[UUID, set[Any]] = {}
+        """Merge -> what held the two before it."""
         for local in Identity.objects.filter(local=True):
             self.model.strangers[local.pk] = (local.tenant_id, set())
 
@@ -533,9 +535,14 @@ class Hub(RuleBasedStateMachine):
             run = runs[which % len(runs)]
             items = undoing.items_of(run)
             touched = {one for item in items for one in (item.identity_id, self._of_item(item))}
+            asked = list(items.values_list("pk", flat=True))
+            holds = set(self.model.holds)
             undoing.order(run, actor=OPERATOR, reason="A mistake.")
             undoing.carry_out(run)
             self._learn(touched)
+            for item in ReconciliationItem.objects.filter(pk__in=asked, status="undone").order_by("-id"):
+                _take_back(item, holds)
+            assert self.model.holds == holds
 
     # What time does, and what runs by itself.
 
@@ -734,6 +741,23 @@ def _said(
         document["active"] = active
     push = Push(name=name, key=key, active=active, emails={address}, hr_number=hr_number)
     return document, push
+
+
+def _take_back(item: ReconciliationItem, holds: set[Any]) -> None:
+    """What an undo does to the holds is what the item says, and nothing to anybody who was merged since."""
+    assert item.decided_at is not None
+    for line in item.inverse:
+        if line["change"] not in ("LiftHold", "PlaceHold"):
+            continue
+        whom, source = UUID(line["identity_id"]), line.get("source_account_id")
+        merges = Merge.objects.filter(winner_id=whom) | Merge.objects.filter(loser_id=whom)
+        assert not merges.filter(merged_at__gt=item.decided_at).exists()
+        assert not merges.filter(unmerged_at__gt=item.decided_at).exists()
+        hold = (whom, line["kind"], UUID(source) if source else None)
+        if line["change"] == "PlaceHold":
+            holds.add(hold)
+        else:
+            holds.discard(hold)
 
 
 def _stored(account: Account) -> StoredAccount:

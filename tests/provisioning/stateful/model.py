@@ -278,6 +278,29 @@ class Model:
         mine = [a for a in self.accounts.values() if a.identity == identity]
         return holds, {(a.id, a.active, a.gone is None) for a in mine}
 
+    def holds_of(self, identity: UUID) -> set[Hold]:
+        return {one for one in self.holds if one[0] == identity}
+
+    def loose(self, *whom: UUID) -> set[Hold]:
+        """What holds these and goes with no account that is somebody's: a person's word, or one that waits."""
+        return {
+            one
+            for identity in whom
+            for one in self.holds_of(identity)
+            if one[2] is None or self.accounts[one[2]].identity is None
+        }
+
+    def divided(
+        self, winner: UUID, loser: UUID, *, before: set[Hold], since: set[tuple[str, UUID | None]]
+    ) -> set[Hold]:
+        """Where `loose` goes when two are two again: back to whom it held `before`; what came `since` holds both."""
+        expected = set()
+        for _, kind, source in self.loose(winner):
+            both = {(winner, kind, source), (loser, kind, source)}
+            # Neither: it came with a third whom the winner was merged with.
+            expected |= both if (kind, source) in since else before & both or {(winner, kind, source)}
+        return expected
+
     def lasting(self) -> set[tuple[UUID, str]]:
         """What an administrator holds: no IdP and no run lifts or moves it."""
         return {(whom, kind) for whom, kind, _ in self.holds if kind in ("admin", "security")}
