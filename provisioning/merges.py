@@ -206,26 +206,40 @@ def _return_holds(record: Merge, accounts: set[UUID], observation: Observation) 
     holds = Hold.objects.filter(tenant_id=tenant_id, identity_id=winner)
     holds.filter(source_account_id__in=accounts).update(identity_id=loser)
     back = record.moved["hold.identity"]
-    own = {(kind, UUID(source) if source else None) for kind, source in record.moved["shared_holds"]}
+    own = _shared(record)
+    others = Merge.objects.filter(tenant_id=tenant_id, winner_id=winner, unmerged_at=None)
+    thirds = {key for other in others.exclude(pk=record.pk) for key in _shared(other)}
     # Whose the account is has been said by now, or it waits and holds whom it may be.
     linked = Account.objects.filter(
         tenant_id=tenant_id, pk=OuterRef("source_account_id"), identity__isnull=False
     )
+    # Attack: a hold that was placed on the merged person would be shed by taking the merge back.
     for hold in holds.filter(~Exists(linked)):
-        both = (hold.kind, hold.source_account_id) in own or hold.placed_at > record.merged_at
+        key = (hold.kind, hold.source_account_id)
         if str(hold.pk) in back:
             Hold.objects.filter(pk=hold.pk).update(identity_id=loser)
-        elif both:
-            # Attack: a hold that was placed on the merged person would be shed by taking the merge back.
-            _place(
-                hold.kind,
-                loser,
-                hold.source_account_id,
-                hold.reason,
-                hold.placed_by,
-                hold.placed_at,
-                tenant_id,
-            )
+            if key in thirds:
+                # A third whom the winner still stands for was held alike, and that hold was dropped as the same.
+                _copy(hold, winner)
+        elif key in own or hold.placed_at > record.merged_at:
+            _copy(hold, loser)
+
+
+def _shared(record: Merge) -> set[tuple[str, UUID | None]]:
+    """Of the holds that both had: (kind, source)."""
+    return {(kind, UUID(source) if source else None) for kind, source in record.moved["shared_holds"]}
+
+
+def _copy(hold: Hold, identity_id: UUID) -> None:
+    _place(
+        hold.kind,
+        identity_id,
+        hold.source_account_id,
+        hold.reason,
+        hold.placed_by,
+        hold.placed_at,
+        hold.tenant_id,
+    )
 
 
 def _place(

@@ -237,6 +237,52 @@ def test_taking_a_merge_back_frees_nobody_whom_a_person_holds(
     assert [identity(outcome).enabled for outcome in pair] == [outcome not in held for outcome in pair]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the first merge first", "the last merge first"])
+@pytest.mark.parametrize(
+    ("held", "enabled"),
+    [
+        ((1,), (True, False, True)),
+        ((2,), (True, True, False)),
+        ((0, 1), (False, False, True)),
+        ((0, 1, 2), (False, False, False)),
+    ],
+    ids=["the second is held", "the third is held", "two are held", "all are held"],
+)
+def test_of_three_who_were_one_each_is_held_who_was(
+    acme: House, pair: tuple[Any, Any], held: tuple[int, ...], enabled: tuple[bool, ...], order: Any
+) -> None:
+    three, merges = [*pair, push(extend(acme.tenant, "Third"), user("third@x.example", "t1"))], []
+    for number in held:
+        people.place_hold(
+            identity=identity(three[number]), kind=HoldKind.SECURITY, reason="x", actor=OPERATOR
+        )
+    for other in three[1:]:
+        merge(three[0], other)
+        merges.append(Merge.objects.get(loser_id=other.identity_id))
+    for number in order:
+        merging.unmerge(merge=merges[number], reason="Two", actor=OPERATOR)
+    assert tuple(identity(one).enabled for one in three) == enabled
+    assert broken(acme) == []
+
+
+def test_whoever_a_third_holds_stays_held_when_a_merge_before_it_is_taken_back(
+    acme: House, pair: tuple[Any, Any]
+) -> None:
+    """Two who ended in the same one were both held: the hold goes back with the first, and stays for the second."""
+    one, other = pair
+    third = push(extend(acme.tenant, "Third"), user("third@x.example", "t1"))
+    for outcome in (other, third):
+        people.place_hold(identity=identity(outcome), kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+    merge(one, other)
+    merge(one, third)
+    first, second = Merge.objects.order_by("merged_at")
+    merging.unmerge(merge=first, reason="Two", actor=OPERATOR)
+    assert [identity(outcome).enabled for outcome in (one, other)] == [False, False]
+    merging.unmerge(merge=second, reason="Two", actor=OPERATOR)
+    assert [identity(outcome).enabled for outcome in (other, third)] == [False, False]
+    assert broken(acme) == []
+
+
 def test_a_hold_that_was_lifted_meanwhile_does_not_come_back(pair: tuple[Any, Any]) -> None:
     one, other = pair
     people.place_hold(identity=identity(other), kind=HoldKind.ADMIN, reason="x", actor=OPERATOR)

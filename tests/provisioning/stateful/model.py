@@ -291,14 +291,25 @@ class Model:
         }
 
     def divided(
-        self, winner: UUID, loser: UUID, *, before: set[Hold], since: set[tuple[str, UUID | None]]
+        self,
+        winner: UUID,
+        loser: UUID,
+        *,
+        before: set[Hold],
+        since: set[tuple[str, UUID | None]],
+        thirds: list[tuple[UUID, set[Hold]]],
     ) -> set[Hold]:
-        """Where `loose` goes when two are two again: back to whom it held `before`; what came `since` holds both."""
+        """Where `loose` goes when two are two again: back to whom it held `before`; what came `since` holds both.
+
+        `thirds` are the others who ended in the winner: it stays there for them, too, where they had brought the same.
+        """
         expected = set()
         for _, kind, source in self.loose(winner):
             both = {(winner, kind, source), (loser, kind, source)}
-            # Neither: it came with a third whom the winner was merged with.
+            # Neither: it came with a third.
             expected |= both if (kind, source) in since else before & both or {(winner, kind, source)}
+            if any({(winner, kind, source), (third, kind, source)} <= held for third, held in thirds):
+                expected.add((winner, kind, source))
         return expected
 
     def lasting(self) -> set[tuple[UUID, str]]:
