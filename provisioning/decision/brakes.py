@@ -21,7 +21,7 @@ from .types import (
 def braked(case: Case, decision: Decision) -> Decision:
     """The decision, or what is answered instead of it."""
     if case.observation.channel is Channel.ROSTER:
-        return _spared(case, decision)
+        return _planned(case, _spared(case, decision))
     if case.observation.channel is Channel.SCIM:
         return _stopped(case, decision)
     return decision
@@ -50,6 +50,14 @@ def _spared(case: Case, decision: Decision) -> Decision:
         account_id=decision.account_id,
         identity_id=spared,
     )
+
+
+def _planned(case: Case, decision: Decision) -> Decision:
+    """Row 28: whom the guard has not counted a run does not hold, however things stand by now."""
+    new = {change.identity_id for change in decision.changes if isinstance(change, CreateIdentity)}
+    if case.observation.may_take_access or new.issuperset(_losing(decision)):
+        return decision
+    return refused(case, Reason.ITEM_DESTRUCTIVE_NOW, [])
 
 
 def _losing(decision: Decision) -> list[UUID]:

@@ -124,6 +124,10 @@ class Reason(_Code):
         "item:touched-since",
         "Something newer has changed the account or the person: not taken back.",
     )
+    ITEM_DESTRUCTIVE_NOW = (
+        "item:destructive-now",
+        "When it was planned nobody lost access by it, and now somebody would: not done.",
+    )
     ITEM_TOO_OLD = "item:too-old", "A run's item is taken back within 30 days only."
     ITEM_NOT_DONE = "item:not-done", "The run did nothing there, or it has been taken back already."
     ITEM_NOTHING_LEFT = "item:nothing-left", "Nothing of it can be taken back; ended sessions cannot."

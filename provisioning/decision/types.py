@@ -230,7 +230,8 @@ class Observation:
     is wrong with it (a code).
     `as_of` is set for a row of a roster, and for what complete rosters left out: the moment the listing speaks of. Of
     a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
-    `taken_back` is what an administrator takes back of a run, the last change first.
+    `taken_back` is what an administrator takes back of a run, the last change first. A run's plan that took nobody's
+    access says so when it is carried out (`may_take_access`).
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
     `former_identity_id` is the identity that an administrator takes the account from; `fold_duplicate` says that an
     account which only doubles another one of its connection may end in it. Of a merge the target is the identity that
@@ -270,6 +271,7 @@ class Observation:
     hold: HoldKind | None = None
     finding_id: UUID | None = None
     taken_back: tuple[TakenBack, ...] = ()
+    may_take_access: bool = True
     reason: str = ""
 
 

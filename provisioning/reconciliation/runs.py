@@ -345,7 +345,7 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
         record(run, actor, "verify", verdict, counts=remaining)
 
 
-_DECIDED_BY = ("check_name", "account_id", "identity_id", "row_id", "evidence")
+_DECIDED_BY = ("check_name", "account_id", "identity_id", "row_id", "evidence", "destructive")
 
 
 def _carry_out(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
@@ -366,7 +366,8 @@ def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[Reconc
             outcome = submit_group(hit.observation)
             settled.append(_settle(item, scope, outcome, plan.foreseen_of_group(hit.observation)))
         elif hit.observation is not None:
-            people.append((item, hit.observation))
+            # The guard has counted whom the plan takes access from, and nobody else.
+            people.append((item, replace(hit.observation, may_take_access=item.destructive)))
     outcomes = services.submit_many([observation for _, observation in people])
     for (item, _), outcome in zip(people, outcomes, strict=True):
         settled.append(_settle(item, scope, outcome, outcome.told))

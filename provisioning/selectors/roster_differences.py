@@ -66,10 +66,10 @@ class Listed:
 def roster_for(connection: Connection) -> Roster | None:
     """The newest complete roster that no run has used up, and that is older than none that a run has executed."""
     rows = _complete(connection)
-    left_out = ReconciliationItem.objects.filter(
-        run=OuterRef("pk"), status=ReconciliationItem.Status.LEFT_OUT
-    )
-    # Done as a whole, or a person would have none of it. Whom a person left out, the next run asks about again.
+    items = ReconciliationItem.objects.filter(tenant_id=connection.tenant_id, run=OuterRef("pk"))
+    uncounted = Q(status=ReconciliationItem.Status.REFUSED, reason=Reason.ITEM_DESTRUCTIVE_NOW.value)
+    left_out = items.filter(Q(status=ReconciliationItem.Status.LEFT_OUT) | uncounted)
+    # Done as a whole, or a person would have none of it. Whom a person or the guard left out is asked about again.
     used_up = ReconciliationRun.objects.filter(
         Q(status=_Run.REJECTED) | Q(~Exists(left_out), status=_Run.DONE),
         tenant_id=connection.tenant_id,

@@ -106,6 +106,20 @@ def test_a_run_never_holds_who_is_protected(world, flag):
         assert (decision.changes, decision.identity_id) == ((), first.identity_id)
 
 
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        pytest.param(True, (Verdict.APPLIED, "account:missing"), id="whom the guard has counted a run holds"),
+        pytest.param(False, (Verdict.REFUSED, "item:destructive-now"), id="and nobody else"),
+    ],
+)
+def test_a_run_takes_access_only_from_whom_its_plan_counted(world, counted, said):
+    first = world.post("ada", "key-1")
+    decision = world.run(Intent.ABSENT, account_id=first.account_id, as_of=world.at, may_take_access=counted)
+    assert answer(decision) == said
+    assert bool(decision.changes) is counted
+
+
 def test_an_administrator_holds_and_lifts_one_kind_whatever_its_source(world):
     first = world.post("ada", "key-1")
     world.put(first.account_id, "ada", "key-1", active=False)

@@ -439,6 +439,20 @@ class TestWhichRoster:
         assert reconciliation.execute(again).remaining == 0
         assert roster_differences.roster_for(acme.connection) is None
 
+    def test_whom_the_guard_did_not_count_the_next_run_asks_about(self, acme: House) -> None:
+        """When it was planned the row was of nobody; then somebody came who is what it means, and would be closed."""
+        roster(acme, line(ADA, "k1", active=False), as_of=ago(1))
+        run = reconciliation.simulate(acme.connection, OPERATOR)
+        push(acme, user(ADA, "k1"), at=ago(2))
+        run = reconciliation.execute(run)
+        item = run.items.get()
+        assert (item.status, item.reason, run.remaining) == ("refused", "item:destructive-now", 1)
+        assert not Hold.objects.exists()
+        again = reconciliation.simulate(acme.connection, OPERATOR)
+        assert (again.roster, again.destructive) == (run.roster, 1)
+        reconciliation.execute(again)
+        assert Hold.objects.exists()
+
     def test_a_rejected_one_is_not_planned_again_but_by_hand(self, acme: House) -> None:
         listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
         reconciliation.reject(reconciliation.simulate(acme.connection, OPERATOR), OPERATOR, "wrong file")
