@@ -498,6 +498,7 @@ class Hub(RuleBasedStateMachine):
         """A roster and the run that compares it. Only who is missing from two of them in a row may be held for it."""
         where = self._place(place)
         self.time.shift(APART)
+        self._tick()
         rows = [
             (line, _row(where, name, key, active))
             for line, (name, (key, active)) in enumerate(listed.items())
