@@ -304,7 +304,7 @@ def _is_too_old(run: ReconciliationRun) -> str:
     if roster_differences.is_overtaken(run):
         return "A run has gone by a newer roster meanwhile."
     if run.roster is not None and run.roster.status != Roster.Status.COMPLETE:
-        return "Two newer rosters have come meanwhile, and the rows of this run's are gone."
+        return "Newer rosters have come meanwhile, and the rows of this run's are gone."
     return ""
 
 

@@ -20,7 +20,7 @@ from provisioning import audit
 from provisioning.decision.reasons import Act, Flaw, RowFault
 from provisioning.decision.types import Actor, Channel
 from provisioning.digests import lock_number
-from provisioning.models import Connection, Roster, RosterPart, RosterRow
+from provisioning.models import Connection, ReconciliationRun, Roster, RosterPart, RosterRow
 from provisioning.roster import Page, Source, Unreadable, staging
 from provisioning.roster.mapping import ColumnMap
 from provisioning.roster.proof import Last, Read, Refusal, judge
@@ -40,6 +40,8 @@ MANY = 1000
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 Status = Roster.Status
+_Run = ReconciliationRun.Status
+RUNS_WITH_ROWS = (_Run.SIMULATING, _Run.QUARANTINED, _Run.EXECUTING)
 UNDER_WAY = (Status.DRAFT, Status.LOADING)
 Progress = Callable[[int], None]
 """Told the number of rows after each page."""
@@ -294,10 +296,14 @@ def _end(roster: Roster, refusal: Refusal | None) -> None:
 def _old_ones(at: datetime) -> list[Roster]:
     """Complete rosters that no run will compare with, or that are too old to say anything of today's people."""
     rows = Roster.objects.filter(status=Status.COMPLETE).order_by("tenant", "connection", "-as_of")
+    # Whoever decides about a run that waits shall find the rows that it speaks of.
+    asked = set(
+        ReconciliationRun.objects.filter(status__in=RUNS_WITH_ROWS).values_list("roster_id", flat=True)
+    )
     old: list[Roster] = []
     for _, ones in groupby(rows, key=lambda one: (one.tenant_id, one.connection_id)):
         complete = list(ones)
-        kept = needed(complete)
+        kept = [*needed(complete), *(one for one in complete if one.pk in asked)]
         old += [one for one in complete if one not in kept or one.as_of < at - SPEAKS_FOR]
     return old
 

@@ -13,7 +13,15 @@ from provisioning.decision.authority import profile_of_resource
 from provisioning.decision.reasons import Flaw
 from provisioning.decision.types import Actor
 from provisioning.fingerprints import FIELDS, fingerprint
-from provisioning.models import AuditRecord, AuditValue, OutboxMessage, Roster, RosterPart, RosterRow
+from provisioning.models import (
+    AuditRecord,
+    AuditValue,
+    OutboxMessage,
+    ReconciliationRun,
+    Roster,
+    RosterPart,
+    RosterRow,
+)
 from provisioning.roster import Fault, Page, Unreadable, files
 from provisioning.roster.mapping import ColumnMap, checked
 from provisioning.roster.proof import Refusal
@@ -331,6 +339,21 @@ class TestTrimming:
         given = {hour: received(acme, people(1), as_of=at - timedelta(hours=hour)) for hour in hours}
         rosters.trim(at=at)
         assert [hour for hour, one in given.items() if rows_of(one)] == kept
+
+    def test_a_run_that_waits_keeps_its_rosters_rows(self, acme: House) -> None:
+        given = [received(acme, people(1), as_of=now() - timedelta(hours=hours)) for hours in (3, 2, 1)]
+        run = ReconciliationRun.objects.create(
+            tenant=acme.tenant,
+            connection=acme.connection,
+            roster=given[1],
+            status="quarantined",
+            population=1,
+        )
+        rosters.trim(at=now())
+        assert [rows_of(one) for one in given] == [1, 1, 1]
+        ReconciliationRun.objects.filter(pk=run.pk).update(status="rejected")
+        rosters.trim(at=now())
+        assert [rows_of(one) for one in given] == [1, 0, 1]
 
     def test_hourly_rosters_are_compared_with_one_of_half_a_day_before(self, acme: House) -> None:
         begun_at = now() - timedelta(days=2)
