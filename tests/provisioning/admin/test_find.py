@@ -78,10 +78,11 @@ def test_the_timeline_tells_changes_with_their_values(admin: Client, ours: Scene
             account_id=account.pk,
         )
     )
-    events = admin.get(f"/admin/provisioning/identity/{ours.active.pk}/change/").context["events"]
-    assert events[0].reason == "account:updated"
-    assert ("identity family_name", "Active", "Married") in events[0].lines
-    assert [event.id for event in events] == sorted((event.id for event in events), reverse=True)
+    page = admin.get(f"/admin/provisioning/identity/{ours.active.pk}/change/").context
+    told = [shown.entry for shown in page["entries"]]
+    assert told[0].reason == "account:updated"
+    assert ("identity family_name", "Active", "Married") in told[0].lines
+    assert [entry.at for entry in told] == sorted((entry.at for entry in told), reverse=True)
 
 
 def test_a_reference_leads_to_the_exact_reason(admin: Client, ours: Scene) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.db import connection as database
+from django.db.models import F
 
 from identity_hub.core.clock import now
 from identity_hub.settings import env
@@ -398,10 +399,10 @@ class TestWhatComesOfAListing:
 
     @pytest.fixture
     def found(self, acme: House) -> Callable[[], list[tuple[str, bool, bool]]]:
-        """(origin, active, held) of the three, after two were pushed an hour ago."""
+        """(origin, active, held) of the three, after two were pushed long ago."""
         for person in self.PEOPLE[:2]:
             push(acme, user(person["userPrincipalName"], person["id"], displayName=person["displayName"]))
-        at = now() - timedelta(hours=1)
+        at = now() - timedelta(days=10)
         Account.objects.update(created_at=at, updated_at=at)
 
         def look() -> list[tuple[str, bool, bool]]:
@@ -424,3 +425,5 @@ class TestWhatComesOfAListing:
         for people, held in ((self.PEOPLE, False), (self.PEOPLE[1:], False), (self.PEOPLE[1:], True)):
             assert self.listed(acme, pull, people) == "done"
             assert found()[0][2] is held
+            # The next one is of the next night.
+            Roster.objects.update(as_of=F("as_of") - timedelta(days=1))
