@@ -1,5 +1,6 @@
 """A real DNS server on loopback, whose zone a test writes: UDP, and TCP for what does not fit. Knows no hub."""
 
+import errno
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -69,9 +70,8 @@ def serving() -> Iterator[Zone]:
             if answer := zone.answer(wire, may_truncate=False):
                 self.wfile.write(len(answer).to_bytes(2) + answer)
 
-    udp: Any = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Datagram)
+    udp, tcp = _on_one_port(Datagram, Stream)
     zone = Zone(address=udp.server_address)
-    tcp: Any = socketserver.ThreadingTCPServer(zone.address, Stream)
     threads = [threading.Thread(target=server.serve_forever, args=(0.02,)) for server in (udp, tcp)]
     for thread in threads:
         thread.start()
@@ -83,3 +83,15 @@ def serving() -> Iterator[Zone]:
             server.server_close()
         for thread in threads:
             thread.join()
+
+
+def _on_one_port(datagram: Any, stream: Any) -> tuple[Any, Any]:
+    """A port that is free for UDP may be taken for TCP: then another one is looked for."""
+    while True:
+        udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), datagram)
+        try:
+            return udp, socketserver.ThreadingTCPServer(udp.server_address, stream)
+        except OSError as error:
+            udp.server_close()
+            if error.errno != errno.EADDRINUSE:
+                raise
