@@ -22,6 +22,10 @@ AT_MOST = 200
 """Each is decided by itself, and a request should not take longer than a person waits."""
 
 
+TAKE = "take"
+"""No remedy: whoever asks becomes the owner."""
+
+
 class ManyForm(ReasonForm):
     """The selection comes along from the list, so that it is decided about what was ticked."""
 
@@ -47,19 +51,8 @@ class ManyFindings:
         return self._ask(request, queryset, "dismiss", "Nothing else changes, and none is ever asked again.")
 
     @action(description="I see to it", permissions=["act"])
-    def take_many(self, request: HttpRequest, queryset: QuerySet[Finding]) -> None:
-        owner = Identity.objects.filter(pk=request.user.pk).first()
-        taken = 0
-        for finding in _open(queryset):
-            try:
-                taken += (
-                    findings.assign(finding=finding, owner=owner, actor=actor_of(request)).verdict
-                    is Verdict.APPLIED
-                )
-            except Invalid as refusal:
-                messages.error(request, refusal.message)
-                return
-        messages.success(request, f"You see to {taken} findings.")
+    def take_many(self, request: HttpRequest, queryset: QuerySet[Finding]) -> HttpResponse | None:
+        return self._ask(request, queryset, TAKE, "You become the owner of each; nothing else changes.")
 
     def _ask(
         self: Any, request: HttpRequest, queryset: QuerySet[Finding], name: str, lead: str
@@ -72,10 +65,12 @@ class ManyFindings:
         if form.is_valid():
             done = _decide(chosen, name, form.cleaned_data["reason"], request)
             left = len(chosen) - done
-            messages.success(
-                request,
-                f"{done} findings are decided." + (f" {left} ask for more: open them." if left else ""),
+            told, rest = (
+                (f"You see to {done} findings.", "only an administrator of their tenant can own.")
+                if name == TAKE
+                else (f"{done} findings are decided.", "ask for more: open them.")
             )
+            messages.success(request, f"{told} {left} {rest}" if left else told)
             return HttpResponseRedirect(request.get_full_path())
         return TemplateResponse(
             request,
@@ -83,10 +78,10 @@ class ManyFindings:
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": f"Decide {len(chosen)} findings at once",
+                "title": f"{'See to' if name == TAKE else 'Decide'} {len(chosen)} findings at once",
                 "lead": lead,
                 "form": form,
-                "submit": "Decide them",
+                "submit": "See to them" if name == TAKE else "Decide them",
                 "back": request.get_full_path(),
                 "action": request.POST["action"],
                 "field": ACTION_CHECKBOX_NAME,
@@ -102,10 +97,15 @@ def _open(queryset: QuerySet[Finding]) -> list[Finding]:
 
 def _decide(chosen: list[Finding], name: str, reason: str, request: HttpRequest) -> int:
     """How many had such a remedy; the others ask for an answer of their own."""
+    actor = actor_of(request)
+    owner = Identity.objects.filter(pk=request.user.pk).first()
     done = 0
     for finding in chosen:
         try:
-            outcome = remedies.carry_out(finding=finding, name=name, reason=reason, actor=actor_of(request))
+            if name == TAKE:
+                outcome = findings.assign(finding=finding, owner=owner, reason=reason, actor=actor)
+            else:
+                outcome = remedies.carry_out(finding=finding, name=name, reason=reason, actor=actor)
         except Invalid:
             continue
         done += outcome.verdict is Verdict.APPLIED

@@ -144,7 +144,11 @@ class TestMany:
         }
 
     def test_an_administrator_takes_many(self, browser: Client, rows: list[Finding]) -> None:
-        assert "You see to 3 findings." in self.many(browser, "take_many", rows)
+        assert "See to 3 findings at once" in self.many(browser, "take_many", rows)
+        self.many(browser, "take_many", rows, chosen="yes", reason="")
+        assert not Finding.objects.filter(owner__isnull=False).exists()
+        told = self.many(browser, "take_many", rows, chosen="yes", reason="my week")
+        assert "You see to 3 findings." in told
         assert set(Finding.objects.values_list("owner__login_name", flat=True)) == {"reader-acme"}
 
     def test_nobody_decides_those_of_another_tenant(self, browser: Client, globex: House) -> None:
