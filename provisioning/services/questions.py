@@ -45,17 +45,17 @@ def settle(
         .exclude(status=Finding.Status.OBSOLETE)
         .values_list("fingerprint", flat=True)
     )
-    new = [finding for finding in findings if finding.fingerprint not in known]
-    Finding.objects.bulk_create(new, ignore_conflicts=True)
-    # Of two workers at once only one has written each.
-    written = set(
-        Finding.objects.filter(tenant_id=tenant_id, pk__in=[finding.pk for finding in new]).values_list(
-            "pk", flat=True
-        )
-    )
-    new = [finding for finding in new if finding.pk in written]
+    new = _open(tenant_id, [finding for finding in findings if finding.fingerprint not in known])
     outbox.enqueue(("finding.opened", {"finding": str(finding.pk)}, tenant_id) for finding in new)
     return new
+
+
+def _open(tenant_id: UUID, new: Sequence[Finding]) -> list[Finding]:
+    """Writes findings; answers those that are there now: of two workers at once only one has written each."""
+    Finding.objects.bulk_create(new, ignore_conflicts=True)
+    there = Finding.objects.filter(tenant_id=tenant_id, pk__in=[finding.pk for finding in new])
+    written = set(there.values_list("pk", flat=True))
+    return [finding for finding in new if finding.pk in written]
 
 
 CHUNK = 500
@@ -128,25 +128,22 @@ def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
     waiting = {row.fingerprint: row for row in there.filter(status=Finding.Status.OPEN)}
     changed = [row for print_, row in waiting.items() if _follows(row, by_print[print_])]
     Finding.objects.bulk_update(changed, ["severity", "evidence"])
-    new = [
-        _finding(tenant_id, question, at)
-        for print_, question in by_print.items()
-        if print_ not in silent and print_ not in waiting
-    ]
-    Finding.objects.bulk_create(new, ignore_conflicts=True)
+    new = _open(
+        tenant_id,
+        [
+            _finding(tenant_id, question, at)
+            for print_, question in by_print.items()
+            if print_ not in silent and print_ not in waiting
+        ],
+    )
     # What another worker has just written was seen by this one, too, and must not be closed by either.
     there.filter(status=Finding.Status.OPEN).update(seen_at=Greatest("seen_at", Value(at)))
-    written = set(
-        Finding.objects.filter(tenant_id=tenant_id, pk__in=[row.pk for row in new]).values_list(
-            "pk", flat=True
-        )
-    )
     outbox.enqueue(
         ("finding.opened", {"finding": str(row.pk)}, tenant_id)
         for row in new
-        if row.pk in written and row.severity == Severity.HIGH.value
+        if row.severity == Severity.HIGH.value
     )
-    return len(written)
+    return len(new)
 
 
 def _follows(row: Finding, question: Question) -> bool:
