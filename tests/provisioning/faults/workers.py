@@ -188,10 +188,13 @@ def restart(seed: int, connection: Connection) -> dict[str, Any]:
         nightly(connection)
 
     codes = [ended(fork(work))]
+    deadline = time.monotonic() + 60
     while True:
         try:
             Connection.objects.filter(tenant_id=connection.tenant_id).count()
         except DatabaseError:
+            if time.monotonic() > deadline:
+                raise
             connections.close_all()
             time.sleep(0.05)
         else:
