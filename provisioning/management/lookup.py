@@ -8,7 +8,16 @@ from django.db.models import Q, QuerySet
 
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.keys import fold
-from provisioning.models import Account, Alias, Connection, Finding, Identity, Tenant, Tombstone
+from provisioning.models import (
+    Account,
+    Alias,
+    Connection,
+    Finding,
+    Identity,
+    ReconciliationRun,
+    Tenant,
+    Tombstone,
+)
 
 AT_MOST = 50
 
@@ -27,6 +36,15 @@ def finding_named(key: str) -> Finding:
     if finding is None:
         raise CommandError(f"There is no finding {key!r}.")
     return finding
+
+
+def run_named(key: str) -> ReconciliationRun:
+    """By id. Raises CommandError."""
+    as_id = as_uuid(key)
+    run = ReconciliationRun.objects.filter(pk=as_id).first() if as_id else None
+    if run is None:
+        raise CommandError(f"There is no run {key!r}.")
+    return run
 
 
 def identities_named(key: str, tenant: Tenant | None = None) -> list[Found]:

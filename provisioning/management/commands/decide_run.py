@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from identity_hub.core.ids import as_uuid
 from provisioning import reconciliation
 from provisioning.management.base import HubCommand, operator, pairs
-from provisioning.models import ReconciliationItem, ReconciliationRun
+from provisioning.management.lookup import run_named
+from provisioning.models import ReconciliationItem
 from provisioning.reconciliation import Choice
 
 
@@ -31,7 +31,7 @@ class Command(HubCommand):
         parser.add_argument("--reason", required=True, help="Kept in the audit.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
-        run, actor, reason = self._run(options["run"]), operator(), options["reason"]
+        run, actor, reason = run_named(options["run"]), operator(), options["reason"]
         choice = Choice(
             items=options["items"],
             reasons=options["reasons"],
@@ -58,13 +58,6 @@ class Command(HubCommand):
             "left_out": items.filter(status=ReconciliationItem.Status.LEFT_OUT).count(),
             "destructive": run.destructive,
         }
-
-    def _run(self, key: str) -> ReconciliationRun:
-        as_id = as_uuid(key)
-        run = ReconciliationRun.objects.filter(pk=as_id).first() if as_id else None
-        if run is None:
-            raise CommandError(f"There is no run {key!r}.")
-        return run
 
     def show(self, answer: dict[str, Any]) -> Iterator[str]:
         yield from pairs(

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from identity_hub.core.ids import as_uuid
 from provisioning.decision.types import Actor
 from provisioning.management.base import HubCommand, operator, pairs, table
+from provisioning.management.lookup import run_named
 from provisioning.models import ReconciliationItem, ReconciliationRun
 from provisioning.selectors.timeline import actor_names, meaning
 from provisioning.services import undo
@@ -28,7 +28,7 @@ class Command(HubCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be changed.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
-        run = self._run(options["run"])
+        run = run_named(options["run"])
         chosen = options["items"]
         if chosen:
             self._demand(run, chosen)
@@ -59,13 +59,6 @@ class Command(HubCommand):
             "items": [_told(prospect) for prospect in undo.refusals(run, items[:SHOWN])],
             "more_items": len(items) > SHOWN,
         }
-
-    def _run(self, key: str) -> ReconciliationRun:
-        as_id = as_uuid(key)
-        run = ReconciliationRun.objects.filter(pk=as_id).first() if as_id else None
-        if run is None:
-            raise CommandError(f"There is no run {key!r}.")
-        return run
 
     def _demand(self, run: ReconciliationRun, chosen: Sequence[int]) -> None:
         own = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run, pk__in=chosen)
