@@ -6,14 +6,13 @@ that ends. A run that reads `simulating` or `executing` without the lock was lef
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, transaction
-from django.db import connection as database
+from django.db import transaction
 from django.db.models import Count, F
 
 from identity_hub.core.clock import now
@@ -21,11 +20,11 @@ from identity_hub.core.collector import uncollected
 from provisioning import outbox, services, sql
 from provisioning.decision.reasons import Act, Reason
 from provisioning.decision.types import Actor, GroupObservation, Observation, Outcome, Verdict
-from provisioning.digests import lock_number
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import connections as policies
 from provisioning.selectors import reconciliation as stored
 from provisioning.selectors import roster_differences
+from provisioning.services.alone import alone
 from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid, needed_reason
@@ -142,19 +141,8 @@ def require_usable(connection: Connection, roster: Roster) -> None:
         )
 
 
-@contextmanager
-def _alone(connection: Connection) -> Iterator[bool]:
-    number = lock_number(connection.tenant_id, ("run", str(connection.pk)))
-    with database.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            # A connection that broke took the lock with it.
-            with suppress(DatabaseError), database.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+def _alone(connection: Connection) -> AbstractContextManager[bool]:
+    return alone(connection.tenant_id, "run", str(connection.pk))
 
 
 def _bury_abandoned(connection: Connection) -> None:

@@ -4,14 +4,14 @@ Knows no kind of source: files and remote listings are `provisioning.roster.Sour
 here; runs do that, and only from complete ones.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from django.db import DatabaseError, transaction
 from django.db import connection as database
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from identity_hub.core.clock import now
@@ -19,13 +19,13 @@ from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import Act, Flaw, RowFault
 from provisioning.decision.types import Actor, Channel
-from provisioning.digests import lock_number
 from provisioning.models import Connection, ReconciliationRun, Roster, RosterPart, RosterRow
 from provisioning.roster import Page, Source, Unreadable, staging
 from provisioning.roster.mapping import ColumnMap
 from provisioning.roster.proof import Last, Read, Refusal, judge
 from provisioning.selectors.rosters import needed, newest_complete
 
+from .alone import alone as alone_at
 from .invalid import Invalid
 
 FAULTS_KEPT = 100
@@ -169,20 +169,9 @@ def trim(*, at: datetime) -> int:
     return sum(_delete_rows(roster) for roster in _spent(at))
 
 
-@contextmanager
-def alone(roster: Roster) -> Iterator[bool]:
-    """Whether nobody else works on the roster; ends with the worker, however that ends."""
-    number = lock_number(roster.tenant_id, ("roster", str(roster.pk)))
-    with database.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            # A connection that broke took the lock with it.
-            with suppress(DatabaseError), database.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+def alone(roster: Roster) -> AbstractContextManager[bool]:
+    """Whether nobody else works on the roster."""
+    return alone_at(roster.tenant_id, "roster", str(roster.pk))
 
 
 def record(
