@@ -9,8 +9,6 @@ from .scene import Attack, Attacks, Message, Scene, Sent, assert_refused, edited
 ATTACKS = Attacks()
 ATTRIBUTE = "<saml:Attribute Name='x'/>"
 EMPTY = "a{}=''"
-LARGE = "a form of sixteen megabytes"
-"""Which no server reads to its end, so that its answer may not arrive over a socket."""
 NAMESPACE = "xmlns:p{0}='urn:{0}'"
 
 
@@ -60,7 +58,7 @@ ATTACKS.row(
     lambda s: response_xml(s.forged, assertion_xml(s.forged.but(name_id="x" * 300_000))),
 )
 ATTACKS.row(
-    LARGE,
+    "a form of sixteen megabytes",
     "saml:message-too-large",
     lambda s: Sent(body=b"SAMLResponse=" + b"A" * 16_000_000),
 )

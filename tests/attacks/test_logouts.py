@@ -39,7 +39,7 @@ from .scene import (
 
 ATTACKS = Attacks()
 LONG = "a request that inflates without end"
-"""Its address alone has forty kilobytes, which gunicorn refuses by itself."""
+"""Its address alone has fifty kilobytes, which gunicorn refuses by itself."""
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 
 

@@ -1,6 +1,8 @@
 """A browser over a socket, in the place of Django's test client. Knows HTTP and cookies; no message."""
 
 import http.client
+import select
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
@@ -18,6 +20,20 @@ class Answer:
 
     def __getitem__(self, name: str) -> str:
         return str(self.headers[name])
+
+
+class Link(http.client.HTTPConnection):
+    def send(self, data: bytes) -> None:
+        """Until the other side answers or closes: a server that has read enough reads no further."""
+        if self.sock is None:
+            self.connect()
+        left = memoryview(data)
+        with suppress(ConnectionError):
+            while left:
+                answered, _, _ = select.select([self.sock], [self.sock], [], self.timeout)
+                if answered:
+                    return
+                left = left[self.sock.send(left[:65536]) :]
 
 
 @dataclass(kw_only=True)
@@ -41,7 +57,7 @@ class WireClient:
         content_type: str = "application/x-www-form-urlencoded",
         headers: Any = None,
     ) -> Answer:
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        link = Link("127.0.0.1", self.port, timeout=30)
         said = {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())}
         said |= {"X-Forwarded-For": self.address} if self.address else {}
         said |= {"Content-Type": content_type} if content_type else {}
