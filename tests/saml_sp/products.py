@@ -283,3 +283,15 @@ SENT = {
         attribute_map={"email": [f"{CLAIMS}emailaddress"], "display_name": [f"{CLAIMS}name"]},
     ),
 }
+
+WITHOUT_PRESET = {
+    "jumpcloud": Sent(
+        product="JumpCloud",
+        issuer="https://sso.jumpcloud.com/saml2/hub",
+        sign_on="https://sso.jumpcloud.com/saml2/hub",
+        name_id=(UNSPECIFIED, "ada"),
+        attributes=[("email", "", MAIL), ("firstName", "", "Ada"), ("lastName", "", "Lovelace")],
+        user_name="ada",
+    )
+}
+"""Products of docs/connect/ that send, set up as it says there, what the hub reads by itself."""

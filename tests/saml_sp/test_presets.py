@@ -16,7 +16,7 @@ from saml_sp.quality import quality_of
 from tests.provisioning.cast import OPERATOR
 
 from .parties import Browser
-from .products import AD, CLAIMS, MAIL, MICROSOFT, SENT, asserted
+from .products import AD, CLAIMS, MAIL, MICROSOFT, SENT, WITHOUT_PRESET, Sent, asserted
 
 EVERY = pytest.mark.parametrize("code", SENT, ids=[sent.product for sent in SENT.values()])
 
@@ -145,6 +145,17 @@ def test_by_the_proposal_the_person_is_read_without_a_fault(code: str) -> None:
     )
     assert person.user_name == sent.user_name
     assert bool(person.external_id) == bool(sent.external_id_attribute)
+    assert not person.faults
+
+
+@pytest.mark.parametrize("sent", WITHOUT_PRESET.values(), ids=lambda sent: sent.product)
+def test_a_product_without_a_preset_is_read_as_it_is(sent: Sent) -> None:
+    assert recognise(sent.assertion, sent.issuer, sent.sign_on) is None
+    nothing = Rules(attribute_map={}, user_name_attribute="", external_id_attribute="")
+    person = read_person(sent.assertion, nothing).outcome
+    assert isinstance(person, Person)
+    assert (person.user_name, person.emails) == (sent.user_name, (MAIL,))
+    assert (person.profile.given_name, person.profile.family_name) == sent.names
     assert not person.faults
 
 
