@@ -152,14 +152,19 @@ def _changed_fields(observation: GroupObservation, group: _Group) -> dict[str, A
 
 
 def _members(observation: GroupObservation, ids: tuple[UUID, ...]) -> tuple[list[UUID], list[UUID]]:
-    """(those that are live accounts of this connection, those that are not)."""
+    """(those that are live accounts of this connection, those that are not).
+
+    Who joins is kept from then on, as the membership's reference would at the end: an undo that takes accounts away
+    waits for us and finds them in the group, or we wait for it and find that they are gone.
+    """
     if not ids:
         return [], []
     live = {
         key
         for (key,) in sql.rows(
             "SELECT a.id FROM unnest(%s::uuid[]) AS k (id) JOIN provisioning_account a ON a.id = k.id "
-            "WHERE a.tenant_id = %s AND a.connection_id = %s AND a.deleted_at IS NULL",
+            "WHERE a.tenant_id = %s AND a.connection_id = %s AND a.deleted_at IS NULL "
+            "ORDER BY a.id FOR KEY SHARE OF a",
             (sql.ids(ids), observation.tenant_id, observation.connection_id),
         )
     }

@@ -231,14 +231,19 @@ def _carry_out(tenant_id: UUID, run_id: UUID) -> Counter[str]:
 
 
 def _one_of_each(items: QuerySet[Any]) -> list[ReconciliationItem]:
+    """Memberships and accounts apart: a group push locks the group before its members, a deletion afterwards."""
     met: set[UUID] = set()
-    chosen = []
+    chosen: list[ReconciliationItem] = []
     for item in items:
         whom = {key for key in (item.account_id, item.identity_id) if key is not None}
-        if met.isdisjoint(whom):
+        if met.isdisjoint(whom) and (not chosen or _is_of_group(item) is _is_of_group(chosen[0])):
             chosen.append(item)
         met |= whom
     return chosen
+
+
+def _is_of_group(item: ReconciliationItem) -> bool:
+    return any(line["change"] == "AddMember" for line in item.inverse)
 
 
 def _settle(one: _Wanted, outcomes: Sequence[Outcome], at: datetime) -> None:
@@ -389,18 +394,22 @@ def _finding(line: Mapping[str, Any], item: ReconciliationItem, record: AuditRec
     return found
 
 
-_LOCK = "SELECT id FROM {} WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+_LOCK = "SELECT id FROM {} WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id FOR {}"
 
 
 def _lock(tenant_id: UUID, wanted: Sequence[_Wanted]) -> None:
     """In the order of every other writer: keys, identities, accounts. From here on nothing newer comes in between."""
     lock_all(tenant_id, {key for one in wanted if one.person for key in lock_keys(one.person)})
     whom = [one.item for one in wanted if one.refusal is None]
-    for table, ids in (
-        ("provisioning_identity", sorted({key for item in whom for key in _identities(item)})),
-        ("provisioning_account", [item.account_id for item in whom if item.account_id]),
+    identities = sorted({key for item in whom for key in _identities(item)})
+    accounts = [item.account_id for item in whom if item.account_id]
+    # Against a group push, which keeps whom it takes in (FOR KEY SHARE): the membership counts, or the undo does.
+    taken_away = any(map(_made_an_account, whom))
+    for table, ids, strength in (
+        ("provisioning_identity", identities, "NO KEY UPDATE"),
+        ("provisioning_account", accounts, "UPDATE" if taken_away else "NO KEY UPDATE"),
     ):
-        sql.rows(_LOCK.format(table), (tenant_id, ids), prepared=False)
+        sql.rows(_LOCK.format(table, strength), (tenant_id, ids), prepared=False)
 
 
 def _identities(item: ReconciliationItem) -> set[UUID]:

@@ -13,7 +13,7 @@ from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
-from provisioning.decision.types import Actor, HoldKind, Intent
+from provisioning.decision.types import Actor, Channel, GroupObservation, HoldKind, Intent, Outcome
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -28,13 +28,14 @@ from provisioning.models import (
     ReconciliationRun,
 )
 from provisioning.selectors.invariants import violations
-from provisioning.services import configuration, merging, people, submit, undo
+from provisioning.services import configuration, groups, merging, people, submit, undo
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid
 from provisioning.tasks import delivery, undo_run
 
 from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
 from ..services.test_groups import group
+from ..services.test_races import until_somebody_waits
 from .listings import line, roster
 
 ADA = Actor(kind="identity", id="ada")
@@ -483,3 +484,118 @@ class TestRace:
             assert dict(undo.carry_out(run)) == {"item:touched-since": 1}
             pushed_.result(20)
         assert Account.objects.get().confirmed_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaceForAMembership:
+    """A run made somebody, and a push takes her into a group at the moment of the undo: one learns of the other."""
+
+    @pytest.fixture
+    def gone(self, acme: House) -> Outcome:
+        return push(acme, user("gone@acme.example", "e2"), at=now() - timedelta(days=3))
+
+    @pytest.fixture
+    def staff(self, acme: House, gone: Outcome) -> Any:
+        push(acme, user("ada@acme.example", "e1"), at=now() - timedelta(days=3))
+        return submit_group(group(acme, Intent.CREATE, display_name="Staff")).account_id
+
+    @pytest.fixture
+    def run(self, acme: House, staff: Any) -> ReconciliationRun:
+        roster(acme, line("ada@acme.example", "e1"), line("new@acme.example", "kn"))
+        run = executed(acme)
+        undo.order(run, actor=ADA, reason="a mistake")
+        return run
+
+    @pytest.fixture
+    def join(self, acme: House, staff: Any, run: ReconciliationRun) -> Callable[[], Outcome]:
+        made = run.items.get(reason="account:created").account_id
+        return lambda: submit_group(group(acme, Intent.UPDATE, group_id=staff, add=(made,)))
+
+    def test_whom_a_push_is_taking_in_is_kept(
+        self, run: ReconciliationRun, join: Callable[[], Outcome]
+    ) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            with transaction.atomic():
+                assert join().accepted
+                undoing = pool.submit(closing(lambda: dict(undo.carry_out(run))))
+                until_somebody_waits()
+            assert undoing.result(30) == {"item:touched-since": 1}
+        assert Membership.objects.get().account.deleted_at is None
+
+    def test_a_push_that_comes_after_the_last_look_is_refused(
+        self, run: ReconciliationRun, join: Callable[[], Outcome], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        judged, pushes = undo._judged, []
+
+        def judged_then_pushed(*arguments: Any) -> Any:
+            answer = list(judged(*arguments))
+            pushes.append(pool.submit(closing(join)))
+            until_somebody_waits()
+            return answer
+
+        monkeypatch.setattr(undo, "_judged", judged_then_pushed)
+        with ThreadPoolExecutor(1) as pool:
+            assert dict(undo.carry_out(run)) == {"item:undone": 1}
+            assert pushes[0].result(30).reason == "group:member-unknown"
+        assert not Membership.objects.exists()
+        assert not Account.objects.filter(external_id="kn", deleted_at=None).exists()
+
+    def test_neither_waits_for_the_other_in_a_circle(
+        self,
+        acme: House,
+        gone: Outcome,
+        staff: Any,
+        run: ReconciliationRun,
+        join: Callable[[], Outcome],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The undo gives that group a member back, too; the push holds the group, and has not come to its member."""
+        item = run.items.get(reason="account:created")
+        ghost = {"change": "AddMember", "group_id": str(staff), "account_id": str(gone.account_id)}
+        ReconciliationItem.objects.create(
+            tenant=acme.tenant,
+            run=run,
+            check_name="ghost-memberships",
+            account_id=gone.account_id,
+            status="applied",
+            reason="group:updated",
+            inverse=[ghost],
+            decided_at=item.decided_at,
+            audit_id=item.audit_id,
+            undo_wanted=True,
+        )
+        members, lock, held, begun = groups._members, undo._lock, Event(), []
+
+        def members_when_the_undo_waits(observation: GroupObservation, ids: Any) -> Any:
+            if observation.channel is Channel.SCIM:
+                begun.append("push")
+                held.set()
+                until_somebody_waits()
+            return members(observation, ids)
+
+        def lock_told(tenant_id: Any, wanted: Any) -> None:
+            begun.append(f"undo of {len(wanted)}")
+            lock(tenant_id, wanted)
+
+        monkeypatch.setattr(groups, "_members", members_when_the_undo_waits)
+        monkeypatch.setattr(undo, "_lock", lock_told)
+        with ThreadPoolExecutor(1) as pool:
+            pushing = pool.submit(closing(join))
+            assert held.wait(30)
+            assert dict(undo.carry_out(run)) == {"item:undone": 1, "item:touched-since": 1}
+            assert pushing.result(30).accepted
+        # Nobody was a deadlock's victim, and began again.
+        assert begun == ["push", "undo of 1", "undo of 1"]
+        assert Membership.objects.count() == 2
+
+
+def closing(act: Callable[[], Any]) -> Callable[[], Any]:
+    """For a thread, whose database connection ends with it."""
+
+    def run() -> Any:
+        try:
+            return act()
+        finally:
+            connections.close_all()
+
+    return run
