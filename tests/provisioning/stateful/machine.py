@@ -53,7 +53,6 @@ from ..services.test_groups import group
 from .model import Account, Login, Model, Push, Source
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-ASKS_WHOSE = frozenset(linking.QUESTIONS)
 BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
 CHEAP = tuple(
     law
@@ -159,8 +158,6 @@ class Hub(RuleBasedStateMachine):
         self.clock = time_machine.travel(BEGIN, tick=False)
         self.time = self.clock.start()
         self.model = Model()
-        self._held_before: dict[UUID, set[Any]] = {}
-        """Merge -> what held the two before it."""
         for local in Identity.objects.filter(local=True):
             self.model.strangers[local.pk] = (local.tenant_id, set())
 
@@ -423,7 +420,7 @@ class Hub(RuleBasedStateMachine):
     @rule(who=which, approve=st.booleans())
     def decide(self, who: int, approve: bool) -> None:
         """One of the open findings, with the remedy that its page offers first."""
-        self._tick()
+        at = self._tick()
         waiting = list(Finding.objects.filter(status="open").order_by("opened_at", "id"))
         if not waiting:
             return
@@ -435,29 +432,33 @@ class Hub(RuleBasedStateMachine):
             if not approve:
                 self.model.holds.add((finding.identity_id, "admin", None))
             return
-        named = {finding.identity_id, outcome.identity_id, *map(UUID, finding.candidates)} - {None}
-        waiting_account = account is not None and not account.gone and account.identity is None
-        known = self.model.identities()
-        self._learn(named)
-        if waiting_account and account and outcome.accepted and finding.kind in ASKS_WHOSE:
-            if approve:
-                assert str(account.identity) == finding.candidates[0]
-            else:
-                assert account.identity not in known, "an identity of its own"
+        if account is None or account.gone or account.identity:
+            return
+        candidate = next(map(UUID, finding.candidates), None)
+        if not approve:
+            known, own = self.model.identities(), self._identity(account.id)
+            assert own
+            assert own not in known, "an identity of its own"
+            self.model.link(account, own, at)
+        elif candidate:
+            assert outcome.accepted is self.model.may_link(account, candidate, fold=True), outcome.reason
+            if outcome.accepted:
+                self.model.link(account, candidate, at)
 
     @precondition(lambda self: self.model.accounts)
     @rule(who=which, whom=which)
     def link(self, who: int, whom: int) -> None:
         """An administrator says whose account it is, whatever it was tied to."""
-        self._tick()
+        at = self._tick()
         account = self._account(who)
         person = self._person(whom, account.source.tenant) if account else None
         if account and person:
             outcome = linking.link(
                 account=_stored(account), identity=person, reason="a story", actor=OPERATOR
             )
-            self._learn({account.identity, person.pk})
-            assert not outcome.accepted or account.identity == person.pk
+            assert outcome.accepted is self.model.may_link(account, person.pk), outcome.reason
+            if outcome.accepted:
+                self.model.link(account, person.pk, at)
 
     @precondition(lambda self: self.model.accounts)
     @rule(who=which)
@@ -465,31 +466,34 @@ class Hub(RuleBasedStateMachine):
         self._tick()
         if account := self._account(who):
             outcome = linking.unlink(account=_stored(account), reason="a story", actor=OPERATOR)
-            self._learn({account.identity})
-            assert not outcome.accepted or account.identity is None
+            assert outcome.accepted is (not account.gone and self.model.may_leave(account)), outcome.reason
+            if outcome.accepted and account.identity:
+                self.model.unlink(account)
 
     @precondition(lambda self: self.model.accounts)
     @rule(who=which, whom=which)
     def merge(self, who: int, whom: int) -> None:
         """Two identities turn out to be one person."""
-        self._tick()
+        at = self._tick()
         winner = self._person(who)
         loser = self._person(whom, winner.tenant_id) if winner else None
         if winner and loser and winner != loser:
-            lasting = {(winner.pk if one == loser.pk else one, kind) for one, kind in self.model.lasting()}
             outcome = merging.merge(winner=winner, loser=loser, reason="a story", actor=OPERATOR)
+            assert outcome.accepted is self.model.may_merge(winner.pk, loser.pk), outcome.reason
             if outcome.accepted:
-                self._learn({winner.pk, loser.pk}, lasting=lasting)
+                (told,) = Merge.objects.filter(loser=loser, unmerged_at=None)
+                self.model.merge(told.pk, winner.pk, loser.pk, at)
 
-    @precondition(lambda self: Merge.objects.filter(unmerged_at=None).exists())
+    @precondition(lambda self: self.model.unions)
     @rule(which=which)
     def unmerge(self, which: int) -> None:
         self._tick()
-        merges = list(Merge.objects.filter(unmerged_at=None).order_by("id"))
-        if merges:
-            one = merges[which % len(merges)]
-            merging.unmerge(merge=one, reason="a story", actor=OPERATOR)
-            self._learn({one.winner_id, one.loser_id}, lasting=None)
+        chosen = list(self.model.unions)[which % len(self.model.unions)]
+        row = Merge.objects.get(pk=chosen)
+        outcome = merging.unmerge(merge=row, reason="a story", actor=OPERATOR)
+        assert outcome.accepted is self.model.may_unmerge(chosen), outcome.reason
+        if outcome.accepted:
+            self.model.unmerge(chosen)
 
     # What a complete listing says.
 
@@ -563,6 +567,7 @@ class Hub(RuleBasedStateMachine):
     def clean_up(self) -> None:
         at = self._tick()
         purge_deleted(at=at, actor=OPERATOR)
+        self.model.purge(at)
         trim_sessions(at=at)
 
     @precondition(lambda self: self.model.accounts)
@@ -602,21 +607,15 @@ class Hub(RuleBasedStateMachine):
 
     # What must be so after each of them.
 
-    def _learn(
-        self,
-        touched: Collection[UUID | None],
-        *,
-        lasting: set[tuple[UUID, str]] | None = frozenset(),  # type: ignore[assignment]
-        made: Place | None = None,
-    ) -> None:
-        """What people decide, and what a listing says, is not the model's to foresee: it goes on from what came of it.
+    def _learn(self, touched: Collection[UUID | None], *, made: Place | None = None) -> None:
+        """What a listing says is not the model's to foresee: it goes on from what came of it.
 
-        But of nobody else anything changes, what an administrator holds stays held (`lasting`: where it went; None, of
-        an unmerge: anywhere), nobody who was deleted comes back, and no account appears but of the connection `made`.
+        But of nobody else anything changes, what an administrator holds stays held, nobody who was deleted comes back,
+        and no account appears but of the connection `made`.
         """
         others = self.model.identities() - set(touched)
         before = {one: self.model.state(one) for one in others}
-        held = self.model.lasting() if lasting == frozenset() else lasting
+        held = self.model.lasting()
         for row in StoredAccount.objects.all():
             account = self.model.accounts.get(row.pk)
             if account is None:
@@ -627,10 +626,9 @@ class Hub(RuleBasedStateMachine):
                 )
                 self.model.accounts[row.pk] = account
                 others -= {row.identity_id}
-            # Only an unmerge gives back what its merge had folded.
-            assert not (account.gone and row.deleted_at is None) or lasting is None, (
-                "the deleted stay deleted"
-            )
+            assert not (account.gone and row.deleted_at is None), "the deleted stay deleted"
+            if row.identity_id and not account.identity:
+                self.model.carried.pop(account.id, None)
             account.identity, account.gone, account.active = row.identity_id, row.deleted_at, row.active
             if account.gone:
                 for members in self.model.members.values():
@@ -642,7 +640,7 @@ class Hub(RuleBasedStateMachine):
                 account.says(set(row.email_keys), "")
         self.model.holds = set(Hold.objects.values_list("identity_id", "kind", "source_account_id"))
         assert {one: self.model.state(one) for one in others} == {one: before[one] for one in others}
-        assert held is None or self.model.lasting() == held
+        assert self.model.lasting() == held
 
     @invariant()
     def the_hub_is_as_the_model_says(self) -> None:

@@ -15,6 +15,8 @@ IDLE_GRACE = timedelta(days=90)
 
 Hold = tuple[UUID, str, UUID | None]
 """Identity, kind, the account that placed it."""
+OF_ACCOUNTS = {"scim", "expiry"}
+"""Kinds that go with the account that placed them; every other one is a person's word about a person."""
 Trait = tuple[str, ...]
 
 
@@ -48,6 +50,7 @@ class Account:
     made: datetime
     seen: datetime | None = None
     gone: datetime | None = None
+    purged: bool = False
     strong: set[Trait] = field(default_factory=set)
     """Every e-mail, number and key that it ever said."""
     weak: set[Trait] = field(default_factory=set)
@@ -66,6 +69,15 @@ class Account:
             return False
         known = self.key or (self.asserted if self.asserted != self.subject else None)
         return known is not None and known != key
+
+
+def double(one: Account, other: Account) -> bool:
+    """A login made one of the two, SCIM delivered the other, and no key of theirs speaks against it."""
+    login, pushed = (other, one) if one.confirmed else (one, other)
+    if login.confirmed or not pushed.confirmed:
+        return False
+    bound = login.subject and pushed.subject
+    return not login.contradicts(pushed.key) and (not bound or login.subject == pushed.subject)
 
 
 @dataclass(kw_only=True)
@@ -89,6 +101,29 @@ class Login:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """A login's account that ended in the pushed one which it only doubled."""
+
+    login: Account
+    pushed: Account
+    lifted: set[str]
+    """What it held: kinds."""
+
+
+@dataclass(kw_only=True)
+class Union:
+    """Two who are said to be one person: the loser ended in the winner."""
+
+    winner: UUID
+    loser: UUID
+    came: set[UUID]
+    """The loser's accounts."""
+    held: set[Hold]
+    """What held the two before, and holds without a break since."""
+    folds: list[Fold]
+
+
 class Model:
     def __init__(self) -> None:
         self.accounts: dict[UUID, Account] = {}
@@ -102,6 +137,9 @@ class Model:
         self.weak: dict[UUID, set[Trait]] = {}
         """What an identity was ever known by, whatever became of its accounts."""
         self.tenant_of: dict[UUID, UUID] = {}
+        self.carried: dict[UUID, set[str]] = {}
+        """Waiting account -> kinds that it held the one by whom it was taken off from."""
+        self.unions: dict[UUID, Union] = {}
 
     def remember(self) -> None:
         for account in self.accounts.values():
@@ -109,6 +147,9 @@ class Model:
                 self.strong.setdefault(account.identity, set()).update(account.strong)
                 self.weak.setdefault(account.identity, set()).update(account.weak)
                 self.tenant_of[account.identity] = account.source.tenant
+        for union in self.unions.values():
+            now = {one[1:] for one in self.holds_of(self.standing(union.winner))}
+            union.held = {one for one in union.held if one[1:] in now}
 
     def enabled(self, identity: UUID) -> bool:
         local = identity in self.strangers
@@ -236,9 +277,7 @@ class Model:
             self.holds.add((account.identity, "scim", account.id))
 
     def delete(self, account: Account, at: datetime) -> None:
-        account.gone, account.active = at, False
-        for members in self.members.values():
-            members.discard(account.id)
+        self.end(account, at)
         if account.identity:
             self.holds.add((account.identity, "scim", account.id))
 
@@ -265,6 +304,10 @@ class Model:
                 self.alone.add(account.id)
                 self.holds.add((account.identity, "expiry", account.id))
 
+    def purge(self, at: datetime) -> None:
+        for account in self.accounts.values():
+            account.purged |= account.gone is not None and at - account.gone >= RETENTION
+
     def lift(self, kind: str, source: UUID) -> None:
         self.holds = {one for one in self.holds if one[1:] != (kind, source)}
 
@@ -281,35 +324,158 @@ class Model:
     def holds_of(self, identity: UUID) -> set[Hold]:
         return {one for one in self.holds if one[0] == identity}
 
-    def loose(self, *whom: UUID) -> set[Hold]:
-        """What holds these and goes with no account that is somebody's: a person's word, or one that waits."""
+    # Whose an account is, and who is whom.
+
+    def standing(self, identity: UUID) -> UUID:
+        """Who stands for whoever ended in somebody else, and for that one."""
+        into = {union.loser: union.winner for union in self.unions.values()}
+        while identity in into:
+            identity = into[identity]
+        return identity
+
+    def may_leave(self, account: Account) -> bool:
+        """Attack: whoever is held by a person's word would shed it by tying the account to somebody who is not."""
+        return not account.identity or all(
+            kind in OF_ACCOUNTS for _, kind, _ in self.holds_of(account.identity)
+        )
+
+    def twins(self, account: Account, whom: UUID) -> list[Account]:
+        """What the account's own connection says of this person already."""
+        return [a for a in self.living(account.source) if a.identity == whom and a is not account]
+
+    def may_link(self, account: Account, whom: UUID, *, fold: bool = False) -> bool:
+        if account.gone or whom in self.strangers or self.standing(whom) != whom:
+            return False
+        twins = self.twins(account, whom)
+        doubled = fold and len(twins) == 1 and double(account, twins[0])
+        return account.identity == whom or (self.may_leave(account) and (not twins or doubled))
+
+    def link(self, account: Account, whom: UUID, at: datetime) -> None:
+        """What an account holds goes with it, off everybody else; of two that are one twice the pushed one is left."""
+        if account.identity == whom:
+            return
+        kinds = self.leave(account)
+        self.carried.pop(account.id, None)
+        account.identity = whom
+        self.holds |= {(whom, kind, account.id) for kind in kinds}
+        if twins := self.twins(account, whom):
+            self.fold(account, twins[0], at)
+
+    def unlink(self, account: Account) -> None:
+        """The account waits, and what it held waits with it; that it is inactive it says itself."""
+        kinds = self.leave(account)
+        account.identity = None
+        self.carried[account.id] = kinds if account.active else kinds - {"scim"}
+
+    def leave(self, account: Account) -> set[str]:
+        """Takes an account off whoever has it, and off whom it suspected; answers what it goes on holding by."""
+        own = {one for one in self.holds if one[2] == account.id and one[1] in OF_ACCOUNTS}
+        kinds = {kind for whom, kind, _ in own if whom == account.identity}
+        kinds |= self.carried.get(account.id, set())
+        kinds |= set() if account.active else {"scim"}
+        self.holds -= own
+        return kinds - {"expiry"} if account.confirmed else kinds
+
+    def fold(self, one: Account, other: Account, at: datetime) -> Fold:
+        """Row 36: the pushed account takes over the subject, and what the login's held is answered."""
+        login, pushed = (other, one) if one.confirmed else (one, other)
+        own = {hold for hold in self.holds if hold[2] == login.id and hold[1] in OF_ACCOUNTS}
+        self.holds -= own
+        self.end(login, at)
+        pushed.subject = pushed.subject or login.subject
+        pushed.says(set())
+        return Fold(login=login, pushed=pushed, lifted={kind for _, kind, _ in own})
+
+    def end(self, account: Account, at: datetime) -> None:
+        account.gone, account.active = at, False
+        for members in self.members.values():
+            members.discard(account.id)
+
+    def may_merge(self, winner: UUID, loser: UUID) -> bool:
+        """One connection says of two live accounts that they are two people, unless one only doubles the other."""
+        ours, theirs = ([a for a in self.living() if a.identity == whom] for whom in (winner, loser))
+        shared = {a.source.id for a in ours} & {a.source.id for a in theirs}
+        return all(
+            len(here) == 2 and double(*here)
+            for here in ([a for a in (*ours, *theirs) if a.source.id == source] for source in shared)
+        )
+
+    def merge(self, union_id: UUID, winner: UUID, loser: UUID, at: datetime) -> None:
+        """All that the one had the other has from now on; the stricter wins."""
+        held = self.holds_of(winner) | self.holds_of(loser)
+        came = [a for a in self.accounts.values() if a.identity == loser]
+        folds = [
+            self.fold(account, twins[0], at)
+            for account in came
+            if not account.gone and (twins := self.twins(account, winner))
+        ]
+        for account in came:
+            account.identity = winner
+        self.holds = {(winner if one[0] == loser else one[0], *one[1:]) for one in self.holds}
+        self.unions[union_id] = Union(
+            winner=winner, loser=loser, came={a.id for a in came}, held=held, folds=folds
+        )
+
+    def may_unmerge(self, union_id: UUID) -> bool:
+        """The later merge has moved what the earlier one had."""
+        winner = self.unions[union_id].winner
+        return self.standing(winner) == winner
+
+    def unmerge(self, union_id: UUID) -> None:
+        """What came returns, unless it is somebody else's by now; what an account holds is whose the account is."""
+        union = self.unions.pop(union_id)
+        loose = self.loose(union.winner)
+        divided = self.divided(union, loose)
+        for account in [a for a in self.accounts.values() if a.id in union.came]:
+            if account.identity == union.winner:
+                account.identity = union.loser
+        self.holds -= loose
+        for one in self.holds_of(union.winner):
+            if one[2] in union.came and self.accounts[one[2]].identity == union.loser:  # type: ignore[index]
+                self.holds = self.holds - {one} | {(union.loser, *one[1:])}
+        self.holds |= divided
+        for fold in union.folds:
+            self.unfold(fold, union)
+
+    def unfold(self, fold: Fold, union: Union) -> None:
+        """A login's account wakes, unless its data is gone or its name or subject is somebody else's."""
+        login, pushed = fold.login, fold.pushed
+        here = self.living(login.source)
+        subjects = [a.subject for a in here if a is not pushed]
+        if (
+            login.gone is None
+            or login.purged
+            or login.identity not in (union.winner, union.loser)
+            or any(a.name.lower() == login.name.lower() for a in here)
+            or (login.subject and login.subject in subjects)
+        ):
+            return
+        if pushed.subject == login.subject:
+            pushed.subject = None
+        login.gone, login.active = None, True
+        self.holds |= {(login.identity, kind, login.id) for kind in fold.lifted}
+
+    def loose(self, whom: UUID) -> set[Hold]:
+        """What holds this one and goes with no account that is somebody's: a person's word, or one that waits."""
         return {
-            one
-            for identity in whom
-            for one in self.holds_of(identity)
-            if one[2] is None or self.accounts[one[2]].identity is None
+            one for one in self.holds_of(whom) if one[2] is None or self.accounts[one[2]].identity is None
         }
 
-    def divided(
-        self,
-        winner: UUID,
-        loser: UUID,
-        *,
-        before: set[Hold],
-        since: set[tuple[str, UUID | None]],
-        thirds: list[tuple[UUID, set[Hold]]],
-    ) -> set[Hold]:
-        """Where `loose` goes when two are two again: back to whom it held `before`; what came `since` holds both.
+    def divided(self, union: Union, loose: set[Hold]) -> set[Hold]:
+        """Where `loose` goes when two are two again: back to whom it held before; what came since holds both.
 
-        `thirds` are the others who ended in the winner: it stays there for them, too, where they had brought the same.
+        It stays with the winner for others, too, who ended in the same one and had brought the same.
         """
+        winner, loser = union.winner, union.loser
+        thirds = [other for other in self.unions.values() if other.winner == winner]
         expected = set()
-        for _, kind, source in self.loose(winner):
-            both = {(winner, kind, source), (loser, kind, source)}
-            # Neither: it came with a third.
-            expected |= both if (kind, source) in since else before & both or {(winner, kind, source)}
-            if any({(winner, kind, source), (third, kind, source)} <= held for third, held in thirds):
-                expected.add((winner, kind, source))
+        for _, kind, source in loose:
+            here, there = (winner, kind, source), (loser, kind, source)
+            before = union.held & {here, there}
+            brought = [(here in other.held, (other.loser, kind, source) in other.held) for other in thirds]
+            expected |= before or ({here} if (False, True) in brought else {here, there})
+            if (True, True) in brought:
+                expected.add(here)
         return expected
 
     def lasting(self) -> set[tuple[UUID, str]]:
