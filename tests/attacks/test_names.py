@@ -15,7 +15,7 @@ from provisioning.services.tokens import issue_token
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR, House
 from tests.saml_sp.idp import EMAIL, TRANSIENT, UNSPECIFIED
-from tests.saml_sp.parties import Browser, make_connection
+from tests.saml_sp.parties import make_connection
 from tests.scim.clients import ENTERPRISE_URN, USER_URN, Idp
 
 from .scene import Attack, Attacks, Message, Scene, assert_refused
@@ -208,15 +208,14 @@ HIS: dict[str, dict[str, list[str]]] = {
 }
 
 
-@pytest.fixture
-def scim(scene: Scene) -> Idp:
+def scim_of(scene: Scene) -> Idp:
     """The same connection's SCIM side."""
     _, secret = issue_token(connection=scene.connection, actor=OPERATOR)
     return Idp(where=House(scene.connection.tenant, scene.connection, secret))
 
 
-def hired(scim: Idp) -> Account:
-    answer = scim.post("/Users", HERS)
+def hired(scene: Scene, document: dict[str, Any] = HERS) -> Account:
+    answer = scim_of(scene).post("/Users", document)
     assert answer.status_code == 201, answer.content
     return Account.objects.get(pk=answer.json()["id"])
 
@@ -226,34 +225,66 @@ def his_login(scene: Scene, attributes: dict[str, list[str]], **changes: Any) ->
     return scene.browser.post(scene.idp.signed_assertion(facts)).status_code
 
 
-@pytest.mark.parametrize("said", HIS)
-def test_before_she_is_hired_an_account_with(scene: Scene, scim: Idp, said: str) -> None:
-    his_login(scene, HIS[said])
-    hers = hired(scim)
-    assert not Account.objects.filter(subject_value="p-mallory", pk=hers.pk).exists(), "his is not adopted"
-    assert hers.subject_value == ""
-    his = Account.objects.filter(subject_value="p-mallory").first()
-    if his is not None:
-        assert his.identity_id is None or his.identity_id != hers.identity_id
+def his(scene: Scene) -> Account | None:
+    return Account.objects.filter(tenant=scene.connection.tenant, subject_value="p-mallory").first()
+
+
+def assert_he_is_not_she(scene: Scene, hers: Account) -> None:
     who = scene.browser.me()
     assert who.status_code == 401 or who.json()["id"] != str(hers.identity_id)
+
+
+def assert_no_head_start(scene: Scene, attributes: dict[str, list[str]]) -> None:
+    """He comes first."""
+    his_login(scene, attributes)
+    hers = hired(scene)
+    assert hers.subject_value == "", "his is not adopted"
+    account = his(scene)
+    if account is not None:
+        assert account.pk != hers.pk
+        assert account.identity_id is None or account.identity_id != hers.identity_id
+    assert_he_is_not_she(scene, hers)
     # And he stays who he is, however often he comes.
-    his_login(scene, HIS[said])
+    his_login(scene, attributes)
     hers.refresh_from_db()
     assert hers.subject_value == ""
-    who = scene.browser.me()
-    assert who.status_code == 401 or who.json()["id"] != str(hers.identity_id)
+    assert_he_is_not_she(scene, hers)
 
 
-@pytest.mark.parametrize("said", HIS)
-def test_after_she_is_hired_a_login_with(scene: Scene, scim: Idp, said: str) -> None:
-    hers = hired(scim)
-    his_login(scene, HIS[said])
+def assert_no_take_over(scene: Scene, attributes: dict[str, list[str]]) -> None:
+    """She is there already."""
+    hers = hired(scene)
+    his_login(scene, attributes)
     hers.refresh_from_db()
     assert (hers.subject_value, hers.user_name) == ("", "grace@corp.example")
-    who = scene.browser.me()
-    assert who.status_code == 401 or who.json()["id"] != str(hers.identity_id)
+    assert_he_is_not_she(scene, hers)
     assert Identity.objects.get(pk=hers.identity_id).email == "grace@corp.example"
+
+
+def assert_no_way_round(scene: Scene, attributes: dict[str, list[str]]) -> None:
+    """She is there, and he comes through another connection of the tenant."""
+    hers = hired(scene)
+    second = make_connection(scene.connection.tenant, scene.idp, name="Second")
+    beside = replace(scene, browser=scene.another_browser(second))
+    his_login(beside, attributes)
+    assert_he_is_not_she(beside, hers)
+    account = his(scene)
+    assert account is None or account.identity_id != hers.identity_id
+
+
+@pytest.mark.parametrize("said", HIS)
+def test_before_she_is_hired_an_account_with(scene: Scene, said: str) -> None:
+    assert_no_head_start(scene, HIS[said])
+
+
+@pytest.mark.parametrize("said", HIS)
+def test_after_she_is_hired_a_login_with(scene: Scene, said: str) -> None:
+    assert_no_take_over(scene, HIS[said])
+
+
+@pytest.mark.parametrize("said", HIS)
+def test_at_another_connection_of_the_tenant_a_login_with(scene: Scene, said: str) -> None:
+    assert_no_way_round(scene, HIS[said])
 
 
 NAMES = {
@@ -269,12 +300,9 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("format", [UNSPECIFIED, EMAIL])
-def test_a_name_that_only_looks_like_hers_is_not_hers(
-    scene: Scene, scim: Idp, name: str, format: str
-) -> None:
+def test_a_name_that_only_looks_like_hers_is_not_hers(scene: Scene, name: str, format: str) -> None:
     """Attack: he may write his own user name at the IdP, which tells the two names apart."""
-    document = HERS | {"userName": "kate@corp.example"}
-    hers = Account.objects.get(pk=scim.post("/Users", document).json()["id"])
+    hers = hired(scene, HERS | {"userName": "kate@corp.example"})
     facts = scene.browser.facts(
         name_id=NAMES[name],
         name_id_format=format,
@@ -284,17 +312,4 @@ def test_a_name_that_only_looks_like_hers_is_not_hers(
     hers.refresh_from_db()
     assert hers.subject_value == ""
     assert not LoginAttempt.objects.filter(account_id=hers.pk).exists()
-    who = scene.browser.me()
-    assert who.status_code == 401 or who.json()["id"] != str(hers.identity_id)
-
-
-@pytest.mark.parametrize("said", HIS)
-def test_at_another_connection_of_the_tenant_a_login_with(scene: Scene, scim: Idp, said: str) -> None:
-    hers = hired(scim)
-    second = make_connection(scene.connection.tenant, scene.idp, name="Second")
-    beside = replace(scene, browser=Browser(connection=second, idp=scene.idp))
-    his_login(beside, HIS[said])
-    who = beside.browser.me()
-    assert who.status_code == 401 or who.json()["id"] != str(hers.identity_id)
-    his = Account.objects.filter(subject_value="p-mallory").first()
-    assert his is None or his.identity_id != hers.identity_id
+    assert_he_is_not_she(scene, hers)

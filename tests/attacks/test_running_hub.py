@@ -1,5 +1,5 @@
 """Every attack over a socket to one gunicorn: nobody comes in or is signed out, none waits a second for its answer, and
-memory stays small."""
+memory stays small. And everybody else comes in."""
 
 import os
 import time
@@ -7,17 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from provisioning.models import Identity
+from provisioning.models import Connection, Identity, TenantDomain
+from provisioning.services.domains import remove_domain
 from tests.identity_hub.gunicorn import gunicorn
+from tests.provisioning.cast import OPERATOR
 from tests.saml_sp.idp import TestIdp, key_pair
 from tests.saml_sp.parties import Browser, make_connection, make_tenant
 
 from .catalogue import LOGOUTS, attacks
 from .scene import Scene, TooLate, assert_nobody_leaves, assert_refused
+from .test_forms import RELAY_STATES, assert_sent_nowhere_else
 from .test_logouts import LONG
+from .test_names import HIS, assert_no_head_start, assert_no_take_over, assert_no_way_round
+from .test_variants import VARIANTS, assert_let_in
 from .wire import WireClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -59,6 +65,21 @@ def hub(log: Path) -> Iterator[tuple[int, int]]:
         yield port, children(master)[0]
 
 
+def scene_at(
+    connection: Connection, idp: TestIdp, sp_certificate: bytes, port: int, number: int, **said: Any
+) -> Scene:
+    # One address may fail three hundred times a minute.
+    new_client = partial(WireClient, port=port, address=f"10.0.{number // 250}.{number % 250}")
+    browser = Browser(connection=connection, idp=idp, client=new_client())
+    return Scene(
+        browser=browser,
+        idp=idp,
+        facts=browser.facts(**said),
+        sp_certificate=sp_certificate,
+        new_client=new_client,
+    )
+
+
 def test_all_of_them_together(tmp_path: Path, sp_certificate: bytes) -> None:
     idp = TestIdp(entity_id="https://idp.example/metadata", keys=key_pair("corp"))
     connection = make_connection(make_tenant("corp", "corp.example"), idp)
@@ -77,16 +98,8 @@ def test_all_of_them_together(tmp_path: Path, sp_certificate: bytes) -> None:
 
         def answer(number: int) -> float:
             attack, where, whose, judge = rows[number]
-            # One address may fail three hundred times a minute.
-            new_client = partial(WireClient, port=port, address=f"10.0.{number // 250}.{number % 250}")
-            browser = Browser(connection=where, idp=whose, client=new_client())
-            scene = Scene(
-                browser=browser,
-                idp=whose,
-                facts=browser.facts(attributes={"email": [f"ada@{where.tenant.slug}.example"]}),
-                sp_certificate=sp_certificate,
-                new_client=new_client,
-            )
+            email = {"email": [f"ada@{where.tenant.slug}.example"]}
+            scene = scene_at(where, whose, sp_certificate, port, number, attributes=email)
             return judge(scene, attack, clock=time.monotonic)
 
         for number, (attack, *_) in enumerate(rows):
@@ -108,3 +121,37 @@ def test_all_of_them_together(tmp_path: Path, sp_certificate: bytes) -> None:
     assert "Traceback" not in (tmp_path / "log").read_text()
     slowest = max(took, key=lambda name: took[name])
     print(f"\n{len(took)} attacks, {most >> 20} MiB, at most {took[slowest]:.2f} s: {slowest}")  # noqa: T201 - measured
+
+
+LET_IN: dict[str, Callable[[Scene], None]] = {
+    **{f"let in: {variant}": partial(assert_let_in, variant=variant) for variant in VARIANTS},
+    **{
+        f"{judge.__doc__} {said}": partial(judge, attributes=attributes)
+        for judge in (assert_no_head_start, assert_no_take_over, assert_no_way_round)
+        for said, attributes in HIS.items()
+    },
+    **{
+        f"RelayState: {name}": partial(assert_sent_nowhere_else, relay_state=value)
+        for name, value in RELAY_STATES.items()
+    },
+}
+"""What ends with somebody signed in, and has to be she and nobody else."""
+
+
+def test_who_comes_in_is_whom_it_says(tmp_path: Path, sp_certificate: bytes) -> None:
+    idp = TestIdp(entity_id="https://idp.example/metadata", keys=key_pair("corp"))
+    failed: dict[str, str] = {}
+    with hub(tmp_path / "log") as (port, worker):
+        for number, (name, judge) in enumerate(LET_IN.items()):
+            # Each at a tenant of its own, to which the domain goes on.
+            for domain in TenantDomain.objects.filter(domain="corp.example"):
+                remove_domain(domain=domain, reason="The next one's", actor=OPERATOR)
+            tenant = make_tenant(f"corp{number}", "corp.example")
+            scene = scene_at(make_connection(tenant, idp), idp, sp_certificate, port, number)
+            try:
+                judge(scene)
+            except AssertionError as error:
+                failed[name] = str(error)
+        assert peak(worker) < MEMORY
+    assert not failed
+    assert "Traceback" not in (tmp_path / "log").read_text()

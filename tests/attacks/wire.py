@@ -1,6 +1,7 @@
 """A browser over a socket, in the place of Django's test client. Knows HTTP and cookies; no message."""
 
 import http.client
+import json
 import select
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ class Answer:
     headers: http.client.HTTPMessage
     content: bytes
     cookies: SimpleCookie
+
+    def json(self) -> Any:
+        return json.loads(self.content)
 
     def __getitem__(self, name: str) -> str:
         return str(self.headers[name])
