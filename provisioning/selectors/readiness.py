@@ -9,8 +9,9 @@ import orjson
 from django.db.models import Q
 
 from provisioning.decision.readiness import Acceptance, Facts, Item, Judged, TestFacts, judge_readiness
+from provisioning.decision.reasons import DEACTIVATIONS
 from provisioning.idp_metadata import Idp, Unusable, describe
-from provisioning.models import Account, Connection, Proof, Roster, RosterSource, Tombstone
+from provisioning.models import AuditRecord, Connection, Proof, Roster, RosterSource
 from provisioning.selectors.connections import granted_domains
 from provisioning.selectors.credentials import live
 
@@ -106,5 +107,7 @@ def _listed(connection: Connection, at: datetime) -> datetime | None:
 
 
 def _deactivated(connection: Connection) -> bool:
-    mine = Q(tenant_id=connection.tenant_id, connection=connection)
-    return Tombstone.objects.filter(mine).exists() or Account.objects.filter(mine, active=False).exists()
+    # Not whether somebody is inactive now: whoever was tried is enabled again, and some come inactive.
+    return AuditRecord.objects.filter(
+        tenant_id=connection.tenant_id, connection_id=connection.pk, reason__in=DEACTIVATIONS
+    ).exists()

@@ -70,10 +70,20 @@ def test_a_push_and_a_deactivation_by_scim_are_evidence_already_of_a_draft(draft
     assert states(draft.connection)[Item.LIFECYCLE] is State.MISSING
     made = client.post("/scim/v2/Users", user("test@corp.example", "t-1"), **send)
     assert made.status_code == 201
-    client.put(f"/scim/v2/Users/{made.json()['id']}", user("test@corp.example", "t-1", active=False), **send)
+    address = f"/scim/v2/Users/{made.json()['id']}"
+    client.put(address, user("test@corp.example", "t-1", active=False), **send)
     draft.connection.refresh_from_db()
     now_shown = states(draft.connection)
     assert (now_shown[Item.LIFECYCLE], now_shown[Item.DEACTIVATION]) == (State.MET, State.MET)
+    client.put(address, user("test@corp.example", "t-1"), **send)
+    assert states(draft.connection)[Item.DEACTIVATION] is State.MET, "whoever was tried is enabled again"
+
+
+def test_somebody_who_comes_inactive_proves_no_deactivation(draft: House, client: Any) -> None:
+    send = {"content_type": "application/scim+json", "headers": {"Authorization": f"Bearer {draft.token}"}}
+    made = client.post("/scim/v2/Users", user("gone@corp.example", "t-1", active=False), **send)
+    assert (made.status_code, made.json()["active"]) == (201, False)
+    assert states(draft.connection)[Item.DEACTIVATION] is State.MISSING
 
 
 def test_a_mapping_that_changes_has_to_be_tested_again(draft: House) -> None:
