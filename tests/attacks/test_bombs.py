@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.saml_sp.idp import assertion_xml, encode, encrypt, parse, response_xml
+from tests.saml_sp.idp import DS, assertion_xml, encode, encrypt, parse, response_xml
 
 from .scene import Attack, Attacks, Message, Scene, Sent, assert_refused, edited, to_text
 
@@ -35,7 +35,7 @@ def with_prefixes(scene: Scene, where: str, count: int) -> str:
         f'PrefixList="{many("p{}", count)}"/>'
     )
     root = parse(within(scene, ATTRIBUTE, 1500))
-    list(root.iter(f"{{http://www.w3.org/2000/09/xmldsig#}}{where}"))[-1].append(parse(element))
+    list(root.iter(f"{{{DS}}}{where}"))[-1].append(parse(element))
     return to_text(root)
 
 
@@ -56,6 +56,7 @@ ATTACKS.row(
     "an unsigned message of 300 KiB",
     "saml:message-too-large",
     lambda s: response_xml(s.forged, assertion_xml(s.forged.but(name_id="x" * 300_000))),
+    "CVE-2025-54572",
 )
 ATTACKS.row(
     "a form of sixteen megabytes",
@@ -140,6 +141,15 @@ ATTACKS.row(
     "saml:signature-invalid",
     lambda s: s.signed.replace("<ds:SignatureValue>", "<ds:SignatureValue>" + "AAAA" * 37_000),
 )
+
+
+@ATTACKS("a thousand transforms", "saml:algorithm", "CVE-2021-39171")
+def many_transforms(scene: Scene) -> Message:
+    root = parse(scene.signed)
+    last = list(root.iter(f"{{{DS}}}Transform"))[-1]
+    for _ in range(1000):
+        last.addnext(parse(to_text(last)))
+    return to_text(root)
 
 
 @ATTACKS("a hundred encrypted keys", "saml:decryption-failed")

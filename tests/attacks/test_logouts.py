@@ -241,6 +241,13 @@ def wrapped(scene: Scene) -> Message:
     return by_post(scene, to_text(forged))
 
 
+@ATTACKS("the attacker's signed assertion inside a forged request", "saml:unsigned")
+def around_an_assertion(scene: Scene) -> Message:
+    forged = parse(request(scene))
+    forged.append(find(parse(scene.minted(name_id="mallory", assertion_id="_captured")), "Assertion"))
+    return by_post(scene, to_text(forged))
+
+
 @ATTACKS("the signature of the attacker's own request on a forged one with its ID", "saml:signature-invalid")
 def moved(scene: Scene) -> Message:
     genuine = parse(signed(scene, request(scene, name_id="mallory")))
@@ -299,6 +306,7 @@ ATTACKS.row(
     LONG,
     "saml:message-too-large",
     lambda s: by_redirect(s, f"SAMLRequest={quote(deflate('<a>' + ' ' * 40_000_000))}"),
+    "CVE-2026-2575",
 )
 ATTACKS.row(
     "a hundred namespaces and prefixes", "saml:message-too-large", lambda s: by_post(s, prefixed(s, 100))

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import pytest
 from django.conf import settings
 
-from provisioning.models import Session
+from provisioning.models import Connection, Session
 from saml_sp.browser import COOKIE
-from tests.saml_sp.idp import TestIdp, assertion_xml, encode, key_pair, parse, response_xml, sign
+from tests.saml_sp.idp import SAML, TestIdp, assertion_xml, encode, key_pair, parse, response_xml, sign
 from tests.saml_sp.parties import Browser, make_connection
 
 from .scene import Attack, Attacks, Message, Scene, Sent, assert_refused, edited, find, post, to_text
@@ -92,6 +92,17 @@ def tile_in_another(scene: Scene) -> Message:
     message = there.signed
     assert there.browser.post(message).status_code == 302
     return Sent(xml=edited(message, lambda r: r.set("ID", "_new")), browser=there.another_browser())
+
+
+@ATTACKS("a tile's answer that says that it is for one use, a second time", "saml:replayed", "CVE-2026-18967")
+def one_use(scene: Scene) -> Message:
+    there = scene.with_tiles()
+    once = f'<saml:OneTimeUse xmlns:saml="{SAML}"/>'
+    message = there.minted(
+        lambda a: find(a, "Conditions").append(parse(once)), attributes=there.facts.attributes
+    )
+    assert there.browser.post(message).status_code == 302
+    return Sent(xml=message, browser=there.another_browser())
 
 
 # Where nobody asked.
@@ -225,13 +236,28 @@ def in_state(status: str) -> Callable[[Scene], Message]:
     def make(scene: Scene) -> Message:
         there = scene.elsewhere()
         message = there.signed
-        type(there.connection).objects.filter(pk=there.connection.pk).update(status=status)
+        Connection.objects.filter(pk=there.connection.pk).update(status=status)
         return there.sent(message)
 
     return make
 
 
 ATTACKS.row("a genuine answer at a draft", "connection:not-active", in_state("draft"))
+ATTACKS.row(
+    "a genuine answer at a connection that was disabled after it was asked",
+    "connection:not-active",
+    in_state("disabled"),
+    "CVE-2026-3009",
+)
+
+
+@ATTACKS("a tile's answer at a disabled connection", "connection:not-active", "CVE-2026-2603")
+def tile_of_a_disabled_one(scene: Scene) -> Message:
+    there = scene.with_tiles()
+    Connection.objects.filter(pk=there.connection.pk).update(status="disabled")
+    return there.sent(there.signed)
+
+
 ATTACKS.row("a genuine answer at a frozen connection", "connection:frozen", in_state("frozen"))
 
 

@@ -94,6 +94,7 @@ ATTACKS.row(
     "the signature stripped from a genuine Response that was then changed",
     "saml:unsigned",
     lambda s: edited(s.idp.signed_response(s.facts), without_signature, as_administrator),
+    "CVE-2019-10201",
 )
 ATTACKS.row(
     "both signatures stripped",
@@ -105,6 +106,16 @@ ATTACKS.row(
     "saml:signature-invalid",
     lambda s: edited(s.idp.signed_both(s.facts), without_signature, as_administrator),
 )
+
+
+@ATTACKS(
+    "no signature, where the metadata does not say what its keys are for", "saml:unsigned", "CVE-2026-16443"
+)
+def no_use(scene: Scene) -> Message:
+    there = scene.elsewhere(
+        TestIdp(entity_id="https://no-use.example", keys=key_pair("corp"), names_uses=False)
+    )
+    return here(there, response_xml(there.forged, assertion_xml(there.forged)))
 
 
 @ATTACKS(
@@ -184,6 +195,17 @@ ATTACKS.row(
     "saml:signature-invalid",
     lambda s: edited(s.signed, as_administrator, lambda r: setattr(ds(r, "DigestValue"), "text", "")),
 )
+
+
+@ATTACKS(
+    "an ID that is an expression, which a search for it would run", "saml:signature-invalid", "CVE-2015-20108"
+)
+def expression(scene: Scene) -> Message:
+    root = parse(edited(scene.signed, as_administrator))
+    found = "x' or '1'='1"
+    find(root, "Assertion").set("ID", found)
+    ds(root, "Reference").set("URI", f"#{found}")
+    return to_text(root)
 
 
 @ATTACKS("the digest recalculated for a changed assertion", "saml:signature-invalid")

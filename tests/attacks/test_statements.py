@@ -193,7 +193,9 @@ ATTACKS.row(
 
 # When.
 
-ATTACKS.row("an expired assertion", "saml:expired", shifted(not_on_or_after=timedelta(minutes=-2)))
+ATTACKS.row(
+    "an expired assertion", "saml:expired", shifted(not_on_or_after=timedelta(minutes=-2)), "CVE-2018-14637"
+)
 ATTACKS.row(
     "a confirmation that is over",
     "saml:expired",

@@ -106,6 +106,11 @@ variant(
         more_certificates=(key_pair("older"),),
     ),
 )
+variant(
+    "signed with a key of which the metadata does not say what it is for",
+    minted(),
+    idp=lambda idp: TestIdp(entity_id=idp.entity_id, keys=key_pair("corp"), names_uses=False),
+)
 variant("no KeyInfo", lambda s: s.idp.signed_assertion(s.facts, key_info=False))
 variant(
     "exclusive canonicalisation with comments, of which there are none",

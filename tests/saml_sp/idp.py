@@ -304,8 +304,9 @@ def read_request(location: str) -> Asked:
 
 
 def _descriptor(use: str, pair: KeyPair) -> str:
+    said = f' use="{use}"' if use else ""
     return (
-        f'<md:KeyDescriptor use="{use}"><ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>'
+        f'<md:KeyDescriptor{said}><ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>'
         f"{pair.certificate_text}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
     )
 
@@ -325,10 +326,13 @@ class TestIdp:
     """A key of the IdP's that signs nothing."""
     service_provider: KeyPair | None = None
     """The key of the same entity's other role."""
+    names_uses: bool = True
+    """Whether its metadata says what each key is for."""
 
     def metadata(self, attributes: str = "") -> str:
         """`attributes` as they stand in the tag of the root, like validUntil."""
-        descriptors = "".join(_descriptor("signing", pair) for pair in (*self.more_certificates, self.keys))
+        use = "signing" if self.names_uses else ""
+        descriptors = "".join(_descriptor(use, pair) for pair in (*self.more_certificates, self.keys))
         if self.encryption:
             descriptors += _descriptor("encryption", self.encryption)
         role = (
