@@ -69,11 +69,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """`source` is the name under which it came, as it was asked for; "" where nothing came."""
+    """`source` is the name under which it came, as it was asked for; "" where nothing came. `came` is what is not good
+    enough to be its value."""
 
     verdict: AttributeVerdict
     source: str = ""
     value: str = field(default="", repr=False)
+    came: tuple[str, ...] = field(default=(), repr=False)
 
 
 _MISSING = Judged(verdict=AttributeVerdict.MISSING)
@@ -84,7 +86,8 @@ class Person:
     """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one.
 
     `groups` are all values of the group attribute, `attributes` those of each attribute that limits a first login.
-    `faults` are the hub attributes that were said but are not believed, with their verdict; they have no value here.
+    `faults` are the hub attributes that were said but are not believed, with their verdict, and `disbelieved` what was
+    said; they have no value here.
     """
 
     subject: Subject | None
@@ -96,6 +99,7 @@ class Person:
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
+    disbelieved: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +172,7 @@ def _person(
             for attribute, judged in verdicts.items()
             if judged.verdict not in (AttributeVerdict.OK, AttributeVerdict.MISSING)
         },
+        disbelieved={attribute: judged.came for attribute, judged in verdicts.items() if judged.came},
     )
 
 
@@ -231,17 +236,21 @@ def _judge(values: Iterable[str], source: str, rule: Rule) -> Judged:
     if len(meant) > 1:
         meant = [value for value in meant if not says_nothing(value[: rule.longest])] or meant[:1]
     if len(meant) > 1:
-        return Judged(verdict=AttributeVerdict.AMBIGUOUS, source=source)
+        return _bad(AttributeVerdict.AMBIGUOUS, source, meant)
     value = meant[0]
     # Some letters grow when they are folded to lower case, which is what the index holds.
     if max(len(value), len(value.lower())) > rule.longest:
-        return Judged(verdict=AttributeVerdict.TOO_LONG, source=source)
+        return _bad(AttributeVerdict.TOO_LONG, source, meant)
     kept = cleaned(value, rule.format)
     if kept is None:
-        return Judged(verdict=AttributeVerdict.MALFORMED, source=source)
+        return _bad(AttributeVerdict.MALFORMED, source, meant)
     if rule.allowed and fold(kept) not in rule.allowed:
-        return Judged(verdict=AttributeVerdict.NOT_ALLOWED, source=source)
+        return _bad(AttributeVerdict.NOT_ALLOWED, source, meant)
     return Judged(verdict=AttributeVerdict.OK, source=source, value=kept)
+
+
+def _bad(verdict: AttributeVerdict, source: str, came: Iterable[str]) -> Judged:
+    return Judged(verdict=verdict, source=source, came=tuple(came))
 
 
 def _first_good(said: Mapping[str, tuple[str, ...]], names: Sequence[str], rule: Rule) -> Judged:
@@ -266,7 +275,7 @@ def _configured(
     if judged.source and any(
         names_an_email(called, rules.attribute_map) for called in _also_called(assertion, name)
     ):
-        return Judged(verdict=AttributeVerdict.NOT_ALLOWED, source=name)
+        return _bad(AttributeVerdict.NOT_ALLOWED, name, _values(said, name))
     return judged
 
 

@@ -276,6 +276,7 @@ def observation_of(connection: Connection, person: Person, at: datetime) -> Obse
         attributes=person.attributes,
         profile=person.profile,
         faults=person.faults,
+        disbelieved=person.disbelieved,
     )
 
 

@@ -59,7 +59,11 @@ def refuse(case: Case) -> Decision:
             found="another value" if mismatch.found else "nothing",
         )
         return replace(decision, found=mismatch.found)
-    return refused(case, reason, [], **({"attribute": case.missing} if case.missing else case.faults))
+    if case.faults:
+        said = case.observation.disbelieved
+        found = tuple(f"{name}: {value}" for name in case.faults for value in said.get(name, ()))
+        return replace(refused(case, reason, [], **case.faults), found=found)
+    return refused(case, reason, [], **({"attribute": case.missing} if case.missing else {}))
 
 
 def question(case: Case, account: AccountFacts) -> list[Change]:

@@ -227,7 +227,7 @@ class Observation:
     attributes that its limits name and that are no profile attributes. `resource` is the SCIM document to keep
     (without id, meta, groups), `unique_keys` what in it nobody else of the connection may have (`path=value`);
     `assertion` the mapped attributes, and `faults` those that it says in a way that is not believed, each with what
-    is wrong with it (a code).
+    is wrong with it (a code), and `disbelieved` what it says there.
     `as_of` is set for a row of a roster, and for what complete rosters left out: the moment the listing speaks of. Of
     a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
     `taken_back` is what an administrator takes back of a run, the last change first. A run's plan that took nobody's
@@ -262,6 +262,7 @@ class Observation:
     unique_keys: tuple[str, ...] = ()
     assertion: Document | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    disbelieved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     as_of: datetime | None = None
     says: frozenset[str] = NO_FIELDS
     target_identity_id: UUID | None = None

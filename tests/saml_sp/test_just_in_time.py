@@ -114,6 +114,20 @@ LIMITS: dict[str, tuple[dict[str, Any], dict[str, list[str]], str, dict[str, str
         {"attribute": "email", "expected": "corp.example", "found": "another value"},
         ["ada@elsewhere.example"],
     ),
+    "a value that is none": (
+        {"required_attributes": ["title"]},
+        {"title": ["N/A", "-"]},
+        "login:profile-incomplete",
+        {"title": "malformed"},
+        ["title: N/A"],
+    ),
+    "a key that everybody gets": (
+        {"external_id_attribute": "oid"},
+        {"oid": ["undefined"]},
+        "login:profile-incomplete",
+        {"external_id": "malformed"},
+        ["external_id: undefined"],
+    ),
 }
 
 
@@ -154,7 +168,7 @@ def test_a_first_login_is_refused_for(
         assert value not in str(record.changes)
         assert value not in answer.content.decode()
     page = administrator.get(f"/admin/saml_sp/loginattempt/{attempt.pk}/change/").content.decode()
-    assert all(value in page for value in [*brought, detail["expected"]])
+    assert all(value in page for value in [*brought, detail.get("expected", "malformed")])
 
 
 def test_what_came_instead_is_forgotten_with_the_attempt(browser: Browser, connection: Connection) -> None:
