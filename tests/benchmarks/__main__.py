@@ -28,7 +28,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from tests.benchmarks import logins, reconciling, rosters  # noqa: E402
+from tests.benchmarks import logins, pages, reconciling, rosters  # noqa: E402
 from tests.benchmarks.population import BATCH, LINES, Population, populate  # noqa: E402
 from tests.benchmarks.work import WORK, Ask, Request  # noqa: E402
 
@@ -144,11 +144,11 @@ def main() -> int:
     )
     parser.add_argument(
         "--only",
-        default="scim,logins,rosters,reconciling",
+        default="scim,logins,rosters,reconciling,pages",
         help="the parts that are measured (default: %(default)s)",
     )
     parser.add_argument(
-        "--people", type=int, default=1_000_000, help="of the run that is measured (default: %(default)s)"
+        "--people", type=int, default=1_000_000, help="of the run and of the pages (default: %(default)s)"
     )
     parser.add_argument(
         "--changes", type=int, default=100_000, help="that its roster makes (default: %(default)s)"
@@ -164,6 +164,8 @@ def main() -> int:
         measure_scim(arguments)
     if "reconciling" in arguments.only:
         reconciling.report(arguments.people, arguments.changes)
+    if "pages" in arguments.only:
+        pages.report(arguments.people, arguments.changes)
     if "logins" in arguments.only:
         logins.report(arguments.rounds, heavy=not arguments.small)
     if "rosters" in arguments.only:

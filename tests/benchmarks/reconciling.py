@@ -65,12 +65,12 @@ def mix(people: int, changes: int) -> Mix:
 
 
 def report(people: int, changes: int) -> None:
-    where = _connection()
+    where = new_connection()
     started = time.perf_counter()
-    _people(where, people, now() - timedelta(days=30))
+    copy_people(where, people, now() - timedelta(days=30))
     print(f"{people:,} people copied in {time.perf_counter() - started:.0f} s", file=sys.stderr)
     wanted = mix(people, changes)
-    roster = _roster(where, wanted)
+    roster = copy_roster(where, wanted)
     with database.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     found = [_differences(where, roster, wanted) for _ in range(ROUNDS)]
@@ -119,7 +119,7 @@ def _median(taken: list[Taken]) -> Taken:
     )
 
 
-def _connection() -> Connection:
+def new_connection() -> Connection:
     slug = f"runs-{new_id().hex[-8:]}"
     tenant = configuration.create_tenant(slug=slug, name=slug, domains=[f"{slug}.example"], actor=OPERATOR)
     where = configuration.create_connection(tenant=tenant, name="Bench", status="active", actor=OPERATOR)
@@ -131,7 +131,7 @@ def _connection() -> Connection:
     return where
 
 
-def _people(where: Connection, number: int, at: datetime) -> None:
+def copy_people(where: Connection, number: int, at: datetime) -> None:
     domain = f"{where.tenant.slug}.example"
     for start in range(0, number, CHUNK):
         documents = [document(n, domain) for n in range(start, min(start + CHUNK, number))]
@@ -195,7 +195,7 @@ def _account(where: Connection, identity_id: UUID, resource: dict[str, Any], at:
     }
 
 
-def _roster(where: Connection, wanted: Mix) -> Roster:
+def copy_roster(where: Connection, wanted: Mix) -> Roster:
     roster = Roster.objects.create(
         tenant_id=where.tenant_id,
         connection=where,
