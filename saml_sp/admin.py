@@ -121,7 +121,7 @@ class LoginAttemptPage(Exported, TenantAdmin):
         rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", sorted(told.items()))
         return format_html('<dl class="hub-facts">{}</dl>', rows) if rows else "—"
 
-    @display(description="What became of her attributes")
+    @display(description="What became of the attributes")
     def attributes(self, attempt: LoginAttempt) -> str:
         told = {name: attempt.verdicts[name] for name in LABELS if name in attempt.verdicts}
         if not told:

@@ -6,6 +6,7 @@ from django.db import models
 
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
+from provisioning.decision.reasons import in_short
 from provisioning.models import Connection
 from provisioning.models.base import TenantForeignKey, TenantRow
 
@@ -134,4 +135,4 @@ class LoginAttempt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reference}: {self.reason}"
+        return f"{self.reference}: {in_short(self.reason).lower()}"

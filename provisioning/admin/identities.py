@@ -45,12 +45,13 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        kinds = [(f"held-{kind.value}", f"Held: {kind.value}") for kind in HoldKind]
+        kinds = [(f"held-{kind.value}", f"Held: {timeline.HOLD_NAMES[kind.value]}") for kind in HoldKind]
         return [
             ("enabled", "Enabled"),
             ("held", "Held"),
             *kinds,
-            ("gone", "No live account"),
+            ("gone", "No live account, not held"),
+            ("deleted", "No live account, held or not"),
             ("merged", "Merged into another one"),
             ("unconfirmed", "Unconfirmed"),
         ]
@@ -63,19 +64,12 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.filter(held=True)
             case "gone":
                 return queryset.filter(held=False, enabled=False, merged_into__isnull=True)
+            case "deleted":
+                return queryset.filter(~Exists(_live_accounts()), local=False, merged_into__isnull=True)
             case "merged":
                 return queryset.filter(merged_into__isnull=False)
             case "unconfirmed":
-                return queryset.filter(
-                    Exists(
-                        Account.objects.filter(
-                            tenant=OuterRef("tenant"),
-                            identity=OuterRef("pk"),
-                            deleted_at__isnull=True,
-                            confirmed_at__isnull=True,
-                        )
-                    )
-                )
+                return queryset.filter(Exists(_live_accounts().filter(confirmed_at__isnull=True)))
             case str(kind) if kind.startswith("held-"):
                 return queryset.filter(
                     Exists(
@@ -87,6 +81,10 @@ class StateFilter(admin.SimpleListFilter):
                     )
                 )
         return queryset
+
+
+def _live_accounts() -> QuerySet[Account]:
+    return Account.objects.filter(tenant=OuterRef("tenant"), identity=OuterRef("pk"), deleted_at__isnull=True)
 
 
 @admin.register(Identity)
@@ -296,7 +294,7 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
     def lift_hold(self, request: HttpRequest, object_id: str) -> HttpResponse:
         identity = self._person(request, object_id)
         kinds = [
-            (kind, f"{kind}: {timeline.HOLD_KINDS.get(kind, kind)}")
+            (kind, timeline.HOLD_KINDS.get(kind, kind))
             for kind in sorted({hold.kind for hold in identity.holds.all()})
         ]
         chosen = request.GET.get("kind", "")

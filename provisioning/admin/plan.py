@@ -27,7 +27,7 @@ _BADGES = {
 _TITLES = {
     "check_name": "Check",
     "situation": "Situation",
-    "reason": "What",
+    "reason": "Reaction",
     "status": "Status",
     "destructive": "Takes access away",
 }
@@ -133,9 +133,11 @@ def _worded(name: str, value: str) -> str:
 
 def _lines(run: ReconciliationRun, items: Any) -> list[dict[str, Any]]:
     sides, findings = plans.sides(run, items), plans.findings_of(run, items)
+    called = plans.newcomers(run, items)
     return [
         {
             "item": item,
+            "new": called.get(item.pk, ""),
             "sentence": meaning(item.reason),
             "question": question_of(item.check_name),
             "badge": _BADGES.get(item.status, ""),

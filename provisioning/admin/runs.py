@@ -14,6 +14,7 @@ from unfold.paginator import InfinitePaginator
 from provisioning import reconciliation
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
 from provisioning.reconciliation.checks import CHECKS
+from provisioning.selectors import plans
 from provisioning.selectors.timeline import meaning
 from provisioning.services import undo
 from provisioning.services.configuration import Invalid
@@ -108,9 +109,11 @@ class ReconciliationRunPage(RepairPages):
         rows = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
         # What takes access away stands first: that is what one looks for.
         items = list(rows.select_related("account", "identity").order_by("-destructive", "id")[:ITEMS_SHOWN])
+        called = plans.newcomers(run, items)
         for item in items:
             item.sentence = meaning(item.reason)
             item.question = plan.question_of(item.check_name)
+            item.new = called.get(item.pk, "")
         return {
             "counts": [
                 (code, meaning(code), number)

@@ -1,6 +1,7 @@
 """Whether somebody may sign in, in a badge and a few words. Knows no page."""
 
 from provisioning.models import Account, Identity
+from provisioning.selectors.timeline import HOLD_NAMES
 
 
 def state_of(identity: Identity) -> tuple[str, str]:
@@ -11,7 +12,7 @@ def state_of(identity: Identity) -> tuple[str, str]:
         return "enabled", "Enabled"
     if identity.held:  # type: ignore[attr-defined]
         kinds = sorted({hold.kind for hold in identity.holds.all()})
-        return "held", f"Held: {', '.join(kinds)}"
+        return "held", f"Held: {', '.join(HOLD_NAMES.get(kind, kind) for kind in kinds)}"
     return "gone", "No live account"
 
 

@@ -15,6 +15,12 @@ class _Code(StrEnum):
         return member
 
 
+def in_short(code: str) -> str:
+    """`account:weak-match` as "Account, weak match": a name where a whole sentence has no room."""
+    subject, _, happened = code.partition(":")
+    return f"{subject}, {happened.replace('-', ' ')}".removesuffix(", ").capitalize()
+
+
 class Reason(_Code):
     """Why an observation ended as it did: `Decision.reason`. `docs/reasons.md` says what to do about each."""
 

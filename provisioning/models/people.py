@@ -138,13 +138,14 @@ class Identity(AbstractBaseUser):
         ]
 
     def __str__(self) -> str:
-        return self.display_name or self.user_name or self.login_name or str(self.pk)
+        name = self.display_name or f"{self.given_name} {self.family_name}".strip()
+        return name or self.user_name or self.login_name or str(self.pk)
 
     def get_username(self) -> str:
         return self.login_name or self.user_name
 
     def get_full_name(self) -> str:
-        return self.display_name or f"{self.given_name} {self.family_name}".strip() or str(self)
+        return str(self)
 
     def get_short_name(self) -> str:
         return self.given_name or str(self)

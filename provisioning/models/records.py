@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from identity_hub.core.clock import now
 from provisioning.decision.deadlines import DUE_AFTER
-from provisioning.decision.reasons import DEACTIVATIONS
+from provisioning.decision.reasons import DEACTIVATIONS, in_short
 from provisioning.decision.types import Channel, Severity
 
 from .base import TenantForeignKey, TenantRow
@@ -76,7 +76,7 @@ class AuditRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.reason}"
+        return f"{self.at:%Y-%m-%d %H:%M:%S}, {in_short(self.reason)}"
 
 
 class AuditValue(models.Model):
@@ -167,7 +167,7 @@ class Finding(TenantRow):
         ]
 
     def __str__(self) -> str:
-        return self.kind
+        return in_short(self.kind)
 
 
 class Distinction(TenantRow):

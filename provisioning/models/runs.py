@@ -4,6 +4,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from identity_hub.core.clock import now
+from provisioning.decision.reasons import in_short
 
 from .base import TenantForeignKey, TenantRow
 from .connections import Connection
@@ -144,4 +145,4 @@ class ReconciliationItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.reason
+        return in_short(self.reason)

@@ -207,6 +207,23 @@ def sides(run: ReconciliationRun, shown: Sequence[ReconciliationItem]) -> dict[i
     return {item.pk: list(_told(item, known)) for item in shown}
 
 
+def newcomers(run: ReconciliationRun, shown: Sequence[ReconciliationItem]) -> dict[int, str]:
+    """Item -> who it is about, as the roster says, where no account and no person is there yet."""
+    lines = {
+        item.row_id: item.pk
+        for item in shown
+        if item.row_id is not None and item.account_id is None and item.identity_id is None
+    }
+    rows = RosterRow.objects.filter(tenant_id=run.tenant_id, roster_id=run.roster_id, pk__in=lines)
+    return {lines[row.pk]: _called(row) for row in rows} if lines else {}
+
+
+def _called(row: RosterRow) -> str:
+    profile = profile_of_resource(row.document)
+    name = profile.display_name or f"{profile.given_name} {profile.family_name}".strip()
+    return f"{name}, {row.user_name}" if name and row.user_name else name or row.user_name
+
+
 def findings_of(run: ReconciliationRun, shown: Sequence[ReconciliationItem]) -> dict[int, UUID]:
     """Item -> an open finding about its account or its person."""
     accounts = {item.account_id for item in shown if item.account_id}
@@ -264,13 +281,22 @@ def _known(run: ReconciliationRun, shown: Sequence[ReconciliationItem]) -> _Know
 def _told(item: ReconciliationItem, known: _Known) -> Iterator[Side]:
     values = known.told.get(item.audit_id or 0, {})
     row = known.rows.get(item.row_id or 0)
+    of_account = [
+        side
+        for line in item.plan
+        if (name := line["change"]) in ("CreateAccount", "UpdateAccount")
+        for side in _of_account(line, item.account, row, values.get(name) or {})
+    ]
     for line in item.plan:
         match line["change"]:
-            case "CreateAccount" | "UpdateAccount" as name:
-                yield from _of_account(line, item.account, row, values.get(name) or {})
+            case "CreateAccount" | "UpdateAccount":
+                yield from of_account
             case "CreateIdentity" | "UpdateIdentity" as name:
                 who = known.people.get(str(line.get("identity_id")))
-                yield from _of_identity(line, who, row, values.get(name) or {})
+                # A new person is shown as the new account says: once is enough.
+                said = {side.after for side in of_account} if name == "CreateIdentity" else set()
+                of_identity = _of_identity(line, who, row, values.get(name) or {})
+                yield from (side for side in of_identity if side.after not in said)
             case "PlaceHold":
                 before = known.held.get(item.identity_id, []) if item.status == "planned" else []
                 kind = str(line.get("kind", ""))

@@ -26,6 +26,17 @@ HOLD_KINDS = {
     "owner": "Nobody owns this identity any more.",
 }
 
+HOLD_NAMES = {
+    "scim": "by the directory",
+    "expiry": "never confirmed",
+    "admin": "by an administrator",
+    "security": "by security",
+    "approval": "waits for approval",
+    "migration": "by a migration",
+    "owner": "no owner",
+}
+"""What stands behind *Held:*."""
+
 _DONE = {
     "PlaceHold": "Hold placed",
     "LiftHold": "Hold lifted",
@@ -47,6 +58,14 @@ _DONE = {
 def in_words(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict) and "value" in value:
+        # RFC 7643 2.4: an e-mail, a telephone number; its label and its mark are few words.
+        marks = [str(value["type"])] if value.get("type") else []
+        marks += ["primary"] if value.get("primary") is True else []
+        shown = in_words(value.get("display") or value["value"])
+        return f"{shown} ({', '.join(marks)})" if marks else shown
     if isinstance(value, dict):
         return ", ".join(f"{key} {in_words(item)}" for key, item in value.items())
     return "; ".join(map(in_words, value)) if isinstance(value, list) else str(value)
@@ -102,6 +121,7 @@ class Cause:
     """One thing that keeps somebody out."""
 
     kind: str
+    name: str
     sentence: str
     source: str
     reason: str
@@ -199,6 +219,7 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
     causes = [
         Cause(
             kind=hold.kind,
+            name=HOLD_NAMES.get(hold.kind, hold.kind).capitalize(),
             sentence=HOLD_KINDS.get(hold.kind, hold.kind),
             source=sources.get(hold.source_account_id, ""),
             reason=meaning(hold.reason) if ":" in hold.reason and " " not in hold.reason else hold.reason,
@@ -212,6 +233,7 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
         causes.append(
             Cause(
                 kind="merged",
+                name="Merged",
                 sentence="Merged into another identity, which stands for this person.",
                 source="",
                 reason="",
@@ -223,6 +245,7 @@ def answer(identity: Identity, events: list[Event]) -> Answer:
         causes.append(
             Cause(
                 kind="no account",
+                name="No account",
                 sentence="No live account: no directory speaks for this person any more.",
                 source="",
                 reason="",

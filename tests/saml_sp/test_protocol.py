@@ -474,7 +474,7 @@ def test_the_log_of_attempts_holds_no_attribute_and_no_whole_address(browser: Br
     assert "Secret" not in text
     assert "boss" not in text
     assert attempt.network == "127.0.0.0"
-    assert str(attempt) == f"{attempt.reference}: login:domain-not-allowed"
+    assert str(attempt) == f"{attempt.reference}: login, domain not allowed"
 
 
 @pytest.mark.parametrize(

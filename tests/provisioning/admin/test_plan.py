@@ -251,7 +251,7 @@ class TestBeforeAndAfter:
         assert told(run, one) == [
             ("title", "Engineer", "Director"),
             ("department", "", "Research"),
-            ("active", "True", "False"),
+            ("active", "yes", "no"),
             ("shown title", "Engineer", "Director"),
         ]
 
@@ -268,7 +268,6 @@ class TestBeforeAndAfter:
             ("userName", "", "new@acme.example"),
             ("confirmed", "", "yes"),
             ("Person", "unknown", "a new identity"),
-            ("shown display name", "", "New"),
         ]
 
     def test_who_loses_access(self, acme: House) -> None:
