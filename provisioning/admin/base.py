@@ -23,6 +23,8 @@ from provisioning.decision.types import Actor, Outcome
 from provisioning.selectors.timeline import meaning
 from provisioning.services.configuration import Invalid
 
+from .lists import Counted, ShownList
+
 
 def actor_of(request: HttpRequest) -> Actor:
     return Actor(kind="identity", id=str(request.user.pk))
@@ -109,6 +111,8 @@ class TenantAdmin(Scoped, ModelAdmin):
     """A page about one model. `HubSite` registers nothing else."""
 
     list_per_page = 50
+    paginator = Counted
+    show_full_result_count = False
     list_max_show_all = 0
     list_filter_submit = False
     list_fullwidth = True
@@ -159,6 +163,13 @@ class TenantAdmin(Scoped, ModelAdmin):
             and comparison in ("", "exact", "id__exact", "isnull")
             and super().lookup_allowed(lookup, value, request)
         )
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ShownList]:
+        return ShownList
+
+    def numbered(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of one page of the list, with what is counted beside each."""
+        return rows
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

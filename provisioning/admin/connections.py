@@ -24,6 +24,7 @@ from provisioning import addresses
 from provisioning.models import Connection
 from provisioning.presets import PRESETS
 from provisioning.selectors.connections import DomainState, domain_states, live_accounts
+from provisioning.selectors.reconciliation import population
 from provisioning.services import configuration
 
 from .attribute_table import FIELDS, AttributesField
@@ -212,7 +213,11 @@ class ConnectionPage(SetUpPages, CredentialPages):
     search_fields = ["name", "idp_entity_id"]
     audit_column = "connection_id"
     change_form_template = "provisioning/admin/connection.html"
-    actions_detail = ["activate", "issue_token", "add_client", "simulate", "disable"]
+    actions_detail = [
+        "activate",
+        "issue_token",
+        {"title": "More", "icon": "more_horiz", "items": ["add_client", "simulate", "disable"]},
+    ]
     readonly_fields = ["status", "idp_entity_id", "config_version", "last_push_at", "created_at"]
     fieldsets = [
         (None, {"fields": [("name", "status"), "domains"]}),
@@ -293,8 +298,10 @@ class ConnectionPage(SetUpPages, CredentialPages):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        rows = super().get_queryset(request).annotate(live_accounts=live_accounts())
-        return rows.prefetch_related("granted_domains__domain")
+        return super().get_queryset(request).prefetch_related("granted_domains__domain")
+
+    def numbered(self, rows: QuerySet[Connection]) -> QuerySet[Connection]:
+        return rows.annotate(live_accounts=live_accounts())
 
     @display(
         description="Status",
@@ -389,7 +396,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
         return {
             "cards": [card for part in PARTS for card in part.cards(request, connection)],
             "addresses": _addresses(connection.pk),
-            "live_accounts": connection.live_accounts or 0,
+            "live_accounts": population(connection),
             **self.readiness_of(request, connection),
             **self.credentials_of(connection, now()),
         }

@@ -18,7 +18,7 @@ from provisioning.decision.types import Severity
 from provisioning.selectors import trends
 from provisioning.selectors.overview import Overview, overview
 from provisioning.selectors.posture import posture
-from provisioning.selectors.timeline import meaning
+from provisioning.selectors.timeline import HOLD_NAMES, meaning
 
 from . import charts
 from .base import tenant_of
@@ -42,7 +42,8 @@ def numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "shown": shown,
         "at": at,
         "holds": [
-            (kind, number) for kind, number in sorted(shown.people.holds.items(), key=lambda pair: -pair[1])
+            (HOLD_NAMES.get(kind, kind), number)
+            for kind, number in sorted(shown.people.holds.items(), key=lambda pair: -pair[1])
         ],
         "refusals": [
             (code, meaning(code), number) for code, number in list(shown.logins.refusals.items())[:5]
@@ -61,7 +62,9 @@ def numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ],
         "people_chart": _people(shown),
         "findings_chart": _findings(shown),
-        "posture": _kept("posture", tenant_id, lambda: _posture(tenant_id, at)) if tenant_id else None,
+        "posture": _kept("posture", tenant_id, lambda: _posture(tenant_id, at, shown.people.enabled))
+        if tenant_id
+        else None,
         **by_day,
     }
 
@@ -78,8 +81,8 @@ def _kept(name: str, tenant_id: UUID | None, ask: Callable[[], T]) -> T:
     return answer
 
 
-def _posture(tenant_id: UUID, at: datetime) -> dict[str, int]:
-    covers = [line.judged.cover for line in posture(tenant_id, at)]
+def _posture(tenant_id: UUID, at: datetime, enabled: int) -> dict[str, int]:
+    covers = [line.judged.cover for line in posture(tenant_id, at, enabled=enabled)]
     return {
         "not_covered": covers.count(Cover.NOT_COVERED),
         "cannot_say": covers.count(Cover.CANNOT_SAY),
@@ -96,10 +99,10 @@ def _people(shown: Overview) -> charts.Bars:
     rows = [
         ("Enabled", "good", people.enabled, _list("identity", state="enabled")),
         *(
-            (f"Held: {kind}", "bad", number, _list("identity", state=f"held-{kind}"))
+            (f"Held: {HOLD_NAMES.get(kind, kind)}", "bad", number, _list("identity", state=f"held-{kind}"))
             for kind, number in sorted(people.holds.items())
         ),
-        ("Deleted", "dim", people.deleted, _list("identity", state="gone")),
+        ("Deleted", "dim", people.deleted, _list("identity", state="deleted")),
         ("Unconfirmed", "warn", people.unconfirmed, _list("identity", state="unconfirmed")),
         ("Waiting for their link", "violet", people.unlinked, _list("account", identity__isnull="True")),
     ]

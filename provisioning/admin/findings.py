@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -396,6 +397,8 @@ class FindingPage(ManyFindings, TenantAdmin):
     search_fields = ["account__user_name_key", "identity__user_name_key", "kind"]
     search_help_text = "userName of the account or the identity"
     change_form_template = "provisioning/admin/finding.html"
+    # Whoever decides about all of them at once has to read how many they are.
+    paginator = Paginator
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         return super().get_queryset(request).with_due()  # type: ignore[attr-defined, no-any-return]

@@ -77,18 +77,16 @@ class DirectoryGroupPage(_Mapped):
     actions_detail = ["map_entitlement"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DirectoryGroup]:
+        return super().get_queryset(request).prefetch_related("mappings__entitlement")
+
+    def numbered(self, rows: QuerySet[DirectoryGroup]) -> QuerySet[DirectoryGroup]:
         members = (
             Membership.objects.filter(tenant=OuterRef("tenant"), group=OuterRef("pk"))
             .order_by()
             .values("group")
             .annotate(number=Count("pk"))
         )
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(member_count=Subquery(members.values("number")))
-            .prefetch_related("mappings__entitlement")
-        )
+        return rows.annotate(member_count=Subquery(members.values("number")))
 
     @display(description="Members")
     def members(self, group: DirectoryGroup) -> int:

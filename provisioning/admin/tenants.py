@@ -63,10 +63,8 @@ class TenantPage(TenantAdmin):
     actions_detail = ["add_domain"]
     change_form_template = "provisioning/admin/tenant.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
-        return (
-            super().get_queryset(request).annotate(people=_number(Identity), connections=_number(Connection))
-        )
+    def numbered(self, rows: QuerySet[Tenant]) -> QuerySet[Tenant]:
+        return rows.annotate(people=_number(Identity), connections=_number(Connection))
 
     @display(description="People")
     def people(self, tenant: Tenant) -> int:

@@ -103,22 +103,23 @@ def overview(*, tenant_id: UUID | None, at: datetime) -> Overview:
 # would read every row; counted from its parts it reads indexes alone, and the rows of those who are held or local.
 _PEOPLE = """
 WITH held AS (
-    SELECT DISTINCT tenant_id, identity_id FROM provisioning_hold WHERE {scope}
+    SELECT identity_id FROM provisioning_hold WHERE {scope} GROUP BY identity_id
 ), of_hub AS (
-    SELECT tenant_id, id FROM provisioning_identity i WHERE local AND {scope} AND NOT EXISTS (
+    SELECT id FROM provisioning_identity i WHERE local AND {scope} AND NOT EXISTS (
         SELECT FROM provisioning_account a
          WHERE a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL)
 )
 SELECT (SELECT count(*) FROM provisioning_identity WHERE {scope})
          - (SELECT count(*) FROM provisioning_identity WHERE merged_into_id IS NOT NULL AND {scope}),
-       (SELECT count(*) FROM (SELECT DISTINCT tenant_id, identity_id FROM provisioning_account
-                               WHERE deleted_at IS NULL AND identity_id IS NOT NULL AND {scope}) accounted),
+       (SELECT count(*) FROM (SELECT FROM provisioning_account
+                               WHERE deleted_at IS NULL AND identity_id IS NOT NULL AND {scope}
+                               GROUP BY identity_id) accounted),
        (SELECT count(*) FROM of_hub),
        (SELECT count(*) FROM held),
-       (SELECT count(*) FROM held h WHERE
-               EXISTS (SELECT FROM of_hub o WHERE o.tenant_id = h.tenant_id AND o.id = h.identity_id)
-            OR EXISTS (SELECT FROM provisioning_account a WHERE a.tenant_id = h.tenant_id
-                          AND a.identity_id = h.identity_id AND a.deleted_at IS NULL))
+       (SELECT count(*) FROM held JOIN of_hub ON of_hub.id = held.identity_id)
+         + (SELECT count(DISTINCT h.identity_id) FROM provisioning_hold h
+              JOIN provisioning_account a ON a.tenant_id = h.tenant_id AND a.identity_id = h.identity_id
+             WHERE a.deleted_at IS NULL AND h.{scope})
 """
 
 

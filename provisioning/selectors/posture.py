@@ -42,7 +42,7 @@ from .credentials import live
 NAMED_AT_MOST = 5
 CONNECTIONS_AT_MOST = 500
 PEOPLE_AT_MOST = 100_000
-"""Accounts without a directory that are looked at: where there are more, the number is this one."""
+"""Accounts without a directory, and joiners, that are looked at: where there are more, the number is this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +67,11 @@ class Line:
     judged: Judged
 
 
-def posture(tenant_id: UUID, at: datetime) -> list[Line]:
-    """Every measure, what is not covered first."""
+def posture(tenant_id: UUID, at: datetime, *, enabled: int | None = None) -> list[Line]:
+    """Every measure, what is not covered first. `enabled` people, where somebody has just counted them."""
     lines = []
     for measure in MEASURES:
-        figure = measure.ask(tenant_id, at)
+        figure = unmanaged(tenant_id, at, enabled) if measure.ask is unmanaged else measure.ask(tenant_id, at)
         lines.append(Line(measure=measure, figure=figure, judged=measure.judge(figure)))
     return sorted(lines, key=lambda line: judge.most_urgent_first(line.judged.cover))
 
@@ -242,9 +242,10 @@ SELECT part, count(*) FROM alone
 """
 
 
-def unmanaged(tenant_id: UUID, at: datetime) -> Figure:
+def unmanaged(tenant_id: UUID, at: datetime, enabled: int | None = None) -> Figure:
     parts = dict(sql.rows(_UNMANAGED, {"tenant": tenant_id, "most": PEOPLE_AT_MOST}, prepared=False))
-    return Figure(number=sum(parts.values()), of=overview.people(tenant_id).enabled, parts=parts)
+    of = overview.people(tenant_id).enabled if enabled is None else enabled
+    return Figure(number=sum(parts.values()), of=of, parts=parts)
 
 
 def unconfirmed(tenant_id: UUID, at: datetime) -> Figure:
@@ -299,7 +300,7 @@ def interventions(tenant_id: UUID, at: datetime) -> Figure:
         .annotate(number=Count("id"))
     )
     parts = dict(acts.order_by("reason"))
-    # The primary key tells the time too, and an index has it.
+    # The primary key tells the time too, and an index has it; who joins a tenant all at once is not counted to the end.
     joined = Identity.objects.filter(
         tenant_id=tenant_id,
         pk__gte=first_id(since),
@@ -307,7 +308,8 @@ def interventions(tenant_id: UUID, at: datetime) -> Figure:
         local=False,
         kind=Identity.Kind.PERSON,
     )
-    return Figure(number=sum(parts.values()), of=joined.count(), parts=parts)
+    number = joined.order_by().values("pk")[:PEOPLE_AT_MOST].count()
+    return Figure(number=sum(parts.values()), of=number, parts=parts)
 
 
 def owners(tenant_id: UUID, at: datetime) -> Figure:

@@ -10,13 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
-from django.db.models.functions import TruncDate
-
 from provisioning import sql
 from provisioning.decision.reasons import Reason
 from provisioning.decision.types import Verdict
-from provisioning.models import AuditRecord, Connection, ReconciliationRun
+from provisioning.models import Connection, ReconciliationRun
 
 DAYS = 14
 RUNS_AT_MOST = 5000
@@ -63,21 +60,29 @@ def _since(at: datetime) -> datetime:
     return datetime(first.year, first.month, first.day, tzinfo=UTC)
 
 
+# Day by day: counting a range of an index costs half of what sorting its rows into days does.
+_LOGINS = """
+SELECT day, counted.total, counted.refused
+  FROM generate_series(%(since)s::timestamptz, %(at)s::timestamptz, interval '1 day') AS day, LATERAL (
+       SELECT count(*) AS total, count(*) FILTER (WHERE verdict = ANY(%(refusals)s)) AS refused
+         FROM provisioning_auditrecord
+        WHERE reason LIKE 'login:%%' AND at >= day AND at < day + interval '1 day' {tenant}) AS counted
+"""
+
+
 def logins_by_day(*, tenant_id: UUID | None, at: datetime) -> list[LoginDay]:
-    records = AuditRecord.objects.filter(reason__startswith="login:", at__gte=_since(at))
-    if tenant_id is not None:
-        records = records.filter(tenant_id=tenant_id)
-    counted: Counter[tuple[date, bool]] = Counter()
-    for day, verdict, number in (
-        records.order_by()
-        .annotate(day=TruncDate("at", tzinfo=UTC))
-        .values_list("day", "verdict")
-        .annotate(number=Count("*"))
-    ):
-        counted[day, verdict in (Verdict.REFUSED, Verdict.PENDING)] += number
-    return [
-        LoginDay(day=day, admitted=counted[day, False], refused=counted[day, True]) for day in days_until(at)
-    ]
+    parameters = {
+        "since": _since(at),
+        "at": at,
+        "refusals": [Verdict.REFUSED.value, Verdict.PENDING.value],
+        "tenant": tenant_id,
+    }
+    statement = _LOGINS.format(tenant="" if tenant_id is None else "AND tenant_id = %(tenant)s")
+    counted = {
+        began.astimezone(UTC).date(): (total - refused, refused)
+        for began, total, refused in sql.rows(statement, parameters, prepared=False)
+    }
+    return [LoginDay(day=day, admitted=counted[day][0], refused=counted[day][1]) for day in days_until(at)]
 
 
 TAKES = "access taken"
