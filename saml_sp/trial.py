@@ -14,8 +14,10 @@ from django.urls import reverse
 from identity_hub.core.clock import now
 from provisioning.decision.readiness import Item
 from provisioning.decision.types import Actor
+from provisioning.idp_metadata import Unusable, describe
 from provisioning.models import Connection
-from provisioning.services import setup
+from provisioning.services import configuration, setup
+from provisioning.services.invalid import Invalid
 
 from . import client
 from .assertion import NameId, read_logout_answer
@@ -111,6 +113,29 @@ def finish(trial: TestLogin, encoded: str) -> bool:
         actor=Actor.who_signed(trial.started_by),
     )
     return True
+
+
+def take_over(trial: TestLogin, *, actor: Actor) -> None:
+    """Sets the connection up as the hub proposes for the product that was recognised. Raises Invalid."""
+    preset = trial.report.get("preset", {})
+    if not preset.get("changes"):
+        raise Invalid("preset", "Nothing is proposed: no product was recognised, or all is set up for it.")
+    configuration.change_connection(
+        connection=trial.connection,
+        changes=preset["changes"],
+        actor=actor,
+        reason=f"Proposed by a test login: {preset['title']}",
+    )
+
+
+def can_sign_out(trial: TestLogin) -> bool:
+    """Whether the trial began a session at the IdP that the IdP would end when it is asked."""
+    if not trial.report.get("arrived", {}).get("name_id"):
+        return False
+    try:
+        return bool(describe(trial.connection.idp_metadata).sign_out)
+    except Unusable:
+        return False
 
 
 def begin_sign_out(trial: TestLogin) -> client.Outgoing | None:

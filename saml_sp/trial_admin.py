@@ -14,7 +14,6 @@ from identity_hub.core.clock import now
 from provisioning.admin.base import TenantAdmin, actor_of, link_to, said
 from provisioning.admin.parts import Card, View, register
 from provisioning.models import Connection
-from provisioning.services import configuration
 from provisioning.services.configuration import Invalid
 
 from . import client, trial
@@ -150,12 +149,7 @@ class TestLoginPage(TenantAdmin):
             raise Http404
 
         def act(_: dict[str, Any]) -> str:
-            configuration.change_connection(
-                connection=row.connection,
-                changes=preset["changes"],
-                actor=actor_of(request),
-                reason=f"Proposed by a test login: {preset['title']}",
-            )
+            trial.take_over(row, actor=actor_of(request))
             return (
                 "The connection is set up as proposed. Try a login again to see what the mapping makes of it."
             )

@@ -1,11 +1,11 @@
-"""The pages that begin a test login and end one that an operator began. Knows no check; the report is the admin's."""
+"""The pages that begin a test login and end one that an operator began. Knows no check; who began it has the report."""
 
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from provisioning.models import Connection
 from provisioning.selectors import connections
@@ -44,7 +44,18 @@ def start(request: HttpRequest, connection: Connection, token: str) -> HttpRespo
 
 
 @never_cache
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def ended(request: HttpRequest, connection_id: UUID) -> HttpResponse:
-    """For the browser of whoever tried a login that an operator began by command."""
-    return render(request, "saml_sp/tested.html")
+    """For the browser of whoever tried a login that an operator began by command. A POST tries the sign-out, too."""
+    test = trial.of_browser(request, connection_id)
+    if test is None or test.finished_at is None:
+        return render(request, "saml_sp/tested.html")
+    if request.method == "POST":
+        try:
+            asked = trial.begin_sign_out(test)
+        except NotConfigured:
+            return refused(request, test.connection, "connection:not-configured")
+        if asked is not None:
+            return carried(request, test.connection, asked, signing_out=True)
+    page = {"test": test, "can_sign_out": trial.can_sign_out(test)}
+    return render(request, "saml_sp/tested.html", page)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -442,6 +443,86 @@ def test_an_operator_tries_a_login_by_command_and_reads_what_came_of_it(
     assert "saml:audience-foreign" in told
     assert "ada@corp.example" not in told
     assert (row.started_by.partition(":")[0], row.passed) == ("command", False)
+
+
+def by_command(test: Test, *arguments: str, **changes: Any) -> dict[str, Any]:
+    """What `test_login --wait` prints, while somebody opens its address in a browser of her own."""
+    person, told = Client(), StringIO()
+
+    class Screen(StringIO):
+        def write(self, text: str) -> int:
+            if text.startswith("Open "):
+                address = text.strip().removeprefix(f"Open {settings.HUB_PUBLIC_URL}")
+                facts = test.idp.facts(read_request(person.post(address)["Location"]), now())
+                test.client = person
+                test.answer(test.idp.signed_assertion(facts.but(**changes)))
+            return super().write(text)
+
+    call_command(
+        "test_login",
+        "--connection",
+        "Draft",
+        "--wait",
+        "5",
+        "--json",
+        *arguments,
+        stdout=told,
+        stderr=Screen(),
+    )
+    answer: dict[str, Any] = json.loads(told.getvalue())
+    return answer
+
+
+OKTA = {
+    "email": ["ada@corp.example"],
+    "firstName": ["Ada"],
+    "lastName": ["Lovelace"],
+    "oktaId": ["00ub0oNGTSWTBKOLGLNR"],
+}
+
+
+@pytest.mark.parametrize("takes_over", [False, True], ids=["shows", "takes over"])
+def test_an_operator_by_command_what_the_product_proposes(test: Test, takes_over: bool) -> None:
+    test.idp = replace(test.idp, entity_id="http://www.okta.com/exk1fcia6d6EMsf331d8")
+    configuration.change_connection(
+        connection=test.connection, changes={"idp_metadata": test.idp.metadata()}, actor=OPERATOR
+    )
+    answer = by_command(test, *["--take-over"] if takes_over else [], attributes=OKTA)
+    told = "\n".join(Command().show(answer))
+    assert "Okta, by the issuer's address, the attribute oktaId" in told
+    assert ("Try it once more." in told) == takes_over
+    test.connection.refresh_from_db()
+    assert (test.connection.preset, test.connection.external_id_attribute) == (
+        ("okta", "oktaId") if takes_over else ("", "")
+    )
+    if takes_over:
+        answer = by_command(test, attributes=OKTA)
+        assert answer["preset"]["changes"] == {}
+        assert "set up as the hub proposes" in "\n".join(Command().show(answer))
+
+
+def test_nothing_is_taken_over_before_it_was_seen(test: Test) -> None:
+    with pytest.raises(CommandError, match="--wait"):
+        call_command("test_login", "--connection", "Draft", "--take-over")
+
+
+def test_whoever_tried_a_login_for_an_operator_shows_that_sign_out_works_too(test: Test) -> None:
+    by_command(test, session_index="s-1")
+    page = f"/saml/{test.connection.pk}/tested"
+    assert "Test sign-out" in test.client.get(page).content.decode()
+    assert "Test sign-out" not in Client().get(page).content.decode()
+    assert test.client.post(page)["Location"].startswith(test.idp.slo)
+    here = f"/saml/{test.connection.pk}/logout"
+    answer = test.idp.logout_response(
+        destination=f"{settings.HUB_PUBLIC_URL}{here}",
+        in_response_to=TestLogin.objects.get().sign_out_request_id,
+        at=now(),
+    )
+    ended = test.client.get(f"{here}?{test.idp.signed_query(answer, field='SAMLResponse')}")
+    assert ended["Location"] == page
+    assert "has ended its session" in test.client.get(page).content.decode()
+    shown = {one.item: one.state for one in readiness(test.connection, now())}
+    assert shown[Item.SIGN_OUT] is State.MET
 
 
 def test_the_command_refuses_a_connection_without_metadata(test: Test) -> None:

@@ -26,9 +26,16 @@ class Command(HubCommand):
         parser.add_argument(
             "--wait", type=int, default=0, metavar="SECONDS", help="How long to wait for the answer."
         )
+        parser.add_argument(
+            "--take-over",
+            action="store_true",
+            help="Set the connection up as the hub proposes for the product that is recognised; then try again.",
+        )
 
     def answer(self, **options: Any) -> dict[str, Any]:
         connection = connection_named(options["connection"])
+        if options["take_over"] and not options["wait"]:
+            raise CommandError("--take-over needs --wait: what is proposed follows from the answer.")
         if not connection.idp_metadata:
             raise CommandError(f"{connection} has no IdP metadata yet.")
         row, token = trial.open_trial(connection, actor=operator())
@@ -38,6 +45,10 @@ class Command(HubCommand):
             # What it waits for is a person at a browser, so she has to see the address first.
             self.stderr.write(f"Open {answer['address']}")
             answer |= self._report(row, options["wait"])
+        if options["take_over"] and answer["finished"]:
+            answer["taken_over"] = bool(row.report["preset"].get("changes"))
+            if answer["taken_over"]:
+                trial.take_over(row, actor=operator())
         return answer
 
     def _report(self, row: TestLogin, seconds: int) -> dict[str, Any]:
@@ -74,6 +85,18 @@ class Command(HubCommand):
         if answer["decision"]:
             yield ""
             yield f"{answer['decision']['reason']}: {answer['decision']['meaning']}"
+        if preset := answer["preset"]:
+            yield ""
+            yield from _product(preset, taken_over=answer.get("taken_over", False))
 
     def exit_code(self, answer: dict[str, Any]) -> int:
         return int(answer["finished"] and not answer["passed"])
+
+
+def _product(preset: dict[str, Any], *, taken_over: bool) -> Iterator[str]:
+    yield f"{preset['title']}, by {', '.join(preset['marks'])}. {preset['advice']}"
+    if not preset["changes"]:
+        yield "The connection is set up as the hub proposes for it."
+        return
+    yield from table(["Setting", "Taken over" if taken_over else "Proposed"], preset["changes"].items())
+    yield "Try it once more." if taken_over else "Take it over by --take-over, or set it by hand."
