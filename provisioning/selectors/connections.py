@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 
+from identity_hub.core.clock import now
 from provisioning import sql
 from provisioning.decision.policy import Jit, Policy, Switch
 from provisioning.models import Account, Connection, ConnectionDomain, Tenant, TenantDomain
@@ -153,7 +154,7 @@ SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.jit_approval
                WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL),
        EXISTS(SELECT FROM provisioning_roster r
                WHERE r.tenant_id = n.id AND r.connection_id = c.id AND r.status = 'complete'
-                 AND r.as_of > now() - make_interval(days => c.jit_grace_days)),
+                 AND r.as_of > %s::timestamptz - make_interval(days => c.jit_grace_days)),
        c.stopped,
        CASE WHEN c.strict_deactivations AND c.burst_deactivations > 0 THEN c.burst_deactivations - (
               SELECT count(*) FROM provisioning_hold h
@@ -173,7 +174,7 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | Non
 
     `at` is when deactivations are counted, for those who decide about any.
     """
-    rows = sql.rows(_RULES, (at, list(connection_ids), tenant_id))
+    rows = sql.rows(_RULES, (now(), at, list(connection_ids), tenant_id))
     policies: dict[UUID, Policy] = {}
     last_push: dict[UUID, datetime | None] = {}
     for row in rows:

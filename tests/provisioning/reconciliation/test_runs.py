@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.db import connection, connections
 
@@ -35,6 +36,7 @@ from provisioning.tasks import delivery
 
 from ..cast import House, extend, house, push, pushed, sign_in, user
 from ..services.test_groups import group
+from .listings import line, roster
 
 OPERATOR = Actor(kind="command", id="tests")
 Status = ReconciliationRun.Status
@@ -259,6 +261,26 @@ class TestChecks:
         sign_in(where, "jit-initech-1", at=now() - timedelta(days=100))
         sign_in(where, "jit-initech-1", at=now() - timedelta(days=3))
         assert self.reasons(where) == {"account:expired": 1}
+
+    @pytest.mark.parametrize(
+        ("days", "reasons"),
+        [
+            pytest.param(
+                13, {"account:expired": 1}, id="a roster of these days shows that somebody could confirm"
+            ),
+            pytest.param(15, {}, id="an older one shows nothing any more"),
+        ],
+    )
+    def test_a_roster_is_a_lifecycle_source_for_as_long_as_a_grace(
+        self, days: int, reasons: dict[str, int], unconfirmed: Unconfirmed, db: None
+    ) -> None:
+        """By the hub's clock, whatever the database's says."""
+        with time_machine.travel(now() - timedelta(days=400), tick=False):
+            where = house("initech", scim_enabled=False)
+            unconfirmed(where)
+            roster(where, line("somebody@initech.example"), as_of=now() - timedelta(days=days))
+            found = self.reasons(where)
+        assert {code: number for code, number in found.items() if code == "account:expired"} == reasons
 
     def test_a_simulation_costs_the_same_number_of_statements_however_many_people(
         self,
