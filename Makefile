@@ -70,11 +70,13 @@ fuzz: install
 	@exec $(SERVICES) --name fuzz -- $(BIN)/python -m pytest -n $(WORKERS) -rP -p no:logging tests/attacks/test_fuzz.py \
 		--fuzz-rounds=$(ROUNDS) --fuzz-seed=$(SEED) $(ARGS)
 
-# For a night, too: other stories each time. A failure is told as the shortest story that fails.
+# For a night, too: other stories each time. A failure is told as the shortest story that fails; DICE tells it again.
 STORIES ?= 300
+DICE ?= $(shell date +%s)
 laws: install
-	@exec $(SERVICES) --name laws -- $(BIN)/python -m pytest -p no:logging --show-capture=no tests/provisioning/stateful \
-		--law-stories=$(STORIES) --law-steps=50 $(ARGS)
+	@echo 'DICE=$(DICE)'
+	@exec $(SERVICES) --name laws -- $(BIN)/python -m pytest -n $(WORKERS) -p no:logging --show-capture=no \
+		tests/provisioning/stateful --law-stories=$(STORIES) --law-steps=50 --law-dice=$(DICE) $(ARGS)
 
 requirements: install
 	for name in requirements identity_hub/local/requirements requirements-dev; do \

@@ -36,8 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seed", default="1")
     parser.addoption("--fuzz-only", default="", help="style:round, of a failure")
     # For `make laws`.
-    parser.addoption("--law-stories", type=int, default=10)
-    parser.addoption("--law-steps", type=int, default=25)
+    parser.addoption("--law-stories", type=int, default=40)
+    parser.addoption("--law-steps", type=int, default=50)
+    parser.addoption("--law-dice", default="1")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ It says what must come of an event, or, where the hub may choose (whose a new ac
 is tied to nobody with whom it shares no key, and waits for nobody when there is nobody to wait for.
 """
 
+from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from unicodedata import normalize
@@ -51,6 +53,8 @@ class Account:
     seen: datetime | None = None
     gone: datetime | None = None
     purged: bool = False
+    listed: bool = False
+    """A roster made or closed it, and SCIM has not written it since: a roster may open it again."""
     strong: set[Trait] = field(default_factory=set)
     """Every e-mail, number and key that it ever said."""
     weak: set[Trait] = field(default_factory=set)
@@ -62,6 +66,12 @@ class Account:
         for key in (self.key, self.asserted, self.subject):
             self.strong |= {("key", str(self.source.id), key)} if key else set()
         self.weak |= {("name", alike(self.name)), *(("name", alike(email)) for email in emails)}
+
+    @property
+    def looks(self) -> tuple[object, ...]:
+        """All that anybody sees of it."""
+        known = self.identity, self.name.lower(), self.key, self.subject
+        return *known, self.active, self.confirmed, self.gone
 
     def contradicts(self, key: str | None) -> bool:
         """It is known under another key than this one. A NameID is often not the externalId."""
@@ -102,6 +112,16 @@ class Login:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Row:
+    """What a complete listing says of somebody."""
+
+    name: str
+    key: str | None
+    active: bool
+    email: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fold:
     """A login's account that ended in the pushed one which it only doubled."""
 
@@ -124,6 +144,18 @@ class Union:
     folds: list[Fold]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Everybody at one moment."""
+
+    accounts: dict[UUID, Account]
+    holds: frozenset[Hold]
+    carried: dict[UUID, set[str]]
+
+    def held_by(self, account_id: UUID) -> set[Hold]:
+        return {one for one in self.holds if one[2] == account_id}
+
+
 class Model:
     def __init__(self) -> None:
         self.accounts: dict[UUID, Account] = {}
@@ -140,6 +172,12 @@ class Model:
         self.carried: dict[UUID, set[str]] = {}
         """Waiting account -> kinds that it held the one by whom it was taken off from."""
         self.unions: dict[UUID, Union] = {}
+        self.apart: set[tuple[UUID, UUID]] = set()
+        """Accounts and whose they are not, as a person said."""
+        self.runs: dict[UUID, tuple[Scene, Scene]] = {}
+        """What was before a run, and after it."""
+        self.listings: dict[UUID, list[tuple[datetime, set[str]]]] = {}
+        """Connection -> of each complete listing when it was made, and the names and keys that are in it."""
 
     def remember(self) -> None:
         for account in self.accounts.values():
@@ -259,14 +297,24 @@ class Model:
         protected = any(where == tenant and traits & everything for where, traits in self.strangers.values())
         if account.identity is None:
             assert resembling or protected, "an account waits, and there is nobody whose it might be"
-        elif account.identity in self.strong:
-            assert account.identity in akin, "an account is tied to somebody with whom it shares no key"
+            return
+        former = [a.id for a in self.accounts.values() if a is account or self.returns(a, account)]
+        told = {self.standing(whom) for one, whom in self.apart if one in former}
+        assert account.identity not in told, "a rule ties what a person has told apart"
+        if account.identity not in self.strong:
+            return
+        assert account.identity in akin, "an account is tied to somebody with whom it shares no key"
+
+    def returns(self, gone: Account, account: Account) -> bool:
+        """Under the same key."""
+        keys = gone.key or gone.asserted, account.key or account.asserted
+        return bool(gone.source == account.source and gone.gone and keys[0] and keys[0] == keys[1])
 
     def write(self, account: Account, push: Push, *, keeps_key: bool) -> None:
         was_active = account.active
         if not account.confirmed:
             self.lift("expiry", account.id)
-        account.confirmed = True
+        account.confirmed, account.listed = True, False
         account.name = push.name or account.name
         account.key = push.key or (account.key if keeps_key else None)
         account.active = account.active if push.active is None else push.active
@@ -295,14 +343,118 @@ class Model:
         account.says({login.email})
         account.seen = at
 
-    def expire(self, source: Source, at: datetime) -> None:
+    def expire(self, source: Source, at: datetime, *, but: Collection[UUID] = ()) -> None:
         """Row 24: who was never confirmed is held after the grace, once."""
+        listed = any(at - made < GRACE for made, _ in self.listings.get(source.id, ()))
+        confirms = source.pushes or listed
         for account in self.living(source):
-            last = at - (account.made if source.pushes else account.seen or account.made)
-            over = last > (GRACE if source.pushes else IDLE_GRACE)
+            last = at - (account.made if confirms else account.seen or account.made)
+            over = last > (GRACE if confirms else IDLE_GRACE) and account.id not in but
             if account.identity and not account.confirmed and over and account.id not in self.alone:
                 self.alone.add(account.id)
                 self.holds.add((account.identity, "expiry", account.id))
+
+    # What a complete listing does.
+
+    def answers(self, source: Source, row: Row) -> tuple[Account | None, Account | None, Account | None]:
+        """By its key, by the key that a login brought, by its name."""
+        here = self.living(source)
+        keyed = next((a for a in here if row.key and a.key == row.key), None)
+        promised = next((a for a in here if row.key and not a.confirmed and a.asserted == row.key), None)
+        return keyed, promised, next((a for a in here if a.name.lower() == row.name.lower()), None)
+
+    def independent(self, source: Source, rows: Collection[Row]) -> bool:
+        """Of no two rows does one concern whom the other concerns."""
+        concerned = [{a.id for a in self.answers(source, row) if a} for row in rows]
+        return sum(map(len, concerned)) == len(set().union(*concerned))
+
+    def list_row(self, source: Source, row: Row, at: datetime) -> Account | str | None:
+        """The account that says what the row says from now on, or `new`; None where nothing follows."""
+        keyed, promised, named = self.answers(source, row)
+        account = keyed or promised or named
+        if account is None:
+            return None if self.ended(source, row, at) else "new"
+        closes = account.active and not row.active
+        if named not in (None, account):
+            # Two accounts answer: a key tells for certain whom to close, and nothing else is certain.
+            if not keyed or row.active:
+                return None
+        elif account.contradicts(row.key) or (
+            account.confirmed and row.active and not account.active and not account.listed
+        ):
+            return None
+        else:
+            account.listed |= not account.confirmed
+            account.confirmed, account.name, account.key = True, row.name, row.key or account.key
+            account.says({row.email})
+            self.lift("expiry", account.id)
+        account.active, account.listed = row.active, account.listed or closes
+        if row.active:
+            self.lift("scim", account.id)
+        elif closes and account.identity:
+            self.holds.add((account.identity, "scim", account.id))
+        return account
+
+    def ended(self, source: Source, row: Row, at: datetime) -> bool:
+        """A deleted account answers to its key, and where the row has none to its name, as long as it is kept."""
+        gone = [
+            a for a in self.accounts.values() if a.source == source and a.gone and at - a.gone <= RETENTION
+        ]
+        if row.key:
+            return any((a.key or a.asserted) == row.key for a in gone)
+        return any(a.name.lower() == row.name.lower() for a in gone)
+
+    def miss(self, source: Source) -> None:
+        """Row 26: who was there before the listing before this one, and is in neither."""
+        listings = self.listings[source.id]
+        if len(listings) < 2:
+            return
+        (before, earlier), (_, newest) = listings[-2:]
+        for account in self.living(source):
+            listed = {account.name.lower(), account.key} & (earlier | newest)
+            active = account.active and account.confirmed and account.made < before
+            held = any(one[1:] == ("scim", account.id) for one in self.holds)
+            if account.identity and active and not listed and not held:
+                self.holds.add((account.identity, "scim", account.id))
+
+    # What an undo does.
+
+    def scene(self) -> Scene:
+        return Scene(
+            accounts={account.id: copy(account) for account in self.accounts.values()},
+            holds=frozenset(self.holds),
+            carried=dict(self.carried),
+        )
+
+    def may_undo(self, run: UUID, account_id: UUID) -> bool:
+        """Only what is still as the run left it, about people who are still who they were."""
+        before, after = self.runs[run]
+        account, then = self.accounts[account_id], after.accounts[account_id]
+        held = {one for one in self.holds if one[2] == account_id}
+        moved = before.held_by(account_id) ^ after.held_by(account_id)
+        return (
+            account.looks == then.looks
+            and held == after.held_by(account_id)
+            and all(self.standing(whom) == whom for whom, _, _ in moved)
+            and (account_id in before.accounts or not any(account_id in of for of in self.members.values()))
+        )
+
+    def undo(self, run: UUID, account_id: UUID, at: datetime) -> None:
+        """What the run changed is what it was before. Whom it made is deleted, and not held for that."""
+        before, after = self.runs[run]
+        account, then = self.accounts[account_id], after.accounts[account_id]
+        self.holds -= after.held_by(account_id)
+        self.holds |= before.held_by(account_id)
+        if account_id not in before.accounts:
+            self.end(account, at)
+            return
+        was = before.accounts[account_id]
+        if then.identity and not was.identity:
+            self.apart.add((account_id, then.identity))
+            self.carried[account_id] = before.carried.get(account_id, set())
+        for name in ("identity", "name", "key", "active", "confirmed", "listed"):
+            if getattr(was, name) != getattr(then, name):
+                setattr(account, name, getattr(was, name))
 
     def purge(self, at: datetime) -> None:
         for account in self.accounts.values():
@@ -356,6 +508,7 @@ class Model:
             return
         kinds = self.leave(account)
         self.carried.pop(account.id, None)
+        self.apart.discard((account.id, whom))
         account.identity = whom
         self.holds |= {(whom, kind, account.id) for kind in kinds}
         if twins := self.twins(account, whom):
@@ -374,6 +527,8 @@ class Model:
         kinds |= self.carried.get(account.id, set())
         kinds |= set() if account.active else {"scim"}
         self.holds -= own
+        if account.identity:
+            self.apart.add((account.id, account.identity))
         return kinds - {"expiry"} if account.confirmed else kinds
 
     def fold(self, one: Account, other: Account, at: datetime) -> Fold:
