@@ -7,6 +7,8 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
 from provisioning import sql
 from provisioning.decision.quick import quick
 from provisioning.decision.types import (
@@ -15,6 +17,7 @@ from provisioning.decision.types import (
     Actor,
     AddAlias,
     Change,
+    Channel,
     CreateAccount,
     CreateIdentity,
     Decision,
@@ -24,7 +27,15 @@ from provisioning.decision.types import (
     UpdateIdentity,
 )
 from provisioning.digests import Digests
-from provisioning.models import AuditRecord, AuditValue
+from provisioning.models import (
+    AuditRecord,
+    AuditValue,
+    Connection,
+    EntitlementMapping,
+    Identity,
+    Tenant,
+)
+from provisioning.models.base import TenantRow
 
 FOUND_AT_MOST = 50
 LONGEST_FOUND = 256
@@ -126,7 +137,7 @@ def record(
     changes: Iterable[Mapping[str, Any]] = (),
     values: Mapping[str, Any] | None = None,
 ) -> int:
-    """One row for an act that is no decision about a person: configuration, a group, a run."""
+    """One row for what is no decision about a person and no act: a group, a resource, how a run ended."""
     row = {
         "tenant_id": tenant_id,
         "at": at,
@@ -146,6 +157,54 @@ def record(
         "digests": [],
     }
     return write([Entry(record=row, values=values or {})])[0]
+
+
+def record_act(
+    code: str,
+    row: Tenant | Identity | TenantRow,
+    *,
+    actor: Actor,
+    why: str | None,
+    intent: str = "configure",
+    channel: Channel = Channel.ADMIN,
+    changes: Iterable[Mapping[str, Any]] = (),
+    object_id: UUID | None = None,
+    at: datetime | None = None,
+) -> int:
+    """The one door for acts of administrators: what was done to `row` (before it is deleted), by whom, and why.
+
+    `why` is None where nobody is asked: what the hub saw itself, and what people do to their own. Raises ValueError for
+    a person's act with a blank one; the services ask before (`needed_reason`).
+    """
+    if why is not None and not why.strip() and actor.is_person:
+        raise ValueError(f"{code} without a reason")
+    return record(
+        at=at or now(),
+        actor=actor,
+        channel=channel,
+        intent=intent,
+        reason=code,
+        request_id=current_request_id(),
+        changes=changes,
+        values={"reason": why} if why else None,
+        **_whereabouts(row) | ({} if object_id is None else {"object_id": object_id}),
+    )
+
+
+def _whereabouts(row: Any) -> dict[str, Any]:
+    """By which ids a record speaks of a row."""
+    match row:
+        case Tenant():
+            return {"tenant_id": row.pk, "object_id": row.pk}
+        case Connection():
+            return {"tenant_id": row.tenant_id, "connection_id": row.pk, "object_id": row.pk}
+        case Identity():
+            return {"tenant_id": row.tenant_id, "identity_id": row.pk}
+        case EntitlementMapping():
+            ids = {"connection_id": row.group.connection_id}
+        case _:
+            ids = {name: getattr(row, name, None) for name in ("connection_id", "account_id", "identity_id")}
+    return {"tenant_id": row.tenant_id, "object_id": row.pk, **ids}
 
 
 def of_decision(

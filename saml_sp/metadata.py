@@ -112,7 +112,7 @@ def take(
     read: Read,
     *,
     actor: Actor,
-    reason: str = "",
+    reason: str,
     confirmed: bool = False,
     url: str | None = None,
     certificates: str | None = None,
@@ -169,5 +169,11 @@ def _refreshed(connection: Connection, actor: Actor) -> Taken:
     source = Source(kind="address", version=document.version)
     read = from_bytes(document.body, connection.metadata_signing_certificates, source)
     return services.offer_metadata(
-        connection=connection, document=read.text, at=at, actor=actor, source=read.source, freezes=True
+        connection=connection,
+        document=read.text,
+        at=at,
+        actor=actor,
+        source=read.source,
+        reason=None,
+        freezes=True,
     )

@@ -17,7 +17,7 @@ from unfold.widgets import (
 
 from identity_hub.core.clock import now
 from provisioning.admin.base import TenantAdmin, actor_of, said
-from provisioning.admin.forms import ReasonForm
+from provisioning.admin.forms import ReasonField, ReasonForm
 from provisioning.admin.parts import Card, View
 from provisioning.idp_metadata import Certificate, Idp
 from provisioning.models import Connection
@@ -76,7 +76,7 @@ class ImportForm(forms.Form):
         required=False,
         widget=UnfoldBooleanWidget,
         label="I have compared the new entityID or keys with the identity provider",
-        help_text="Needed only where the document may be another identity provider's; then with a reason.",
+        help_text="Needed only where the document may be another identity provider's; then say below how.",
     )
     name_ids = forms.ChoiceField(
         required=False,
@@ -85,16 +85,12 @@ class ImportForm(forms.Form):
         label="With another entityID",
         help_text="Counts only together with the box above.",
     )
-    reason = forms.CharField(
-        required=False, max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Kept in the audit."
-    )
+    reason = ReasonField()
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         if not any(given.get(name) for name in ("idp_metadata", "file", "metadata_url")):
             raise forms.ValidationError("Please paste the document, choose its file or give its address.")
-        if given.get("new_keys_known") and not given.get("reason"):
-            self.add_error("reason", "Please say how you know the new keys.")
         return given
 
 

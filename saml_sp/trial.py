@@ -115,7 +115,7 @@ def finish(trial: TestLogin, encoded: str) -> bool:
     return True
 
 
-def take_over(trial: TestLogin, *, actor: Actor) -> None:
+def take_over(trial: TestLogin, *, reason: str, actor: Actor) -> None:
     """Sets the connection up as the hub proposes for the product that was recognised. Raises Invalid."""
     preset = trial.report.get("preset", {})
     if not preset.get("changes"):
@@ -124,7 +124,7 @@ def take_over(trial: TestLogin, *, actor: Actor) -> None:
         connection=trial.connection,
         changes=preset["changes"],
         actor=actor,
-        reason=f"Proposed by a test login: {preset['title']}",
+        reason=reason,
     )
 
 

@@ -12,6 +12,7 @@ from unfold.decorators import display
 
 from identity_hub.core.clock import now
 from provisioning.admin.base import TenantAdmin, actor_of, link_to, said
+from provisioning.admin.forms import ReasonForm
 from provisioning.admin.parts import Card, View, register
 from provisioning.models import Connection
 from provisioning.services.configuration import Invalid
@@ -148,8 +149,8 @@ class TestLoginPage(TenantAdmin):
         if not preset.get("changes"):
             raise Http404
 
-        def act(_: dict[str, Any]) -> str:
-            trial.take_over(row, actor=actor_of(request))
+        def act(data: dict[str, Any]) -> str:
+            trial.take_over(row, reason=data["reason"], actor=actor_of(request))
             return (
                 "The connection is set up as proposed. Try a login again to see what the mapping makes of it."
             )
@@ -157,7 +158,7 @@ class TestLoginPage(TenantAdmin):
         return self.ask(
             request,
             row,
-            forms.Form(said(request)),
+            ReasonForm(said(request), initial={"reason": f"Proposed by a test login: {preset['title']}"}),
             title=f"Set {row.connection} up for {preset['title']}?",
             lead="These settings of the connection change. Whatever is set now is replaced.",
             submit="Take it over",

@@ -29,6 +29,7 @@ from identity_hub.local.places import LocalServiceError
 from identity_hub.settings import HUB_VAR
 
 _ITEMS_SHOWN = 6
+_WHY = ("--reason", "The demo shows it.")
 _COLOURS = {"✓": "\033[32m", "✗": "\033[31m", "·": "\033[90m"}
 
 
@@ -101,7 +102,7 @@ class Story:
         group = self.okta.push_group(name, [self.ids[self.olga]])
         connection = self.stack.hub.connections[files.OKTA_CONNECTION]
         where = ("--tenant", files.TENANT, "--connection", connection)
-        self.stack.manage("map_entitlement", *where, "--group", name, "--entitlement", role)
+        self.stack.manage("map_entitlement", *where, "--group", name, "--entitlement", role, *_WHY)
         found = self.okta.find("Roles", "displayName", role)
         expect(found is not None, "the role is not there")
         status, _ = self.okta.call("DELETE", f"/Roles/{(found or {}).get('id')}")
@@ -179,14 +180,14 @@ class Story:
     def simulate(self) -> str:
         """A reconciliation is simulated: it says what it would do, and does nothing"""
         connection = self.stack.hub.connections[files.IDP_CONNECTION]
-        self.run = self.stack.manage("reconcile", "--connection", connection)
+        self.run = self.stack.manage("reconcile", "--connection", connection, *_WHY)
         expect(self.run.get("status") == "simulated", f"the run is {self.run.get('status')}")
         return self._counted()
 
     def execute(self) -> str:
         """The reconciliation is executed: every item is decided again and has its reason"""
         connection = self.stack.hub.connections[files.IDP_CONNECTION]
-        self.run = self.stack.manage("reconcile", "--connection", connection, "--execute")
+        self.run = self.stack.manage("reconcile", "--connection", connection, "--execute", *_WHY)
         expect(self.run.get("status") == "done", f"the run is {self.run.get('status')}")
         return self._counted()
 

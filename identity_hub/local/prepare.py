@@ -21,7 +21,8 @@ def main() -> None:
     said = io.StringIO()
     password = ["--password-env", "HUB_ADMIN_PASSWORD"] if env.get("HUB_ADMIN_PASSWORD") else []
     name = env.get("HUB_ADMIN_USER") or "admin"
-    call_command("create_administrator", "--user-name", name, *password, "--json", stdout=said)
+    why = ("--reason", "The first administrator of this hub.")
+    call_command("create_administrator", "--user-name", name, *password, *why, "--json", stdout=said)
     if HUB_DEMO:
         call_command("setup_demo", stdout=io.StringIO())
     print(said.getvalue())

@@ -16,7 +16,6 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
 )
 
 from identity_hub.core.clock import now
@@ -30,7 +29,7 @@ from provisioning.services import configuration
 from .attribute_table import FIELDS, AttributesField
 from .base import actor_of, tenant_of
 from .credentials import CredentialPages
-from .forms import KeepableJSONField, LinesField
+from .forms import KeepableJSONField, LinesField, ReasonField
 from .parts import PARTS, View
 from .runs import start_simulation
 from .setup import SetUpPages
@@ -66,13 +65,7 @@ class ConnectionForm(forms.ModelForm):
         help_text="One a line, to the letter. A first login must bring one of them in the group attribute. Empty: "
         "whoever keeps the other limits.",
     )
-    reason = forms.CharField(
-        max_length=500,
-        required=False,
-        widget=UnfoldAdminTextInputWidget,
-        label="Reason of this change",
-        help_text="Kept in the audit.",
-    )
+    reason = ReasonField()
 
     class Meta:
         model = Connection
@@ -295,6 +288,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
     add_fieldsets = [
         (None, {"fields": ["tenant", "name", "jit"]}),
         ("SAML", {"fields": ["idp_metadata", "preset", "user_name_attribute", "external_id_attribute"]}),
+        ("This change", {"fields": ["reason"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
@@ -355,7 +349,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
                 connection=obj,
                 changes={name: value for name, value in given.items() if name in configuration.CHANGEABLE},
                 domains=given.get("domains"),
-                reason=form.cleaned_data.get("reason", ""),
+                reason=form.cleaned_data["reason"],
                 actor=actor_of(request),
             )
             return
@@ -365,6 +359,7 @@ class ConnectionPage(SetUpPages, CredentialPages):
         made = configuration.create_connection(
             tenant=obj.tenant if request.user.is_superuser else request.user.tenant,
             actor=actor_of(request),
+            reason=form.cleaned_data["reason"],
             **chosen,
         )
         obj.pk = made.pk

@@ -41,7 +41,7 @@ SWITCHED = {
 """How far a rotation has come: badge, word, and what to do."""
 
 
-class ScopesForm(forms.Form):
+class ScopesForm(ReasonForm):
     name = forms.CharField(
         max_length=100,
         required=False,
@@ -56,6 +56,7 @@ class ScopesForm(forms.Form):
         label="May",
         help_text="An identity provider that pushes people and groups needs all three.",
     )
+    field_order = ["name", "scopes", "days", "reason"]
 
 
 class DaysField(forms.IntegerField):

@@ -43,7 +43,7 @@ from provisioning.services.metadata import proposal_digest
 
 from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, link_to, pretty, said, say
 from .foreseen import moving, words
-from .forms import ReasonForm
+from .forms import ReasonField, ReasonForm
 from .identities import state_of
 from .many_findings import ManyFindings
 
@@ -168,11 +168,7 @@ class DueForm(ReasonForm):
 
 class DecisionForm(forms.Form):
     remedy = forms.CharField(max_length=80)
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Kept in the audit for good. Please write no personal details.",
-    )
+    reason = ReasonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
 

@@ -1,5 +1,7 @@
 """The small questions that acts of an administrator ask. Knows no service."""
 
+from typing import Any
+
 from django import forms
 from django.forms.fields import InvalidJSONInput
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -7,14 +9,21 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from identity_hub.core.text import all_keepable
 
 
-class ReasonForm(forms.Form):
+class ReasonField(forms.CharField):
     """Nothing changes without a reason on record."""
 
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
-        help_text="Kept in the audit for good. Please write no personal details.",
-    )
+    def __init__(self, **options: Any) -> None:
+        options = {
+            "max_length": 500,
+            "widget": UnfoldAdminTextInputWidget,
+            "label": "Reason",
+            "help_text": "Kept in the audit for good. Please write no personal details.",
+        } | options
+        super().__init__(**options)
+
+
+class ReasonForm(forms.Form):
+    reason = ReasonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}))
 
 
 class HoldForm(ReasonForm):
@@ -73,12 +82,13 @@ class KeepableJSONField(forms.JSONField):
         return document if all_keepable(document) else InvalidJSONInput(data)
 
 
-class DomainForm(forms.Form):
+class DomainForm(ReasonForm):
     domain = forms.CharField(
         max_length=253,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "placeholder": "example.org"}),
         help_text="Matched exactly: people at mail.example.org need mail.example.org.",
     )
+    field_order = ["domain", "reason"]
 
 
 class ConfirmForm(forms.Form):

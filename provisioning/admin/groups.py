@@ -15,15 +15,16 @@ from provisioning.models import DirectoryGroup, Entitlement, EntitlementMapping,
 from provisioning.services import configuration
 
 from .base import TenantAdmin, actor_of, said, tenant_of
-from .forms import ConfirmForm
+from .forms import ReasonField, ReasonForm
 
 MEMBERS_A_PAGE = 50
 
 
-class _MapForm(forms.Form):
+class _MapForm(ReasonForm):
     def __init__(self, *arguments: Any, name: str, rows: QuerySet[Any], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields[name] = forms.ModelChoiceField(queryset=rows, widget=UnfoldAdminSelectWidget)
+        self.order_fields([name, "reason"])
 
 
 def _mappings(row: DirectoryGroup | Entitlement) -> list[EntitlementMapping]:
@@ -50,13 +51,13 @@ class _Mapped(TenantAdmin):
             raise Http404
 
         def act(data: dict[str, Any]) -> str:
-            configuration.unmap_entitlement(mapping=mapping, actor=actor_of(request))
+            configuration.unmap_entitlement(mapping=mapping, actor=actor_of(request), reason=data["reason"])
             return f"{mapping.group} no longer gives {mapping.entitlement}."
 
         return self.ask(
             request,
             row,
-            ConfirmForm(said(request)),
+            ReasonForm(said(request)),
             title=f"{mapping.group} gives {mapping.entitlement}",
             lead="Take this mapping away? The members lose the entitlement with their next request, unless another "
             "group gives it too.",
@@ -117,7 +118,10 @@ class DirectoryGroupPage(_Mapped):
 
         def act(data: dict[str, Any]) -> str:
             configuration.map_entitlement(
-                entitlement=data["entitlement"], group=group, actor=actor_of(request)
+                entitlement=data["entitlement"],
+                group=group,
+                actor=actor_of(request),
+                reason=data["reason"],
             )
             return f"{group} gives {data['entitlement']} from now on."
 
@@ -133,6 +137,8 @@ class DirectoryGroupPage(_Mapped):
 
 
 class EntitlementForm(forms.ModelForm):
+    reason = ReasonField()
+
     class Meta:
         model = Entitlement
         fields = ["tenant", "name", "kind", "description", "grants_staff"]
@@ -165,7 +171,8 @@ class EntitlementPage(_Mapped):
         if obj is not None:
             return [*plain, "grants_staff"]
         # Rights over the tenant itself are the installation's to give.
-        return ["tenant", *plain, "grants_staff"] if tenant_of(request) is None else plain
+        asked = ["tenant", *plain, "grants_staff"] if tenant_of(request) is None else plain
+        return [*asked, "reason"]
 
     def save_model(self, request: HttpRequest, obj: Entitlement, form: Any, change: bool) -> None:
         if change:
@@ -177,6 +184,7 @@ class EntitlementPage(_Mapped):
             description=obj.description,
             grants_staff=obj.grants_staff,
             actor=actor_of(request),
+            reason=form.cleaned_data["reason"],
         )
         obj.pk = made.pk
         return None
@@ -195,7 +203,10 @@ class EntitlementPage(_Mapped):
 
         def act(data: dict[str, Any]) -> str:
             configuration.map_entitlement(
-                entitlement=entitlement, group=data["group"], actor=actor_of(request)
+                entitlement=entitlement,
+                group=data["group"],
+                actor=actor_of(request),
+                reason=data["reason"],
             )
             return f"{data['group']} gives {entitlement} from now on."
 

@@ -24,7 +24,7 @@ from provisioning.sources.kinds import KINDS
 
 from . import parts
 from .base import TenantAdmin, actor_of, said
-from .forms import LinesField, ReasonForm
+from .forms import LinesField, ReasonField, ReasonForm
 from .parts import Card, View
 
 SHOWN = 20
@@ -97,9 +97,7 @@ class SourceForm(forms.Form):
     scheduled = forms.BooleanField(
         required=False, widget=UnfoldBooleanWidget, label="List them every night, before the run"
     )
-    reason = forms.CharField(
-        required=False, max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Kept in the audit."
-    )
+    reason = ReasonField()
 
     def clean_mapping(self) -> dict[str, str]:
         found = {}
@@ -178,12 +176,24 @@ class RosterSourcePart:
         return response
 
     def pull(self, page: TenantAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if source := roster_sources.source_of(connection):
-            pulls.order(source, actor_of(request))
-            messages.success(request, "A worker lists its people now.")
-        return HttpResponseRedirect(page.address_of(connection))
+        source = roster_sources.source_of(connection)
+        if source is None:
+            return HttpResponseRedirect(page.address_of(connection))
+
+        def act(data: dict[str, Any]) -> str:
+            pulls.order(source, actor_of(request), data["reason"])
+            return "A worker lists its people now."
+
+        return page.ask(
+            request,
+            connection,
+            ReasonForm(said(request)),
+            title=f"List the people of {connection} now?",
+            lead="A worker asks the identity provider who exists, as it does at night where that is wanted. Nobody is "
+            "changed by that: the next run goes by it.",
+            submit="List them",
+            act=act,
+        )
 
     def remove(self, page: TenantAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
         source = roster_sources.source_of(connection)

@@ -33,7 +33,7 @@ from provisioning.services.invalid import Invalid
 from provisioning.services.roster_files import Preview
 
 from .base import TenantAdmin, actor_of, said, say_refusal
-from .forms import ReasonForm
+from .forms import ReasonField, ReasonForm
 from .parts import Card, View, register
 
 Status = Roster.Status
@@ -81,6 +81,7 @@ class UploadForm(forms.Form):
         widget=UnfoldAdminSelectWidget,
         label="Separator",
     )
+    reason = ReasonField()
 
 
 class MappingForm(forms.Form):
@@ -97,6 +98,8 @@ class MappingForm(forms.Form):
                 label=LABELS[attribute],
                 widget=UnfoldAdminSelectWidget,
             )
+        # Looking at the rows again changes nothing; `take` asks.
+        self.fields["reason"] = ReasonField(required=False)
 
     @property
     def mapping(self) -> dict[str, str]:
@@ -133,6 +136,7 @@ class RosterPart:
                 expected=data["expected"],
                 options={name: data[name] for name in ("encoding", "delimiter") if data[name]},
                 actor=actor_of(request),
+                reason=data["reason"],
             )
             return HttpResponseRedirect(reverse("admin:provisioning_roster_map", args=[roster.pk]))
 
@@ -225,7 +229,12 @@ class RosterPage(TenantAdmin):
             try:
                 preview = roster_files.preview(sample, form.mapping)
                 if "take" in request.POST:
-                    roster_files.take(roster=roster, mapping=form.mapping, actor=actor_of(request))
+                    roster_files.take(
+                        roster=roster,
+                        mapping=form.mapping,
+                        actor=actor_of(request),
+                        reason=form.cleaned_data["reason"],
+                    )
                     messages.success(
                         request, "A worker loads the roster. Reload this page to see how far it is."
                     )

@@ -19,7 +19,7 @@ from provisioning.services import schemas
 from provisioning.services.definitions import AttributeDefinition, Definition, definition_of
 
 from .base import Scoped, TenantAdmin, actor_of, said, tenant_of
-from .forms import ReasonForm
+from .forms import ReasonField, ReasonForm
 
 # What stays as it was defined: the values that exist were written under it.
 FIXED = ("path", "type", "multi_valued", "case_exact")
@@ -94,13 +94,7 @@ class AttributeInline(Scoped, TabularInline):
 
 
 class ExtensionForm(forms.ModelForm):
-    reason = forms.CharField(
-        max_length=500,
-        required=False,
-        widget=UnfoldAdminTextInputWidget,
-        label="Reason of this change",
-        help_text="Kept in the audit.",
-    )
+    reason = ReasonField()
 
     class Meta:
         model = SchemaExtension

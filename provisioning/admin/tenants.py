@@ -22,10 +22,11 @@ from provisioning.services import configuration, domains
 
 from . import posture
 from .base import TenantAdmin, actor_of, said
-from .forms import DomainForm, ReasonForm
+from .forms import DomainForm, ReasonField, ReasonForm
 
 
 class TenantForm(forms.ModelForm):
+    reason = ReasonField()
     domains = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "placeholder": "example.org"}),
@@ -86,8 +87,8 @@ class TenantPage(TenantAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None:
-            return ["name", "slug", "domains"]
-        return ["name", "slug", configuration.RUN_LIMITS, "created_at"]
+            return ["name", "slug", "domains", "reason"]
+        return ["name", "slug", configuration.RUN_LIMITS, "created_at", "reason"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [] if obj is None else ["slug", "created_at"]
@@ -99,12 +100,13 @@ class TenantPage(TenantAdmin):
                 name=form.cleaned_data["name"],
                 limits={name: form.cleaned_data[name] for name in configuration.RUN_LIMITS},
                 actor=actor_of(request),
+                reason=form.cleaned_data["reason"],
             )
             return
-        actor = actor_of(request)
-        made = configuration.create_tenant(slug=obj.slug, name=obj.name, actor=actor)
+        actor, reason = actor_of(request), form.cleaned_data["reason"]
+        made = configuration.create_tenant(slug=obj.slug, name=obj.name, actor=actor, reason=reason)
         for domain in form.cleaned_data["domains"].split():
-            domains.claim_domain(tenant=made, domain=domain, actor=actor)
+            domains.claim_domain(tenant=made, domain=domain, actor=actor, reason=reason)
         obj.pk = made.pk
 
     def beside(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
@@ -125,7 +127,9 @@ class TenantPage(TenantAdmin):
         tenant = self.get_object(request, object_id)
 
         def act(data: dict[str, Any]) -> str:
-            row = domains.claim_domain(tenant=tenant, domain=data["domain"], actor=actor_of(request))
+            row = domains.claim_domain(
+                tenant=tenant, domain=data["domain"], actor=actor_of(request), reason=data["reason"]
+            )
             if row.verified_at:
                 return f"{row.domain} is verified already."
             return f"{row.domain} was added. Enter its TXT record in the DNS, then press Check DNS."

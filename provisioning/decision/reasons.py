@@ -395,6 +395,7 @@ class Act(_Code):
     RUN_CANCELLED = "run:cancelled", "A run stopped because a person asked for it; what was done stays done."
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
     ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."
+    ROSTER_ORDERED = "roster:ordered", "A person asked for a connection's people to be listed now."
     ROSTER_BEGUN = "roster:begun", "The loading of a roster began."
     ROSTER_COMPLETED = "roster:completed", "A roster was read to its end, and its proof holds."
     ROSTER_REFUSED = "roster:refused", "A roster was refused: nothing is concluded from it."

@@ -128,10 +128,16 @@ TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: kind is `token`, `connection`, `identity`, `command`, `schedule` or `guard`; id names which one."""
+    """Who acts: kind is `token`, `client`, `connection`, `identity`, `command`, `schedule` or `guard`; id names which
+    one."""
 
     kind: str
     id: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody can say why: a schedule's reason is that it is time."""
+        return self.kind in ("identity", "command")
 
     @property
     def signature(self) -> str:

@@ -99,6 +99,11 @@ def _said_plainly() -> Iterator[None]:
         ) from None
 
 
+def ask_why(parser: CommandParser) -> None:
+    """What a command takes that always changes something."""
+    parser.add_argument("--reason", required=True, help="Why; kept in the audit.")
+
+
 def operator() -> Actor:
     """The operating system's name of whoever runs the command."""
     try:

@@ -67,8 +67,10 @@ def simulate(
 
     It compares with `roster`, else with the newest complete one that no executed run has used. Writes nothing but the
     run and its items. Where a run occupies the connection (at work, or in quarantine), that one is the answer. Raises
-    Invalid for a roster that is not complete, or older than what a run has executed.
+    Invalid for a roster that is not complete, or older than what a run has executed, and for a person without a reason.
     """
+    if requested_by.is_person:
+        reason = needed_reason(reason)
     if roster is not None:
         require_usable(connection, roster)
     deadline = monotonic() + PATIENCE

@@ -12,12 +12,11 @@ from django.db.models import F
 from identity_hub.core import outbound
 from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
-from identity_hub.core.request_id import current_request_id
 from identity_hub.core.text import all_keepable
 from provisioning import attributes, audit, domain_names, presets
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import Act
-from provisioning.decision.types import Actor, Channel
+from provisioning.decision.types import Actor
 from provisioning.models import (
     AssertedGroup,
     Connection,
@@ -31,7 +30,7 @@ from provisioning.models import (
 )
 
 from . import metadata
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 from .operators import is_operator
 
 CHANGEABLE = frozenset(
@@ -89,14 +88,15 @@ ATTRIBUTES = frozenset(
 )
 
 
-def create_tenant(*, slug: str, name: str, actor: Actor, domains: Iterable[str] = ()) -> Tenant:
+def create_tenant(*, slug: str, name: str, actor: Actor, reason: str, domains: Iterable[str] = ()) -> Tenant:
     """A tenant with the domains that the operator vouches for."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         tenant = Tenant(slug=slug, name=name)
         _save_new(tenant, "slug", "This short name is taken.")
-        _record(tenant.pk, actor, Act.TENANT_CREATED, object_id=tenant.pk)
+        audit.record_act(Act.TENANT_CREATED, tenant, actor=actor, why=reason)
         for domain in domains:
-            add_domain(tenant=tenant, domain=domain, how="operator", actor=actor)
+            add_domain(tenant=tenant, domain=domain, how="operator", actor=actor, reason=reason)
     return tenant
 
 
@@ -104,11 +104,12 @@ def change_tenant(
     *,
     tenant: Tenant,
     actor: Actor,
+    reason: str,
     name: str | None = None,
     limits: Mapping[str, int] | None = None,
-    reason: str = "",
 ) -> Tenant:
     """`limits`: what all runs of a day together may do without a person (`run_few`, `run_share`, `run_most`)."""
+    reason = needed_reason(reason)
     wanted: dict[str, Any] = dict(limits or {}) | ({} if name is None else {"name": name})
     if strange := sorted(set(wanted) - {"name", *RUN_LIMITS}):
         raise Invalid(strange[0], f"A tenant has no changeable field {strange[0]!r}.")
@@ -120,7 +121,7 @@ def change_tenant(
         _checked(row)
         _braked(row)
         row.save(update_fields=changed)
-        _record(row.pk, actor, Act.TENANT_CHANGED, object_id=row.pk, fields=changed, reason=reason)
+        audit.record_act(Act.TENANT_CHANGED, row, actor=actor, why=reason, changes=_told(changed))
     return row
 
 
@@ -152,8 +153,9 @@ def domain_name(text: str) -> str:
     return name
 
 
-def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor) -> TenantDomain:
+def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor, reason: str) -> TenantDomain:
     """A verified domain; `how` says by whose word (`operator`, `superuser`, `dns`)."""
+    reason = needed_reason(reason)
     domain = domain_name(domain)
     with transaction.atomic():
         known = TenantDomain.objects.filter(tenant=tenant, domain=domain).first()
@@ -162,8 +164,8 @@ def add_domain(*, tenant: Tenant, domain: str, how: str, actor: Actor) -> Tenant
         row = known or TenantDomain(tenant=tenant, domain=domain)
         row.verified_at, row.verified_how = now(), how
         _save_new(row, "domain", "Another tenant has verified this domain.")
-        told = {"change": "domain", "domain": domain, "how": how}
-        _record(tenant.pk, actor, Act.TENANT_DOMAIN_VERIFIED, object_id=row.pk, told=told)
+        told = [{"change": "domain", "domain": domain, "how": how}]
+        audit.record_act(Act.TENANT_DOMAIN_VERIFIED, row, actor=actor, why=reason, changes=told)
     return row
 
 
@@ -172,6 +174,7 @@ def create_connection(
     tenant: Tenant,
     name: str,
     actor: Actor,
+    reason: str,
     idp_metadata: str = "",
     jit: str = "off",
     domains: Iterable[str] | None = None,
@@ -182,6 +185,7 @@ def create_connection(
 
     A draft, which `services.setup` activates; only an operator makes one in another status.
     """
+    reason = needed_reason(reason)
     if status != Connection.Status.DRAFT and not is_operator(actor):
         raise Invalid("status", "A connection begins as a draft.")
     with transaction.atomic():
@@ -196,7 +200,7 @@ def create_connection(
         _braked(row)
         _save_new(row, "name", "The tenant has a connection of this name.")
         _grant(row, domains)
-        _record(tenant.pk, actor, Act.CONNECTION_CREATED, connection_id=row.pk, object_id=row.pk)
+        audit.record_act(Act.CONNECTION_CREATED, row, actor=actor, why=reason)
     return row
 
 
@@ -205,7 +209,7 @@ def change_connection(
     connection: Connection,
     changes: Mapping[str, Any],
     actor: Actor,
-    reason: str = "",
+    reason: str,
     domains: Iterable[str] | None = None,
     new_keys_known: bool = False,
 ) -> Connection:
@@ -213,6 +217,7 @@ def change_connection(
 
     `new_keys_known` says that a person has looked at metadata that might be another IdP's.
     """
+    reason = needed_reason(reason)
     wanted = dict(_allowed(changes))
     document = wanted.pop("idp_metadata", None)
     with transaction.atomic():
@@ -251,15 +256,7 @@ def change_connection(
         if domains is not None:
             _grant(row, domains)
             changed.append("domains")
-        _record(
-            row.tenant_id,
-            actor,
-            Act.CONNECTION_CHANGED,
-            connection_id=row.pk,
-            object_id=row.pk,
-            fields=changed,
-            reason=reason,
-        )
+        audit.record_act(Act.CONNECTION_CHANGED, row, actor=actor, why=reason, changes=_told(changed))
     return row
 
 
@@ -336,6 +333,7 @@ def create_local_identity(
     login_name: str,
     password: str,
     actor: Actor,
+    reason: str,
     tenant: Tenant | None = None,
     display_name: str = "",
     superuser: bool = False,
@@ -343,6 +341,7 @@ def create_local_identity(
     break_glass: bool = False,
 ) -> Identity:
     """An identity that signs in with a password of the hub's own and obeys no IdP."""
+    reason = needed_reason(reason)
     login_name = login_name.strip()
     if not login_name:
         raise Invalid("login_name", "A local identity needs a name to sign in with.")
@@ -363,7 +362,7 @@ def create_local_identity(
         )
         row.set_password(password)
         _save_new(row, "login_name", "This name is taken.")
-        _record(row.tenant_id, actor, Act.LOCAL_CREATED, identity_id=row.pk)
+        audit.record_act(Act.LOCAL_CREATED, row, actor=actor, why=reason)
     return row
 
 
@@ -375,8 +374,10 @@ def owner_of(actor: Actor, tenant: Tenant | None) -> UUID | None:
     return Identity.objects.filter(tenant=tenant, pk=key).values_list("pk", flat=True).first()
 
 
-def set_password(*, identity: Identity, password: str, actor: Actor) -> None:
-    """A new password for a local identity; its sessions end with the old one."""
+def set_password(*, identity: Identity, password: str, actor: Actor, reason: str | None = None) -> None:
+    """A new password for a local identity; its sessions end with the old one. Nobody is asked why about their own."""
+    if actor != Actor(kind="identity", id=str(identity.pk)):
+        reason = needed_reason(reason or "")
     if not identity.local:
         raise Invalid("password", "Only a local identity has a password.")
     if len(password) < 12:
@@ -384,7 +385,7 @@ def set_password(*, identity: Identity, password: str, actor: Actor) -> None:
     with transaction.atomic():
         identity.set_password(password)
         identity.save(update_fields=["password"])
-        _record(identity.tenant_id, actor, Act.PASSWORD_SET, identity_id=identity.pk)
+        audit.record_act(Act.PASSWORD_SET, identity, actor=actor, why=reason)
 
 
 def create_entitlement(
@@ -392,11 +393,13 @@ def create_entitlement(
     tenant: Tenant,
     name: str,
     actor: Actor,
+    reason: str,
     kind: str = "role",
     description: str = "",
     grants_staff: bool = False,
 ) -> Entitlement:
     """A role or group of the hub. Only an installation superuser's act may let it administer the tenant."""
+    reason = needed_reason(reason)
     if grants_staff and not is_operator(actor):
         raise Invalid("grants_staff", "Only an installation superuser can do that.")
     with transaction.atomic():
@@ -404,12 +407,15 @@ def create_entitlement(
             tenant=tenant, name=name, kind=kind, description=description, grants_staff=grants_staff
         )
         _save_new(row, "name", "The tenant has an entitlement of this name.")
-        _record(tenant.pk, actor, Act.ENTITLEMENT_CREATED, object_id=row.pk)
+        audit.record_act(Act.ENTITLEMENT_CREATED, row, actor=actor, why=reason)
     return row
 
 
-def map_entitlement(*, entitlement: Entitlement, group: DirectoryGroup, actor: Actor) -> EntitlementMapping:
+def map_entitlement(
+    *, entitlement: Entitlement, group: DirectoryGroup, actor: Actor, reason: str
+) -> EntitlementMapping:
     """From now on the group's live members hold the entitlement."""
+    reason = needed_reason(reason)
     if entitlement.tenant_id != group.tenant_id:
         raise Invalid("group", "The group belongs to another tenant.")
     if entitlement.grants_staff and not is_operator(actor):
@@ -419,29 +425,23 @@ def map_entitlement(*, entitlement: Entitlement, group: DirectoryGroup, actor: A
             tenant_id=entitlement.tenant_id, entitlement=entitlement, group=group
         )
         if created:
-            _record(
-                entitlement.tenant_id,
-                actor,
-                Act.ENTITLEMENT_MAPPED,
-                connection_id=group.connection_id,
-                object_id=row.pk,
-            )
+            audit.record_act(Act.ENTITLEMENT_MAPPED, row, actor=actor, why=reason)
     return row
 
 
-def unmap_entitlement(*, mapping: EntitlementMapping, actor: Actor) -> None:
+def unmap_entitlement(*, mapping: EntitlementMapping, actor: Actor, reason: str) -> None:
     """From now on the group gives the entitlement to nobody."""
+    reason = needed_reason(reason)
     with transaction.atomic():
-        key, tenant_id = mapping.pk, mapping.tenant_id
+        audit.record_act(Act.ENTITLEMENT_UNMAPPED, mapping, actor=actor, why=reason)
         mapping.delete()
-        _record(tenant_id, actor, Act.ENTITLEMENT_UNMAPPED, object_id=key)
 
 
 def allow_group(
-    *, connection: Connection, value: str, entitlement: Entitlement, actor: Actor, reason: str = ""
+    *, connection: Connection, value: str, entitlement: Entitlement, actor: Actor, reason: str
 ) -> AssertedGroup:
     """From its next login on, whoever brings the value in the connection's group attribute holds the entitlement."""
-    value = value.strip()
+    reason, value = needed_reason(reason), value.strip()
     if entitlement.tenant_id != connection.tenant_id:
         raise Invalid("entitlement", "The entitlement belongs to another tenant.")
     if entitlement.grants_staff and not is_operator(actor):
@@ -456,30 +456,16 @@ def allow_group(
             tenant_id=connection.tenant_id, connection=connection, value=value, entitlement=entitlement
         )
         _save_new(row, "value", "This value gives the entitlement already.")
-        _record(
-            row.tenant_id,
-            actor,
-            Act.ENTITLEMENT_GROUP_ALLOWED,
-            connection_id=connection.pk,
-            object_id=row.pk,
-            reason=reason,
-        )
+        audit.record_act(Act.ENTITLEMENT_GROUP_ALLOWED, row, actor=actor, why=reason)
     return row
 
 
-def disallow_group(*, row: AssertedGroup, actor: Actor, reason: str = "") -> None:
+def disallow_group(*, row: AssertedGroup, actor: Actor, reason: str) -> None:
     """From now on the value gives the entitlement to nobody."""
+    reason = needed_reason(reason)
     with transaction.atomic():
-        key, tenant_id, connection_id = row.pk, row.tenant_id, row.connection_id
+        audit.record_act(Act.ENTITLEMENT_GROUP_DISALLOWED, row, actor=actor, why=reason)
         row.delete()
-        _record(
-            tenant_id,
-            actor,
-            Act.ENTITLEMENT_GROUP_DISALLOWED,
-            connection_id=connection_id,
-            object_id=key,
-            reason=reason,
-        )
 
 
 def _checked(row: models.Model) -> None:
@@ -508,33 +494,5 @@ def _saved(row: models.Model, field: str, taken: str) -> None:
         raise Invalid(field, taken) from None
 
 
-def _record(
-    tenant_id: UUID | None,
-    actor: Actor,
-    code: Act,
-    *,
-    connection_id: UUID | None = None,
-    identity_id: UUID | None = None,
-    object_id: UUID | None = None,
-    fields: Iterable[str] = (),
-    told: Mapping[str, str] | None = None,
-    reason: str = "",
-) -> None:
-    changed = list(fields)
-    changes: list[Mapping[str, Any]] = [{"change": "configuration", "fields": changed}] if changed else []
-    if told is not None:
-        changes.append(told)
-    audit.record(
-        tenant_id=tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="configure",
-        reason=code,
-        request_id=current_request_id(),
-        connection_id=connection_id,
-        identity_id=identity_id,
-        object_id=object_id,
-        changes=changes,
-        values={"reason": reason} if reason else None,
-    )
+def _told(fields: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"change": "configuration", "fields": list(fields)}]

@@ -5,7 +5,6 @@ Knows what is looked for and what follows; how the DNS is asked is `core.dns`'s.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -13,14 +12,14 @@ from django.db.models import F, Q
 from identity_hub.core import dns
 from identity_hub.core.allowance import Allowance
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit, domain_names, outbox
 from provisioning.decision.reasons import Act, FindingKind
-from provisioning.decision.types import Actor, Channel, Severity
+from provisioning.decision.types import Actor, Severity
 from provisioning.models import Finding, Tenant, TenantDomain
 from provisioning.selectors.connections import is_anothers
 
-from .configuration import Invalid, domain_name, is_operator
+from .configuration import domain_name, is_operator
+from .invalid import Invalid, needed_reason
 
 ANOTHERS = "Another tenant has verified this domain. If it should be yours, ask whoever runs this hub."
 UNPROVED_AT_MOST = 100
@@ -45,8 +44,9 @@ class Checked:
     sentence: str
 
 
-def claim_domain(*, tenant: Tenant, domain: str, actor: Actor) -> TenantDomain:
+def claim_domain(*, tenant: Tenant, domain: str, actor: Actor, reason: str) -> TenantDomain:
     """An unproved domain with its challenge; one that the tenant has already comes back as it is."""
+    reason = needed_reason(reason, "Say in writing why the organisation needs it.")
     name = domain_name(domain)
     if domain_names.is_shared(name) and not is_operator(actor):
         raise Invalid("domain", f"Anybody may have an address at {name}, so it cannot be one organisation's.")
@@ -58,7 +58,7 @@ def claim_domain(*, tenant: Tenant, domain: str, actor: Actor) -> TenantDomain:
             raise Invalid("domain", "Too many domains wait for their proof; prove or remove some first.")
         row, created = TenantDomain.objects.get_or_create(tenant=tenant, domain=name)
         if created:
-            _record(Act.TENANT_DOMAIN_ADDED, row, actor)
+            audit.record_act(Act.TENANT_DOMAIN_ADDED, row, actor=actor, why=reason, changes=_told_of(row))
     return row
 
 
@@ -72,7 +72,8 @@ def check_domain(*, domain: TenantDomain, actor: Actor) -> Checked:
         row = _locked(domain)
         _note(row, answer, now())
         if found and row.verified_at is None:
-            _verify(row, "dns", actor)
+            # Whoever asked for it says nothing: the record in the DNS does.
+            _verify(row, "dns", actor, None)
     return Checked(found=found, sentence=_told(domain, answer))
 
 
@@ -80,8 +81,7 @@ def confirm_domain(*, domain: TenantDomain, reason: str, actor: Actor) -> Tenant
     """A superuser, or whoever runs the hub's commands, vouches where there is no DNS to ask."""
     if not is_operator(actor):
         raise Invalid("domain", "Only an installation superuser can confirm a domain by hand.")
-    if not reason.strip():
-        raise Invalid("reason", "Say how you know that the domain is this organisation's.")
+    reason = needed_reason(reason, "Say how you know that the domain is this organisation's.")
     with transaction.atomic():
         row = _locked(domain)
         if row.verified_at is None:
@@ -91,10 +91,11 @@ def confirm_domain(*, domain: TenantDomain, reason: str, actor: Actor) -> Tenant
 
 def remove_domain(*, domain: TenantDomain, reason: str, actor: Actor) -> None:
     """From now on it is nobody's: no connection of the tenant speaks for it, and another tenant may prove it."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         row = _locked(domain)
         _forget(row, now())
-        _record(Act.TENANT_DOMAIN_REMOVED, row, actor, reason=reason)
+        audit.record_act(Act.TENANT_DOMAIN_REMOVED, row, actor=actor, why=reason, changes=_told_of(row))
         row.delete()
 
 
@@ -141,14 +142,15 @@ def _note(row: TenantDomain, answer: dns.Answer, at: datetime) -> None:
     row.save(update_fields=["checked_at", "record_seen_at"])
 
 
-def _verify(row: TenantDomain, how: str, actor: Actor, reason: str = "") -> None:
+def _verify(row: TenantDomain, how: str, actor: Actor, reason: str | None) -> None:
     row.verified_at, row.verified_how = now(), how
     try:
         with transaction.atomic():
             row.save(update_fields=["verified_at", "verified_how"])
     except IntegrityError:
         raise Invalid("domain", ANOTHERS) from None
-    _record(Act.TENANT_DOMAIN_VERIFIED, row, actor, reason=reason, how=how)
+    told = _told_of(row, how=how)
+    audit.record_act(Act.TENANT_DOMAIN_VERIFIED, row, actor=actor, why=reason, changes=told)
 
 
 def _told(domain: TenantDomain, answer: dns.Answer) -> str:
@@ -210,17 +212,6 @@ def _forget(row: TenantDomain, at: datetime) -> None:
     )
 
 
-def _record(code: Act, row: TenantDomain, actor: Actor, *, reason: str = "", **told: Any) -> None:
-    audit.record(
-        tenant_id=row.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="configure",
-        reason=code,
-        request_id=current_request_id(),
-        object_id=row.pk,
-        # The row may be gone when somebody reads this.
-        changes=[{"change": "domain", "domain": row.domain, **told}],
-        values={"reason": reason} if reason else None,
-    )
+def _told_of(row: TenantDomain, **more: str) -> list[dict[str, str]]:
+    # The row may be gone when somebody reads this.
+    return [{"change": "domain", "domain": row.domain, **more}]

@@ -7,12 +7,10 @@ from uuid import UUID
 from django.db import transaction
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import FindingKind, Reason
 from provisioning.decision.types import (
     Actor,
-    Channel,
     HoldKind,
     Intent,
     Observation,
@@ -24,7 +22,7 @@ from provisioning.models import Account, Distinction, Finding, Identity
 from provisioning.selectors.findings import administrators
 
 from . import metadata
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 from .people import observed
 from .submission import submit
 
@@ -60,7 +58,9 @@ def decide(
     approving takes it and rejecting throws it away; `seen` is the `proposal_digest` of the one that was looked at
     (raises Invalid where another waits, or it can no longer be taken). For every other finding the case is closed.
     Of one that asks whether two are one person, rejecting keeps in mind that they are not.
+    Raises Invalid without a reason.
     """
+    reason = needed_reason(reason)
     outcome = _decide(finding, approve, reason, actor, identity_id, seen)
     if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
         tell_apart(tenant_id=finding.tenant_id, pairs=pairs_of(finding), actor=actor, finding_id=finding.pk)
@@ -109,15 +109,23 @@ def waits(finding: Finding) -> bool:
     return account is not None and account.identity_id is None and account.deleted_at is None
 
 
-def assign(*, finding: Finding, owner: Identity | None, actor: Actor, reason: str = "") -> Outcome:
-    """Who sees to it from now on; None frees it. Raises Invalid for whoever does not administer its tenant."""
+def assign(*, finding: Finding, owner: Identity | None, actor: Actor, reason: str) -> Outcome:
+    """Who sees to it from now on; None frees it.
+
+    Raises Invalid without a reason, and for whoever does not administer its tenant.
+    """
+    reason = needed_reason(reason)
     if owner is not None and owner not in administrators(finding.tenant_id):
         raise Invalid("owner", "Only an enabled administrator of the tenant can own a finding.")
     return _change(finding, Reason.FINDING_ASSIGNED, actor, reason, owner_id=owner.pk if owner else None)
 
 
 def postpone(*, finding: Finding, due_at: datetime | None, actor: Actor, reason: str) -> Outcome:
-    """Another day than the one by severity; None goes back to that. Raises Invalid for a day that is over."""
+    """Another day than the one by severity; None goes back to that.
+
+    Raises Invalid without a reason, and for a day that is over.
+    """
+    reason = needed_reason(reason)
     if due_at is not None and due_at <= now():
         raise Invalid("due_at", "Please name a day that is still to come.")
     return _change(finding, Reason.FINDING_POSTPONED, actor, reason, due_at=due_at)
@@ -165,7 +173,17 @@ def _change(
         changed = Finding.objects.filter(
             tenant_id=finding.tenant_id, pk=finding.pk, status=Finding.Status.OPEN
         ).update(**columns)
-        audit_id = _record(finding, code, actor, "change", reason, columns) if changed else None
+        audit_id = None
+        if changed:
+            told = {name: str(value) if value else None for name, value in columns.items()}
+            audit_id = audit.record_act(
+                code,
+                finding,
+                actor=actor,
+                why=reason,
+                intent="change",
+                changes=[{"change": "finding", **told}],
+            )
     return Outcome(
         verdict=Verdict.APPLIED if changed else Verdict.UNCHANGED,
         situation=Situation.LINKED,
@@ -173,32 +191,6 @@ def _change(
         account_id=finding.account_id,
         identity_id=finding.identity_id,
         audit_id=audit_id,
-    )
-
-
-def _record(
-    finding: Finding,
-    code: Reason,
-    actor: Actor,
-    intent: str,
-    reason: str,
-    columns: dict[str, UUID | datetime | None] | None = None,
-) -> int:
-    told = {name: str(value) if value else None for name, value in (columns or {}).items()}
-    return audit.record(
-        tenant_id=finding.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent=intent,
-        reason=code,
-        request_id=current_request_id(),
-        connection_id=finding.connection_id,
-        account_id=finding.account_id,
-        identity_id=finding.identity_id,
-        object_id=finding.pk,
-        changes=[{"change": "finding", **told}] if told else [],
-        values={"reason": reason} if reason else None,
     )
 
 
@@ -232,7 +224,9 @@ def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Out
         audit_id = None
         if closed:
             intent = "approve" if approve else "reject"
-            audit_id = _record(finding, Reason.FINDING_CLOSED, actor, intent, reason)
+            audit_id = audit.record_act(
+                Reason.FINDING_CLOSED, finding, actor=actor, why=reason, intent=intent
+            )
     return Outcome(
         verdict=Verdict.APPLIED if closed else Verdict.UNCHANGED,
         situation=Situation.LINKED,

@@ -126,16 +126,12 @@ def _carried_out(observation: Observation, loser: Identity, code: Act) -> Outcom
     def work() -> Outcome:
         outcome = submit_within(observation)
         if outcome.verdict is Verdict.APPLIED and observation.merge:
-            audit.record(
-                tenant_id=observation.tenant_id,
-                at=observation.at,
+            audit.record_act(
+                code,
+                loser,
                 actor=observation.actor,
-                channel=observation.channel,
+                why=observation.reason,
                 intent=observation.intent,
-                reason=code,
-                request_id=observation.request_id,
-                identity_id=loser.pk,
-                object_id=observation.merge.id,
                 changes=[
                     {
                         "change": change,
@@ -144,6 +140,8 @@ def _carried_out(observation: Observation, loser: Identity, code: Act) -> Outcom
                         "former_identity_id": loser.pk,
                     }
                 ],
+                object_id=observation.merge.id,
+                at=observation.at,
             )
         return outcome
 

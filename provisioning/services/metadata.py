@@ -13,15 +13,14 @@ from django.db import transaction
 
 from identity_hub.core.clock import now
 from identity_hub.core.outbound import Version
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox
 from provisioning.decision.reasons import Act, FindingKind
-from provisioning.decision.types import Actor, Channel, Severity
+from provisioning.decision.types import Actor, Severity
 from provisioning.idp_metadata import Certificate, Idp, Unusable, describe, require_usable
 from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import IN_USE
 
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 from .name_ids import NameIds, bound, settle
 from .operators import is_operator
 
@@ -119,17 +118,20 @@ def offer_metadata(
     at: datetime,
     actor: Actor,
     source: Source,
+    reason: str | None,
     confirmed: bool = False,
     freezes: bool = False,
-    reason: str = "",
     name_ids: NameIds = NameIds.KEPT,
 ) -> Taken:
     """Takes a document, or says by `Invalid` why not. `at` is when it was read.
 
     One that might be another IdP's is taken for an active connection only when a person has `confirmed` it;
     else it `freezes` the connection, or is refused. With another entityID that is confirmed, `name_ids` says what
-    becomes of the NameIDs that people are bound to; without a confirmation nothing does.
+    becomes of the NameIDs that people are bound to; without a confirmation nothing does. `reason` is None for what an
+    address gives that is followed anyway.
     """
+    if reason is not None:
+        reason = needed_reason(reason)
     with transaction.atomic():
         row = _locked(connection)
         idp = offered(document, at=at, wanted=row.idp_entity_id)
@@ -205,9 +207,9 @@ def confirm(
 ) -> None:
     """Takes the document that waits, and lets people sign in again. `seen` is its `proposal_digest`.
 
-    With another entityID, `name_ids` says what becomes of the NameIDs that people are bound to.
+    With another entityID, `name_ids` says what becomes of the NameIDs that people are bound to. Raises Invalid.
     """
-    at = now()
+    reason, at = needed_reason(reason), now()
     with transaction.atomic():
         row = _waiting(connection, seen)
         idp = offered(row.proposed_metadata, at=at)
@@ -218,14 +220,15 @@ def confirm(
 
 
 def reject(*, connection: Connection, reason: str, actor: Actor, seen: str) -> None:
-    """Throws the waiting document away, remembers that, and lets people sign in by the old one."""
-    at = now()
+    """Throws the waiting document away, remembers that, and lets people sign in by the old one. Raises Invalid."""
+    reason, at = needed_reason(reason), now()
     with transaction.atomic():
         row = _waiting(connection, seen)
         idp = proposed_idp(row)
         # The address is read whole again: as long as it gives the same, that is the connection's problem.
         _keep(row, {"metadata_etag": "", "metadata_last_modified": ""})
-        _record(row, Act.METADATA_REJECTED, at, actor, reason, _told(idp) if idp else {})
+        told = _change(_told(idp) if idp else {})
+        audit.record_act(Act.METADATA_REJECTED, row, actor=actor, why=reason, changes=told, at=at)
         _decided(row, Finding.Status.REJECTED, reason, at, actor)
     connection.refresh_from_db()
 
@@ -266,7 +269,7 @@ def _take(
     at: datetime,
     actor: Actor,
     source: str,
-    reason: str,
+    reason: str | None,
     name_ids: NameIds | None,
 ) -> None:
     before = row.idp_entity_id
@@ -276,7 +279,7 @@ def _take(
     if name_ids is not None and before and before != idp.entity_id:
         accounts = settle(row, before=before, after=idp.entity_id, name_ids=name_ids)
         told["name_ids"] = {"are": name_ids.value, "accounts": accounts}
-    _record(row, act, at, actor, reason, told)
+    audit.record_act(act, row, actor=actor, why=reason, changes=_change(told), at=at)
 
 
 def _freeze(
@@ -315,7 +318,8 @@ def _freeze(
         )
         outbox.enqueue([("finding.opened", {"finding": str(finding.pk)}, row.tenant_id)])
     told = {"source": source.kind, "causes": evidence["causes"], **_told(idp)}
-    _record(row, Act.CONNECTION_FROZEN, at, actor, "", told)
+    # Whoever had the address read did not ask for this.
+    audit.record_act(Act.CONNECTION_FROZEN, row, actor=actor, why=None, changes=_change(told), at=at)
 
 
 def _refuse_rejected(row: Connection, idp: Idp) -> None:
@@ -382,17 +386,5 @@ def _differing(known: Idp | None, idp: Idp) -> list[str]:
     return [name for name in names if getattr(known, name) != getattr(idp, name)] or ["details"]
 
 
-def _record(row: Connection, act: Act, at: datetime, actor: Actor, reason: str, told: dict[str, Any]) -> None:
-    audit.record(
-        tenant_id=row.tenant_id,
-        at=at,
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="configure",
-        reason=act,
-        request_id=current_request_id(),
-        connection_id=row.pk,
-        object_id=row.pk,
-        changes=[{"change": "metadata", **told}],
-        values={"reason": reason} if reason else None,
-    )
+def _change(told: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"change": "metadata", **told}]

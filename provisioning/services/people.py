@@ -16,6 +16,8 @@ from provisioning.models import Finding, Identity, OpenSession, Session
 from .invalid import needed_reason
 from .submission import submit
 
+ENDING = "end-sessions"
+
 
 def observed(
     *,
@@ -100,7 +102,7 @@ def _spare(identity: Identity, code: Act, actor: Actor, reason: str, **fields: A
     with transaction.atomic():
         rows = Identity.objects.filter(tenant_id=_tenant(identity), pk=identity.pk)
         if rows.exclude(kept_from_runs=fields["kept_from_runs"]).update(**fields):
-            _record(identity, code, actor, reason, intent="protect")
+            audit.record_act(code, identity, actor=actor, why=reason, intent="protect")
     identity.refresh_from_db(fields=list(fields))
 
 
@@ -122,14 +124,15 @@ def _tenant(identity: Identity) -> UUID:
 
 
 def end_sessions(*, identity: Identity, reason: str, actor: Actor) -> None:
-    """Ends every session of an identity at its next request, without a hold."""
+    """Ends every session of an identity at its next request, without a hold. Raises Invalid without a reason."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         Identity.objects.filter(pk=identity.pk, tenant_id=identity.tenant_id).update(
             session_epoch=F("session_epoch") + 1
         )
         # Nobody should read that somebody is signed in who is not; what is just beginning is purged later.
         _sessions_of(identity).delete()
-        _record(identity, Act.SESSIONS_ENDED, actor, reason)
+        audit.record_act(Act.SESSIONS_ENDED, identity, actor=actor, why=reason, intent=ENDING)
         outbox.enqueue([("sessions.purge", {"identity": str(identity.pk)}, identity.tenant_id)])
 
 
@@ -139,20 +142,24 @@ def end_other_sessions(*, identity: Identity, session_key: str) -> int:
         ended, _ = _sessions_of(identity).exclude(pk=session_key).delete()
         if ended:
             actor = Actor(kind="identity", id=str(identity.pk))
-            _record(identity, Act.OTHER_SESSIONS_ENDED, actor, "")
+            audit.record_act(Act.OTHER_SESSIONS_ENDED, identity, actor=actor, why=None, intent=ENDING)
     return ended
 
 
-def end_session(*, session: Session, actor: Actor, reason: str = "") -> None:
+def end_session(*, session: Session, actor: Actor, reason: str | None = None) -> None:
+    """`reason` is None where a person, or the IdP on the person's behalf, ends it; an administrator's is needed."""
+    if reason is not None:
+        reason = needed_reason(reason)
     with transaction.atomic():
         identity = session.identity
         session.delete()
         if identity is not None:
-            _record(identity, Act.SESSION_ENDED, actor, reason)
+            audit.record_act(Act.SESSION_ENDED, identity, actor=actor, why=reason, intent=ENDING)
 
 
 def end_open_session(*, session: OpenSession, actor: Actor, reason: str) -> bool:
-    """Ends the session of a page's row; False where it was over by then."""
+    """Ends the session of a page's row; False where it was over by then. Raises Invalid without a reason."""
+    reason = needed_reason(reason)
     rows = Session.objects.select_related("identity").filter(tenant_id=session.tenant_id)
     row = rows.filter(handle=session.handle).first()
     if row is None:
@@ -163,19 +170,3 @@ def end_open_session(*, session: OpenSession, actor: Actor, reason: str) -> bool
 
 def _sessions_of(identity: Identity) -> QuerySet[Session]:
     return Session.objects.filter(tenant_id=identity.tenant_id, identity_id=identity.pk)
-
-
-def _record(
-    identity: Identity, code: str, actor: Actor, reason: str, *, intent: str = "end-sessions"
-) -> None:
-    audit.record(
-        tenant_id=identity.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent=intent,
-        reason=code,
-        request_id=current_request_id(),
-        identity_id=identity.pk,
-        values={"reason": reason} if reason else None,
-    )

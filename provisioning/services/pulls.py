@@ -8,9 +8,9 @@ import orjson
 from django.db import transaction
 
 from identity_hub.core.clock import now
-from provisioning import outbox
-from provisioning.decision.reasons import Flaw
-from provisioning.decision.types import Actor
+from provisioning import audit, outbox
+from provisioning.decision.reasons import Act, Flaw
+from provisioning.decision.types import Actor, Channel
 from provisioning.models import Connection, Roster, RosterSource
 from provisioning.roster import Page, Source, Unreadable
 from provisioning.roster.mapping import ColumnMap
@@ -21,6 +21,7 @@ from provisioning.sources.pulled import Pulled
 from provisioning.sources.wire import Wire
 
 from . import rosters
+from .invalid import needed_reason
 from .roster_sources import listing_of
 
 TRIES = 3
@@ -35,7 +36,7 @@ def pull(
     make_wire: MakeWire = Wire,
     progress: rosters.Progress | None = None,
 ) -> Roster:
-    """Lists everybody: a roster that is complete or refused.
+    """Lists everybody: a roster that is complete or refused. For a person `note_order` comes first.
 
     Raises `rosters.Elsewhere` where another worker is at it, and `Away` where the server answers nobody for now: what
     was listed so far is kept, and the next pull goes on there.
@@ -59,9 +60,22 @@ def pull(
     return roster
 
 
-def order(source: RosterSource, actor: Actor) -> None:
-    """Has a worker pull; a request should not wait for it."""
+def note_order(source: RosterSource, actor: Actor, reason: str) -> None:
+    """Keeps in mind who wants a pull now, and why. Raises Invalid without a reason."""
+    audit.record_act(
+        Act.ROSTER_ORDERED,
+        source,
+        actor=actor,
+        why=needed_reason(reason),
+        intent="load",
+        channel=Channel.ROSTER,
+    )
+
+
+def order(source: RosterSource, actor: Actor, reason: str) -> None:
+    """Has a worker pull; a request should not wait for it. Raises Invalid without a reason."""
     with transaction.atomic():
+        note_order(source, actor, reason)
         payload = {"connection": str(source.connection_id), "actor": actor.signature}
         outbox.enqueue([("roster.pull", payload, source.tenant_id)])
 
@@ -97,6 +111,7 @@ def _begun(source: RosterSource, actor: Actor) -> Roster:
             kind=source.kind,
             fields=mapping.fields,
             actor=actor,
+            reason=None,
             mapping=mapping,
             digest=digest,
         )

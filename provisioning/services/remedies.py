@@ -12,7 +12,7 @@ from provisioning.decision.types import Actor, Decision, HoldKind, Observation, 
 from provisioning.models import Finding, Hold, Identity, ScimClient, ScimToken
 
 from . import findings, merging, ownership, people
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 from .submission import simulate_many, submit
 
 
@@ -80,7 +80,8 @@ def _pair(finding: Finding, remedy: Remedy) -> tuple[Identity, Identity]:
 
 
 def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: str = "") -> Outcome:
-    """Raises Invalid for a remedy that the finding does not have any more."""
+    """Raises Invalid without a reason, and for a remedy that the finding does not have any more."""
+    reason = needed_reason(reason)
     remedy = next((one for one in remedies(finding, actor, reason) if one.name == name), None)
     if remedy is None:
         raise Invalid("remedy", "This remedy is not there any more; please look at the finding again.")

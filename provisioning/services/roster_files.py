@@ -68,13 +68,14 @@ def import_file(
     preview: Preview,
     name: str,
     actor: Actor,
+    reason: str,
     as_of: datetime | None = None,
     expected: int | None = None,
     shrinking_accepted: str = "",
-    reason: str = "",
     progress: rosters.Progress | None = None,
 ) -> Roster:
     """Loads a file where it lies; one whose loading stopped goes on there. Raises Invalid, `rosters.Elsewhere`."""
+    reason = needed_reason(reason)
     layout, mapping = preview.sample.layout, preview.mapping
     source = files.source(open_, layout, mapping)
     roster = rosters.unfinished(connection, digest=seen.digest, mapping=mapping) or rosters.begin(
@@ -95,11 +96,19 @@ def import_file(
 
 
 def refuse_unread(
-    *, connection: Connection, name: str, error: Unreadable, actor: Actor, as_of: datetime | None = None
+    *,
+    connection: Connection,
+    name: str,
+    error: Unreadable,
+    actor: Actor,
+    reason: str,
+    as_of: datetime | None = None,
 ) -> Roster:
     """The record of a file that is of no use at all."""
     kind = "jsonl" if files.is_named_json(name) else "csv"
-    roster = rosters.begin(connection=connection, kind=kind, fields=(), actor=actor, as_of=as_of, name=name)
+    roster = rosters.begin(
+        connection=connection, kind=kind, fields=(), actor=actor, reason=reason, as_of=as_of, name=name
+    )
     return rosters.refuse(roster, Refusal(flaw=error.flaw, sentence=error.sentence))
 
 
@@ -109,12 +118,13 @@ def keep(
     pieces: Iterable[bytes],
     name: str,
     actor: Actor,
+    reason: str,
     as_of: datetime | None = None,
     expected: int | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Roster:
     """Keeps a file as a draft, mapped as guessed. `options` are what is not to be guessed (`look`). Raises Invalid."""
-    at = now()
+    reason, at = needed_reason(reason), now()
     rosters.require_moment(as_of, at)
     surveyor = Surveyor()
     with transaction.atomic():
@@ -151,7 +161,7 @@ def keep(
         roster.mapping = sample.mapping
         roster.digest = seen.digest
         roster.save()
-        rosters.record(roster, actor, Act.ROSTER_UPLOADED, told={"bytes": seen.size})
+        rosters.record_act(roster, actor, Act.ROSTER_UPLOADED, why=reason, bytes=seen.size)
     return roster
 
 
@@ -199,8 +209,11 @@ def sample_of(roster: Roster) -> Sample:
         raise Invalid("", error.sentence) from None
 
 
-def take(*, roster: Roster, mapping: Mapping[str, str], shrinking_accepted: str = "", actor: Actor) -> Roster:
+def take(
+    *, roster: Roster, mapping: Mapping[str, str], actor: Actor, reason: str, shrinking_accepted: str = ""
+) -> Roster:
     """Has a worker load a draft by this mapping. Raises Invalid."""
+    reason = needed_reason(reason)
     columns = preview(sample_of(roster), mapping).mapping
     with transaction.atomic():
         if not Roster.objects.filter(
@@ -213,7 +226,7 @@ def take(*, roster: Roster, mapping: Mapping[str, str], shrinking_accepted: str 
             requested_by=actor.signature,
         ):
             raise Invalid("", "This file has been taken or thrown away already.")
-        rosters.record(roster, actor, Act.ROSTER_BEGUN)
+        rosters.record_act(roster, actor, Act.ROSTER_BEGUN, why=reason)
         outbox.enqueue([("roster.load", {"roster": str(roster.pk)}, roster.tenant_id)])
     roster.refresh_from_db()
     return roster
@@ -229,7 +242,7 @@ def discard(*, roster: Roster, reason: str, actor: Actor) -> None:
         if not draft.exists():
             raise Invalid("", "This file has been taken or thrown away already.")
         RosterPart.objects.filter(tenant_id=roster.tenant_id, roster=roster).delete()
-        rosters.record(roster, actor, Act.ROSTER_DISCARDED, why=reason)
+        rosters.record_act(roster, actor, Act.ROSTER_DISCARDED, why=reason)
         draft.delete()
 
 

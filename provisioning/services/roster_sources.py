@@ -13,12 +13,11 @@ from django.db import transaction
 from identity_hub.core import outbound
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
-from identity_hub.core.request_id import current_request_id
 from identity_hub.core.sealing import Unopenable, reseal, seal, unseal
 from identity_hub.core.text import all_keepable
 from provisioning import audit
 from provisioning.decision.reasons import Act, Flaw
-from provisioning.decision.types import Actor, Channel
+from provisioning.decision.types import Actor
 from provisioning.models import Connection, RosterSource
 from provisioning.roster import Unreadable
 from provisioning.roster.mapping import Wrong, checked
@@ -27,7 +26,7 @@ from provisioning.sources.credentials import key_file
 from provisioning.sources.kinds import KINDS, Kind, MakeWire, Settings
 from provisioning.sources.wire import Wire
 
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 
 FIELDS = (
     "kind",
@@ -56,13 +55,14 @@ def keep_source(
     connection: Connection,
     actor: Actor,
     fields: Mapping[str, Any],
+    reason: str,
     secret: str = "",
-    reason: str = "",
 ) -> RosterSource:
     """Sets the connection's source, or changes the fields that are given. An empty `secret` leaves the one there is.
 
     Raises Invalid.
     """
+    reason = needed_reason(reason)
     if strange := sorted(set(fields) - set(FIELDS)):
         raise Invalid(strange[0], f"A roster source has no field {strange[0]!r}.")
     with transaction.atomic():
@@ -89,14 +89,16 @@ def keep_source(
         if "scheduled" in changed:
             row.scheduled_at = now()
         _kept(row, kind)
-        _record(row, actor, Act.ROSTER_SOURCE_SET, changed, reason)
+        told = [{"change": "configuration", "fields": changed}]
+        audit.record_act(Act.ROSTER_SOURCE_SET, row, actor=actor, why=reason, changes=told)
     return row
 
 
-def remove_source(*, source: RosterSource, actor: Actor, reason: str = "") -> None:
+def remove_source(*, source: RosterSource, actor: Actor, reason: str) -> None:
     """The credential is gone with it. What was listed stays."""
+    reason = needed_reason(reason)
     with transaction.atomic():
-        _record(source, actor, Act.ROSTER_SOURCE_REMOVED, (), reason)
+        audit.record_act(Act.ROSTER_SOURCE_REMOVED, source, actor=actor, why=reason)
         RosterSource.objects.filter(tenant_id=source.tenant_id, pk=source.pk).delete()
 
 
@@ -212,21 +214,3 @@ def _kept(row: RosterSource, kind: Kind) -> None:
             raise Invalid(name, "This holds characters that cannot be kept, such as NUL.")
     row.problem, row.problem_at = "", None
     row.save()
-
-
-def _record(
-    row: RosterSource, actor: Actor, act: Act, fields: list[str] | tuple[str, ...], reason: str
-) -> None:
-    audit.record(
-        tenant_id=row.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="configure",
-        reason=act,
-        request_id=current_request_id(),
-        connection_id=row.connection_id,
-        object_id=row.pk,
-        changes=[{"change": "configuration", "fields": list(fields)}] if fields else [],
-        values={"reason": reason} if reason else None,
-    )

@@ -26,7 +26,7 @@ from provisioning.roster.proof import Last, Read, Refusal, judge
 from provisioning.selectors.rosters import needed, newest_complete
 
 from .alone import alone as alone_at
-from .invalid import Invalid
+from .invalid import Invalid, needed_reason
 
 FAULTS_KEPT = 100
 ACCEPTABLE_FOR = timedelta(days=7)
@@ -57,6 +57,7 @@ def begin(
     kind: str,
     fields: Sequence[str],
     actor: Actor,
+    reason: str | None,
     as_of: datetime | None = None,
     mapping: ColumnMap | None = None,
     layout: Mapping[str, Any] | None = None,
@@ -64,9 +65,13 @@ def begin(
     shrinking_accepted: str = "",
     name: str = "",
     digest: str = "",
-    reason: str = "",
 ) -> Roster:
-    """A roster without rows, to be received. Raises Invalid."""
+    """A roster without rows, to be received. Raises Invalid.
+
+    `reason` is None where it is time for one, or where whoever ordered it has said why.
+    """
+    if reason is not None:
+        reason = needed_reason(reason)
     at = now()
     require_moment(as_of, at)
     with transaction.atomic():
@@ -85,7 +90,7 @@ def begin(
             digest=digest,
             requested_by=actor.signature,
         )
-        record(roster, actor, Act.ROSTER_BEGUN, why=reason)
+        record_act(roster, actor, Act.ROSTER_BEGUN, why=reason)
     return roster
 
 
@@ -133,13 +138,14 @@ def refuse(roster: Roster, refusal: Refusal) -> Roster:
 
 def accept_shrinking(*, roster: Roster, reason: str, actor: Actor) -> Roster:
     """Makes a roster count that was refused for being much shorter than the last one. Raises Invalid."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         _lock(roster)
         if not acceptable(roster, now()):
             raise Invalid("", "Only a roster that was refused as shrunk can be accepted, and for a week.")
         roster.shrinking_accepted = reason[:500]
         roster.status = Status.LOADING
-        record(roster, actor, Act.ROSTER_ACCEPTED, why=reason)
+        record_act(roster, actor, Act.ROSTER_ACCEPTED, why=reason)
         _judge(roster)
     return roster
 
@@ -174,6 +180,14 @@ def alone(roster: Roster) -> AbstractContextManager[bool]:
     return alone_at(roster.tenant_id, "roster", str(roster.pk))
 
 
+def record_act(roster: Roster, actor: Actor, act: Act, *, why: str | None, **told: Any) -> None:
+    """What an administrator, or the schedule, did about a roster."""
+    changes = [{"change": "roster", "source": roster.source, **told}]
+    audit.record_act(
+        act, roster, actor=actor, why=why, intent="load", channel=Channel.ROSTER, changes=changes
+    )
+
+
 def record(
     roster: Roster,
     actor: Actor,
@@ -182,6 +196,7 @@ def record(
     why: str = "",
     told: Mapping[str, Any] | None = None,
 ) -> None:
+    """How a roster ended."""
     audit.record(
         tenant_id=roster.tenant_id,
         at=now(),

@@ -12,14 +12,14 @@ from django.db import transaction
 from django.db.models import F
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import Act
-from provisioning.decision.types import Actor, Channel
+from provisioning.decision.types import Actor
 from provisioning.models import SchemaAttribute, SchemaExtension, Tenant
 
 from .configuration import Invalid
 from .definitions import AttributeDefinition, Definition, Path, check, key_of, overlap
+from .invalid import needed_reason
 from .submission import take_locks
 
 MAX_EXTENSIONS = 20
@@ -28,12 +28,13 @@ _FIXED = ("type", "multi_valued", "case_exact")
 _CHANGEABLE = ("description", "required", "mutability", "returned", "uniqueness", "canonical_values")
 
 
-def define(*, tenant: Tenant, definition: Definition, actor: Actor, reason: str = "") -> SchemaExtension:
+def define(*, tenant: Tenant, definition: Definition, actor: Actor, reason: str) -> SchemaExtension:
     """Defines an extension, or changes the one of that URN into what the definition says.
 
     In force with the next request, in every process. What a removed attribute held is erased in the same
     transaction, from every resource of the tenant.
     """
+    reason = needed_reason(reason)
     check(definition)
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
@@ -48,21 +49,23 @@ def define(*, tenant: Tenant, definition: Definition, actor: Actor, reason: str 
         if gone:
             _erase(extension, gone)
         _new_version(tenant)
-        _record(
-            extension,
+        audit.record_act(
             Act.SCHEMA_DEFINED if known is None else Act.SCHEMA_CHANGED,
-            actor,
-            reason,
-            [*changed, *(f"-{'.'.join(path)}" for path in gone)],
+            extension,
+            actor=actor,
+            why=reason,
+            changes=_told(extension, [*changed, *(f"-{'.'.join(path)}" for path in gone)]),
         )
     return extension
 
 
-def remove(*, extension: SchemaExtension, actor: Actor, reason: str = "") -> None:
+def remove(*, extension: SchemaExtension, actor: Actor, reason: str) -> None:
     """Removes an extension, and what every resource of the tenant holds of it."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=extension.tenant_id)
-        _record(extension, Act.SCHEMA_REMOVED, actor, reason, ["extension"])
+        told = _told(extension, ["extension"])
+        audit.record_act(Act.SCHEMA_REMOVED, extension, actor=actor, why=reason, changes=told)
         _erase(extension, [()])
         SchemaExtension.objects.filter(tenant=tenant, pk=extension.pk).delete()
         _new_version(tenant)
@@ -240,16 +243,5 @@ def _erase(extension: SchemaExtension, paths: Iterable[Path]) -> None:
             )
 
 
-def _record(extension: SchemaExtension, code: Act, actor: Actor, reason: str, fields: Iterable[str]) -> None:
-    audit.record(
-        tenant_id=extension.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="configure",
-        reason=code,
-        request_id=current_request_id(),
-        object_id=extension.pk,
-        changes=[{"change": "schema", "urn": extension.urn, "attributes": list(fields)}],
-        values={"reason": reason} if reason else None,
-    )
+def _told(extension: SchemaExtension, fields: list[str]) -> list[dict[str, Any]]:
+    return [{"change": "schema", "urn": extension.urn, "attributes": fields}]

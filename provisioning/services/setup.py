@@ -7,11 +7,10 @@ from django.db import transaction
 from django.db.models import F
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.readiness import ACCEPTABLE, OPERATOR_ACCEPTABLE, Item, Judged, unmet
 from provisioning.decision.reasons import Act
-from provisioning.decision.types import Actor, Channel
+from provisioning.decision.types import Actor
 from provisioning.models import Connection, Proof
 from provisioning.selectors.readiness import mapping_digest, readiness
 
@@ -31,14 +30,20 @@ def note_test(
     }
     with transaction.atomic():
         _keep(connection, Item.MAPPING, actor, facts=facts)
-        _record(connection, actor, Act.CONNECTION_TESTED, item=Item.MAPPING)
+        told = _told(Item.MAPPING)
+        audit.record_act(
+            Act.CONNECTION_TESTED, connection, actor=actor, why=None, intent="set-up", changes=told
+        )
 
 
 def prove(*, connection: Connection, item: Item, actor: Actor) -> None:
     """The hub itself saw that the item holds."""
     with transaction.atomic():
         _keep(connection, item, actor, facts={"idp": connection.idp_entity_id})
-        _record(connection, actor, Act.CONNECTION_PROVEN, item=item)
+        told = _told(item)
+        audit.record_act(
+            Act.CONNECTION_PROVEN, connection, actor=actor, why=None, intent="set-up", changes=told
+        )
 
 
 def accept(*, connection: Connection, item: Item, reason: str, actor: Actor) -> None:
@@ -49,12 +54,16 @@ def accept(*, connection: Connection, item: Item, reason: str, actor: Actor) -> 
     reason = needed_reason(reason, "Say in writing why the connection may be used without it.")
     with transaction.atomic():
         _keep(connection, item, actor, accepted=True, reason=reason)
-        _record(connection, actor, Act.CONNECTION_ACCEPTED, item=item, reason=reason)
+        told = _told(item)
+        audit.record_act(
+            Act.CONNECTION_ACCEPTED, connection, actor=actor, why=reason, intent="set-up", changes=told
+        )
 
 
-def activate(*, connection: Connection, actor: Actor, reason: str = "") -> Connection:
+def activate(*, connection: Connection, actor: Actor, reason: str) -> Connection:
     """From now on the connection admits people. Raises Invalid while its readiness list is open, and for a frozen
     connection, which has a question of its own to be answered first."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         row = _locked(connection)
         if row.status == Connection.Status.ACTIVE:
@@ -79,6 +88,7 @@ def activate_untested(*, connection: Connection, actor: Actor, reason: str) -> C
 
 def disable(*, connection: Connection, actor: Actor, reason: str) -> Connection:
     """From now on the connection admits nobody and takes no pushes; sessions that it began go on until they end."""
+    reason = needed_reason(reason)
     with transaction.atomic():
         row = _locked(connection)
         if row.status == Connection.Status.DISABLED:
@@ -102,7 +112,7 @@ def _switched(row: Connection, status: Any, code: Act, actor: Actor, reason: str
     row.runs_expected_since = now()
     row.save(update_fields=["status", "config_version", "runs_expected_since"])
     row.refresh_from_db()
-    _record(row, actor, code, reason=reason)
+    audit.record_act(code, row, actor=actor, why=reason, intent="set-up")
     return row
 
 
@@ -124,19 +134,5 @@ def _keep(
     )
 
 
-def _record(
-    connection: Connection, actor: Actor, code: Act, *, item: Item | None = None, reason: str = ""
-) -> None:
-    audit.record(
-        tenant_id=connection.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="set-up",
-        reason=code,
-        request_id=current_request_id(),
-        connection_id=connection.pk,
-        object_id=connection.pk,
-        changes=[{"change": "readiness", "item": item.value}] if item else [],
-        values={"reason": reason} if reason else None,
-    )
+def _told(item: Item) -> list[dict[str, str]]:
+    return [{"change": "readiness", "item": item.value}]

@@ -8,11 +8,10 @@ from django.db import transaction
 from django.db.models import F
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.policy import Switch
 from provisioning.decision.reasons import Act, FindingKind
-from provisioning.decision.types import Actor, Channel
+from provisioning.decision.types import Actor
 from provisioning.models import Connection
 
 from . import bursts
@@ -45,7 +44,9 @@ def resume(*, connection: Connection, switch: Switch, reason: str, actor: Actor)
         if switch is Switch.RUNS:
             row.runs_expected_since = now()
         _save(row)
-        _record(row, Act.CONNECTION_RESUMED, switch, actor, reason)
+        audit.record_act(
+            Act.CONNECTION_RESUMED, row, actor=actor, why=reason, intent="switch", changes=_told(switch)
+        )
     return row
 
 
@@ -83,7 +84,9 @@ def _stop(row: Connection, switch: Switch, actor: Actor, reason: str, at: dateti
     facts = {"since": at.isoformat(), "by": actor.signature, "why": reason[:500]}
     row.stopped = {**row.stopped, switch.value: facts}
     _save(row)
-    _record(row, Act.CONNECTION_STOPPED, switch, actor, reason)
+    audit.record_act(
+        Act.CONNECTION_STOPPED, row, actor=actor, why=reason, intent="switch", changes=_told(switch)
+    )
 
 
 def _save(row: Connection) -> None:
@@ -92,17 +95,5 @@ def _save(row: Connection) -> None:
     row.refresh_from_db(fields=["config_version"])
 
 
-def _record(row: Connection, code: Act, switch: Switch, actor: Actor, reason: str) -> None:
-    audit.record(
-        tenant_id=row.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="switch",
-        reason=code,
-        request_id=current_request_id(),
-        connection_id=row.pk,
-        object_id=row.pk,
-        changes=[{"change": "switch", "switch": switch.value}],
-        values={"reason": reason},
-    )
+def _told(switch: Switch) -> list[dict[str, str]]:
+    return [{"change": "switch", "switch": switch.value}]

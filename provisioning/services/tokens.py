@@ -3,22 +3,23 @@
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit
 from provisioning.decision.reasons import Act
-from provisioning.decision.types import Actor, Channel
+from provisioning.decision.types import Actor
 from provisioning.models import Connection, ScimClient, ScimToken, Scope
 from provisioning.selectors.credentials import live
 from provisioning.selectors.tokens import digest
 
 from .configuration import Invalid, owner_of
 from .expiry import forget_expiry
+from .invalid import needed_reason
 
 SECRET_BYTES = 32
 TOKEN_PREFIX = "hub_"  # noqa: S105 - lets secret scanners recognise ours
@@ -42,11 +43,13 @@ def issue_token(
     *,
     connection: Connection,
     actor: Actor,
+    reason: str,
     days: int | None = None,
     name: str = "",
     scopes: Iterable[str] | None = None,
 ) -> tuple[ScimToken, str]:
     """A bearer token and its secret. Without `days` it lives until it is revoked, without `scopes` it may all."""
+    reason = needed_reason(reason)
     _check_days(days)
     chosen, at, secret = _scopes(scopes), now(), new_secret()
     _check_name(name)
@@ -61,7 +64,7 @@ def issue_token(
             expires_at=at + timedelta(days=days) if days is not None else None,
             owner_id=owner_of(actor, connection.tenant),
         )
-        _record(Act.TOKEN_ISSUED, token, actor)
+        audit.record_act(Act.TOKEN_ISSUED, token, actor=actor, why=reason, changes=_told(token))
     return token, secret
 
 
@@ -69,14 +72,15 @@ def rotate_token(
     *,
     token: ScimToken,
     actor: Actor,
+    reason: str,
     overlap: timedelta = OVERLAP,
-    reason: str = "",
     days: int | None = None,
 ) -> tuple[ScimToken, str]:
     """A successor that may do the same, and its secret. Both live until the overlap is over, then the old one ends.
 
     The new one lives for `days`, or for as long as the old one was given. The old one's end never moves away.
     """
+    reason = needed_reason(reason)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid("overlap", f"The overlap is 0 to {LONGEST_OVERLAP.days} days.")
     _check_days(days)
@@ -103,7 +107,8 @@ def rotate_token(
         old.expires_at = min(at + overlap, old.expires_at or at + overlap)
         old.save(update_fields=["expires_at"])
         forget_expiry(token=old, at=at)
-        _record(Act.TOKEN_ROTATED, new, actor, reason=reason, replaces=str(old.pk))
+        told = _told(new, replaces=str(old.pk))
+        audit.record_act(Act.TOKEN_ROTATED, new, actor=actor, why=reason, changes=told)
     return new, secret
 
 
@@ -116,22 +121,28 @@ def _refuse_rotation(token: ScimToken, at: datetime) -> None:
         raise Invalid("token", "This token has a successor already; revoke that one first.")
 
 
-def revoke_token(*, token: ScimToken, actor: Actor, reason: str = "") -> None:
+def revoke_token(*, token: ScimToken, actor: Actor, reason: str) -> None:
     """From the next request on the token is unknown."""
-    at = now()
+    reason, at = needed_reason(reason), now()
     with transaction.atomic():
         revoked = ScimToken.objects.filter(
             pk=token.pk, tenant_id=token.tenant_id, revoked_at__isnull=True
         ).update(revoked_at=at)
         if revoked:
             forget_expiry(token=token, at=at)
-            _record(Act.TOKEN_REVOKED, token, actor, reason=reason)
+            audit.record_act(Act.TOKEN_REVOKED, token, actor=actor, why=reason, changes=_told(token))
 
 
 def create_client(
-    *, connection: Connection, actor: Actor, name: str = "", scopes: Iterable[str] | None = None
+    *,
+    connection: Connection,
+    actor: Actor,
+    reason: str,
+    name: str = "",
+    scopes: Iterable[str] | None = None,
 ) -> tuple[ScimClient, str]:
     """An OAuth client and its secret, by which it obtains tokens of an hour (RFC 6749 4.4)."""
+    reason = needed_reason(reason)
     chosen, secret = _scopes(scopes), new_secret(CLIENT_SECRET_PREFIX)
     _check_name(name)
     with transaction.atomic():
@@ -144,13 +155,13 @@ def create_client(
             scopes=chosen,
             owner_id=owner_of(actor, connection.tenant),
         )
-        _record(Act.CLIENT_CREATED, client, actor)
+        audit.record_act(Act.CLIENT_CREATED, client, actor=actor, why=reason, changes=_told(client))
     return client, secret
 
 
-def revoke_client(*, client: ScimClient, actor: Actor, reason: str = "") -> None:
+def revoke_client(*, client: ScimClient, actor: Actor, reason: str) -> None:
     """From the next request on the client and every token that it obtained are unknown."""
-    at = now()
+    reason, at = needed_reason(reason), now()
     with transaction.atomic():
         # The client first: whoever is just obtaining a token holds this row, and its token is there afterwards.
         revoked = ScimClient.objects.filter(
@@ -160,7 +171,7 @@ def revoke_client(*, client: ScimClient, actor: Actor, reason: str = "") -> None
             ScimToken.objects.filter(
                 tenant_id=client.tenant_id, client_id=client.pk, revoked_at__isnull=True
             ).update(revoked_at=at)
-            _record(Act.CLIENT_REVOKED, client, actor, reason=reason)
+            audit.record_act(Act.CLIENT_REVOKED, client, actor=actor, why=reason, changes=_told(client))
 
 
 def keep_access_token(*, client: ScimClient, secret: str, scopes: Iterable[str]) -> ScimToken | None:
@@ -182,7 +193,8 @@ def keep_access_token(*, client: ScimClient, secret: str, scopes: Iterable[str])
             expires_at=at + ACCESS_TOKEN_LIFE,
             client_id=client.pk,
         )
-        _record(Act.TOKEN_OBTAINED, token, Actor(kind="client", id=str(client.pk)))
+        actor = Actor(kind="client", id=str(client.pk))
+        audit.record_act(Act.TOKEN_OBTAINED, token, actor=actor, why=None, changes=_told(token))
     return token
 
 
@@ -244,17 +256,5 @@ def _kept(
     return row
 
 
-def _record(code: Act, row: ScimToken | ScimClient, actor: Actor, *, reason: str = "", **told: str) -> None:
-    audit.record(
-        tenant_id=row.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ADMIN,
-        intent="configure",
-        reason=code,
-        request_id=current_request_id(),
-        connection_id=row.connection_id,
-        object_id=row.pk,
-        changes=[{"change": "token", "scopes": list(row.scopes), **told}],
-        values={"reason": reason} if reason else None,
-    )
+def _told(row: ScimToken | ScimClient, **more: str) -> list[dict[str, Any]]:
+    return [{"change": "token", "scopes": list(row.scopes), **more}]

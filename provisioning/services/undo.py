@@ -16,7 +16,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox, sql
 from provisioning.decision.keys import lock_keys
 from provisioning.decision.reasons import Act, Reason
@@ -180,7 +179,14 @@ def order(run: ReconciliationRun, *, actor: Actor, reason: str, items: Collectio
             reason[:500],
         )
         row.save(update_fields=["undo_ordered_by", "undo_ordered_at", "undo_why"])
-        _record(row, Act.RUN_UNDO_ORDERED, {"wanted": wanted})
+        audit.record_act(
+            Act.RUN_UNDO_ORDERED,
+            row,
+            actor=actor,
+            why=reason,
+            intent="undo",
+            changes=_told({"wanted": wanted}),
+        )
         outbox.enqueue([("run.undo", {"run": str(row.pk)}, row.tenant_id)])
     run.refresh_from_db()
     return wanted
@@ -226,7 +232,8 @@ def _carry_out(tenant_id: UUID, run_id: UUID) -> Counter[str]:
         items, ["status", "undo_wanted", "undone_at", "undo_audit_id", "undo_refusal", "undo_newer"]
     )
     if not _pending(run).exists():
-        _record(run, Act.RUN_UNDONE, _counts(run))
+        told = _told(_counts(run))
+        audit.record_act(Act.RUN_UNDONE, run, actor=actor, why=run.undo_why, intent="undo", changes=told)
     return Counter(item.undo_refusal or Reason.ITEM_UNDONE.value for item in items)
 
 
@@ -502,17 +509,5 @@ def _counts(run: ReconciliationRun) -> dict[str, int]:
     return {code: number for code, number in counts.items() if number}
 
 
-def _record(run: ReconciliationRun, code: Act, counts: Mapping[str, int]) -> None:
-    audit.record(
-        tenant_id=run.tenant_id,
-        at=now(),
-        actor=Actor.who_signed(run.undo_ordered_by),
-        channel=Channel.ADMIN,
-        intent="undo",
-        reason=code,
-        request_id=current_request_id(),
-        connection_id=run.connection_id,
-        object_id=run.pk,
-        changes=[{"change": "run", "counts": dict(counts)}],
-        values={"reason": run.undo_why},
-    )
+def _told(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"change": "run", "counts": dict(counts)}]

@@ -140,7 +140,7 @@ class Scene:
         """At a tenant whose connection takes answers that nobody asked for; nobody has asked."""
         there = self.elsewhere()
         configuration.change_connection(
-            connection=there.connection, changes={"idp_initiated": True}, actor=OPERATOR
+            connection=there.connection, changes={"idp_initiated": True}, actor=OPERATOR, reason="As agreed"
         )
         return replace(there, facts=there.unasked())
 

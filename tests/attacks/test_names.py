@@ -210,7 +210,7 @@ HIS: dict[str, dict[str, list[str]]] = {
 
 def scim_of(scene: Scene) -> Idp:
     """The same connection's SCIM side."""
-    _, secret = issue_token(connection=scene.connection, actor=OPERATOR)
+    _, secret = issue_token(connection=scene.connection, actor=OPERATOR, reason="As agreed")
     return Idp(where=House(scene.connection.tenant, scene.connection, secret))
 
 

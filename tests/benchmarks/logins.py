@@ -127,7 +127,9 @@ def call(method: str, path: str, body: bytes, **headers: str) -> tuple[int, dict
 
 def move_in() -> House:
     slug = f"logins-{new_id().hex[-8:]}"
-    tenant = configuration.create_tenant(slug=slug, name=slug, domains=[f"{slug}.example"], actor=OPERATOR)
+    tenant = configuration.create_tenant(
+        slug=slug, name=slug, domains=[f"{slug}.example"], actor=OPERATOR, reason="As agreed"
+    )
     idp = TestIdp(entity_id=f"https://{slug}.example/idp", keys=key_pair("bench"))
     connection = configuration.create_connection(
         tenant=tenant,
@@ -137,8 +139,9 @@ def move_in() -> House:
         idp_metadata=idp.metadata(),
         requests_per_minute=0,
         actor=OPERATOR,
+        reason="As agreed",
     )
-    _, token = issue_token(connection=connection, actor=OPERATOR)
+    _, token = issue_token(connection=connection, actor=OPERATOR, reason="As agreed")
     certificate = Path(settings.SAML_SP_CERT_FILE).read_bytes()
     house = House(connection, idp, token, certificate, iter(range(BOUND, PEOPLE)), iter(range(10**9)))
     for start in range(0, PEOPLE, BATCH):

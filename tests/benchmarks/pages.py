@@ -168,12 +168,13 @@ def load(people: int, changes: int) -> Large:
         display_name="Administrator",
         tenant_administrator=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
     _fill(where, administrator, people)
     _entitle(where)
     reconciling.copy_roster(where, reconciling.mix(people, changes))
     _vacuum()
-    run = reconciliation.simulate(where, OPERATOR)
+    run = reconciliation.simulate(where, OPERATOR, reason="As agreed")
     _vacuum()
     print(
         f"{people:,} people and what is about them in {time.perf_counter() - started:.0f} s", file=sys.stderr
@@ -199,9 +200,13 @@ def _entitle(where: Connection) -> None:
     groups = DirectoryGroup.objects.filter(tenant_id=where.tenant_id).order_by("display_name")[:20]
     for number, group in enumerate(groups):
         role: Entitlement = configuration.create_entitlement(
-            tenant=where.tenant, name=f"Role {number}", grants_staff=number == 0, actor=OPERATOR
+            tenant=where.tenant,
+            name=f"Role {number}",
+            grants_staff=number == 0,
+            actor=OPERATOR,
+            reason="As agreed",
         )
-        configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR)
+        configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR, reason="As agreed")
 
 
 def _vacuum() -> None:

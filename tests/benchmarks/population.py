@@ -78,11 +78,18 @@ class Population:
 def populate(port: int, size: int) -> Population:
     slug = f"bench-{size}-{new_id().hex[-8:]}"
     domain = f"{slug}.example"
-    tenant = configuration.create_tenant(slug=slug, name=slug, domains=[domain], actor=OPERATOR)
-    where = configuration.create_connection(
-        tenant=tenant, name="Bench", status="active", requests_per_minute=0, actor=OPERATOR
+    tenant = configuration.create_tenant(
+        slug=slug, name=slug, domains=[domain], actor=OPERATOR, reason="As agreed"
     )
-    _, token = issue_token(connection=where, actor=OPERATOR)
+    where = configuration.create_connection(
+        tenant=tenant,
+        name="Bench",
+        status="active",
+        requests_per_minute=0,
+        actor=OPERATOR,
+        reason="As agreed",
+    )
+    _, token = issue_token(connection=where, actor=OPERATOR, reason="As agreed")
     people = Population(size, port, token, domain)
     _load(people)
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as line:

@@ -57,8 +57,12 @@ def report(*, heavy: bool) -> None:
 
 def measure(people: int) -> Loading:
     slug = f"rosters-{people}-{new_id().hex[-8:]}"
-    tenant = configuration.create_tenant(slug=slug, name=slug, domains=[f"{slug}.example"], actor=OPERATOR)
-    where = configuration.create_connection(tenant=tenant, name="Bench", status="active", actor=OPERATOR)
+    tenant = configuration.create_tenant(
+        slug=slug, name=slug, domains=[f"{slug}.example"], actor=OPERATOR, reason="As agreed"
+    )
+    where = configuration.create_connection(
+        tenant=tenant, name="Bench", status="active", actor=OPERATOR, reason="As agreed"
+    )
     with TemporaryDirectory(prefix="hub-roster-") as folder:
         path = Path(folder) / "people.csv"
         _write(path, people)
@@ -70,6 +74,8 @@ def measure(people: int) -> Loading:
             str(path),
             "--connection",
             str(where.pk),
+            "--reason",
+            "Measured",
             "--json",
         ]
         process = subprocess.Popen(

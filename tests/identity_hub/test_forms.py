@@ -80,7 +80,7 @@ def visitor(request: pytest.FixtureRequest) -> Client:
     if request.param == "somebody signed in":
         client.force_login(
             configuration.create_local_identity(
-                login_name="root", password=PASSWORD, superuser=True, actor=OPERATOR
+                login_name="root", password=PASSWORD, superuser=True, actor=OPERATOR, reason="As agreed"
             )
         )
     return client

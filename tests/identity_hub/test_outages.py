@@ -170,6 +170,9 @@ def test_the_first_request_of_every_thread_after_an_outage_is_answered(
         assert set(people.map(together, range(8))) == {status}
 
 
+WHY = ("--reason", "As agreed")
+
+
 def _said(name: str, *arguments: str) -> dict[str, str]:
     out = io.StringIO()
     call_command(name, *arguments, "--json", stdout=out)
@@ -222,9 +225,9 @@ def test_a_login_that_meets_an_outage_works_when_its_answer_is_sent_again(hub: i
 
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_a_push_is_answered_quickly_and_its_follow_up_work_is_on_record(hub: int) -> None:
-    _said("create_tenant", "outage", "--name", "Outage", "--domain", "outage.example")
-    connection_id = _said("create_connection", "--tenant", "outage", "--name", "IdP")["id"]
-    token = _said("create_scim_token", "--connection", connection_id)["token"]
+    _said("create_tenant", "outage", "--name", "Outage", "--domain", "outage.example", *WHY)
+    connection_id = _said("create_connection", "--tenant", "outage", "--name", "IdP", *WHY)["id"]
+    token = _said("create_scim_token", "--connection", connection_id, *WHY)["token"]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
     person = {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],

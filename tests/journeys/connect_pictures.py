@@ -108,6 +108,7 @@ def _take(page: Page, hub: Stack, folder: Path, code: str, idp: TestIdp) -> None
             "corp.example",
         ),
         *("--idp-metadata", str(metadata)),
+        *("--reason", "A picture."),
     )
     test = f"{hub.hub.url}/admin/provisioning/connection/{made['id']}/test-login/"
     _try(page, test)

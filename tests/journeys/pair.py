@@ -56,7 +56,7 @@ class Pair:
 
     def set(self, **changes: Any) -> None:
         self.connection = configuration.change_connection(
-            connection=self.connection, changes=changes, actor=OPERATOR
+            connection=self.connection, changes=changes, actor=OPERATOR, reason="As agreed"
         )
 
     def metadata(self) -> str:
@@ -71,6 +71,7 @@ class Pair:
             connection=self.connection,
             changes={"idp_metadata": self.idp.metadata()},
             actor=OPERATOR,
+            reason="As agreed",
             new_keys_known=True,
         )
 

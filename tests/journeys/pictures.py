@@ -33,7 +33,11 @@ def _populate(hub: Stack) -> None:
     entra.set_active(ids[3], False)
     # The same e-mail from a second identity provider: a doubtful case that waits for a person.
     okta.push(people[0])
-    hub.manage("reconcile", "--connection", hub.hub.connections[IDP_CONNECTION], "--execute")
+    hub.manage(
+        "reconcile",
+        *("--connection", hub.hub.connections[IDP_CONNECTION]),
+        *("--execute", "--reason", "A picture."),
+    )
 
 
 def _window(browser: Browser, size: ViewportSize) -> Page:

@@ -94,7 +94,7 @@ def test_a_first_login_makes_the_account_that_scim_later_adopts(hub: Stack, entr
 
 
 def test_what_an_operator_makes_by_command_signs_people_in_at_once(hub: Stack) -> None:
-    hub.manage("create_tenant", "orchard", "--domain", "orchard.example")
+    hub.manage("create_tenant", "orchard", "--domain", "orchard.example", "--reason", "A trial.")
     made = hub.manage(
         "create_connection",
         *("--tenant", "orchard", "--name", "Orchard", "--jit", "create"),

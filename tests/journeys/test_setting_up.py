@@ -31,6 +31,7 @@ class Administrator(Visitor):
             tenant=self.pair.connection.tenant,
             tenant_administrator=True,
             actor=OPERATOR,
+            reason="As agreed",
         )
         page = self.session.get(f"{self.pair.hub}/admin/login/", timeout=30)
         self.answer(page, username="boss", password=PASSWORD)

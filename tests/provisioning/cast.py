@@ -40,7 +40,7 @@ class House:
 
 def house(slug: str, **connection: Any) -> House:
     tenant = configuration.create_tenant(
-        slug=slug, name=slug.title(), domains=[f"{slug}.example"], actor=OPERATOR
+        slug=slug, name=slug.title(), domains=[f"{slug}.example"], actor=OPERATOR, reason="As agreed"
     )
     return extend(tenant, **connection)
 
@@ -48,8 +48,10 @@ def house(slug: str, **connection: Any) -> House:
 def extend(tenant: Tenant, name: str = "Main", **fields: Any) -> House:
     """One more connection of a tenant."""
     fields = {"jit": "create", "status": "active"} | fields
-    row = configuration.create_connection(tenant=tenant, name=name, actor=OPERATOR, **fields)
-    _, secret = issue_token(connection=row, actor=OPERATOR)
+    row = configuration.create_connection(
+        tenant=tenant, name=name, actor=OPERATOR, reason="As agreed", **fields
+    )
+    _, secret = issue_token(connection=row, actor=OPERATOR, reason="As agreed")
     return House(tenant, row, secret)
 
 

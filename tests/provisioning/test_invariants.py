@@ -58,18 +58,23 @@ def ids(acme: House) -> Ids:
     other = extend(acme.tenant, "Other")
     waits = push(other, user("ada@acme.example", "x1"))
     staff = submit_group(group(acme, Intent.CREATE, display_name="Staff", add=(ada.account_id,)))
-    role = configuration.create_entitlement(tenant=acme.tenant, kind="role", name="Staff", actor=OPERATOR)
+    role = configuration.create_entitlement(
+        tenant=acme.tenant, kind="role", name="Staff", actor=OPERATOR, reason="As agreed"
+    )
     staff_group = DirectoryGroup.objects.get(pk=staff.account_id)
-    mapping = configuration.map_entitlement(entitlement=role, group=staff_group, actor=OPERATOR)
+    mapping = configuration.map_entitlement(
+        entitlement=role, group=staff_group, actor=OPERATOR, reason="As agreed"
+    )
     local = configuration.create_local_identity(
         login_name="root",
         password="correct horse battery",
         tenant=acme.tenant,
         break_glass=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
     session = session_of(Identity.objects.get(pk=ada.identity_id))
-    run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
     delivery.drain()
     return {
         "tenant": acme.tenant.pk,

@@ -87,7 +87,9 @@ class TestSources:
         assert cover(acme, "jit-lifecycle") is BAD, "a token alone says nothing: nobody has pushed"
         settings(acme, last_push_at=now())
         assert cover(acme, "jit-lifecycle") is GOOD
-        revoke_token(token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR)
+        revoke_token(
+            token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR, reason="As agreed"
+        )
         assert cover(acme, "jit-lifecycle") is BAD, "whoever pushed cannot push any more"
         listed(acme)
         assert cover(acme, "jit-lifecycle") is GOOD
@@ -168,7 +170,11 @@ class TestPeople:
         self, acme: House
     ) -> None:
         local = configuration.create_local_identity(
-            login_name="petra", password="correct horse battery", tenant=acme.tenant, actor=OPERATOR
+            login_name="petra",
+            password="correct horse battery",
+            tenant=acme.tenant,
+            actor=OPERATOR,
+            reason="As agreed",
         )
         assert line(acme, "unmanaged").figure.parts == {"local identities": 1}
         Identity.objects.filter(pk=local.pk).update(break_glass=True)
@@ -220,12 +226,20 @@ class TestPeople:
 class TestCredentials:
     def test_a_token_has_an_owner_who_is_still_there(self, acme: House) -> None:
         assert cover(acme, "owners") is BAD, "made by command"
-        revoke_token(token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR)
+        revoke_token(
+            token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR, reason="As agreed"
+        )
         assert cover(acme, "owners") is GOOD
         boss = configuration.create_local_identity(
-            login_name="petra", password="correct horse battery", tenant=acme.tenant, actor=OPERATOR
+            login_name="petra",
+            password="correct horse battery",
+            tenant=acme.tenant,
+            actor=OPERATOR,
+            reason="As agreed",
         )
-        issue_token(connection=acme.connection, actor=Actor(kind="identity", id=str(boss.pk)))
+        issue_token(
+            connection=acme.connection, actor=Actor(kind="identity", id=str(boss.pk)), reason="As agreed"
+        )
         assert cover(acme, "owners") is GOOD
         people.place_hold(identity=boss, kind=HoldKind.ADMIN, reason="Left", actor=OPERATOR)
         assert cover(acme, "owners") is BAD
@@ -236,7 +250,7 @@ class TestCredentials:
         assert cover(acme, "tokens") is GOOD
         ScimToken.objects.update(expires_at=now() + timedelta(days=29))
         assert cover(acme, "tokens") is BAD
-        new, _ = issue_token(connection=acme.connection, actor=OPERATOR)
+        new, _ = issue_token(connection=acme.connection, actor=OPERATOR, reason="As agreed")
         ScimToken.objects.filter(pk=new.pk).update(replaces=old)
         assert cover(acme, "tokens") is BAD, "nobody uses it yet"
         ScimToken.objects.filter(pk=new.pk).update(last_used_at=now())
@@ -276,7 +290,9 @@ class TestRevocation:
         drain()
         ScimToken.objects.filter(connection=acme.connection).update(owner=ada)
         assert cover(acme, "revocation") is BAD
-        revoke_token(token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR)
+        revoke_token(
+            token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR, reason="As agreed"
+        )
         assert cover(acme, "revocation") is GOOD
 
     def test_an_entitlement_that_another_account_keeps(self, acme: House) -> None:
@@ -294,9 +310,11 @@ class TestRevocation:
                 add=(other.account_id,),
             )
         )
-        entitlement = configuration.create_entitlement(tenant=acme.tenant, name="Manager", actor=OPERATOR)
+        entitlement = configuration.create_entitlement(
+            tenant=acme.tenant, name="Manager", actor=OPERATOR, reason="As agreed"
+        )
         configuration.map_entitlement(
-            entitlement=entitlement, group=DirectoryGroup.objects.get(), actor=OPERATOR
+            entitlement=entitlement, group=DirectoryGroup.objects.get(), actor=OPERATOR, reason="As agreed"
         )
         assert cover(acme, "revocation") is GOOD
         Account.objects.filter(pk=other.account_id).update(identity=ada)
@@ -369,6 +387,7 @@ class TestPage:
             tenant=acme.tenant,
             tenant_administrator=True,
             actor=OPERATOR,
+            reason="As agreed",
         )
         client = Client()
         client.force_login(boss)
@@ -411,7 +430,11 @@ class TestPage:
 
     def test_an_operator_of_the_installation_chooses_a_tenant(self, acme: House) -> None:
         root = configuration.create_local_identity(
-            login_name="root", password="correct horse battery", superuser=True, actor=OPERATOR
+            login_name="root",
+            password="correct horse battery",
+            superuser=True,
+            actor=OPERATOR,
+            reason="As agreed",
         )
         client = Client()
         client.force_login(root)

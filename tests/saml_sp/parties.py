@@ -20,7 +20,9 @@ from .idp import Asked, Facts, TestIdp, encode, key_pair, read_request
 
 
 def make_tenant(slug: str, domain: str) -> Tenant:
-    return configuration.create_tenant(slug=slug, name=slug.title(), domains=[domain], actor=OPERATOR)
+    return configuration.create_tenant(
+        slug=slug, name=slug.title(), domains=[domain], actor=OPERATOR, reason="As agreed"
+    )
 
 
 def make_connection(tenant: Tenant, idp: TestIdp | None, **fields: Any) -> Connection:

@@ -247,6 +247,7 @@ def test_bad_data_makes_no_account(
             "external_id_attribute": "oid",
         },
         actor=OPERATOR,
+        reason="As agreed",
     )
     answer = browser.sign_in(attributes=said)
     assert answer.status_code == 403
@@ -329,7 +330,9 @@ def test_what_cannot_be_configured(connection: Connection) -> None:
     }
     for field, changes in refused.items():
         with pytest.raises(configuration.Invalid) as caught:
-            configuration.change_connection(connection=connection, changes=changes, actor=OPERATOR)
+            configuration.change_connection(
+                connection=connection, changes=changes, actor=OPERATOR, reason="As agreed"
+            )
         assert caught.value.field == field
 
 
@@ -351,17 +354,24 @@ def test_no_email_attribute_is_configured_as_a_name_or_a_key(
             connection=connection,
             changes={field: name, "attribute_map": {"email": ["Kontakt"]}},
             actor=OPERATOR,
+            reason="As agreed",
         )
     assert caught.value.field == field
 
 
 def test_nor_is_the_key_made_an_email_attribute_afterwards(connection: Connection) -> None:
     configuration.change_connection(
-        connection=connection, changes={"external_id_attribute": "kontakt"}, actor=OPERATOR
+        connection=connection,
+        changes={"external_id_attribute": "kontakt"},
+        actor=OPERATOR,
+        reason="As agreed",
     )
     with pytest.raises(configuration.Invalid):
         configuration.change_connection(
-            connection=connection, changes={"attribute_map": {"email": ["kontakt"]}}, actor=OPERATOR
+            connection=connection,
+            changes={"attribute_map": {"email": ["kontakt"]}},
+            actor=OPERATOR,
+            reason="As agreed",
         )
 
 
@@ -370,5 +380,5 @@ def test_nor_is_the_key_made_an_email_attribute_afterwards(connection: Connectio
 )
 def test_what_only_sounds_like_an_email_attribute_may_be_a_name(connection: Connection, name: str) -> None:
     configuration.change_connection(
-        connection=connection, changes={"user_name_attribute": name}, actor=OPERATOR
+        connection=connection, changes={"user_name_attribute": name}, actor=OPERATOR, reason="As agreed"
     )

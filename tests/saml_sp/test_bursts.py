@@ -38,7 +38,9 @@ def watched(connection: Connection) -> Connection:
 
 
 def limited(connection: Connection, **limits: int) -> Connection:
-    return configuration.change_connection(connection=connection, changes=limits, actor=OPERATOR)
+    return configuration.change_connection(
+        connection=connection, changes=limits, actor=OPERATOR, reason="As agreed"
+    )
 
 
 def house_of(connection: Connection) -> House:

@@ -22,7 +22,7 @@ from .parties import Browser, nobody_came_in
 def portal(browser: Browser) -> Browser:
     """A connection whose IdP has a page of tiles."""
     configuration.change_connection(
-        connection=browser.connection, changes={"idp_initiated": True}, actor=OPERATOR
+        connection=browser.connection, changes={"idp_initiated": True}, actor=OPERATOR, reason="As agreed"
     )
     return browser
 

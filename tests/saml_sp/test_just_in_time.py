@@ -30,9 +30,11 @@ MAIL = {"email": ["ada@corp.example"]}
 
 def allow(connection: Connection, value: str) -> Entitlement:
     entitlement = configuration.create_entitlement(
-        tenant=connection.tenant, name=f"Role of {value}", actor=OPERATOR
+        tenant=connection.tenant, name=f"Role of {value}", actor=OPERATOR, reason="As agreed"
     )
-    configuration.allow_group(connection=connection, value=value, entitlement=entitlement, actor=OPERATOR)
+    configuration.allow_group(
+        connection=connection, value=value, entitlement=entitlement, actor=OPERATOR, reason="As agreed"
+    )
     return entitlement
 
 
@@ -51,6 +53,7 @@ def test_groups_of_the_assertion_give_what_the_allow_list_says(
         connection=connection,
         changes={"group_attribute": configured, "groups_unconfirmed": True},
         actor=OPERATOR,
+        reason="As agreed",
     )
     entitlement = allow(connection, "Staff")
     browser.sign_in(attributes=MAIL | {sent: ["Works council", "Staff"]})
@@ -75,7 +78,9 @@ def test_nobody_has_a_privilege_by_an_attribute_that_nobody_configured(
 
 
 def change(connection: Connection, **changes: Any) -> None:
-    configuration.change_connection(connection=connection, changes=changes, actor=OPERATOR)
+    configuration.change_connection(
+        connection=connection, changes=changes, actor=OPERATOR, reason="As agreed"
+    )
 
 
 LIMITS: dict[str, tuple[dict[str, Any], dict[str, list[str]], str, dict[str, str], list[str]]] = {
@@ -141,6 +146,7 @@ def administrator(connection: Connection) -> Client:
             tenant=connection.tenant,
             tenant_administrator=True,
             actor=OPERATOR,
+            reason="As agreed",
         ),
         backend="provisioning.backends.HubBackend",
     )
@@ -193,6 +199,7 @@ def test_another_tenants_administrator_sees_no_attempt(browser: Browser, connect
             tenant=house("globex").tenant,
             tenant_administrator=True,
             actor=OPERATOR,
+            reason="As agreed",
         ),
         backend="provisioning.backends.HubBackend",
     )

@@ -305,7 +305,9 @@ def test_the_session_lasts_no_longer_than_the_idp_says(browser: Browser) -> None
 
 
 def limited(browser: Browser, **limits: int) -> None:
-    configuration.change_connection(connection=browser.connection, changes=limits, actor=OPERATOR)
+    configuration.change_connection(
+        connection=browser.connection, changes=limits, actor=OPERATOR, reason="As agreed"
+    )
     assert browser.sign_in().status_code == 302
 
 
@@ -350,7 +352,9 @@ def test_being_used_is_written_down_once_a_minute(
 def test_a_limit_is_a_sensible_number(browser: Browser) -> None:
     for changes in ({"session_hours": 0}, {"session_hours": 10_000}, {"session_idle_minutes": 100_000}):
         with pytest.raises(configuration.Invalid):
-            configuration.change_connection(connection=browser.connection, changes=changes, actor=OPERATOR)
+            configuration.change_connection(
+                connection=browser.connection, changes=changes, actor=OPERATOR, reason="As agreed"
+            )
 
 
 def test_two_tabs_both_end_signed_in(browser: Browser) -> None:

@@ -81,7 +81,7 @@ def address(idp: TestIdp) -> Iterator[Address]:
 def followed(connection: Connection, address: Address) -> Connection:
     """The connection, from now on following its IdP's address."""
     return configuration.change_connection(
-        connection=connection, changes={"metadata_url": address.url}, actor=OPERATOR
+        connection=connection, changes={"metadata_url": address.url}, actor=OPERATOR, reason="As agreed"
     )
 
 
@@ -251,7 +251,9 @@ def test_another_address_or_certificate_is_read_in_full(followed: Connection, ad
         {"metadata_url": address.url + "x"},
         {"metadata_signing_certificates": NEW.certificate.decode()},
     ):
-        configuration.change_connection(connection=followed, changes=change, actor=OPERATOR)
+        configuration.change_connection(
+            connection=followed, changes=change, actor=OPERATOR, reason="As agreed"
+        )
         refresh(followed)
     assert address.asked == [None, None, None]
 
@@ -279,7 +281,7 @@ def test_it_is_read_over_tls_by_a_name_that_is_verified(
     published = Address(document=idp_with(NEW, OLD).metadata())
     with server(published.answer, tls=loopback_tls(tmp_path)) as url:
         connection = configuration.change_connection(
-            connection=connection, changes={"metadata_url": url}, actor=OPERATOR
+            connection=connection, changes={"metadata_url": url}, actor=OPERATOR, reason="As agreed"
         )
         assert refresh(connection) is None
         assert "TLS connection to 127.0.0.1 failed" in problem_of(connection)
@@ -437,12 +439,13 @@ def test_an_old_document_that_comes_back_waits_for_the_decision_too(
 
 def test_a_frozen_connection_becomes_active_only_by_a_decision(frozen: Connection) -> None:
     with pytest.raises(Invalid, match="confirm or reject"):
-        setup.activate(connection=frozen, actor=OPERATOR)
+        setup.activate(connection=frozen, actor=OPERATOR, reason="As agreed")
     with pytest.raises(Invalid, match="first confirm or reject"):
         configuration.change_connection(
             connection=frozen,
             changes={"idp_metadata": idp_with(OLD).metadata()},
             actor=OPERATOR,
+            reason="As agreed",
             new_keys_known=True,
         )
 
@@ -450,7 +453,7 @@ def test_a_frozen_connection_becomes_active_only_by_a_decision(frozen: Connectio
 def test_what_was_disabled_meanwhile_stays_so(frozen: Connection) -> None:
     setup.disable(connection=frozen, reason="Until we know", actor=OPERATOR)
     with pytest.raises(Invalid, match="confirm or reject"):
-        setup.activate(connection=frozen, actor=OPERATOR)
+        setup.activate(connection=frozen, actor=OPERATOR, reason="As agreed")
     services.reject(connection=frozen, reason="No", actor=OPERATOR, seen=seen(frozen))
     assert frozen.status == "disabled"
 
@@ -469,7 +472,9 @@ def test_a_proposal_whose_certificate_has_ended_meanwhile_cannot_be_confirmed(
 
 def import_(connection: Connection, document: str, **options: Any) -> Taken:
     read = metadata.from_bytes(document.encode(), options.get("certificates") or "", Source(kind="paste"))
-    return metadata.take(connection, read, actor=OPERATOR, **options)
+    return metadata.take(
+        connection, read, actor=OPERATOR, reason="As agreed", **{"reason": "As agreed"} | options
+    )
 
 
 @pytest.mark.parametrize(
@@ -488,7 +493,7 @@ def test_an_import_that_replaces_the_idp_asks_instead_of_freezing(
         import_(connection, document)
     with pytest.raises(Invalid, match=sentence):
         configuration.change_connection(
-            connection=connection, changes={"idp_metadata": document}, actor=OPERATOR
+            connection=connection, changes={"idp_metadata": document}, actor=OPERATOR, reason="As agreed"
         )
     connection.refresh_from_db()
     assert connection.status == "active"
@@ -514,7 +519,7 @@ def test_a_connection_that_only_pushed_with_its_first_metadata(
 ) -> None:
     pushes = make_connection(tenant, None, name="Pushes")
     read = metadata.from_bytes(idp_with(OLD).metadata().encode(), "", Source(kind="paste"))
-    assert metadata.take(pushes, read, actor=actor) is Taken.TAKEN
+    assert metadata.take(pushes, read, actor=actor, reason="As agreed") is Taken.TAKEN
     assert pushes.status == status
 
 
@@ -584,6 +589,7 @@ def test_with_a_certificate_given_this_is_refused(followed: Connection, address:
         connection=followed,
         changes={"metadata_signing_certificates": FEDERATION.certificate.decode()},
         actor=OPERATOR,
+        reason="As agreed",
     )
     make, sentence = SIGNED[what]
     address.document = make()
@@ -618,7 +624,10 @@ def test_a_document_that_is_signed_as_a_whole_is_taken(
     certificates = "\n".join(pair.certificate.decode() for pair in trusted)
     address.document = make()
     configuration.change_connection(
-        connection=followed, changes={"metadata_signing_certificates": certificates}, actor=OPERATOR
+        connection=followed,
+        changes={"metadata_signing_certificates": certificates},
+        actor=OPERATOR,
+        reason="As agreed",
     )
     assert refresh(followed) is Taken.TAKEN
     followed.refresh_from_db()
@@ -629,7 +638,9 @@ def test_a_document_that_is_signed_as_a_whole_is_taken(
 def test_a_certificate_that_is_none_is_no_setting(connection: Connection) -> None:
     for field_, value in (("metadata_signing_certificates", "hello"), ("metadata_url", "file:///etc/passwd")):
         with pytest.raises(Invalid) as refused:
-            configuration.change_connection(connection=connection, changes={field_: value}, actor=OPERATOR)
+            configuration.change_connection(
+                connection=connection, changes={field_: value}, actor=OPERATOR, reason="As agreed"
+            )
         assert refused.value.field == field_
 
 
@@ -675,7 +686,13 @@ def test_what_several_workers_read_at_once(
 
 def test_a_worker_that_read_earlier_takes_nothing_back(followed: Connection) -> None:
     at = now()
-    common = {"connection": followed, "actor": OPERATOR, "source": Source(kind="address"), "freezes": True}
+    common = {
+        "connection": followed,
+        "actor": OPERATOR,
+        "source": Source(kind="address"),
+        "freezes": True,
+        "reason": None,
+    }
     newer, older = idp_with(OLD, NEW).metadata(), idp_with(OLD).metadata()
     assert services.offer_metadata(document=newer, at=at, **common) is Taken.TAKEN
     assert services.offer_metadata(document=older, at=at - timedelta(seconds=5), **common) is Taken.UNCHANGED

@@ -29,7 +29,7 @@ def address(idp: TestIdp) -> Iterator[Address]:
 @pytest.fixture
 def followed(connection: Connection, address: Address) -> Connection:
     return configuration.change_connection(
-        connection=connection, changes={"metadata_url": address.url}, actor=OPERATOR
+        connection=connection, changes={"metadata_url": address.url}, actor=OPERATOR, reason="As agreed"
     )
 
 
@@ -60,7 +60,6 @@ def test_an_address_is_imported_and_followed_with_its_signer(
     [
         pytest.param(["/nowhere"], "cannot be read", id="no file"),
         pytest.param(["idp.xml", "--follow"], "needs an address", id="a file to follow"),
-        pytest.param(["idp.xml", "--new-keys-known"], "needs --reason", id="new keys without a reason"),
         pytest.param(["idp.xml", "--certificate", "/nowhere"], "cannot be read", id="no certificate"),
         pytest.param(["http://127.0.0.1:1/"], "could not be read", id="an address that is away"),
     ],
@@ -109,7 +108,7 @@ def test_what_waits_is_decided(
     assert f"--confirm {digest} takes it." in read("decide_metadata", "--connection", followed.name)
     how = ["--confirm", digest] if decision == "confirmed" else ["--reject"]
     arguments = ["decide_metadata", "--connection", followed.name, *how]
-    assert "needs --reason" in fail(*arguments)
+    assert "needs --reason" in fail(*arguments, "--reason", "")
     said = run(*arguments, "--reason", "Asked them")
     assert (said["status"], said["decision"]) == ("active", decision)
     followed.refresh_from_db()

@@ -62,7 +62,9 @@ GIVEN = {
 @pytest.mark.parametrize("how", GIVEN)
 def test_metadata_is_imported_by(admin: Client, connection: Connection, address: Address, how: str) -> None:
     address.document = document_of(NEW, OLD)
-    answer = admin.post(page_of(connection, "import-metadata"), GIVEN[how](address.document, address))
+    answer = admin.post(
+        page_of(connection, "import-metadata"), {"reason": "x"} | GIVEN[how](address.document, address)
+    )
     assert answer.status_code == 302, answer.context["form"].errors
     connection.refresh_from_db()
     assert connection.idp_metadata == address.document
@@ -85,8 +87,8 @@ def test_metadata_is_imported_by(admin: Client, connection: Connection, address:
         pytest.param({"metadata_url": "file:///etc/passwd"}, "must begin with https://", id="no web address"),
         pytest.param({"idp_metadata": document_of(NEW)}, "None of the keys", id="only new keys"),
         pytest.param(
-            {"idp_metadata": document_of(NEW), "new_keys_known": "on"},
-            "Please say how you know",
+            {"idp_metadata": document_of(NEW), "new_keys_known": "on", "reason": " "},
+            "This field is required",
             id="only new keys, confirmed without a reason",
         ),
         pytest.param(
@@ -107,7 +109,7 @@ def test_metadata_is_imported_by(admin: Client, connection: Connection, address:
 def test_an_import_that_cannot_be_says_why_and_changes_nothing(
     admin: Client, connection: Connection, given: dict[str, str], sentence: str
 ) -> None:
-    answer = admin.post(page_of(connection, "import-metadata"), given)
+    answer = admin.post(page_of(connection, "import-metadata"), {"reason": "x"} | given)
     assert answer.status_code == 200
     assert sentence in answer.content.decode()
     connection.refresh_from_db()
@@ -127,6 +129,7 @@ def test_a_signed_document_is_imported_with_its_certificate(admin: Client, conne
     given = {
         "idp_metadata": signed(idp_with(NEW, OLD).metadata('ID="_root"')),
         "metadata_signing_certificates": FEDERATION.certificate.decode(),
+        "reason": "x",
     }
     assert admin.post(page_of(connection, "import-metadata"), given).status_code == 302
     connection.refresh_from_db()
@@ -137,7 +140,7 @@ def test_a_signed_document_is_imported_with_its_certificate(admin: Client, conne
 @pytest.fixture
 def followed(connection: Connection, address: Address) -> Connection:
     return configuration.change_connection(
-        connection=connection, changes={"metadata_url": address.url}, actor=OPERATOR
+        connection=connection, changes={"metadata_url": address.url}, actor=OPERATOR, reason="As agreed"
     )
 
 

@@ -40,6 +40,7 @@ def freeze(connection: Connection, idp: TestIdp) -> None:
         document=idp.metadata(),
         at=now(),
         actor=SCHEDULE,
+        reason="As agreed",
         source=Source(kind="address"),
         freezes=True,
     )
@@ -151,7 +152,7 @@ def not_confirmed(admin: Client, connection: Connection, idp: TestIdp) -> None:
 def taken_by_a_draft(admin: Client, connection: Connection, idp: TestIdp) -> None:
     Connection.objects.update(status="draft")
     connection.refresh_from_db()
-    answer = admin.post(page_of(connection, "import-metadata"), {"idp_metadata": idp.metadata()})
+    answer = admin.post(page_of(connection, "import-metadata"), {"idp_metadata": idp.metadata(), **SEEN})
     assert answer.status_code == 302
 
 

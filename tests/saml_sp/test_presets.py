@@ -185,7 +185,10 @@ def test_a_new_connection_is_set_only_to_what_the_product_sends_unasked(code: st
 def test_people_of_each_product_sign_in_by_what_was_proposed(browser: Browser, code: str) -> None:
     sent = SENT[code]
     configuration.change_connection(
-        connection=browser.connection, changes=proposal(PRESETS[code], sent.assertion), actor=OPERATOR
+        connection=browser.connection,
+        changes=proposal(PRESETS[code], sent.assertion),
+        actor=OPERATOR,
+        reason="As agreed",
     )
     for _ in range(2):
         answer = browser.sign_in(

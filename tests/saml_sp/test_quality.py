@@ -113,10 +113,18 @@ def test_logins_make_the_score(browser: Browser) -> None:
 
 def test_an_email_that_moves_is_counted_and_lowers_nothing(browser: Browser) -> None:
     configuration.add_domain(
-        tenant=browser.connection.tenant, domain="new.example", how="operator", actor=OPERATOR
+        tenant=browser.connection.tenant,
+        domain="new.example",
+        how="operator",
+        actor=OPERATOR,
+        reason="As agreed",
     )
     configuration.change_connection(
-        connection=browser.connection, changes={}, domains=["corp.example", "new.example"], actor=OPERATOR
+        connection=browser.connection,
+        changes={},
+        domains=["corp.example", "new.example"],
+        actor=OPERATOR,
+        reason="As agreed",
     )
     browser.sign_in()
     browser.sign_in(attributes={"email": ["ada@new.example"]})
@@ -157,6 +165,7 @@ def test_the_pages_of_the_admin_show_it(root: Client, browser: Browser) -> None:
         connection=browser.connection,
         changes={"preset": "okta", "attribute_rules": {"title": {"allowed": ["Countess"]}}},
         actor=OPERATOR,
+        reason="As agreed",
     )
     browser.sign_in(attributes={"email": ["ada@corp.example"], "title": ["Boss<script>"]})
     page = root.get(f"/admin/provisioning/connection/{browser.connection.pk}/change/").content.decode()

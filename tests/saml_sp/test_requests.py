@@ -21,7 +21,7 @@ PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 def wish(browser: Browser, **changes: Any) -> None:
     browser.connection = configuration.change_connection(
-        connection=browser.connection, changes=changes, actor=OPERATOR
+        connection=browser.connection, changes=changes, actor=OPERATOR, reason="As agreed"
     )
 
 

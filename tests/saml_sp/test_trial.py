@@ -61,7 +61,12 @@ class Test:
 @pytest.fixture
 def administrator(tenant: Tenant) -> Identity:
     return configuration.create_local_identity(
-        login_name="boss", password=PASSWORD, tenant=tenant, tenant_administrator=True, actor=OPERATOR
+        login_name="boss",
+        password=PASSWORD,
+        tenant=tenant,
+        tenant_administrator=True,
+        actor=OPERATOR,
+        reason="As agreed",
     )
 
 
@@ -110,15 +115,19 @@ def test_the_report_says_what_a_first_login_would_come_to_where(
     test: Test, policy: dict[str, Any], reason: str, would: str
 ) -> None:
     configuration.change_connection(
-        connection=test.connection, changes={"group_attribute": "memberOf"} | policy, actor=OPERATOR
+        connection=test.connection,
+        changes={"group_attribute": "memberOf"} | policy,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     configuration.allow_group(
         connection=test.connection,
         value="Staff",
         entitlement=configuration.create_entitlement(
-            tenant=test.connection.tenant, name="Reader", actor=OPERATOR
+            tenant=test.connection.tenant, name="Reader", actor=OPERATOR, reason="As agreed"
         ),
         actor=OPERATOR,
+        reason="As agreed",
     )
     said = {"email": ["ada@corp.example"], "memberOf": ["Staff", "Works council"]}
     decided = test.run(attributes=said).report["decision"]
@@ -244,7 +253,12 @@ def test_another_tenants_administrator_neither_begins_nor_reads_a_test(test: Tes
     row = test.run()
     other = make_tenant("other", "other.example")
     configuration.create_local_identity(
-        login_name="spy", password=PASSWORD, tenant=other, tenant_administrator=True, actor=OPERATOR
+        login_name="spy",
+        password=PASSWORD,
+        tenant=other,
+        tenant_administrator=True,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     spy = Client()
     assert spy.login(username="spy", password=PASSWORD)
@@ -296,7 +310,10 @@ def test_what_one_idp_has_shown_says_nothing_of_the_next(test: Test) -> None:
     assert met >= shown
     other = replace(test.idp, entity_id="https://another.example")
     configuration.change_connection(
-        connection=test.connection, changes={"idp_metadata": other.metadata()}, actor=OPERATOR
+        connection=test.connection,
+        changes={"idp_metadata": other.metadata()},
+        actor=OPERATOR,
+        reason="As agreed",
     )
     test.connection.refresh_from_db()
     missing = {one.item for one in readiness(test.connection, now()) if one.state is State.MISSING}
@@ -307,7 +324,10 @@ def test_an_administrator_takes_over_what_the_product_proposes(test: Test) -> No
     entra = "https://sts.windows.net/11111111-2222-3333-4444-555555555555/"
     test.idp = replace(test.idp, entity_id=entra)
     configuration.change_connection(
-        connection=test.connection, changes={"idp_metadata": test.idp.metadata()}, actor=OPERATOR
+        connection=test.connection,
+        changes={"idp_metadata": test.idp.metadata()},
+        actor=OPERATOR,
+        reason="As agreed",
     )
     claims = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
     row = test.run(
@@ -322,7 +342,7 @@ def test_an_administrator_takes_over_what_the_product_proposes(test: Test) -> No
     assert row.report["preset"]["code"] == "entra-id"
     page = f"/admin/saml_sp/testlogin/{row.pk}"
     assert "Microsoft Entra ID" in test.client.get(f"{page}/change/").content.decode()
-    assert test.client.post(f"{page}/apply/").status_code == 302
+    assert test.client.post(f"{page}/apply/", {"reason": "It is Okta"}).status_code == 302
     test.connection.refresh_from_db()
     assert test.connection.preset == "entra-id"
     assert test.connection.external_id_attribute.endswith("/objectidentifier")
@@ -334,6 +354,7 @@ def test_what_was_chosen_is_not_emptied_by_a_proposal(test: Test) -> None:
         connection=test.connection,
         changes={"idp_metadata": test.idp.metadata(), "external_id_attribute": "staffId"},
         actor=OPERATOR,
+        reason="As agreed",
     )
     row = test.run(attributes={"email": ["ada@corp.example"], "staffId": ["s-1"]})
     assert row.report["preset"]["changes"] == {"preset": "okta", "attribute_map": {"email": ["email"]}}
@@ -423,7 +444,10 @@ class TestSignOut:
     def test_an_idp_that_takes_no_sign_out_is_told_so(self, test: Test) -> None:
         test.idp = replace(test.idp, slo="")
         configuration.change_connection(
-            connection=test.connection, changes={"idp_metadata": test.idp.metadata()}, actor=OPERATOR
+            connection=test.connection,
+            changes={"idp_metadata": test.idp.metadata()},
+            actor=OPERATOR,
+            reason="As agreed",
         )
         row = test.run()
         answered = test.client.post(f"/admin/saml_sp/testlogin/{row.pk}/sign-out/")
@@ -485,9 +509,14 @@ OKTA = {
 def test_an_operator_by_command_what_the_product_proposes(test: Test, takes_over: bool) -> None:
     test.idp = replace(test.idp, entity_id="http://www.okta.com/exk1fcia6d6EMsf331d8")
     configuration.change_connection(
-        connection=test.connection, changes={"idp_metadata": test.idp.metadata()}, actor=OPERATOR
+        connection=test.connection,
+        changes={"idp_metadata": test.idp.metadata()},
+        actor=OPERATOR,
+        reason="As agreed",
     )
-    answer = by_command(test, *["--take-over"] if takes_over else [], attributes=OKTA)
+    answer = by_command(
+        test, *["--take-over", "--reason", "It is Okta"] if takes_over else [], attributes=OKTA
+    )
     told = "\n".join(Command().show(answer))
     assert "Okta, by the issuer's address, the attribute oktaId" in told
     assert ("Try it once more." in told) == takes_over
@@ -504,6 +533,8 @@ def test_an_operator_by_command_what_the_product_proposes(test: Test, takes_over
 def test_nothing_is_taken_over_before_it_was_seen(test: Test) -> None:
     with pytest.raises(CommandError, match="--wait"):
         call_command("test_login", "--connection", "Draft", "--take-over")
+    with pytest.raises(CommandError, match="--reason"):
+        call_command("test_login", "--connection", "Draft", "--wait", "5", "--take-over")
 
 
 def test_whoever_tried_a_login_for_an_operator_shows_that_sign_out_works_too(test: Test) -> None:

@@ -109,7 +109,7 @@ class Idp:
 
 def an_idp(slug: str, **options: Any) -> Idp:
     tenant = Tenant.objects.filter(slug=slug).first() or configuration.create_tenant(
-        slug=slug, name=slug.title(), actor=OPERATOR
+        slug=slug, name=slug.title(), actor=OPERATOR, reason="As agreed"
     )
     number = Connection.objects.filter(tenant=tenant).count()
     return Idp(where=extend(tenant, name=f"{slug} {number}", **({"jit": "off"} | options)))

@@ -27,7 +27,7 @@ BODIES = {
 
 def ask(idp: Idp, method: str, path: str, *scopes: str) -> HttpResponse:
     """With a token of these scopes."""
-    _, secret = issue_token(connection=idp.connection, actor=OPERATOR, scopes=scopes)
+    _, secret = issue_token(connection=idp.connection, actor=OPERATOR, reason="As agreed", scopes=scopes)
     body = BODIES.get((method, path.split("/")[1]))
     return idp.send(method, path, body, headers={"Authorization": f"Bearer {secret}"})
 
@@ -71,7 +71,7 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_back(idp: Idp) -> None
         refused = idp.post("/Users", {"schemas": [USER_URN], "userName": "ada"})
         assert error_of(refused) == (429, None)
         assert refused["Retry-After"] == "12"
-        _, other = issue_token(connection=idp.connection, actor=OPERATOR)
+        _, other = issue_token(connection=idp.connection, actor=OPERATOR, reason="As agreed")
         answer = Client().get("/scim/v2/Users", headers={"Authorization": f"Bearer {other}"})
         assert (answer.status_code, answer.json()["totalResults"]) == (200, 0)
         clock.shift(12)
@@ -100,7 +100,7 @@ def test_a_token_learns_nothing_of_the_other_type(idp: Idp) -> None:
     ):
         assert ask(idp, "GET", f"/Groups?{query}", "groups").status_code == 400
     guess = {"op": "remove", "path": 'members[display sw "a"]'}
-    _, secret = issue_token(connection=idp.connection, actor=OPERATOR, scopes=("groups",))
+    _, secret = issue_token(connection=idp.connection, actor=OPERATOR, reason="As agreed", scopes=("groups",))
     guessed = idp.patch(group, guess, headers={"Authorization": f"Bearer {secret}"})
     assert error_of(guessed) == (400, "invalidFilter")
 

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def idp(db: None) -> Idp:
-    tenant = configuration.create_tenant(slug="acme", name="Acme", actor=OPERATOR, domains=["x.example"])
+    tenant = configuration.create_tenant(
+        slug="acme", name="Acme", actor=OPERATOR, reason="As agreed", domains=["x.example"]
+    )
     return an_idp(tenant.slug, jit="create")
 
 

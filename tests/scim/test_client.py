@@ -93,9 +93,9 @@ def test_it_reads_the_roles_and_entitlements_of_mapped_groups(walker: Walker, id
     editors = DirectoryGroup.objects.get(pk=created.id)
     for name, kind in (("Editor", Entitlement.Kind.ROLE), ("Authors", Entitlement.Kind.GROUP)):
         given = configuration.create_entitlement(
-            tenant=idp.where.tenant, name=name, kind=kind, actor=OPERATOR
+            tenant=idp.where.tenant, name=name, kind=kind, actor=OPERATOR, reason="As agreed"
         )
-        configuration.map_entitlement(entitlement=given, group=editors, actor=OPERATOR)
+        configuration.map_entitlement(entitlement=given, group=editors, actor=OPERATOR, reason="As agreed")
     # What it knew of the server is older than the mapping.
     again = SyncSCIMClient(walker.scim.client)
     again.discover()

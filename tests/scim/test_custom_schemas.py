@@ -48,12 +48,17 @@ ROOMS = {
 
 
 def define(idp: Idp, document: dict[str, Any] = BADGE, **more: Any) -> SchemaExtension:
-    return schemas.define(tenant=idp.where.tenant, definition=definition_of(document, **more), actor=OPERATOR)
+    return schemas.define(
+        tenant=idp.where.tenant,
+        definition=definition_of(document, **more),
+        actor=OPERATOR,
+        reason="As agreed",
+    )
 
 
 def change(idp: Idp, **fields: Any) -> None:
     definition: Definition = replace(definition_of(BADGE), **fields)
-    schemas.define(tenant=idp.where.tenant, definition=definition, actor=OPERATOR)
+    schemas.define(tenant=idp.where.tenant, definition=definition, actor=OPERATOR, reason="As agreed")
 
 
 def test_discovery_tells_each_tenant_its_own(idp: Idp, other: Idp) -> None:
@@ -159,7 +164,7 @@ def test_a_change_holds_with_the_next_request(idp: Idp) -> None:
         400,
         "invalidPath",
     )
-    schemas.remove(extension=SchemaExtension.objects.get(), actor=OPERATOR)
+    schemas.remove(extension=SchemaExtension.objects.get(), actor=OPERATOR, reason="As agreed")
     shown = idp.get(path).json()
     assert URN not in shown
     assert shown["schemas"] == [USER_URN]

@@ -20,11 +20,18 @@ ROLE, GROUP = Entitlement.Kind.ROLE, Entitlement.Kind.GROUP
 def made(idp: Idp, name: str, kind: str = ROLE, description: str = "", mapped: int = 1) -> Entitlement:
     """An entitlement of the IdP's tenant, with so many of the IdP's groups mapped to it."""
     entitlement = configuration.create_entitlement(
-        tenant=idp.where.tenant, name=name, kind=kind, description=description, actor=OPERATOR
+        tenant=idp.where.tenant,
+        name=name,
+        kind=kind,
+        description=description,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     for number in range(mapped):
         group = DirectoryGroup.objects.get(pk=idp.group(f"{name} {number}")["id"])
-        configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR)
+        configuration.map_entitlement(
+            entitlement=entitlement, group=group, actor=OPERATOR, reason="As agreed"
+        )
     return entitlement
 
 

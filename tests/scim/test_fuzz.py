@@ -108,10 +108,10 @@ def _peer(slug: str, number: int) -> Peer:
         made["thing"].append(idp.post("/TestResources", thing).json()["id"])
     for kind in ("role", "group"):
         right = configuration.create_entitlement(
-            tenant=idp.where.tenant, name=f"{secret}-{kind}", kind=kind, actor=OPERATOR
+            tenant=idp.where.tenant, name=f"{secret}-{kind}", kind=kind, actor=OPERATOR, reason="As agreed"
         )
         group = DirectoryGroup.objects.get(pk=made["group"][0])
-        configuration.map_entitlement(entitlement=right, group=group, actor=OPERATOR)
+        configuration.map_entitlement(entitlement=right, group=group, actor=OPERATOR, reason="As agreed")
         made["entitlement" if kind == "group" else kind] = [str(right.pk)]
     models = _models(idp)
     hidden = [id_ for ids in made.values() for id_ in ids[len(ids) // 2 :]]
@@ -133,7 +133,7 @@ def peers(db: None, settings: Any) -> list[Peer]:
         tenant = an_idp(slug).where.tenant
         for document, resource in ((wild.OWN_USER.documents[-1], "User"), (BADGE, "User"), (ROOMS, "Group")):
             definition = definition_of(document, resource=resource)
-            schemas.define(tenant=tenant, definition=definition, actor=OPERATOR)
+            schemas.define(tenant=tenant, definition=definition, actor=OPERATOR, reason="As agreed")
     found = [_peer("acme", 1), _peer("acme", 2), _peer("globex", 3)]
     for peer, other in zip(found, [found[2], found[0], found[1]], strict=True):
         strangers = [ids[0] for ids in other.known.values()]

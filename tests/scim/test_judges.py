@@ -58,9 +58,9 @@ def _map_something(idp: Idp) -> None:
     group = DirectoryGroup.objects.get(pk=idp.group("Staff")["id"])
     for kind in Entitlement.Kind:
         made = configuration.create_entitlement(
-            tenant=idp.where.tenant, name=f"A {kind}", kind=str(kind), actor=OPERATOR
+            tenant=idp.where.tenant, name=f"A {kind}", kind=str(kind), actor=OPERATOR, reason="As agreed"
         )
-        configuration.map_entitlement(entitlement=made, group=group, actor=OPERATOR)
+        configuration.map_entitlement(entitlement=made, group=group, actor=OPERATOR, reason="As agreed")
 
 
 @pytest.mark.parametrize(("unknown_member", "expected"), [("refuse", UNKNOWN_MEMBER), ("skip", {})])

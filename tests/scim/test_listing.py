@@ -29,6 +29,7 @@ def test_a_real_server_is_listed_page_by_page(live_server: LiveServer, theirs: H
     source = roster_sources.keep_source(
         connection=ours.connection,
         actor=OPERATOR,
+        reason="As agreed",
         fields={
             "kind": "scim",
             "base_address": f"{live_server.url}/scim/v2",

@@ -110,7 +110,11 @@ def test_a_disabled_person_is_signed_out(idp: Idp) -> None:
 
 def test_a_local_administrator_has_no_resource(db: None) -> None:
     root = configuration.create_local_identity(
-        login_name="root", password="a long password", actor=Actor(kind="command"), superuser=True
+        login_name="root",
+        password="a long password",
+        actor=Actor(kind="command"),
+        reason="As agreed",
+        superuser=True,
     )
     browser = Client()
     browser.force_login(root)

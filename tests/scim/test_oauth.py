@@ -33,7 +33,7 @@ def _nobody_has_asked_yet() -> None:
 
 @pytest.fixture
 def made(idp: Idp) -> tuple[ScimClient, str]:
-    return create_client(connection=idp.connection, actor=OPERATOR, name="Okta")
+    return create_client(connection=idp.connection, actor=OPERATOR, reason="As agreed", name="Okta")
 
 
 def basic(name: str, secret: str) -> dict[str, str]:
@@ -80,7 +80,9 @@ def test_a_secret_is_exchanged_for_a_token_of_an_hour(idp: Idp, made: Any, way: 
 
 
 def test_what_it_may_is_what_was_asked_for_and_granted(idp: Idp) -> None:
-    client, secret = create_client(connection=idp.connection, actor=OPERATOR, scopes=["read", "users"])
+    client, secret = create_client(
+        connection=idp.connection, actor=OPERATOR, reason="As agreed", scopes=["read", "users"]
+    )
     who = basic(client.client_id, secret)
     assert ask(GRANT, who).json()["scope"] == "read users"
     assert ask(GRANT | {"scope": "users+users"}, who).json()["scope"] == "users"
@@ -131,7 +133,7 @@ def test_who_is_not_a_client_is_told_nothing_else(db: None, headers: dict[str, s
 
 
 def _revoked(client: ScimClient) -> None:
-    revoke_client(client=client, actor=OPERATOR)
+    revoke_client(client=client, actor=OPERATOR, reason="As agreed")
 
 
 @pytest.mark.parametrize("status", ["draft", "frozen"])
@@ -242,7 +244,7 @@ class TestLimits:
         self, idp: Idp, made: Any, minute: time_machine.Traveller
     ) -> None:
         client, secret = made
-        stranger, other_secret = create_client(connection=idp.connection, actor=OPERATOR)
+        stranger, other_secret = create_client(connection=idp.connection, actor=OPERATOR, reason="As agreed")
         assert ask(GRANT, basic(client.client_id, secret)).status_code == 200
         answers = [ask(GRANT, basic(f"{n:032x}", "wrong")).status_code for n in range(70)]
         assert answers.count(401) == rates.FAILURES_A_MINUTE + 1
@@ -281,7 +283,9 @@ def test_discovery_says_where_to_ask(idp: Idp) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_real_client_obtains_a_token_and_pushes_with_it(live_server: LiveServer, idp: Idp) -> None:
-    client, secret = create_client(connection=idp.connection, actor=OPERATOR, scopes=["users"])
+    client, secret = create_client(
+        connection=idp.connection, actor=OPERATOR, reason="As agreed", scopes=["users"]
+    )
     answer = requests.post(
         live_server.url + ENDPOINT, data=GRANT, auth=(client.client_id, secret), timeout=10
     )

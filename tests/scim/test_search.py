@@ -233,11 +233,11 @@ def test_the_root_shows_what_is_asked_for(idp: Idp, people: list[str]) -> None:
 
 def test_roles_and_entitlements_are_at_the_root_where_there_are_any(idp: Idp, people: list[str]) -> None:
     role = configuration.create_entitlement(
-        tenant=idp.where.tenant, name="Tour", kind=Entitlement.Kind.ROLE, actor=OPERATOR
+        tenant=idp.where.tenant, name="Tour", kind=Entitlement.Kind.ROLE, actor=OPERATOR, reason="As agreed"
     )
     assert error_of(search(idp, filter='type eq "Role"')) == (400, "invalidFilter")
     group = DirectoryGroup.objects.get(display_name="Staff")
-    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR)
+    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR, reason="As agreed")
     kinds = [
         one["meta"]["resourceType"] for one in search(idp, filter='displayName eq "Tour"').json()["Resources"]
     ]

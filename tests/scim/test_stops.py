@@ -34,7 +34,9 @@ def resume(idp: Idp, switch: Switch = Switch.SCIM_WRITES) -> None:
 
 def strict(idp: Idp, number: int = 2, **more: Any) -> None:
     changes = {"burst_deactivations": number, "strict_deactivations": True, **more}
-    configuration.change_connection(connection=idp.connection, changes=changes, actor=OPERATOR)
+    configuration.change_connection(
+        connection=idp.connection, changes=changes, actor=OPERATOR, reason="As agreed"
+    )
 
 
 def enabled() -> int:
@@ -138,7 +140,7 @@ class TestDeactivations:
 
     def test_a_burst_is_obeyed_and_asked_about(self, idp: Idp) -> None:
         configuration.change_connection(
-            connection=idp.connection, changes={"burst_deactivations": 2}, actor=OPERATOR
+            connection=idp.connection, changes={"burst_deactivations": 2}, actor=OPERATOR, reason="As agreed"
         )
         for person in idp.crowd(3):
             assert idp.patch(f"/Users/{person}", OFF).status_code == 200
@@ -166,7 +168,9 @@ class TestDeactivations:
         self, idp: Idp, number: int, minutes: int, burst: bool
     ) -> None:
         changes = {"burst_deactivations": number, "burst_deactivation_minutes": minutes}
-        configuration.change_connection(connection=idp.connection, changes=changes, actor=OPERATOR)
+        configuration.change_connection(
+            connection=idp.connection, changes=changes, actor=OPERATOR, reason="As agreed"
+        )
         at = now()
         for n, person in enumerate(idp.crowd(3)):
             with travel(at + timedelta(minutes=n), tick=False):
@@ -175,7 +179,7 @@ class TestDeactivations:
 
     def test_a_deactivation_that_was_taken_back_counts_no_more(self, idp: Idp) -> None:
         configuration.change_connection(
-            connection=idp.connection, changes={"burst_deactivations": 2}, actor=OPERATOR
+            connection=idp.connection, changes={"burst_deactivations": 2}, actor=OPERATOR, reason="As agreed"
         )
         for person in idp.crowd(3):
             idp.patch(f"/Users/{person}", OFF)

@@ -83,12 +83,12 @@ def test_a_frozen_connection_goes_on_deactivating_people(idp: Idp) -> None:
 
 
 def test_a_connection_has_several_tokens_and_one_ends_alone(idp: Idp) -> None:
-    token, secret = issue_token(connection=idp.connection, actor=OPERATOR)
+    token, secret = issue_token(connection=idp.connection, actor=OPERATOR, reason="As agreed")
     another = {"Authorization": f"Bearer {secret}"}
     idp.person("ada")
     for headers in ({}, another):
         assert idp.send("GET", "/Users", headers=headers).json()["totalResults"] == 1
-    revoke_token(token=token, actor=OPERATOR)
+    revoke_token(token=token, actor=OPERATOR, reason="As agreed")
     assert idp.send("GET", "/Users", headers=another).status_code == 401
     assert idp.get("/Users").status_code == 200
 

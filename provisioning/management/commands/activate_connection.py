@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from provisioning.decision.readiness import Item
-from provisioning.management.base import HubCommand, connection_named, operator
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator
 from provisioning.management.setup import lines_of, list_of
 from provisioning.services import setup
 
@@ -27,7 +27,7 @@ class Command(HubCommand):
             metavar="ITEM=REASON",
             help=f"Do without this item; may be repeated. Items: {', '.join(item.value for item in Item)}.",
         )
-        parser.add_argument("--reason", default="", help="Why now; kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         connection, actor = connection_named(options["connection"]), operator()

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import HubCommand, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, operator, pairs, tenant_named
 from provisioning.services import domains
 
 
@@ -15,10 +15,14 @@ class Command(HubCommand):
     def arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", required=True, help="Short name of the tenant.")
         parser.add_argument("--domain", required=True, help="The domain of people's e-mail addresses.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         row = domains.claim_domain(
-            tenant=tenant_named(options["tenant"]), domain=options["domain"], actor=operator()
+            tenant=tenant_named(options["tenant"]),
+            domain=options["domain"],
+            actor=operator(),
+            reason=options["reason"],
         )
         return {
             "id": str(row.pk),

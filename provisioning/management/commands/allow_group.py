@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from provisioning.management.base import HubCommand, connection_named, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator, pairs, tenant_named
 from provisioning.models import AssertedGroup, Connection, Entitlement
 from provisioning.services import configuration
 
@@ -31,7 +31,7 @@ class Command(HubCommand):
             help="Assertion attribute that carries groups, if it is to change.",
         )
         parser.add_argument("--remove", action="store_true", help="Take the value off the list.")
-        parser.add_argument("--reason", default="", help="Kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"])
@@ -78,7 +78,9 @@ class Command(HubCommand):
             connection=connection,
             value=value,
             entitlement=entitlement
-            or configuration.create_entitlement(tenant=connection.tenant, name=name, actor=actor),
+            or configuration.create_entitlement(
+                tenant=connection.tenant, name=name, actor=actor, reason=reason
+            ),
             actor=actor,
             reason=reason,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_date
 
-from provisioning.management.base import HubCommand, operator, pairs
+from provisioning.management.base import HubCommand, ask_why, operator, pairs
 from provisioning.management.lookup import finding_named, identities_named
 from provisioning.models import Finding, Identity
 from provisioning.selectors.timeline import meaning
@@ -25,7 +25,7 @@ class Command(HubCommand):
         parser.add_argument(
             "--due", default="", help="A day, such as 2026-01-31; `by-severity` goes back to it."
         )
-        parser.add_argument("--reason", default="", help="Kept in the audit; needed for another day.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         finding = finding_named(options["finding"])
@@ -34,8 +34,6 @@ class Command(HubCommand):
         reason, actor = options["reason"].strip(), operator()
         if not (options["to"] or options["to_nobody"] or options["due"]):
             raise CommandError("Please say who sees to it (--to, --to-nobody), or by when (--due).")
-        if options["due"] and not reason:
-            raise CommandError("Please say why it is due on another day (--reason).")
         due_at = _day(options["due"])
         if options["to"] or options["to_nobody"]:
             owner = _administrator(options["to"], finding) if options["to"] else None

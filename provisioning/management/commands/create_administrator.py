@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from identity_hub.settings import env
-from provisioning.management.base import HubCommand, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, operator, pairs, tenant_named
 from provisioning.models import Identity, Tenant
 from provisioning.services import configuration
 
@@ -24,6 +24,7 @@ class Command(HubCommand):
             "--password-env", metavar="VAR", help="Environment variable that holds the password."
         )
         parser.add_argument("--tenant", default="", help="Short name of the tenant to administer.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -39,6 +40,7 @@ class Command(HubCommand):
             superuser=tenant is None,
             tenant_administrator=tenant is not None,
             actor=operator(),
+            reason=options["reason"],
         )
         told = {
             "created": True,

@@ -56,30 +56,38 @@ class Command(HubCommand):
         parser.add_argument(
             "--activate",
             metavar="REASON",
+            default="",
             help="Put it into use untested: the reason is kept with every item of its readiness list that is open.",
+        )
+        parser.add_argument(
+            "--reason", default="", help="Why; kept in the audit. Needed unless --activate says it."
         )
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant, actor = tenant_named(options["tenant"]), operator()
+        reason = options["reason"] or options["activate"]
         metadata = _read(options["idp_metadata"]) if options["idp_metadata"] else ""
         domains = options["domain"]
         with transaction.atomic():
             for domain in domains or ():
-                configuration.add_domain(tenant=tenant, domain=domain, how="operator", actor=actor)
+                configuration.add_domain(
+                    tenant=tenant, domain=domain, how="operator", actor=actor, reason=reason
+                )
             connection = configuration.create_connection(
                 tenant=tenant,
                 name=options["name"],
                 jit=options["jit"],
                 domains=domains,
                 actor=actor,
+                reason=reason,
                 idp_metadata=metadata,
                 metadata_url=options["idp_metadata"] if "://" in options["idp_metadata"] else "",
                 preset=options["preset"],
                 external_id_attribute=options["external_id_attribute"],
                 user_name_attribute=options["user_name_attribute"],
             )
-            if reason := options["activate"]:
-                connection = setup.activate_untested(connection=connection, actor=actor, reason=reason)
+            if untested := options["activate"]:
+                connection = setup.activate_untested(connection=connection, actor=actor, reason=untested)
         return {
             "id": str(connection.pk),
             "name": connection.name,

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from provisioning import addresses
-from provisioning.management.base import HubCommand, connection_named, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator, pairs, tenant_named
 from provisioning.models import Scope
 from provisioning.services.tokens import create_client
 
@@ -29,6 +29,7 @@ class Command(HubCommand):
             choices=Scope.values,
             help="What its tokens may do; may be repeated (default: everything).",
         )
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -37,6 +38,7 @@ class Command(HubCommand):
             name=options["name"],
             scopes=options["scope"],
             actor=operator(),
+            reason=options["reason"],
         )
         return {
             "client_id": client.client_id,

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import connection_named, operator, tenant_named
+from provisioning.management.base import ask_why, connection_named, operator, tenant_named
 from provisioning.management.credentials import TokenCommand, told
 from provisioning.models import Scope
 from provisioning.services.tokens import issue_token
@@ -26,6 +26,7 @@ class Command(TokenCommand):
             choices=Scope.values,
             help="What it may do; may be repeated (default: everything).",
         )
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -35,5 +36,6 @@ class Command(TokenCommand):
             name=options["name"],
             scopes=options["scope"],
             actor=operator(),
+            reason=options["reason"],
         )
         return told(token, secret)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import HubCommand, operator, pairs
+from provisioning.management.base import HubCommand, ask_why, operator, pairs
 from provisioning.models import TenantDomain
 from provisioning.services import configuration
 
@@ -17,6 +17,7 @@ class Command(HubCommand):
         parser.add_argument("slug", help="Short name: letters, digits, hyphens.")
         parser.add_argument("--name", default="", help="Name that people read (default: the short name).")
         parser.add_argument("--domain", action="append", default=[], help="E-mail domain; may be repeated.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = configuration.create_tenant(
@@ -24,6 +25,7 @@ class Command(HubCommand):
             name=options["name"] or options["slug"],
             domains=options["domain"],
             actor=operator(),
+            reason=options["reason"],
         )
         domains = TenantDomain.objects.filter(tenant=tenant).values_list("domain", flat=True)
         return {"id": str(tenant.pk), "slug": tenant.slug, "name": tenant.name, "domains": list(domains)}

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from provisioning import reconciliation
-from provisioning.management.base import HubCommand, operator, pairs
+from provisioning.management.base import HubCommand, ask_why, operator, pairs
 from provisioning.management.lookup import run_named
 from provisioning.models import ReconciliationItem
 from provisioning.reconciliation import Choice
@@ -28,7 +28,7 @@ class Command(HubCommand):
         parser.add_argument("--reasons", nargs="+", default=[], help="Reason codes to leave out.")
         parser.add_argument("--situations", nargs="+", default=[], help="Situations to leave out.")
         parser.add_argument("--destructive", action="store_true", help="Leave out what takes access away.")
-        parser.add_argument("--reason", required=True, help="Kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         run, actor, reason = run_named(options["run"]), operator(), options["reason"]
@@ -38,8 +38,6 @@ class Command(HubCommand):
             situations=options["situations"],
             destructive=options["destructive"],
         )
-        if not reason.strip():
-            raise CommandError("Say in writing why.")
         turned = 0
         if options["take_in"]:
             turned = reconciliation.take_in(run, choice, actor, reason)

@@ -45,7 +45,9 @@ class Command(HubCommand):
             metavar="URN",
             help="Remove an extension and all that resources hold of it.",
         )
-        parser.add_argument("--reason", default="", help="Kept in the audit.")
+        parser.add_argument(
+            "--reason", default="", help="Why; kept in the audit. Needed to define and to remove."
+        )
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"])

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import HubCommand, connection_named, operator
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator
 from provisioning.services import setup
 
 
@@ -14,7 +14,7 @@ class Command(HubCommand):
 
     def arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--connection", required=True, help="Name or id.")
-        parser.add_argument("--reason", required=True, help="Kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         row = setup.disable(

@@ -72,7 +72,7 @@ class Command(HubCommand):
         parser.add_argument("--encoding", default="", choices=["", *ENCODINGS], help="Else detected.")
         parser.add_argument("--delimiter", default="", help="Else detected. \\t is a tab.")
         parser.add_argument("--quote", default="", help='Else ".')
-        parser.add_argument("--reason", default="", help="Why it is loaded, for the audit.")
+        parser.add_argument("--reason", default="", help="Why; kept in the audit. Needed but for --preview.")
         parser.add_argument("--preview", action="store_true", help="Load nothing; show what would be read.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Command(HubCommand):
         as_of = moment(options["as_of"], now(), "--as-of") if options["as_of"] else None
         # The name of a file may be any bytes.
         name = path.name.encode("utf-8", "replace").decode()
-        shared = {"name": name, "actor": operator(), "as_of": as_of}
+        shared = {"name": name, "actor": operator(), "reason": options["reason"], "as_of": as_of}
 
         def open_() -> Any:
             return path.open("rb")
@@ -113,7 +113,6 @@ class Command(HubCommand):
                 preview=preview,
                 expected=options["expected"],
                 shrinking_accepted=options["accept_shrunk"],
-                reason=options["reason"].strip(),
                 progress=None if options["json"] else self._progress,
                 **shared,
             )

@@ -9,7 +9,7 @@ from django.db import transaction
 from identity_hub.core.clock import now
 from provisioning.decision.keys import fold
 from provisioning.decision.types import GroupObservation, Intent
-from provisioning.management.base import HubCommand, connection_named, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator, pairs, tenant_named
 from provisioning.models import Connection, DirectoryGroup, Entitlement, EntitlementMapping, Tenant
 from provisioning.services import configuration
 from provisioning.services.groups import submit_group
@@ -28,17 +28,20 @@ class Command(HubCommand):
         )
         parser.add_argument("--group", required=True, metavar="NAME", help="displayName of the group.")
         parser.add_argument("--entitlement", required=True, metavar="NAME", help="Name of the entitlement.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"])
         connection = connection_named(options["connection"], tenant)
         with transaction.atomic():
             group = _group(connection, options["group"].strip())
-            entitlement = _entitlement(tenant, options["entitlement"].strip())
+            entitlement = _entitlement(tenant, options["entitlement"].strip(), options["reason"])
             known = EntitlementMapping.objects.filter(
                 tenant=tenant, entitlement=entitlement, group=group
             ).exists()
-            mapping = configuration.map_entitlement(entitlement=entitlement, group=group, actor=operator())
+            mapping = configuration.map_entitlement(
+                entitlement=entitlement, group=group, actor=operator(), reason=options["reason"]
+            )
         return {
             "created": not known,
             "id": str(mapping.pk),
@@ -78,6 +81,8 @@ def _group(connection: Connection, name: str) -> DirectoryGroup:
     return rows.get(pk=outcome.account_id)
 
 
-def _entitlement(tenant: Tenant, name: str) -> Entitlement:
+def _entitlement(tenant: Tenant, name: str, reason: str) -> Entitlement:
     known = Entitlement.objects.filter(tenant=tenant, name=name, kind=Entitlement.Kind.ROLE).first()
-    return known or configuration.create_entitlement(tenant=tenant, name=name, actor=operator())
+    return known or configuration.create_entitlement(
+        tenant=tenant, name=name, actor=operator(), reason=reason
+    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from provisioning.management.base import HubCommand, connection_named, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator, pairs, tenant_named
 from provisioning.models import Roster
 from provisioning.services import pulls, roster_sources, rosters
 from provisioning.sources import Away
@@ -23,6 +23,7 @@ class Command(HubCommand):
             "--tenant", default="", help="Short name of the tenant whose connection is meant."
         )
         parser.add_argument("--wait", action="store_true", help="Do it here, and say what came of it.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -31,8 +32,9 @@ class Command(HubCommand):
         if source is None:
             raise CommandError("The connection has no roster source; roster_source sets one.")
         if not options["wait"]:
-            pulls.order(source, operator())
+            pulls.order(source, operator(), options["reason"])
             return {"connection": str(connection.pk), "ordered": True}
+        pulls.note_order(source, operator(), options["reason"])
         try:
             roster = pulls.pull(
                 source=source, actor=operator(), progress=None if options["json"] else self._progress

@@ -37,10 +37,8 @@ class Command(HubCommand):
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--execute", action="store_true", help="Do what the simulation found.")
         what.add_argument("--status", action="store_true", help="Only tell how far the newest run is.")
-        what.add_argument(
-            "--cancel", action="store_true", help="Stop the run after the batch in hand; asks for --reason."
-        )
-        parser.add_argument("--reason", default="", help="Why, for the audit; needed to cancel.")
+        what.add_argument("--cancel", action="store_true", help="Stop the run after the batch in hand.")
+        parser.add_argument("--reason", default="", help="Why; kept in the audit. Needed but for --status.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -144,8 +142,6 @@ def _newest(connection: Connection) -> ReconciliationRun:
 
 
 def _cancelled(run: ReconciliationRun, reason: str) -> ReconciliationRun:
-    if not reason:
-        raise CommandError("Please say why, with --reason.")
     if run.status == Status.QUARANTINED:
         raise CommandError(
             f"The run waits for a person and does nothing: reject it, with decide_run {run.pk} --reject --reason."

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import HubCommand, operator
+from provisioning.management.base import HubCommand, ask_why, operator
 from provisioning.management.credentials import client_named
 from provisioning.services.tokens import revoke_client
 
@@ -17,7 +17,7 @@ class Command(HubCommand):
 
     def arguments(self, parser: CommandParser) -> None:
         parser.add_argument("client", help="Client ID.")
-        parser.add_argument("--reason", required=True, help="Why; kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         client = client_named(options["client"])

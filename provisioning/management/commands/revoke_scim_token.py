@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import HubCommand, operator
+from provisioning.management.base import HubCommand, ask_why, operator
 from provisioning.management.credentials import token_named
 from provisioning.services.tokens import revoke_token
 
@@ -15,7 +15,7 @@ class Command(HubCommand):
 
     def arguments(self, parser: CommandParser) -> None:
         parser.add_argument("token", help="Id or beginning of the token.")
-        parser.add_argument("--reason", required=True, help="Why; kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         token = token_named(options["token"])

@@ -59,7 +59,7 @@ class Command(HubCommand):
         act = parser.add_mutually_exclusive_group()
         act.add_argument("--test", action="store_true", help="Fetch the first page, and keep nothing.")
         act.add_argument("--remove", action="store_true", help="Forget it, with its credential.")
-        parser.add_argument("--reason", default="", help="Kept in the audit.")
+        parser.add_argument("--reason", default="", help="Why; kept in the audit. Needed for a change.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None

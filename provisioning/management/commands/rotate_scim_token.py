@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provisioning.management.base import operator, pairs
+from provisioning.management.base import ask_why, operator, pairs
 from provisioning.management.credentials import TokenCommand, moment, token_named, told
 from provisioning.models import ScimToken
 from provisioning.services.tokens import OVERLAP, rotate_token
@@ -29,7 +29,7 @@ class Command(TokenCommand):
         parser.add_argument(
             "--days", type=int, help="Days until the new one expires (default: as the old one)."
         )
-        parser.add_argument("--reason", default="", help="Why; kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         old = token_named(options["token"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from provisioning.management.base import HubCommand, connection_named, operator, pairs, tenant_named
+from provisioning.management.base import HubCommand, ask_why, connection_named, operator, pairs, tenant_named
 from provisioning.services.metadata import known_idp
 from provisioning.services.name_ids import NameIds
 from saml_sp import metadata
@@ -21,7 +21,7 @@ SAID = {
 class Command(HubCommand):
     help = (
         "Imports the SAML metadata of a connection's identity provider. A document with another entityID, or with none "
-        "of the known keys, is taken for an active connection only with --new-keys-known and a reason."
+        "of the known keys, is taken for an active connection only with --new-keys-known."
     )
 
     def arguments(self, parser: CommandParser) -> None:
@@ -47,7 +47,7 @@ class Command(HubCommand):
             help="With another entityID: its NameIDs are new, and people are recognised by externalId or userName. "
             "Default: people keep their NameIDs.",
         )
-        parser.add_argument("--reason", default="", help="Kept in the audit.")
+        ask_why(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_named(options["tenant"]) if options["tenant"] else None
@@ -55,8 +55,6 @@ class Command(HubCommand):
         source, certificates = options["source"], connection.metadata_signing_certificates
         if options["follow"] and "://" not in source:
             raise CommandError("--follow needs an address.")
-        if options["new_keys_known"] and not options["reason"]:
-            raise CommandError("--new-keys-known needs --reason.")
         if options["certificate"]:
             certificates = _text_of(options["certificate"])
         read = metadata.from_address if "://" in source else metadata.from_file

@@ -31,11 +31,16 @@ class Command(HubCommand):
             action="store_true",
             help="Set the connection up as the hub proposes for the product that is recognised; then try again.",
         )
+        parser.add_argument("--reason", default="", help="Why; kept in the audit. Needed for --take-over.")
 
     def answer(self, **options: Any) -> dict[str, Any]:
         connection = connection_named(options["connection"])
         if options["take_over"] and not options["wait"]:
             raise CommandError("--take-over needs --wait: what is proposed follows from the answer.")
+        if options["take_over"] and not options["reason"].strip():
+            raise CommandError(
+                "--take-over needs --reason: nobody is there to be asked when the answer comes."
+            )
         if not connection.idp_metadata:
             raise CommandError(f"{connection} has no IdP metadata yet.")
         row, token = trial.open_trial(connection, actor=operator())
@@ -48,7 +53,7 @@ class Command(HubCommand):
         if options["take_over"] and answer["finished"]:
             answer["taken_over"] = bool(row.report["preset"].get("changes"))
             if answer["taken_over"]:
-                trial.take_over(row, actor=operator())
+                trial.take_over(row, reason=options["reason"], actor=operator())
         return answer
 
     def _report(self, row: TestLogin, seconds: int) -> dict[str, Any]:
@@ -99,4 +104,6 @@ def _product(preset: dict[str, Any], *, taken_over: bool) -> Iterator[str]:
         yield "The connection is set up as the hub proposes for it."
         return
     yield from table(["Setting", "Taken over" if taken_over else "Proposed"], preset["changes"].items())
-    yield "Try it once more." if taken_over else "Take it over by --take-over, or set it by hand."
+    yield (
+        "Try it once more." if taken_over else "Take it over by --take-over and --reason, or set it by hand."
+    )

@@ -27,7 +27,7 @@ def theirs(globex: House) -> Scene:
 @pytest.fixture
 def superuser(db: None) -> Identity:
     return configuration.create_local_identity(
-        login_name="root", password=PASSWORD, superuser=True, actor=OPERATOR
+        login_name="root", password=PASSWORD, superuser=True, actor=OPERATOR, reason="As agreed"
     )
 
 

@@ -105,6 +105,7 @@ def scene(where: House) -> Scene:
         display_name=f"Administrator of {slug}",
         tenant_administrator=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
     actor = Actor(kind="identity", id=str(administrator.pk))
     active = push(where, person(where, "ada", "Ada", "Active", 1))
@@ -126,22 +127,33 @@ def scene(where: House) -> Scene:
     sign_in(where, f"hal@{where.domain}", email=f"hal@{where.domain}", format="unspecified")
     group = group_of(where, f"Engineering {slug}", [active.account_id, staff.account_id])
     managers = group_of(where, f"Managers {slug}", [staff.account_id])
-    entitlement = configuration.create_entitlement(tenant=tenant, name=f"Developer {slug}", actor=OPERATOR)
-    configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR)
-    staff_entitlement = configuration.create_entitlement(
-        tenant=tenant, name=f"Hub administrators {slug}", grants_staff=True, actor=OPERATOR
+    entitlement = configuration.create_entitlement(
+        tenant=tenant, name=f"Developer {slug}", actor=OPERATOR, reason="As agreed"
     )
-    configuration.map_entitlement(entitlement=staff_entitlement, group=managers, actor=OPERATOR)
+    configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR, reason="As agreed")
+    staff_entitlement = configuration.create_entitlement(
+        tenant=tenant,
+        name=f"Hub administrators {slug}",
+        grants_staff=True,
+        actor=OPERATOR,
+        reason="As agreed",
+    )
+    configuration.map_entitlement(
+        entitlement=staff_entitlement, group=managers, actor=OPERATOR, reason="As agreed"
+    )
     second = extend(tenant, name=f"Second {slug}")
     push(second, person(where, "ada", "Ada", "Active", 1) | {"externalId": f"{slug}-other"})
-    run = reconciliation.simulate(where.connection, actor)
+    run = reconciliation.simulate(where.connection, actor, reason="As agreed")
     roster = roster_files.keep(
         connection=where.connection,
         pieces=[f"userName,title\nada@{where.domain},Engineer of {slug}\n".encode()],
         name=f"{slug}.csv",
         actor=actor,
+        reason="As agreed",
     )
-    client, _ = create_client(connection=where.connection, name=f"Client of {slug}", actor=OPERATOR)
+    client, _ = create_client(
+        connection=where.connection, name=f"Client of {slug}", actor=OPERATOR, reason="As agreed"
+    )
     who = identity(active)
     session = session_of(
         who,
@@ -224,6 +236,7 @@ def scene(where: House) -> Scene:
                 ),
             ),
             actor=OPERATOR,
+            reason="As agreed",
         ),
         outbox=OutboxMessage.objects.filter(tenant_id=tenant.pk).first()
         or OutboxMessage.objects.create(tenant_id=tenant.pk, topic=f"topic-{slug}"),

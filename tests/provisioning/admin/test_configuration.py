@@ -10,6 +10,7 @@ from .scene import Scene
 
 def form_of(connection: Connection, **changes: object) -> dict[str, object]:
     return {
+        "reason": "As agreed",
         "name": connection.name,
         "domains": list(connection.granted_domains.values_list("domain__domain", flat=True)),
         "jit": connection.jit,
@@ -126,7 +127,7 @@ def test_what_is_wrong_in_the_table_names_its_attribute(admin: Client, ours: Sce
 def test_a_new_connection_to_a_product_is_set_to_what_it_sends(admin: Client, ours: Scene) -> None:
     admin.post(
         "/admin/provisioning/connection/add/",
-        {"name": "Entra", "jit": "off", "preset": "entra-id", "user_name_attribute": "uid"},
+        {"name": "Entra", "jit": "off", "preset": "entra-id", "user_name_attribute": "uid", "reason": "x"},
     )
     made = Connection.objects.get(name="Entra")
     assert (made.preset, made.user_name_attribute) == ("entra-id", "uid")
@@ -141,7 +142,7 @@ def test_a_tenants_administrator_makes_connections_of_that_tenant(
 ) -> None:
     response = admin.post(
         "/admin/provisioning/connection/add/",
-        {"name": "New", "jit": "off", "tenant": str(theirs.where.tenant.pk)},
+        {"name": "New", "jit": "off", "tenant": str(theirs.where.tenant.pk), "reason": "x"},
     )
     made = Connection.objects.get(name="New")
     assert (made.tenant_id, made.status) == (ours.where.tenant.pk, "draft")
@@ -151,7 +152,7 @@ def test_a_tenants_administrator_makes_connections_of_that_tenant(
 def test_a_superuser_makes_a_tenant_whose_domains_wait_for_their_proof(root: Client, ours: Scene) -> None:
     root.post(
         "/admin/provisioning/tenant/add/",
-        {"name": "Initech", "slug": "initech", "domains": "initech.example"},
+        {"name": "Initech", "slug": "initech", "domains": "initech.example", "reason": "Sold"},
     )
     made = Tenant.objects.get(slug="initech")
     domain = TenantDomain.objects.get(tenant=made)
@@ -162,13 +163,14 @@ def test_a_superuser_makes_a_tenant_whose_domains_wait_for_their_proof(root: Cli
     domain.refresh_from_db()
     assert domain.verified_how == "superuser"
     taken = root.post(
-        "/admin/provisioning/tenant/add/", {"name": "X", "slug": "x-corp", "domains": "initech.example"}
+        "/admin/provisioning/tenant/add/",
+        {"name": "X", "slug": "x-corp", "domains": "initech.example", "reason": "x"},
     )
     assert taken.status_code == 200
     assert not Tenant.objects.filter(slug="x-corp").exists()
     root.post(
         f"/admin/provisioning/tenant/{made.pk}/change/",
-        {"name": "Initech Ltd", "run_few": "1", "run_share": "10", "run_most": "20"},
+        {"name": "Initech Ltd", "run_few": "1", "run_share": "10", "run_most": "20", "reason": "Renamed"},
     )
     made.refresh_from_db()
     assert made.name == "Initech Ltd"
@@ -182,30 +184,33 @@ def test_a_tenants_administrator_writes_no_tenant(admin: Client, ours: Scene) ->
 
 def test_only_a_superuser_gives_rights_over_the_tenant(admin: Client, root: Client, ours: Scene) -> None:
     admin.post(
-        "/admin/provisioning/entitlement/add/", {"name": "Sneaky", "kind": "role", "grants_staff": "on"}
+        "/admin/provisioning/entitlement/add/",
+        {"name": "Sneaky", "kind": "role", "grants_staff": "on", "reason": "x"},
     )
     assert Entitlement.objects.get(name="Sneaky").grants_staff is False
     staff, group = ours.staff_entitlement, ours.group
     by_group = f"/admin/provisioning/directorygroup/{group.pk}/map-entitlement/"
     by_entitlement = f"/admin/provisioning/entitlement/{staff.pk}/map-group/"
-    assert admin.post(by_group, {"entitlement": str(staff.pk)}).status_code == 200
-    assert admin.post(by_entitlement, {"group": str(group.pk)}).status_code == 404
+    assert admin.post(by_group, {"entitlement": str(staff.pk), "reason": "x"}).status_code == 200
+    assert admin.post(by_entitlement, {"group": str(group.pk), "reason": "x"}).status_code == 404
     assert not group.mappings.filter(entitlement=staff).exists()
-    root.post(by_group, {"entitlement": str(staff.pk)})
+    root.post(by_group, {"entitlement": str(staff.pk), "reason": "x"})
     mapping = group.mappings.get(entitlement=staff)
     unmap = f"/admin/provisioning/directorygroup/{group.pk}/unmap/{mapping.pk}/"
-    assert admin.post(unmap).status_code == 404
-    assert root.post(unmap).status_code == 302
+    assert admin.post(unmap, {"reason": "x"}).status_code == 404
+    assert root.post(unmap, {"reason": "x"}).status_code == 302
     assert not group.mappings.filter(entitlement=staff).exists()
 
 
 def test_a_group_is_mapped_and_unmapped(admin: Client, ours: Scene) -> None:
-    admin.post("/admin/provisioning/entitlement/add/", {"name": "Reader", "kind": "role"})
+    admin.post("/admin/provisioning/entitlement/add/", {"name": "Reader", "kind": "role", "reason": "x"})
     made = Entitlement.objects.get(name="Reader")
     assert made.tenant_id == ours.where.tenant.pk
-    admin.post(f"/admin/provisioning/entitlement/{made.pk}/map-group/", {"group": str(ours.group.pk)})
+    admin.post(
+        f"/admin/provisioning/entitlement/{made.pk}/map-group/", {"group": str(ours.group.pk), "reason": "x"}
+    )
     assert list(Entitlement.objects.of_identity(ours.active).filter(pk=made.pk)) == [made]
-    admin.post(f"/admin/provisioning/entitlement/{made.pk}/unmap/{made.mappings.get().pk}/")
+    admin.post(f"/admin/provisioning/entitlement/{made.pk}/unmap/{made.mappings.get().pk}/", {"reason": "x"})
     assert not Entitlement.objects.of_identity(ours.active).filter(pk=made.pk).exists()
 
 

@@ -54,5 +54,5 @@ def test_more_people_cost_no_more_statements(admin: Client, ours: Scene, address
             format="unspecified",
         )
     for _ in range(3):
-        reconciliation.simulate(ours.where.connection, OPERATOR)
+        reconciliation.simulate(ours.where.connection, OPERATOR, reason="As agreed")
     assert statements() == few

@@ -25,7 +25,7 @@ def page(ours: Scene, rest: str = "change/") -> str:
 
 
 def add(admin: Client, ours: Scene, name: str = "labs.example") -> TenantDomain:
-    assert admin.post(page(ours, "add-domain/"), {"domain": name}).status_code == 302
+    assert admin.post(page(ours, "add-domain/"), {"domain": name, "reason": "x"}).status_code == 302
     return TenantDomain.objects.get(tenant=ours.where.tenant, domain=name)
 
 
@@ -58,7 +58,7 @@ def test_what_the_service_refuses_is_said(admin: Client, ours: Scene, theirs: Sc
         ("localhost", "not a domain name"),
         (theirs.where.domain, "Another tenant has verified this domain"),
     ):
-        answer = admin.post(page(ours, "add-domain/"), {"domain": name})
+        answer = admin.post(page(ours, "add-domain/"), {"domain": name, "reason": "x"})
         assert answer.status_code == 200
         assert sentence in answer.content.decode(), name
     domain = add(admin, ours)
@@ -93,7 +93,9 @@ def test_a_domain_is_removed_with_a_reason(admin: Client, ours: Scene) -> None:
 
 def test_another_tenants_domain_is_not_on_ones_own_page(admin: Client, ours: Scene, theirs: Scene) -> None:
     """The tenant's id is one's own and the domain's is not."""
-    foreign = domains.claim_domain(tenant=theirs.where.tenant, domain="labs.example", actor=OPERATOR)
+    foreign = domains.claim_domain(
+        tenant=theirs.where.tenant, domain="labs.example", actor=OPERATOR, reason="As agreed"
+    )
     for act in ("check-domain", "confirm-domain", "remove-domain"):
         answer = admin.post(page(ours, f"{act}/{foreign.pk}/"), {"reason": "x"})
         assert answer.status_code == 404, act

@@ -18,7 +18,10 @@ from .test_configuration import form_of, table_of
 @pytest.fixture
 def address(ours: Scene) -> str:
     configuration.change_connection(
-        connection=ours.where.connection, changes={"group_attribute": "memberOf"}, actor=OPERATOR
+        connection=ours.where.connection,
+        changes={"group_attribute": "memberOf"},
+        actor=OPERATOR,
+        reason="As agreed",
     )
     return f"/admin/provisioning/connection/{ours.where.connection.pk}"
 
@@ -162,7 +165,9 @@ def test_the_service_keeps_none_whoever_asks(
 ) -> None:
     changes = {field: write(broken), **({"group_attribute": "g"} if field == "jit_groups" else {})}
     with pytest.raises(Invalid) as refused:
-        configuration.change_connection(connection=ours.where.connection, changes=changes, actor=OPERATOR)
+        configuration.change_connection(
+            connection=ours.where.connection, changes=changes, actor=OPERATOR, reason="As agreed"
+        )
     assert refused.value.field == field
 
 
@@ -208,7 +213,11 @@ def test_another_tenants_list_is_out_of_reach(
     admin: Client, ours: Scene, theirs: Scene, address: str
 ) -> None:
     row = configuration.allow_group(
-        connection=theirs.where.connection, value="Staff", entitlement=theirs.entitlement, actor=OPERATOR
+        connection=theirs.where.connection,
+        value="Staff",
+        entitlement=theirs.entitlement,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     foreign = {"value": "Staff", "entitlement": str(theirs.entitlement.pk), "reason": "x"}
     assert admin.post(f"{address}/allow-group/", foreign).status_code == 200
@@ -223,7 +232,11 @@ def test_a_persons_page_says_why_a_group_of_hers_gives_nothing(
 ) -> None:
     reader = Entitlement.objects.create(tenant=ours.where.tenant, name="Reader")
     configuration.allow_group(
-        connection=ours.where.connection, value="Staff-7", entitlement=reader, actor=OPERATOR
+        connection=ours.where.connection,
+        value="Staff-7",
+        entitlement=reader,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     push(ours.where, user("new@acme.example", "acme-77"))
     came = sign_in(ours.where, "p-77", external_id="acme-77", groups=("Staff-7", "Works council"))

@@ -43,7 +43,12 @@ def clock() -> Iterator[time_machine.Traveller]:
 def administrator(acme: House, settings: Any) -> None:
     settings.PASSWORD_HASHERS = [f"{__name__}.Counting"]
     configuration.create_local_identity(
-        login_name=NAME, password=PASSWORD, tenant=acme.tenant, tenant_administrator=True, actor=OPERATOR
+        login_name=NAME,
+        password=PASSWORD,
+        tenant=acme.tenant,
+        tenant_administrator=True,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     HASHED.clear()
 
@@ -129,6 +134,7 @@ def test_a_mark_counts_for_its_name_and_its_time(
                 tenant=acme.tenant,
                 tenant_administrator=True,
                 actor=OPERATOR,
+                reason="As agreed",
             )
         attempt(PASSWORD, name=name, client=browser, address="203.0.113.9")
         del browser.cookies["hub_session"]

@@ -107,9 +107,13 @@ def put_into(where: House, name: str, *came: Outcome) -> DirectoryGroup:
 
 
 def gives(where: House, group: DirectoryGroup | None, name: str, **fields: Any) -> Entitlement:
-    entitlement = configuration.create_entitlement(tenant=where.tenant, name=name, actor=OPERATOR, **fields)
+    entitlement = configuration.create_entitlement(
+        tenant=where.tenant, name=name, actor=OPERATOR, reason="As agreed", **fields
+    )
     if group is not None:
-        configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR)
+        configuration.map_entitlement(
+            entitlement=entitlement, group=group, actor=OPERATOR, reason="As agreed"
+        )
     return entitlement
 
 
@@ -320,7 +324,7 @@ class TestBeforeAndAfter:
             listings.line("ada@acme.example", "ada-1", given_name="Adele"),
             listings.line("new@acme.example", "new-1", given_name="Nell"),
         )
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
         def of(reason: str) -> list[tuple[str, str, str]]:
             return told(run, ReconciliationItem.objects.get(run=run, reason=reason))

@@ -25,7 +25,7 @@ def held(ours: Scene) -> ReconciliationRun:
     """A run in quarantine: seven people."""
     for n in range(6):
         sign_in(ours.where, f"jit-{n}", at=now() - timedelta(days=30))
-    run = reconciliation.simulate(ours.where.connection, OPERATOR)
+    run = reconciliation.simulate(ours.where.connection, OPERATOR, reason="As agreed")
     assert run.status == "quarantined"
     return run
 
@@ -41,6 +41,7 @@ def second(enter: Enter, ours: Scene) -> Client:
             display_name="Second administrator of acme",
             tenant_administrator=True,
             actor=OPERATOR,
+            reason="As agreed",
         )
     )
 
@@ -92,7 +93,10 @@ class TestTwo:
     @pytest.fixture
     def strict(self, ours: Scene, held: ReconciliationRun) -> ReconciliationRun:
         configuration.change_connection(
-            connection=ours.where.connection, changes={"second_approver_over": 3}, actor=OPERATOR
+            connection=ours.where.connection,
+            changes={"second_approver_over": 3},
+            actor=OPERATOR,
+            reason="As agreed",
         )
         return held
 

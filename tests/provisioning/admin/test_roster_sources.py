@@ -18,7 +18,7 @@ def page(ours: Scene, rest: str = "change/") -> str:
 
 
 def form(base: str, **more: Any) -> dict[str, Any]:
-    return {"kind": "scim", "base_address": f"{base}/scim/v2", "secret": SECRET, **more}
+    return {"kind": "scim", "base_address": f"{base}/scim/v2", "secret": SECRET, "reason": "x", **more}
 
 
 def steps_of(name: str) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ def test_a_first_page_that_cannot_be_fetched_says_why(admin: Client, ours: Scene
 
 def test_a_pull_is_a_workers_and_keeps_who_asked(admin: Client, ours: Scene) -> None:
     admin.post(page(ours, "roster-source/"), form("https://idp.example"))
-    assert admin.post(page(ours, "roster-source-pull/")).status_code == 302
+    assert admin.post(page(ours, "roster-source-pull/"), {"reason": "Somebody left"}).status_code == 302
     (ordered,) = OutboxMessage.objects.filter(topic="roster.pull")
     assert ordered.tenant_id == ours.where.tenant.pk
     assert ordered.payload == {
@@ -108,10 +108,16 @@ def test_a_pull_is_a_workers_and_keeps_who_asked(admin: Client, ours: Scene) -> 
         "actor": f"identity:{ours.administrator.pk}",
     }
 
+    asked = AuditRecord.objects.get(reason="roster:ordered")
+    assert (asked.actor_id, asked.connection_id) == (str(ours.administrator.pk), ours.where.connection.pk)
 
-@pytest.mark.parametrize("rest", ["roster-source-test/", "roster-source-pull/"])
-def test_a_link_fetches_nothing(admin: Client, ours: Scene, rest: str) -> None:
-    assert admin.get(page(ours, rest)).status_code == 405
+
+def test_a_link_fetches_nothing(admin: Client, ours: Scene) -> None:
+    admin.post(page(ours, "roster-source/"), form("https://idp.example"))
+    assert admin.get(page(ours, "roster-source-test/")).status_code == 405
+    assert "required" in admin.post(page(ours, "roster-source-pull/"), {"reason": " "}).content.decode()
+    assert admin.get(page(ours, "roster-source-pull/")).status_code == 200
+    assert not OutboxMessage.objects.filter(topic="roster.pull").exists()
 
 
 def test_nobody_gets_at_anothers(admin: Client, ours: Scene, theirs: Scene) -> None:

@@ -17,7 +17,7 @@ ROSTERS = "/admin/provisioning/roster/"
 
 def uploaded(admin: Client, scene: Scene, content: str, name: str = "people.csv", **more: Any) -> Any:
     address = f"/admin/provisioning/connection/{scene.where.connection.pk}/upload-roster/"
-    return admin.post(address, {"file": SimpleUploadedFile(name, content.encode()), **more})
+    return admin.post(address, {"file": SimpleUploadedFile(name, content.encode()), "reason": "x", **more})
 
 
 def csv_of(scene: Scene, number: int = 3) -> str:
@@ -34,7 +34,7 @@ def latest() -> Roster:
 def loaded(admin: Client, scene: Scene, content: str, **mapping: str) -> Roster:
     uploaded(admin, scene, content)
     roster = latest()
-    admin.post(f"{ROSTERS}{roster.pk}/map/", {**roster.mapping, **mapping, "take": "yes"})
+    admin.post(f"{ROSTERS}{roster.pk}/map/", {**roster.mapping, **mapping, "take": "yes", "reason": "x"})
     roster.refresh_from_db()
     return roster_files.load(roster)
 
@@ -58,7 +58,9 @@ def test_an_upload_is_looked_at_before_it_is_loaded(admin: Client, ours: Scene) 
     roster.refresh_from_db()
     assert roster.status == "draft"
 
-    taken = admin.post(response["Location"], {**mapping, "take": "yes"}, follow=True).content.decode()
+    taken = admin.post(
+        response["Location"], {**mapping, "take": "yes", "reason": "x"}, follow=True
+    ).content.decode()
     assert "A worker loads the roster" in taken
     roster.refresh_from_db()
     assert (roster.status, roster.fields) == ("loading", ["external_id", "user_name", "department"])
@@ -90,7 +92,7 @@ def test_a_mapping_that_cannot_be_is_said_on_the_page(
     admin: Client, ours: Scene, mapping: dict[str, str], says: str
 ) -> None:
     uploaded(admin, ours, csv_of(ours))
-    response = admin.post(f"{ROSTERS}{latest().pk}/map/", {**mapping, "take": "yes"})
+    response = admin.post(f"{ROSTERS}{latest().pk}/map/", {**mapping, "take": "yes", "reason": "x"})
     assert response.status_code == 200
     assert says in response.content.decode()
     assert latest().status == "draft"

@@ -26,7 +26,7 @@ def row(path: str, **more: Any) -> dict[str, Any]:
 
 
 def form(*rows: dict[str, Any], initial: int = 0, **fields: Any) -> dict[str, Any]:
-    told = {"urn": URN, "resource": "User", "name": "Badge", **fields}
+    told = {"urn": URN, "resource": "User", "name": "Badge", "reason": "x", **fields}
     told |= {"attributes-TOTAL_FORMS": len(rows), "attributes-INITIAL_FORMS": initial}
     for number, one in enumerate(rows):
         told |= {f"attributes-{number}-{name}": value for name, value in one.items()}

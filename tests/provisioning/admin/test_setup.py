@@ -10,7 +10,9 @@ from .scene import Scene
 
 
 def draft_of(scene: Scene) -> Connection:
-    return configuration.create_connection(tenant=scene.where.tenant, name="Pushes", actor=OPERATOR)
+    return configuration.create_connection(
+        tenant=scene.where.tenant, name="Pushes", actor=OPERATOR, reason="As agreed"
+    )
 
 
 def page_of(connection: Connection) -> str:

@@ -24,7 +24,7 @@ def page(ours: Scene, rest: str = "change/") -> str:
 
 def shown(admin: Client, address: str, **data: object) -> str:
     """The secret on the page that answers a POST."""
-    response = admin.post(address, data)
+    response = admin.post(address, {"reason": "x"} | data)
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
     found = SECRET.search(response.content.decode())
@@ -70,7 +70,10 @@ def test_a_revoked_one_is_unknown_from_then_on(admin: Client, ours: Scene) -> No
 def test_a_life_that_is_none_is_refused(admin: Client, ours: Scene) -> None:
     before = ScimToken.objects.count()
     for days in ("0", "-1", "never", "99999"):
-        assert admin.post(page(ours, "issue-token/"), {"days": days, "scopes": ALL}).status_code == 200
+        assert (
+            admin.post(page(ours, "issue-token/"), {"days": days, "scopes": ALL, "reason": "x"}).status_code
+            == 200
+        )
     assert ScimToken.objects.count() == before
 
 
@@ -78,7 +81,7 @@ def test_a_life_that_is_none_is_refused(admin: Client, ours: Scene) -> None:
 def test_a_token_that_could_do_nothing_is_refused(admin: Client, ours: Scene, scopes: list[str]) -> None:
     before = ScimToken.objects.count()
     for address in (page(ours, "issue-token/"), page(ours, "add-client/")):
-        answer = admin.post(address, {"scopes": scopes})
+        answer = admin.post(address, {"scopes": scopes, "reason": "x"})
         assert SECRET.search(answer.content.decode()) is None
     assert (ScimToken.objects.count(), ScimClient.objects.count()) == (before, 1)
 
@@ -116,7 +119,7 @@ class TestRotation:
         assert timedelta(days=6) < ours.token.expires_at - now() <= timedelta(days=7)
 
     def test_a_second_successor_is_refused_with_a_sentence(self, admin: Client, ours: Scene) -> None:
-        rotate_token(token=ours.token, actor=OPERATOR)
+        rotate_token(token=ours.token, actor=OPERATOR, reason="As agreed")
         answer = admin.post(page(ours, f"rotate/{ours.token.pk}/"), {"reason": "Again"})
         assert "has a successor already" in answer.content.decode()
         assert ScimToken.objects.filter(connection=ours.where.connection).count() == 2

@@ -409,7 +409,7 @@ class TestReconcile:
         for n in range(6):
             sign_in(acme, f"jit-{n}", at=now() - timedelta(days=30))
         with pytest.raises(SystemExit) as ended:
-            call_command("reconcile", "--connection", "Main", "--execute", "--json")
+            call_command("reconcile", "--connection", "Main", "--execute", "--reason", "As agreed", "--json")
         assert ended.value.code == 3
 
     def test_an_unknown_connection_is_an_error(self, acme: House, fail: Run) -> None:
@@ -434,19 +434,19 @@ class TestReconcile:
 
     def test_what_is_left_to_do_is_no_success(self, acme: House) -> None:
         roster(acme, line("ada@acme.example", "e1"))
-        simulated = reconciliation.simulate(acme.connection, Actor(kind="command"))
+        simulated = reconciliation.simulate(acme.connection, Actor(kind="command"), reason="As agreed")
         simulated.items.all().delete()
         # As if a worker had died here, and its items with it.
         ReconciliationRun.objects.update(status="executing")
         with pytest.raises(SystemExit) as ended:
-            call_command("reconcile", "--connection", "Main", "--execute", "--json")
+            call_command("reconcile", "--connection", "Main", "--execute", "--reason", "As agreed", "--json")
         assert ended.value.code == 3
         assert ReconciliationRun.objects.get().remaining == 1
 
     def test_a_run_is_cancelled_with_a_reason(self, acme: House, run: Run, fail: Run) -> None:
         assert "no run yet" in fail("reconcile", "--connection", "Main", "--status")
         run("reconcile", "--connection", "Main")
-        assert "--reason" in fail("reconcile", "--connection", "Main", "--cancel")
+        assert "in writing" in fail("reconcile", "--connection", "Main", "--cancel", "--reason", "")
         said = run("reconcile", "--connection", "Main", "--cancel", "--reason", "wrong file")
         assert said["status"] == "cancelled"
         assert run("reconcile", "--connection", "Main", "--status")["status"] == "cancelled"
@@ -458,7 +458,7 @@ class TestReconcile:
                 "quarantined", "wrong file", "decide_run", id="a run in quarantine is rejected instead"
             ),
             pytest.param("done", "wrong file", "is over", id="one that is over is not stopped any more"),
-            pytest.param("simulated", "   ", "--reason", id="a blank is no reason"),
+            pytest.param("simulated", "   ", "in writing", id="a blank is no reason"),
         ],
     )
     def test_what_cannot_be_cancelled_is_said(
@@ -627,7 +627,7 @@ class TestSwitch:
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [
-            pytest.param(["--stop", "runs"], "in writing", id="without a reason"),
+            pytest.param(["--stop", "runs", "--reason", ""], "in writing", id="without a reason"),
             pytest.param(["--stop", "everything", "--reason", "x"], "everything", id="what is no switch"),
             pytest.param(["--resume", "runs", "--reason", "x"], "not stopped", id="what goes on anyway"),
         ],

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def held(acme: House) -> ReconciliationRun:
     for n in range(6):
         sign_in(acme, f"jit-{n}", at=now() - timedelta(days=30))
-    return reconciliation.simulate(acme.connection, OPERATOR)
+    return reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
 
 def test_part_of_it_is_released(held: ReconciliationRun, run: Run, read: Callable[..., str]) -> None:
@@ -41,7 +41,7 @@ def test_where_two_are_needed_a_command_is_not_enough(
     acme: House, held: ReconciliationRun, fail: Run
 ) -> None:
     configuration.change_connection(
-        connection=acme.connection, changes={"second_approver_over": 1}, actor=OPERATOR
+        connection=acme.connection, changes={"second_approver_over": 1}, actor=OPERATOR, reason="As agreed"
     )
     assert "two administrators" in fail("decide_run", str(held.pk), "--release", "--reason", "x")
 

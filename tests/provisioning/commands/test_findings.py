@@ -12,7 +12,7 @@ from .conftest import Run
 @pytest.fixture
 def request_of_ada(acme: House) -> Finding:
     configuration.change_connection(
-        connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR
+        connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR, reason="As agreed"
     )
     sign_in(acme, "ada")
     return Finding.objects.get()
@@ -75,12 +75,11 @@ def test_a_waiting_account_is_tied_to_the_person_who_is_named(run: Run, fail: Ru
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["{}", "--approve"], "--reason"),
         (["{}", "--reason", "x"], "--approve"),
         (["{}", "--approve", "--reason", "  "], "why"),
         (["nonsense", "--approve", "--reason", "x"], "no finding"),
     ],
-    ids=["without a reason", "without a decision", "with an empty reason", "of nothing"],
+    ids=["without a decision", "with an empty reason", "of nothing"],
 )
 def test_nothing_is_decided(fail: Run, request_of_ada: Finding, arguments: list[str], says: str) -> None:
     said = fail("decide_finding", *[word.format(request_of_ada.pk) for word in arguments])
@@ -115,6 +114,7 @@ def test_a_finding_gets_an_owner_and_another_day(run: Run, request_of_ada: Findi
         tenant=acme.tenant,
         tenant_administrator=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
     finding = str(request_of_ada.pk)
     said = run("assign_finding", finding, "--to", "root-acme", "--due", "2099-01-31", "--reason", "on leave")
@@ -136,7 +136,7 @@ def test_a_finding_gets_an_owner_and_another_day(run: Run, request_of_ada: Findi
         ([], "who sees to it"),
         (["--to", "nobody-knows"], "Nobody"),
         (["--to", "ada"], "administrator"),
-        (["--due", "2099-01-31"], "why"),
+        (["--due", "2099-01-31", "--reason", ""], "why"),
         (["--due", "2000-01-31", "--reason", "x"], "still to come"),
         (["--due", "tomorrow", "--reason", "x"], "no day"),
         (["--due", "2099-02-31", "--reason", "x"], "no day"),

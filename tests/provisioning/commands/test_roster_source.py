@@ -89,7 +89,7 @@ def test_a_refused_roster_is_no_success(
     with playing(steps_of("scim-short")) as played:
         source(f"{played.base}/scim/v2")
         with pytest.raises(SystemExit) as ended:
-            call_command("pull_roster", "--connection", "Main", "--wait")
+            call_command("pull_roster", "--connection", "Main", "--wait", "--reason", "Audit")
     assert ended.value.code == 3
     assert "promises 6 people and lists 3" in capsys.readouterr().out
 

@@ -26,7 +26,7 @@ def listing(tmp_path: Path) -> Path:
 def refused(*arguments: str) -> Any:
     said = StringIO()
     with pytest.raises(SystemExit) as ended:
-        call_command(*arguments, "--json", stdout=said, stderr=StringIO())
+        call_command(*arguments, "--reason", "As agreed", "--json", stdout=said, stderr=StringIO())
     assert ended.value.code == 3
     return json.loads(said.getvalue())["roster"]
 
@@ -72,7 +72,16 @@ def test_a_person_reads_a_preview_and_an_outcome(
     broken.write_text(CSV + "e3,cyd@acme.example\n")
     said = StringIO()
     with pytest.raises(SystemExit):
-        call_command("import_roster", str(broken), "--connection", "Main", stdout=said, stderr=StringIO())
+        call_command(
+            "import_roster",
+            str(broken),
+            "--connection",
+            "Main",
+            "--reason",
+            "As agreed",
+            stdout=said,
+            stderr=StringIO(),
+        )
     assert "roster:incomplete" in said.getvalue()
     assert "4     " in said.getvalue()
     assert "cyd" not in said.getvalue()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 def done(acme: House) -> ReconciliationRun:
     for n in range(2):
         sign_in(acme, f"jit-{n}", at=now() - timedelta(days=30))
-    return reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    return reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
 
 
 def test_a_dry_run_says_what_would_be_changed(done: ReconciliationRun, run: Run) -> None:

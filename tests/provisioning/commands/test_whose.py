@@ -53,7 +53,9 @@ class TestLinks:
                 "No live account",
                 id="no account",
             ),
-            pytest.param(["unlink_account", "o1", "--connection", "Okta"], "say why", id="no reason"),
+            pytest.param(
+                ["unlink_account", "o1", "--connection", "Okta", "--reason", ""], "say why", id="no reason"
+            ),
             pytest.param(
                 ["link_account", "o1", "nobody", "--connection", "Okta", "--reason", "x"],
                 "Nobody answers",

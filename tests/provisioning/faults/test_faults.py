@@ -168,7 +168,7 @@ def everything_was_done_once(where: House) -> None:
     assert not Membership.objects.filter(account__deleted_at__isnull=False).exists()
     the_laws_hold(where)
     # Nothing is left to be done, and no run is left behind.
-    again = reconciliation.simulate(where.connection, OPERATOR)
+    again = reconciliation.simulate(where.connection, OPERATOR, reason="As agreed")
     assert not again.items.exclude(status="reported").exists()
     assert not Run.objects.filter(status__in=("simulating", "executing")).exists()
 
@@ -301,7 +301,7 @@ def test_without_redis_an_ordered_run_waits_and_is_done_once_when_it_is_back(
     assert person is not None
     people.end_sessions(identity=person, reason="a story", actor=OPERATOR)
     assert places.wait_until(idle, seconds=60), worker.read_text()
-    run = reconciliation.simulate(scene.connection, OPERATOR)
+    run = reconciliation.simulate(scene.connection, OPERATOR, reason="As agreed")
     redis.stop()
     reconciliation.order(run, OPERATOR, "looked at it")
     lost = "Connection to broker lost"

@@ -23,7 +23,7 @@ def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path) -> None:
     listing = tmp_path / "people.csv"
     listing.write_text("id,userName\n" + "".join(f"e{n},p{n}@acme.example\n" for n in range(ROWS)))
     command = [sys.executable, "manage.py", "import_roster", str(listing), "--json"]
-    command += ["--connection", str(where.connection.pk)]
+    command += ["--connection", str(where.connection.pk), "--reason", "As agreed"]
     at_home = {"cwd": BASE_DIR, "env": environment(database_url(), "redis://127.0.0.1:1/0")}
 
     with subprocess.Popen(command, **at_home, stdout=subprocess.DEVNULL) as first:

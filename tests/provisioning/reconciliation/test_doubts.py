@@ -138,8 +138,10 @@ def an_attribute_conflict(acme: House) -> None:
 
 def entitled(acme: House, *accounts: Any) -> Any:
     group = group_of(acme, "Engineering", list(accounts))
-    entitlement = configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
-    configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR)
+    entitlement = configuration.create_entitlement(
+        tenant=acme.tenant, name="Developer", actor=OPERATOR, reason="As agreed"
+    )
+    configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR, reason="As agreed")
     return group
 
 
@@ -153,11 +155,13 @@ def a_held_member(acme: House) -> None:
 
 def groups_of_logins(acme: House) -> Any:
     configuration.change_connection(
-        connection=acme.connection, changes={"group_attribute": "groups"}, actor=OPERATOR
+        connection=acme.connection, changes={"group_attribute": "groups"}, actor=OPERATOR, reason="As agreed"
     )
-    entitlement = configuration.create_entitlement(tenant=acme.tenant, name="Board", actor=OPERATOR)
+    entitlement = configuration.create_entitlement(
+        tenant=acme.tenant, name="Board", actor=OPERATOR, reason="As agreed"
+    )
     configuration.allow_group(
-        connection=acme.connection, value="Board", entitlement=entitlement, actor=OPERATOR
+        connection=acme.connection, value="Board", entitlement=entitlement, actor=OPERATOR, reason="As agreed"
     )
     outcome = push(acme, person(acme, "ada", "e1"))
     sign_in(acme, "e1", email=f"ada@{acme.domain}", groups=("Board",))
@@ -170,7 +174,7 @@ def a_drifting_group(acme: House) -> None:
 
 
 def an_entitlement_without_group(acme: House) -> None:
-    configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
+    configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR, reason="As agreed")
 
 
 def an_entitlement_of_an_empty_group(acme: House) -> None:
@@ -179,13 +183,17 @@ def an_entitlement_of_an_empty_group(acme: House) -> None:
 
 def an_ownerless_token(acme: House) -> None:
     owner = administrator(acme)
-    tokens.issue_token(connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)))
+    tokens.issue_token(
+        connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)), reason="As agreed"
+    )
     people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
 
 
 def an_ownerless_client(acme: House) -> None:
     owner = administrator(acme)
-    tokens.create_client(connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)))
+    tokens.create_client(
+        connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)), reason="As agreed"
+    )
     people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
 
 
@@ -208,6 +216,7 @@ def an_overdue_listing(acme: House) -> None:
     source = roster_sources.keep_source(
         connection=acme.connection,
         actor=OPERATOR,
+        reason="As agreed",
         fields={"kind": "scim", "base_address": "https://idp.example", "scheduled": True},
         secret="token",
     )
@@ -273,7 +282,9 @@ def test_nothing_is_asked_about_people_who_are_as_they_should_be(acme: House) ->
     sign_in(acme, "e1", email=f"ada@{acme.domain}")
     entitled(acme, outcome.account_id)
     owner = administrator(acme)
-    tokens.issue_token(connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)))
+    tokens.issue_token(
+        connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)), reason="As agreed"
+    )
     assert look(acme) == {}
 
 
@@ -479,7 +490,7 @@ class TestWhatIsOver:
 
     def test_the_request_of_somebody_who_was_let_in(self, acme: House) -> None:
         configuration.change_connection(
-            connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR
+            connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR, reason="As agreed"
         )
         sign_in(acme, "ada")
         look(acme)

@@ -137,7 +137,7 @@ from provisioning.models import Identity, OutboxMessage, Session
 from provisioning.services import people
 for _ in range(20):
     started = monotonic()
-    people.end_sessions(identity=Identity.objects.get(), reason="", actor=Actor(kind="command"))
+    people.end_sessions(identity=Identity.objects.get(), reason="lost phone", actor=Actor(kind="command"))
     assert monotonic() - started < 2
 assert OutboxMessage.objects.filter(done_at=None).count() == 20
 tasks.drain_outbox()  # what beat orders every few seconds

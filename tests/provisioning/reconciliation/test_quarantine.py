@@ -29,13 +29,15 @@ pytestmark = pytest.mark.django_db
 
 
 def changed(where: House, **settings: Any) -> House:
-    configuration.change_connection(connection=where.connection, changes=settings, actor=OPERATOR)
+    configuration.change_connection(
+        connection=where.connection, changes=settings, actor=OPERATOR, reason="As agreed"
+    )
     where.connection.refresh_from_db()
     return where
 
 
 def simulated(where: House) -> ReconciliationRun:
-    return reconciliation.simulate(where.connection, OPERATOR)
+    return reconciliation.simulate(where.connection, OPERATOR, reason="As agreed")
 
 
 def codes(run: ReconciliationRun) -> list[str]:
@@ -239,12 +241,19 @@ class TestTwoPeople:
         changed(acme, second_approver_over=5)
         tenant = {} if superuser else {"tenant": acme.tenant, "tenant_administrator": True}
         boss = configuration.create_local_identity(
-            login_name="boss", password="correct horse battery", superuser=superuser, actor=OPERATOR, **tenant
+            login_name="boss",
+            password="correct horse battery",
+            superuser=superuser,
+            actor=OPERATOR,
+            reason="As agreed",
+            **tenant,
         )
         actor = Actor(kind="identity", id=str(boss.pk))
         changes = {"second_approver_over": number}
         with nullcontext() if allowed else pytest.raises(Invalid, match="superuser"):
-            configuration.change_connection(connection=acme.connection, changes=changes, actor=actor)
+            configuration.change_connection(
+                connection=acme.connection, changes=changes, actor=actor, reason="As agreed"
+            )
         acme.connection.refresh_from_db()
         assert acme.connection.second_approver_over == (number if allowed else 5)
 

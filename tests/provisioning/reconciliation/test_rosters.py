@@ -53,7 +53,7 @@ def say(where: House, account: Account, intent: Intent, days: float, **more: obj
 def reconcile(where: House) -> ReconciliationRun:
     Connection.objects.filter(pk=where.connection.pk).update(run_few=100)
     where.connection.refresh_from_db()
-    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR, reason="As agreed"))
 
 
 def found(where: House, listing: Roster) -> dict[str, list[str]]:
@@ -310,7 +310,7 @@ def test_what_scim_says_between_simulation_and_execution_wins(acme: House) -> No
     )
     acme.connection.run_few = 10
     acme.connection.save()
-    run = reconciliation.simulate(acme.connection, OPERATOR)
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     say(acme, ada, Intent.UPDATE, 0, title="Countess")
     submit(pushed(acme, Intent.DELETE, account_id=bob.pk))
     push(acme, user("new@acme.example", "k3"))
@@ -362,7 +362,7 @@ def test_what_is_in_doubt_is_asked_once_and_reported_afterwards(acme: House) -> 
 
 def test_nobody_is_missed_whom_scim_confirms_while_a_run_looks(acme: House) -> None:
     jit = sign_in(acme, "p-1", user_name=ADA, email=ADA, at=ago(30))
-    run = reconciliation.simulate(acme.connection, OPERATOR)
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     absent = runs.CHECKS["unconfirmed"].look(runs._scope(run, acme.connection), None)
     (observation,) = [hit.observation for hit in absent]
     push(acme, user(ADA, "k1"))
@@ -372,7 +372,7 @@ def test_nobody_is_missed_whom_scim_confirms_while_a_run_looks(acme: House) -> N
 
 def test_of_two_items_about_one_account_in_one_batch_the_second_sees_what_the_first_did(acme: House) -> None:
     jit = sign_in(acme, "p-1", user_name=ADA, email=ADA, at=ago(30))
-    run = reconciliation.simulate(acme.connection, OPERATOR)
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     roster(acme, line(ADA, "k1"))
     scope = runs.replace(runs._scope(run, acme.connection), roster=Roster.objects.get())
     (expires,) = [hit.observation for hit in runs.CHECKS["unconfirmed"].look(scope, [jit.account_id])]
@@ -389,16 +389,16 @@ class TestWhichRoster:
         roster(acme, line(ADA, "k1"), as_of=ago(3))
         newer = roster(acme, line(ADA, "k1"), as_of=ago(2))
         roster(acme, as_of=ago(1), status=Roster.Status.REFUSED)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert run.roster == newer
-        again = reconciliation.simulate(acme.connection, OPERATOR)
+        again = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert again.roster == newer, "a simulation uses nothing up"
         reconciliation.execute(again)
         assert roster_differences.roster_for(acme.connection) is None, "and the older one stays behind"
 
     def test_a_run_that_a_newer_one_has_overtaken_is_not_executed(self, acme: House) -> None:
         roster(acme, line(ADA, "k1"), as_of=ago(3))
-        older = reconciliation.simulate(acme.connection, OPERATOR)
+        older = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         roster(acme, line(ADA, "k1"), as_of=ago(2))
         reconcile(acme)
         after = reconciliation.execute(older)
@@ -407,7 +407,7 @@ class TestWhichRoster:
 
     def test_a_run_whose_roster_has_lost_its_rows_is_not_executed(self, acme: House) -> None:
         listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         Roster.objects.filter(pk=listing.pk).update(status=Roster.Status.SUPERSEDED)
         run = reconciliation.execute(ReconciliationRun.objects.get(pk=run.pk))
         assert (run.status, run.items.get().status) == (Status.FAILED, "planned")
@@ -428,12 +428,12 @@ class TestWhichRoster:
             push(acme, user(f"p{n}@acme.example", f"k{n}"), at=ago(9))
         roster(acme, line("p0@acme.example", "k0"), as_of=ago(3))
         roster(acme, *(line(f"p{n}@acme.example", f"k{n}", active=n > 1) for n in range(4)), as_of=ago(2))
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         leavers = list(run.items.filter(check_name="roster-inactive").values_list("pk", flat=True))
         choice = reconciliation.Choice(items=leavers[:left_out])
         reconciliation.leave_out(run, choice, OPERATOR, "on leave")
         reconciliation.execute(run)
-        again = reconciliation.simulate(acme.connection, OPERATOR)
+        again = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert again.items.filter(status="planned").count() == planned
         # Asked to the end it is used up as well, and none goes back to the older one.
         assert reconciliation.execute(again).remaining == 0
@@ -442,22 +442,26 @@ class TestWhichRoster:
     def test_whom_the_guard_did_not_count_the_next_run_asks_about(self, acme: House) -> None:
         """When it was planned the row was of nobody; then somebody came who is what it means, and would be closed."""
         roster(acme, line(ADA, "k1", active=False), as_of=ago(1))
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         push(acme, user(ADA, "k1"), at=ago(2))
         run = reconciliation.execute(run)
         item = run.items.get()
         assert (item.status, item.reason, run.remaining) == ("refused", "item:destructive-now", 1)
         assert not Hold.objects.exists()
-        again = reconciliation.simulate(acme.connection, OPERATOR)
+        again = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert (again.roster, again.destructive) == (run.roster, 1)
         reconciliation.execute(again)
         assert Hold.objects.exists()
 
     def test_a_rejected_one_is_not_planned_again_but_by_hand(self, acme: House) -> None:
         listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
-        reconciliation.reject(reconciliation.simulate(acme.connection, OPERATOR), OPERATOR, "wrong file")
-        assert reconciliation.simulate(acme.connection, OPERATOR).roster is None
-        assert reconciliation.simulate(acme.connection, OPERATOR, listing).roster == listing
+        reconciliation.reject(
+            reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"), OPERATOR, "wrong file"
+        )
+        assert reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed").roster is None
+        assert (
+            reconciliation.simulate(acme.connection, OPERATOR, listing, reason="As agreed").roster == listing
+        )
 
     @pytest.mark.parametrize("what", ["refused", "older", "another connection's"])
     def test_one_that_cannot_be_compared_with_is_refused(self, acme: House, what: str) -> None:
@@ -467,7 +471,7 @@ class TestWhichRoster:
         status = Roster.Status.REFUSED if what == "refused" else Roster.Status.COMPLETE
         given = roster(where, as_of=ago(3 if what == "older" else 1), status=status)
         with pytest.raises(Invalid):
-            reconciliation.simulate(acme.connection, OPERATOR, given)
+            reconciliation.simulate(acme.connection, OPERATOR, given, reason="As agreed")
 
 
 class TestCancelling:
@@ -475,7 +479,7 @@ class TestCancelling:
     def run(self, acme: House, monkeypatch: pytest.MonkeyPatch) -> ReconciliationRun:
         monkeypatch.setattr(runs, "BATCH", 2)
         roster(acme, *(line(f"p{n}@acme.example", f"k{n}") for n in range(5)))
-        return reconciliation.simulate(acme.connection, OPERATOR)
+        return reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
     def test_a_run_stops_after_the_batch_in_hand(self, run: ReconciliationRun) -> None:
         def change_mind(done: int, total: int) -> None:
@@ -488,7 +492,7 @@ class TestCancelling:
         assert told.changes[0]["counts"] == {"applied": 2, "unchanged": 0, "refused": 0}
         assert reconciliation.execute(run).status == Status.CANCELLED
         # Its roster is not used up: what is left is asked about again.
-        assert reconciliation.simulate(run.connection, OPERATOR).items_total == 3
+        assert reconciliation.simulate(run.connection, OPERATOR, reason="As agreed").items_total == 3
 
     @pytest.mark.parametrize("status", [Status.SIMULATED, Status.EXECUTING, Status.SIMULATING])
     def test_one_that_nobody_works_on_ends_at_once(self, run: ReconciliationRun, status: str) -> None:
@@ -516,13 +520,15 @@ class TestCancelling:
             return foresee(one, *more)
 
         monkeypatch.setattr(runs, "_foresee", change_mind)
-        assert reconciliation.simulate(run.connection, OPERATOR).status == Status.CANCELLED
+        assert (
+            reconciliation.simulate(run.connection, OPERATOR, reason="As agreed").status == Status.CANCELLED
+        )
 
 
 class TestVerifying:
     def test_what_is_left_is_said(self, acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
         roster(acme, line(ADA, "k1"), line(BOB, "k2"))
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         # As if the execution had lost an item.
         run.items.filter(evidence__line=3).delete()
         run = reconciliation.execute(run)
@@ -532,7 +538,7 @@ class TestVerifying:
 
     def test_what_a_person_left_out_is_not_left_to_do(self, acme: House) -> None:
         roster(acme, line(ADA, "k1"), line(BOB, "k2"))
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         item = run.items.get(evidence__line=3)
         reconciliation.leave_out(run, reconciliation.Choice(items=[item.pk]), OPERATOR, "not yet")
         run = reconciliation.execute(run)

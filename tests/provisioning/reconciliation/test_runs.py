@@ -60,7 +60,7 @@ def written() -> dict[str, int]:
 def test_a_simulation_writes_nothing_but_its_run_and_items(acme: House, unconfirmed: Unconfirmed) -> None:
     unconfirmed(acme, 2)
     before, audited = written(), AuditRecord.objects.count()
-    run = reconciliation.simulate(acme.connection, OPERATOR)
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     assert written() == before
     assert [r.reason for r in AuditRecord.objects.order_by("id")[audited:]] == [
         "run:started",
@@ -77,7 +77,8 @@ def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirme
     identity, *_ = unconfirmed(acme, 3)
     seen: list[tuple[int, int]] = []
     run = reconciliation.execute(
-        reconciliation.simulate(acme.connection, OPERATOR), lambda done, total: seen.append((done, total))
+        reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"),
+        lambda done, total: seen.append((done, total)),
     )
     assert (run.status, seen) == (Status.DONE, [(3, 3)])
     assert not identity.is_active
@@ -86,7 +87,7 @@ def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirme
     assert item.status == "applied"
     assert [line["change"] for line in item.inverse] == ["WithdrawFinding", "LiftHold"]
     assert item.inverse[1]["kind"] == HoldKind.EXPIRY
-    assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
+    assert planned(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")) == []
     reasons = list(
         AuditRecord.objects.filter(object_id=run.pk).order_by("id").values_list("reason", flat=True)
     )
@@ -95,7 +96,7 @@ def test_after_an_execution_a_second_simulation_is_empty(acme: House, unconfirme
 
 def test_who_ordered_an_execution_is_on_record(acme: House, unconfirmed: Unconfirmed) -> None:
     unconfirmed(acme)
-    run = reconciliation.simulate(acme.connection, OPERATOR)
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     reconciliation.order(run, Actor(kind="identity", id="somebody"), "looked at it")
     record = AuditRecord.objects.get(reason="run:ordered")
     assert (record.actor_id, record.object_id) == ("somebody", run.pk)
@@ -105,16 +106,16 @@ def test_who_ordered_an_execution_is_on_record(acme: House, unconfirmed: Unconfi
 
 def test_whom_a_person_lets_back_in_is_not_held_again(acme: House, unconfirmed: Unconfirmed) -> None:
     (identity,) = unconfirmed(acme)
-    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
     people.lift_hold(identity=identity, kind=HoldKind.EXPIRY, reason="known", actor=OPERATOR)
     assert Identity.objects.get(pk=identity.pk).is_active
-    assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
+    assert planned(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")) == []
 
 
 def test_an_execution_decides_again(acme: House, unconfirmed: Unconfirmed) -> None:
     """A SCIM push between the simulation and the execution wins."""
     unconfirmed(acme, 2)
-    run = reconciliation.simulate(acme.connection, OPERATOR)
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     account = Account.objects.order_by("id")[0]
     document = user(account.user_name, account.asserted_key)
     assert push(acme, document).reason == "account:adopted"
@@ -129,17 +130,17 @@ def test_a_neighbour_is_not_touched(acme: House, globex: House, unconfirmed: Unc
     unconfirmed(acme)
     unconfirmed(globex)
     other = extend(acme.tenant, "Other")
-    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
     assert {hold.tenant_id for hold in Hold.objects.all()} == {acme.tenant.pk}
-    assert planned(reconciliation.simulate(other.connection, OPERATOR)) == []
-    assert len(planned(reconciliation.simulate(globex.connection, OPERATOR))) == 1
+    assert planned(reconciliation.simulate(other.connection, OPERATOR, reason="As agreed")) == []
+    assert len(planned(reconciliation.simulate(globex.connection, OPERATOR, reason="As agreed"))) == 1
 
 
 class TestQuarantine:
     @pytest.fixture
     def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
         unconfirmed(acme, 6)
-        return reconciliation.simulate(acme.connection, OPERATOR)
+        return reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
     def test_too_much_destruction_waits_for_a_person(self, run: ReconciliationRun) -> None:
         assert (run.status, run.destructive) == (Status.QUARANTINED, 6)
@@ -147,7 +148,7 @@ class TestQuarantine:
         assert reconciliation.execute(run).status == Status.QUARANTINED
         assert not Hold.objects.exists()
         # The connection's runs wait, not only this one.
-        assert reconciliation.simulate(run.connection, OPERATOR) == run
+        assert reconciliation.simulate(run.connection, OPERATOR, reason="As agreed") == run
 
     def test_a_released_run_is_executed_by_a_worker(self, run: ReconciliationRun) -> None:
         assert reconciliation.release(run, OPERATOR, "checked").status == Status.SIMULATED
@@ -160,28 +161,32 @@ class TestQuarantine:
         assert reconciliation.execute(run).status == Status.REJECTED
         assert not Hold.objects.exists()
         assert AuditRecord.objects.filter(reason="run:rejected", object_id=run.pk).count() == 1
-        assert reconciliation.simulate(run.connection, OPERATOR) != run
+        assert reconciliation.simulate(run.connection, OPERATOR, reason="As agreed") != run
 
     def test_a_small_share_of_many_goes_through(self, run: ReconciliationRun, confirmed: Confirmed) -> None:
         reconciliation.reject(run, OPERATOR, "wait")
         confirmed(House(run.tenant, run.connection, ""), 24)
-        assert reconciliation.simulate(run.connection, OPERATOR).status == Status.SIMULATED
+        assert (
+            reconciliation.simulate(run.connection, OPERATOR, reason="As agreed").status == Status.SIMULATED
+        )
 
     def test_nobody_passes_by_an_older_run(self, acme: House, unconfirmed: Unconfirmed) -> None:
-        older = reconciliation.simulate(acme.connection, OPERATOR)
+        older = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         unconfirmed(acme, 6)
-        reconciliation.simulate(acme.connection, OPERATOR)
+        reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert reconciliation.execute(older).status == Status.SIMULATED
 
 
 class TestChecks:
     def reasons(self, where: House) -> dict[str, int]:
-        counts: dict[str, int] = reconciliation.simulate(where.connection, OPERATOR).counts
+        counts: dict[str, int] = reconciliation.simulate(
+            where.connection, OPERATOR, reason="As agreed"
+        ).counts
         return counts
 
     def test_a_person_who_never_came_is_reported_only(self, acme: House) -> None:
         push(acme, user("ada@acme.example", "e1"))
-        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
         assert [(i.reason, i.status) for i in run.items.all()] == [("account:never-signed-in", "reported")]
 
     def test_a_late_match_is_linked(self, acme: House) -> None:
@@ -195,14 +200,14 @@ class TestChecks:
         assert self.reasons(other) == {}, "somebody is asked already"
         other.connection.trusted_hr_number = True
         other.connection.save()
-        run = reconciliation.execute(reconciliation.simulate(other.connection, OPERATOR))
+        run = reconciliation.execute(reconciliation.simulate(other.connection, OPERATOR, reason="As agreed"))
         (item,) = planned(run)
         assert (item.check_name, item.status, item.reason) == ("waiting", "applied", "account:linked")
         assert [line["change"] for line in item.inverse if line["change"] == "UnlinkAccount"] == [
             "UnlinkAccount"
         ]
         assert Account.objects.get(pk=second.account_id).identity_id == first.identity_id
-        assert planned(reconciliation.simulate(other.connection, OPERATOR)) == []
+        assert planned(reconciliation.simulate(other.connection, OPERATOR, reason="As agreed")) == []
 
     def test_an_account_that_waits_for_nobody_is_reported(self, acme: House) -> None:
         other = extend(acme.tenant, "Other")
@@ -220,12 +225,12 @@ class TestChecks:
         delivery.drain()
         session(identity)
         epoch = Identity.objects.get(pk=identity.pk).session_epoch
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         (item,) = planned(run)
         assert (item.reason, item.destructive) == ("identity:session-of-held", False)
         reconciliation.execute(run)
         assert Identity.objects.get(pk=identity.pk).session_epoch == epoch + 1
-        assert planned(reconciliation.simulate(acme.connection, OPERATOR)) == []
+        assert planned(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")) == []
         delivery.drain()
         assert not Session.objects.exists()
         assert Account.objects.get().active, "a hold of an administrator is no word of the IdP"
@@ -235,7 +240,7 @@ class TestChecks:
         groups = submit_group(group(acme, Intent.CREATE, display_name="Staff", add=(gone.account_id,)))
         submit(pushed(acme, Intent.DELETE, account_id=gone.account_id))
         Membership.objects.create(tenant=acme.tenant, group_id=groups.account_id, account_id=gone.account_id)
-        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
         (item,) = planned(run)
         assert (item.check_name, item.status) == ("ghost-memberships", "applied")
         assert item.inverse[0] | {"audit_id": 0} == {
@@ -252,7 +257,7 @@ class TestChecks:
         confirmed(acme, 5)
         monkeypatch.setattr(runs, "REPORTS_KEPT", 2)
         monkeypatch.setattr(runs, "BATCH", 2)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert (run.counts, run.items.count()) == ({"account:never-signed-in": 5}, 2)
 
     def test_without_a_lifecycle_source_idleness_counts(self, unconfirmed: Unconfirmed, db: None) -> None:
@@ -292,7 +297,7 @@ class TestChecks:
         unconfirmed(acme, 40)
         confirmed(acme, 60)
         with django_assert_max_num_queries(60):  # type: ignore[attr-defined]
-            reconciliation.simulate(acme.connection, OPERATOR)
+            reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
 
 DIES_AFTER_ONE_BATCH = """
@@ -319,7 +324,7 @@ class TestInterruption:
     ) -> None:
         unconfirmed(acme, 5)
         monkeypatch.setattr(runs, "BATCH", 2)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
         def die(done: int, total: int) -> None:
             if done == 2:
@@ -329,7 +334,7 @@ class TestInterruption:
             reconciliation.execute(run, die)
         assert (ReconciliationRun.objects.get().status, Hold.objects.count()) == (Status.EXECUTING, 2)
         # The next request, nightly or by hand, finds it and finishes it.
-        again = reconciliation.simulate(acme.connection, OPERATOR)
+        again = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert (again, again.status) == (run, Status.EXECUTING)
         assert reconciliation.execute(again).status == Status.DONE
         assert Hold.objects.count() == 5
@@ -338,7 +343,7 @@ class TestInterruption:
 
     def test_a_killed_process_leaves_its_run_to_the_next(self, acme: House, unconfirmed: Unconfirmed) -> None:
         unconfirmed(acme, 5)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         name = connection.settings_dict["NAME"]
         dead = subprocess.run(
             [sys.executable, "-c", DIES_AFTER_ONE_BATCH],
@@ -354,7 +359,10 @@ class TestInterruption:
         )
         assert dead.returncode == -signal.SIGKILL
         assert Hold.objects.count() == 2
-        assert reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR)) == run
+        assert (
+            reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
+            == run
+        )
         assert Hold.objects.count() == AuditRecord.objects.filter(reason="account:expired").count() == 5
         assert {item.status for item in planned(run)} == {"applied"}
 
@@ -362,7 +370,7 @@ class TestInterruption:
         self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         unconfirmed(acme, 2)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         settle = runs._settle
 
         def die(*args: object) -> None:
@@ -385,8 +393,8 @@ class TestInterruption:
         with monkeypatch.context() as broken:
             broken.setattr(runs.brakes, "doubt", lambda *_: die())
             with pytest.raises(Killed):
-                reconciliation.simulate(acme.connection, OPERATOR)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+                reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert run.status == Status.SIMULATED
         assert ReconciliationRun.objects.exclude(pk=run.pk).get().status == Status.FAILED
 
@@ -395,13 +403,13 @@ class TestInterruption:
     ) -> None:
         unconfirmed(acme, 3)
         monkeypatch.setattr(runs, "BATCH", 1)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         answers: list[tuple[ReconciliationRun, str]] = []
 
         def second() -> None:
             try:
                 mine = ReconciliationRun.objects.get(pk=run.pk)
-                simulated = reconciliation.simulate(mine.connection, OPERATOR)
+                simulated = reconciliation.simulate(mine.connection, OPERATOR, reason="As agreed")
                 answers.append((simulated, simulated.status))
                 executed = reconciliation.execute(mine)
                 answers.append((executed, executed.status))

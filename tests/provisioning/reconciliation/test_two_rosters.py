@@ -41,7 +41,7 @@ def ago(days: float) -> datetime:
 def reconcile(where: House) -> ReconciliationRun:
     Connection.objects.filter(pk=where.connection.pk).update(run_few=100)
     where.connection.refresh_from_db()
-    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR, reason="As agreed"))
 
 
 def undone(run: ReconciliationRun) -> dict[str, int]:

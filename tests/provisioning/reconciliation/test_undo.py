@@ -46,7 +46,7 @@ pytestmark = pytest.mark.django_db
 
 
 def executed(where: House) -> ReconciliationRun:
-    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+    return reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR, reason="As agreed"))
 
 
 def undone(run: ReconciliationRun, *items: ReconciliationItem) -> dict[str, int]:
@@ -347,7 +347,10 @@ class TestLinks:
         first = push(acme, user("ada@acme.example", "e1", **number))
         second = push(other, user("ada@else.example", "x9", **number))
         configuration.change_connection(
-            connection=other.connection, changes={"trusted_hr_number": True}, actor=OPERATOR
+            connection=other.connection,
+            changes={"trusted_hr_number": True},
+            actor=OPERATOR,
+            reason="As agreed",
         )
         other.connection.refresh_from_db()
         return other, first, second

@@ -38,7 +38,9 @@ def corp(db: None) -> House:
 def allow(where: House, value: str = "Staff", name: str = "Reader", **more: Any) -> Entitlement:
     entitlement = Entitlement.objects.filter(
         tenant=where.tenant, name=name
-    ).first() or configuration.create_entitlement(tenant=where.tenant, name=name, actor=OPERATOR, **more)
+    ).first() or configuration.create_entitlement(
+        tenant=where.tenant, name=name, actor=OPERATOR, reason="As agreed", **more
+    )
     configuration.allow_group(
         connection=where.connection, value=value, entitlement=entitlement, actor=OPERATOR, reason="asked"
     )
@@ -47,7 +49,9 @@ def allow(where: House, value: str = "Staff", name: str = "Reader", **more: Any)
 
 def change(where: House, **changes: Any) -> None:
     where.connection.refresh_from_db()
-    configuration.change_connection(connection=where.connection, changes=changes, actor=OPERATOR)
+    configuration.change_connection(
+        connection=where.connection, changes=changes, actor=OPERATOR, reason="As agreed"
+    )
 
 
 def person(where: House) -> Identity:
@@ -94,7 +98,7 @@ def test_a_value_counts_from_the_first_login_after_it_was_allowed(corp: House) -
 
 NOT_ANY_MORE: dict[str, Callable[[House, UUID], Any]] = {
     "the value is off the list": lambda where, account: configuration.disallow_group(
-        row=AssertedGroup.objects.get(), actor=OPERATOR
+        row=AssertedGroup.objects.get(), actor=OPERATOR, reason="As agreed"
     ),
     "the account is inactive": lambda where, account: submit(
         pushed(where, Intent.UPDATE, user("ada@corp.example", "e1", active=False), account)
@@ -136,9 +140,14 @@ def test_both_sources_give_together(corp: House) -> None:
     again = push(other, user("ada@corp.example"))
     Account.objects.filter(pk=again.account_id).update(identity=person(corp), link_rule="0-explicit")
     made = submit_group(group(other, Intent.CREATE, display_name="Board", add=(again.account_id,)))
-    writer = configuration.create_entitlement(tenant=corp.tenant, name="Writer", actor=OPERATOR)
+    writer = configuration.create_entitlement(
+        tenant=corp.tenant, name="Writer", actor=OPERATOR, reason="As agreed"
+    )
     configuration.map_entitlement(
-        entitlement=writer, group=DirectoryGroup.objects.get(pk=made.account_id), actor=OPERATOR
+        entitlement=writer,
+        group=DirectoryGroup.objects.get(pk=made.account_id),
+        actor=OPERATOR,
+        reason="As agreed",
     )
     assert held(corp) == ["Reader", "Writer"]
     assert groups.of_identity(tenant_id=corp.tenant.pk, identity_id=person(corp).pk) == ["Board", "Staff"]
@@ -158,7 +167,7 @@ def test_of_an_account_that_only_a_login_made_they_count_where_the_connection_sa
 
 def test_they_may_let_somebody_administer_by_a_superusers_word_only(corp: House) -> None:
     role = configuration.create_entitlement(
-        tenant=corp.tenant, name="Administrator", grants_staff=True, actor=OPERATOR
+        tenant=corp.tenant, name="Administrator", grants_staff=True, actor=OPERATOR, reason="As agreed"
     )
     tenants_own = configuration.create_local_identity(
         login_name="mia",
@@ -166,12 +175,15 @@ def test_they_may_let_somebody_administer_by_a_superusers_word_only(corp: House)
         tenant=corp.tenant,
         tenant_administrator=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
     said = {"connection": corp.connection, "value": "Admins", "entitlement": role}
     with pytest.raises(Invalid):
-        configuration.allow_group(**said, actor=Actor(kind="identity", id=str(tenants_own.pk)))
+        configuration.allow_group(
+            **said, actor=Actor(kind="identity", id=str(tenants_own.pk)), reason="As agreed"
+        )
     push(corp, user("ada@corp.example", "e1"))
-    configuration.allow_group(**said, actor=OPERATOR)
+    configuration.allow_group(**said, actor=OPERATOR, reason="As agreed")
     sign_in(corp, "p-1", groups=("Admins",), **KEY)
     ada = Identity.objects.get(email="ada@corp.example")
     assert ada.is_staff
@@ -190,10 +202,12 @@ def test_a_held_person_is_nobody_whatever_she_brings(corp: House) -> None:
 
 def test_the_list_belongs_to_its_connection_and_tenant(corp: House, globex: House) -> None:
     allow(corp)
-    theirs = configuration.create_entitlement(tenant=globex.tenant, name="Theirs", actor=OPERATOR)
+    theirs = configuration.create_entitlement(
+        tenant=globex.tenant, name="Theirs", actor=OPERATOR, reason="As agreed"
+    )
     with pytest.raises(Invalid):
         configuration.allow_group(
-            connection=corp.connection, value="Staff", entitlement=theirs, actor=OPERATOR
+            connection=corp.connection, value="Staff", entitlement=theirs, actor=OPERATOR, reason="As agreed"
         )
     Connection.objects.update(group_attribute="groups")
     push(globex, user("eve@globex.example", "e9"))
@@ -213,7 +227,11 @@ def test_a_scim_client_sees_no_group_that_logins_bring(corp: House) -> None:
 def test_the_audit_says_who_allowed_what_and_which_groups_came(corp: House) -> None:
     allow(corp)
     configuration.allow_group(
-        connection=corp.connection, value=" Staff ", entitlement=Entitlement.objects.get(), actor=OPERATOR
+        connection=corp.connection,
+        value=" Staff ",
+        entitlement=Entitlement.objects.get(),
+        actor=OPERATOR,
+        reason="As agreed",
     )
     row = AssertedGroup.objects.get()
     allowed = AuditRecord.objects.get(reason="entitlement:group-allowed")

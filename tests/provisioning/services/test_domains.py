@@ -49,12 +49,13 @@ def administrator_of(tenant: Tenant) -> Actor:
         tenant=tenant,
         tenant_administrator=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
     return Actor(kind="identity", id=str(row.pk))
 
 
 def claimed(where: House, actor: Actor, name: str = DOMAIN) -> TenantDomain:
-    return domains.claim_domain(tenant=where.tenant, domain=name, actor=actor)
+    return domains.claim_domain(tenant=where.tenant, domain=name, actor=actor, reason="As agreed")
 
 
 def publish(zone: Zone, domain: TenantDomain) -> None:
@@ -84,7 +85,11 @@ class TestClaiming:
         assert DOMAIN not in connections.granted_domains(acme.connection)
         with pytest.raises(Invalid, match="not a verified domain"):
             configuration.change_connection(
-                connection=acme.connection, changes={}, domains=[DOMAIN], actor=administrator
+                connection=acme.connection,
+                changes={},
+                domains=[DOMAIN],
+                actor=administrator,
+                reason="As agreed",
             )
 
     def test_the_same_claim_again_keeps_its_record(self, acme: House, administrator: Actor) -> None:
@@ -144,7 +149,7 @@ class TestChecking:
         assert domain.verified_at is not None
         assert acts("tenant:domain-verified")[0] == {"change": "domain", "domain": DOMAIN, "how": "dns"}
         configuration.change_connection(
-            connection=acme.connection, changes={}, domains=[DOMAIN], actor=administrator
+            connection=acme.connection, changes={}, domains=[DOMAIN], actor=administrator, reason="As agreed"
         )
         assert connections.granted_domains(acme.connection) == {DOMAIN}
         told = {state.domain: (state.granted, state.verified_how) for state in states(acme)}
@@ -227,7 +232,11 @@ class TestChecking:
 class TestByHand:
     def test_a_superuser_confirms_with_a_reason(self, acme: House) -> None:
         root = configuration.create_local_identity(
-            login_name="root", password="a long enough password", superuser=True, actor=OPERATOR
+            login_name="root",
+            password="a long enough password",
+            superuser=True,
+            actor=OPERATOR,
+            reason="As agreed",
         )
         domain = claimed(acme, OPERATOR)
         row = domains.confirm_domain(

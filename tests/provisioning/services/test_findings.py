@@ -24,6 +24,7 @@ def administrator(where: House, name: str = "root") -> Identity:
         tenant=where.tenant,
         tenant_administrator=True,
         actor=OPERATOR,
+        reason="As agreed",
     )
 
 
@@ -57,7 +58,7 @@ class TestOwner:
             finding.pk,
             [{"change": "finding", "owner_id": str(owner.pk)}],
         )
-        findings.assign(finding=finding, owner=None, actor=OPERATOR)
+        findings.assign(finding=finding, owner=None, actor=OPERATOR, reason="As agreed")
         finding.refresh_from_db()
         assert finding.owner is None
 
@@ -66,28 +67,37 @@ class TestOwner:
         person = Identity.objects.get(pk=push(acme, user("ada@acme.example", "e1")).identity_id)
         for stranger in (administrator(globex), person):
             with pytest.raises(Invalid):
-                findings.assign(finding=finding, owner=stranger, actor=OPERATOR)
+                findings.assign(finding=finding, owner=stranger, actor=OPERATOR, reason="As agreed")
 
     def test_who_administers_by_an_entitlement_may(self, acme: House) -> None:
         outcome = push(acme, user("sam@acme.example", "e1"))
         group = group_of(acme, "Managers", [outcome.account_id])
         entitlement = configuration.create_entitlement(
-            tenant=acme.tenant, name="Staff", grants_staff=True, actor=OPERATOR
+            tenant=acme.tenant, name="Staff", grants_staff=True, actor=OPERATOR, reason="As agreed"
         )
         assert administrators(acme.tenant.pk) == []
-        configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR)
+        configuration.map_entitlement(
+            entitlement=entitlement, group=group, actor=OPERATOR, reason="As agreed"
+        )
         assert [person.pk for person in administrators(acme.tenant.pk)] == [outcome.identity_id]
 
     def test_who_administers_by_a_group_of_logins_may(self, acme: House) -> None:
         configuration.change_connection(
-            connection=acme.connection, changes={"group_attribute": "groups"}, actor=OPERATOR
+            connection=acme.connection,
+            changes={"group_attribute": "groups"},
+            actor=OPERATOR,
+            reason="As agreed",
         )
         outcome = push(acme, user("sam@acme.example", "e1"))
         entitlement = configuration.create_entitlement(
-            tenant=acme.tenant, name="Staff", grants_staff=True, actor=OPERATOR
+            tenant=acme.tenant, name="Staff", grants_staff=True, actor=OPERATOR, reason="As agreed"
         )
         configuration.allow_group(
-            connection=acme.connection, value="Board", entitlement=entitlement, actor=OPERATOR
+            connection=acme.connection,
+            value="Board",
+            entitlement=entitlement,
+            actor=OPERATOR,
+            reason="As agreed",
         )
         Account.objects.filter(pk=outcome.account_id).update(assertion={"groups": ["Board"]})
         assert [person.pk for person in administrators(acme.tenant.pk)] == [outcome.identity_id]
@@ -139,23 +149,25 @@ class TestOwnersOfCredentials:
     def test_who_makes_a_token_answers_for_it(self, acme: House) -> None:
         owner = administrator(acme)
         actor = Actor(kind="identity", id=str(owner.pk))
-        token, _ = tokens.issue_token(connection=acme.connection, actor=actor)
-        client, _ = tokens.create_client(connection=acme.connection, actor=actor)
+        token, _ = tokens.issue_token(connection=acme.connection, actor=actor, reason="As agreed")
+        client, _ = tokens.create_client(connection=acme.connection, actor=actor, reason="As agreed")
         assert (token.owner, client.owner) == (owner, owner)
 
     def test_a_command_and_a_stranger_leave_none(self, acme: House, globex: House) -> None:
         stranger = Actor(kind="identity", id=str(administrator(globex).pk))
         for actor in (OPERATOR, stranger):
-            token, _ = tokens.issue_token(connection=acme.connection, actor=actor)
+            token, _ = tokens.issue_token(connection=acme.connection, actor=actor, reason="As agreed")
             assert token.owner is None
 
     def test_who_rotates_a_token_answers_for_its_successor(self, acme: House) -> None:
         former, later = administrator(acme), administrator(acme, "later")
         token, _ = tokens.issue_token(
-            connection=acme.connection, actor=Actor(kind="identity", id=str(former.pk))
+            connection=acme.connection, actor=Actor(kind="identity", id=str(former.pk)), reason="As agreed"
         )
-        new, _ = tokens.rotate_token(token=token, actor=Actor(kind="identity", id=str(later.pk)))
+        new, _ = tokens.rotate_token(
+            token=token, actor=Actor(kind="identity", id=str(later.pk)), reason="As agreed"
+        )
         assert new.owner == later
         ScimToken.objects.filter(pk=token.pk).update(revoked_at=now())
-        newest, _ = tokens.rotate_token(token=new, actor=OPERATOR)
+        newest, _ = tokens.rotate_token(token=new, actor=OPERATOR, reason="As agreed")
         assert newest.owner == later

@@ -95,11 +95,14 @@ def test_an_entitlement_lives_and_dies_with_the_membership_that_gives_it(acme: H
     ada = push(acme, user("ada@acme.example", "e1"))
     made = submit_group(group(acme, Intent.CREATE, display_name="Admins", add=(ada.account_id,)))
     role = configuration.create_entitlement(
-        tenant=acme.tenant, name="Administrator", actor=OPERATOR, grants_staff=True
+        tenant=acme.tenant, name="Administrator", actor=OPERATOR, reason="As agreed", grants_staff=True
     )
     assert not Identity.objects.get(pk=ada.identity_id).is_staff
     configuration.map_entitlement(
-        entitlement=role, group=DirectoryGroup.objects.get(pk=made.account_id), actor=OPERATOR
+        entitlement=role,
+        group=DirectoryGroup.objects.get(pk=made.account_id),
+        actor=OPERATOR,
+        reason="As agreed",
     )
     identity = Identity.objects.get(pk=ada.identity_id)
     assert identity.is_staff

@@ -84,7 +84,7 @@ def test_a_run_never_links_again_what_a_person_took_off(acme: House, okta: House
     second = push(okta, user("ada@okta.example", "o1") | extension)
     assert second.identity_id == first.identity_id
     unlink(account(second))
-    run = reconciliation.simulate(okta.connection, OPERATOR)
+    run = reconciliation.simulate(okta.connection, OPERATOR, reason="As agreed")
     assert not run.items.filter(reason="account:linked").exists()
     # Deleted and pushed again with its key, it is still not hers.
     submit(pushed(okta, Intent.DELETE, account_id=second.account_id))
@@ -112,7 +112,7 @@ def test_the_hold_of_an_unlinked_account_comes_back_with_its_next_link(acme: Hou
 def test_a_hold_that_no_document_says_waits_with_its_account(acme: House, okta: House) -> None:
     """A login's account that was never confirmed looks like any other; that it held somebody is remembered."""
     first = sign_in(acme, "p-1", at=now() - timedelta(days=30))
-    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
     assert Hold.objects.get().kind == "expiry"
     other = push(okta, user("bob@acme.example", "o1"))
     unlink(account(first))
@@ -145,8 +145,10 @@ def test_a_moved_hold_is_still_the_one_that_was_placed(acme: House, okta: House)
 def test_entitlements_follow_the_account(acme: House, okta: House) -> None:
     first, other = push(acme, user("ada@acme.example", "e1")), push(okta, user("bob@acme.example", "o1"))
     group = group_of(acme, "Engineers", [first.account_id])
-    role = configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
-    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR)
+    role = configuration.create_entitlement(
+        tenant=acme.tenant, name="Developer", actor=OPERATOR, reason="As agreed"
+    )
+    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR, reason="As agreed")
     link(account(first), identity(other))
     assert list(Entitlement.objects.of_identity(identity(other))) == [role]
     assert not Entitlement.objects.of_identity(identity(first)).exists()

@@ -368,9 +368,11 @@ def test_a_hold_that_a_merge_brought_stays_with_whom_its_account_is_by_then(acme
 def test_a_duplicate_of_one_connection_ends_and_wakes(acme: House) -> None:
     login = sign_in(acme, "p-1", email="ada@acme.example")
     pushed_ = push(acme, user("ada.l@acme.example", "e1"))
-    role = configuration.create_entitlement(tenant=acme.tenant, name="Developer", actor=OPERATOR)
+    role = configuration.create_entitlement(
+        tenant=acme.tenant, name="Developer", actor=OPERATOR, reason="As agreed"
+    )
     group = group_of(acme, "Engineers", [pushed_.account_id])
-    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR)
+    configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR, reason="As agreed")
     preview = merging.foresee(winner=identity(login), loser=identity(pushed_), actor=OPERATOR)
     assert (preview.possible, preview.folded, preview.gained) == (True, [login.account_id], [role])
     outcome = merge(login, pushed_)
@@ -430,7 +432,11 @@ def test_nobody_is_merged_across_tenants(acme: House, globex: House) -> None:
 
 def test_a_superuser_is_nobody_s_duplicate(pair: tuple[Any, Any]) -> None:
     root = configuration.create_local_identity(
-        login_name="root", password="correct horse battery staple", superuser=True, actor=OPERATOR
+        login_name="root",
+        password="correct horse battery staple",
+        superuser=True,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     for winner, loser in ((root, identity(pair[0])), (identity(pair[0]), root)):
         with pytest.raises(ValueError, match="superuser"):

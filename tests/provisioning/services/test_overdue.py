@@ -34,7 +34,7 @@ def watched(time: Traveller, acme: House) -> House:
 
 
 def run_it(where: House) -> str:
-    run = reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+    run = reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR, reason="As agreed"))
     return str(run.status)
 
 

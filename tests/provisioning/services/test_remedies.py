@@ -31,7 +31,7 @@ def asked_by(case: Callable[[House], None], where: House) -> Finding:
 
 def unconfirmed(where: House) -> Finding:
     sign_in(where, "ada", at=now() - timedelta(days=30))
-    reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR))
+    reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR, reason="As agreed"))
     return Finding.objects.select_related("account", "identity").get(kind="account:unconfirmed")
 
 
@@ -194,7 +194,7 @@ def test_a_remedy_that_is_gone_does_nothing(acme: House) -> None:
 )
 def test_a_request_is_granted_or_refused(acme: House, name: str, kinds: list[str], status: str) -> None:
     configuration.change_connection(
-        connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR
+        connection=acme.connection, changes={"jit_approval": True}, actor=OPERATOR, reason="As agreed"
     )
     sign_in(acme, "ada")
     finding = Finding.objects.get()

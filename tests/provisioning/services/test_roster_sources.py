@@ -40,7 +40,12 @@ Keep = Callable[..., RosterSource]
 def keep(acme: House) -> Keep:
     def call(fields: dict[str, Any], secret: str = "", **more: Any) -> RosterSource:
         return roster_sources.keep_source(
-            connection=acme.connection, actor=OPERATOR, fields=fields, secret=secret, **more
+            connection=acme.connection,
+            actor=OPERATOR,
+            reason="As agreed",
+            fields=fields,
+            secret=secret,
+            **{"reason": "As agreed"} | more,
         )
 
     return call
@@ -200,7 +205,11 @@ def test_each_connection_has_its_own(acme: House, globex: House) -> None:
     second = extend(acme.tenant, "Second")
     for number, where in enumerate((acme, second, globex)):
         roster_sources.keep_source(
-            connection=where.connection, actor=OPERATOR, fields=SCIM, secret=f"token{number}"
+            connection=where.connection,
+            actor=OPERATOR,
+            reason="As agreed",
+            fields=SCIM,
+            secret=f"token{number}",
         )
     for number, where in enumerate((acme, second, globex)):
         found = roster_sources.source_of(where.connection)

@@ -72,7 +72,7 @@ class Listing:
 
 
 def begun(where: House, as_of: datetime | None = None, **facts: Any) -> Roster:
-    given = {"kind": "scim", "fields": Listing.fields, "actor": OPERATOR} | facts
+    given = {"kind": "scim", "fields": Listing.fields, "actor": OPERATOR, "reason": "As agreed"} | facts
     return rosters.begin(connection=where.connection, as_of=as_of, **given)
 
 
@@ -411,7 +411,7 @@ CSV = "id,userName,title\r\n" + "".join(f"e{n},p{n}@acme.example,Engineer\r\n" f
 def uploaded(where: House, content: str = CSV, **facts: Any) -> Roster:
     data = content.encode()
     pieces = [data[start : start + 10] for start in range(0, len(data), 10)]
-    given = {"name": "people.csv", "actor": OPERATOR} | facts
+    given = {"name": "people.csv", "actor": OPERATOR, "reason": "As agreed"} | facts
     return roster_files.keep(connection=where.connection, pieces=pieces, **given)
 
 
@@ -430,7 +430,10 @@ class TestUploads:
         assert RosterPart.objects.filter(roster=roster).count() == -(-len(CSV) // 64)
 
         taken = roster_files.take(
-            roster=roster, mapping={"external_id": "id", "user_name": "userName"}, actor=OPERATOR
+            roster=roster,
+            mapping={"external_id": "id", "user_name": "userName"},
+            actor=OPERATOR,
+            reason="As agreed",
         )
         assert (taken.status, taken.fields) == ("loading", ["external_id", "user_name"])
         message = OutboxMessage.objects.get(topic="roster.load")
@@ -445,7 +448,7 @@ class TestUploads:
         self, acme: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         roster = uploaded(acme)
-        roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR)
+        roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR, reason="As agreed")
         ordered: list[tuple[str, str]] = []
         monkeypatch.setattr(load_roster, "delay", lambda *ids: ordered.append(ids))
         resume_rosters()
@@ -453,9 +456,9 @@ class TestUploads:
 
     def test_it_is_taken_once(self, acme: House) -> None:
         roster = uploaded(acme)
-        roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR)
+        roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR, reason="As agreed")
         with pytest.raises(Invalid, match="already"):
-            roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR)
+            roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR, reason="As agreed")
         with pytest.raises(Invalid, match="already"):
             roster_files.discard(roster=roster, reason="x", actor=OPERATOR)
 
@@ -518,6 +521,7 @@ def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
         "preview": preview,
         "name": "people.csv",
         "actor": OPERATOR,
+        "reason": "As agreed",
     }
 
     def stop(rows: int) -> None:

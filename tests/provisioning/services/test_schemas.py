@@ -47,7 +47,7 @@ def without(*names: str) -> Definition:
 
 
 def define(where: House, definition: Definition) -> SchemaExtension:
-    return schemas.define(tenant=where.tenant, definition=definition, actor=OPERATOR)
+    return schemas.define(tenant=where.tenant, definition=definition, actor=OPERATOR, reason="As agreed")
 
 
 def version(where: House) -> int:
@@ -232,7 +232,7 @@ def test_a_removed_attribute_takes_its_values_along(acme: House, globex: House) 
     )
     assert URN not in account().resource, "an extension without a value is not there"
     assert URN not in account().resource["schemas"]
-    schemas.remove(extension=extension, actor=OPERATOR)
+    schemas.remove(extension=extension, actor=OPERATOR, reason="As agreed")
     assert Account.objects.get(connection=globex.connection).resource[URN] == held
     assert Account.objects.get(user_name_key="bob@acme.example").version == 1
 
@@ -258,6 +258,6 @@ def test_a_removed_extension_of_groups_leaves_the_groups(acme: House) -> None:
             resource={URN: {"colour": "red"}},
         )
     )
-    schemas.remove(extension=extension, actor=OPERATOR)
+    schemas.remove(extension=extension, actor=OPERATOR, reason="As agreed")
     group = DirectoryGroup.objects.get(pk=outcome.account_id)
     assert (group.resource, group.version) == ({}, 2)

@@ -125,7 +125,11 @@ def test_no_session_begins_for_somebody_who_was_disabled_meanwhile(acme: House) 
 
 def test_a_local_sign_in_is_on_record(acme: House, client: Client) -> None:
     configuration.create_local_identity(
-        login_name="root", password="a long enough password", superuser=True, actor=OPERATOR
+        login_name="root",
+        password="a long enough password",
+        superuser=True,
+        actor=OPERATOR,
+        reason="As agreed",
     )
     client.post("/admin/login/", {"username": "root", "password": "wrong"})
     assert not AuditRecord.objects.filter(reason="identity:local-signed-in").exists()

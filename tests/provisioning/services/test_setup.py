@@ -37,7 +37,7 @@ def show_test(connection: Connection, **changes: Any) -> None:
 
 def test_a_draft_whose_list_is_open_stays_a_draft_and_is_told_what_lacks(draft: House) -> None:
     with pytest.raises(Invalid, match="a complete mapping, a key that never changes, a path for leavers"):
-        setup.activate(connection=draft.connection, actor=ADMINISTRATOR)
+        setup.activate(connection=draft.connection, actor=ADMINISTRATOR, reason="As agreed")
     draft.connection.refresh_from_db()
     assert draft.connection.status == "draft"
 
@@ -90,7 +90,10 @@ def test_a_mapping_that_changes_has_to_be_tested_again(draft: House) -> None:
     show_test(draft.connection)
     assert states(draft.connection)[Item.MAPPING] is State.MET
     row = configuration.change_connection(
-        connection=draft.connection, changes={"external_id_attribute": "oid"}, actor=OPERATOR
+        connection=draft.connection,
+        changes={"external_id_attribute": "oid"},
+        actor=OPERATOR,
+        reason="As agreed",
     )
     assert states(row)[Item.MAPPING] is State.MISSING
 
@@ -139,11 +142,11 @@ def test_not_even_an_operator_activates_an_idp_without_a_certificate() -> None:
 def test_the_status_is_no_field_that_can_be_set(draft: House) -> None:
     with pytest.raises(Invalid, match="status"):
         configuration.change_connection(
-            connection=draft.connection, changes={"status": "active"}, actor=ADMINISTRATOR
+            connection=draft.connection, changes={"status": "active"}, actor=ADMINISTRATOR, reason="As agreed"
         )
     with pytest.raises(Invalid, match="begins as a draft"):
         configuration.create_connection(
-            tenant=draft.tenant, name="Shortcut", status="active", actor=ADMINISTRATOR
+            tenant=draft.tenant, name="Shortcut", status="active", actor=ADMINISTRATOR, reason="As agreed"
         )
 
 
@@ -155,7 +158,10 @@ def test_a_disabled_connection_takes_no_pushes_and_comes_back_by_activation(
     assert client.get("/scim/v2/Users", **send).status_code == 200
     setup.disable(connection=draft.connection, actor=ADMINISTRATOR, reason="The contract ended.")
     assert client.get("/scim/v2/Users", **send).status_code == 401
-    assert setup.activate(connection=draft.connection, actor=ADMINISTRATOR).status == "active"
+    assert (
+        setup.activate(connection=draft.connection, actor=ADMINISTRATOR, reason="As agreed").status
+        == "active"
+    )
     assert client.get("/scim/v2/Users", **send).status_code == 200
 
 
@@ -180,6 +186,7 @@ def test_a_nightly_listing_is_a_path_for_leavers(
     roster_sources.keep_source(
         connection=acme.connection,
         actor=OPERATOR,
+        reason="As agreed",
         fields={"kind": "scim", "base_address": "https://idp.example", "scheduled": scheduled},
         secret="token",
     )

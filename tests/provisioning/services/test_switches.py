@@ -124,7 +124,7 @@ class TestRuns:
     def test_no_run_is_executed_or_due(self, acme: House) -> None:
         unconfirmed(acme)
         stop(acme, Switch.RUNS)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         assert reconciliation.execute(run).status == Status.SIMULATED
         assert list(stored.due(now())) == []
         reconcile(str(acme.tenant.pk), str(acme.connection.pk))
@@ -138,7 +138,7 @@ class TestRuns:
     ) -> None:
         unconfirmed(acme, 5)
         monkeypatch.setattr(reconciliation.runs, "BATCH", 2)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
         def stop_it(done: int, total: int) -> None:
             if done == 2:
@@ -155,7 +155,7 @@ class TestProtected:
     def test_a_run_reports_instead_of_holding(self, acme: House) -> None:
         spared, held = unconfirmed(acme, 2)
         people.keep_from_runs(identity=spared, reason="Runs the night shift", actor=OPERATOR)
-        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+        run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
         items = {item.identity_id: (item.status, item.reason, item.destructive) for item in run.items.all()}
         assert items == {
             spared.pk: ("reported", "identity:spared", False),
@@ -165,7 +165,7 @@ class TestProtected:
 
     def test_who_is_protected_in_between_is_reported_too(self, acme: House) -> None:
         (spared,) = unconfirmed(acme)
-        run = reconciliation.simulate(acme.connection, OPERATOR)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         people.keep_from_runs(identity=spared, reason="Runs the night shift", actor=OPERATOR)
         reconciliation.execute(run)
         assert [(item.status, item.reason) for item in run.items.all()] == [("reported", "identity:spared")]
@@ -177,7 +177,7 @@ class TestProtected:
         people.leave_to_runs(identity=spared, reason="Retired", actor=OPERATOR)
         reasons = AuditRecord.objects.filter(intent="protect").order_by("id")
         assert [record.reason for record in reasons] == ["identity:kept-from-runs", "identity:left-to-runs"]
-        reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+        reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
         assert Hold.objects.get().identity_id == spared.pk
 
     @pytest.mark.parametrize("act", [people.keep_from_runs, people.leave_to_runs])

@@ -40,7 +40,7 @@ ALL = ["read", "users", "groups"]
 
 
 def issued(where: House, **options: Any) -> tuple[ScimToken, str]:
-    return issue_token(connection=where.connection, actor=OPERATOR, **options)
+    return issue_token(connection=where.connection, actor=OPERATOR, reason="As agreed", **options)
 
 
 def works(secret: str, at: datetime | None = None) -> bool:
@@ -77,7 +77,7 @@ class TestIssuing:
     def test_the_secret_is_kept_nowhere(self, acme: House) -> None:
         token, secret = issued(acme, name="Entra")
         _, second = rotate_token(token=token, actor=OPERATOR, reason="Yearly")
-        _, third = create_client(connection=acme.connection, actor=OPERATOR)
+        _, third = create_client(connection=acme.connection, actor=OPERATOR, reason="As agreed")
         stored = "".join(
             str(row)
             for model in (ScimToken, ScimClient, AuditRecord, AuditValue)
@@ -107,7 +107,7 @@ class TestRotation:
 
     def test_a_token_without_end_gets_one_and_its_successor_none(self, acme: House) -> None:
         old, _ = issued(acme)
-        new, _ = rotate_token(token=old, actor=OPERATOR)
+        new, _ = rotate_token(token=old, actor=OPERATOR, reason="As agreed")
         old.refresh_from_db()
         assert new.expires_at is None
         assert old.expires_at == new.created_at + timedelta(days=7)
@@ -115,20 +115,20 @@ class TestRotation:
     def test_an_overlap_never_lengthens_a_life(self, acme: House) -> None:
         old, _ = issued(acme, days=2)
         ends = old.expires_at
-        rotate_token(token=old, actor=OPERATOR)
+        rotate_token(token=old, actor=OPERATOR, reason="As agreed")
         old.refresh_from_db()
         assert old.expires_at == ends
 
     def test_no_overlap_ends_the_old_one_at_once(self, acme: House) -> None:
         old, secret = issued(acme)
-        rotate_token(token=old, actor=OPERATOR, overlap=timedelta(0))
+        rotate_token(token=old, actor=OPERATOR, reason="As agreed", overlap=timedelta(0))
         assert not works(secret)
 
     def test_how_far_it_has_come_is_seen_by_the_last_uses(self, acme: House) -> None:
         old, old_secret = issued(acme)
         start = now()
         assert works(old_secret, start)
-        _, secret = rotate_token(token=old, actor=OPERATOR)
+        _, secret = rotate_token(token=old, actor=OPERATOR, reason="As agreed")
 
         def state(at: datetime) -> list[str]:
             return [pair.state for pair in credentials.rotations(acme.connection, at)]
@@ -147,16 +147,16 @@ class TestRotation:
 
     def _revoked(self, where: House) -> ScimToken:
         token, _ = issued(where)
-        revoke_token(token=token, actor=OPERATOR)
+        revoke_token(token=token, actor=OPERATOR, reason="As agreed")
         return token
 
     def _rotated(self, where: House) -> ScimToken:
         token, _ = issued(where)
-        rotate_token(token=token, actor=OPERATOR)
+        rotate_token(token=token, actor=OPERATOR, reason="As agreed")
         return token
 
     def _obtained(self, where: House) -> ScimToken:
-        client, _ = create_client(connection=where.connection, actor=OPERATOR)
+        client, _ = create_client(connection=where.connection, actor=OPERATOR, reason="As agreed")
         token = keep_access_token(client=client, secret=new_secret(), scopes=ALL)
         assert token is not None
         return token
@@ -168,22 +168,22 @@ class TestRotation:
         token = made(self, acme)
         before = ScimToken.objects.count()
         with pytest.raises(Invalid) as refused:
-            rotate_token(token=token, actor=OPERATOR)
+            rotate_token(token=token, actor=OPERATOR, reason="As agreed")
         assert refused.value.field == "token"
         assert ScimToken.objects.count() == before
 
     def test_a_lost_successor_is_revoked_and_made_anew(self, acme: House) -> None:
         old, _ = issued(acme)
-        lost, _ = rotate_token(token=old, actor=OPERATOR)
-        revoke_token(token=lost, actor=OPERATOR)
-        again, _ = rotate_token(token=old, actor=OPERATOR)
+        lost, _ = rotate_token(token=old, actor=OPERATOR, reason="As agreed")
+        revoke_token(token=lost, actor=OPERATOR, reason="As agreed")
+        again, _ = rotate_token(token=old, actor=OPERATOR, reason="As agreed")
         assert again.replaces_id == old.pk
 
     @pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(days=91)])
     def test_an_overlap_has_its_limits(self, acme: House, overlap: timedelta) -> None:
         token, _ = issued(acme)
         with pytest.raises(Invalid, match="overlap"):
-            rotate_token(token=token, actor=OPERATOR, overlap=overlap)
+            rotate_token(token=token, actor=OPERATOR, reason="As agreed", overlap=overlap)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,7 +193,7 @@ class TestRaces:
 
         def rotate() -> bool:
             try:
-                rotate_token(token=token, actor=OPERATOR)
+                rotate_token(token=token, actor=OPERATOR, reason="As agreed")
             except Invalid:
                 return False
             return True
@@ -206,7 +206,7 @@ class TestRaces:
         ScimToken.objects.filter(pk=token.pk).update(last_used_at=None)
         answers = at_once(
             *[lambda: works(secret)] * 8,
-            lambda: rotate_token(token=token, actor=OPERATOR)[1],
+            lambda: rotate_token(token=token, actor=OPERATOR, reason="As agreed")[1],
             *[lambda: works(secret)] * 8,
         )
         assert all(answers)
@@ -217,19 +217,24 @@ class TestRaces:
 
     def test_a_revocation_holds_from_the_next_request_on(self, acme: House) -> None:
         token, secret = issued(acme)
-        at_once(*[lambda: works(secret)] * 6, lambda: revoke_token(token=token, actor=OPERATOR))
+        at_once(
+            *[lambda: works(secret)] * 6,
+            lambda: revoke_token(token=token, actor=OPERATOR, reason="As agreed"),
+        )
         assert at_once(*[lambda: works(secret)] * 6) == [False] * 6
         assert AuditRecord.objects.filter(reason="token:revoked").count() == 1
 
     @pytest.mark.parametrize("round_", range(5))
     def test_no_token_survives_the_client_that_obtains_it_meanwhile(self, acme: House, round_: int) -> None:
-        client, _ = create_client(connection=acme.connection, actor=OPERATOR)
+        client, _ = create_client(connection=acme.connection, actor=OPERATOR, reason="As agreed")
         secrets = [new_secret() for _ in range(8)]
         obtain = [
             lambda secret=secret: keep_access_token(client=client, secret=secret, scopes=ALL)
             for secret in secrets
         ]
-        at_once(*obtain[:4], lambda: revoke_client(client=client, actor=OPERATOR), *obtain[4:])
+        at_once(
+            *obtain[:4], lambda: revoke_client(client=client, actor=OPERATOR, reason="As agreed"), *obtain[4:]
+        )
         assert not any(works(secret) for secret in secrets)
         assert not ScimToken.objects.filter(client=client, revoked_at=None).exists()
 
@@ -275,7 +280,7 @@ class TestAlarm:
         token, _ = issued(acme, days=5)
         end = token.expires_at
         assert self.warned(end - timedelta(days=5)) == ["medium"]
-        _, secret = rotate_token(token=token, actor=OPERATOR, days=365)
+        _, secret = rotate_token(token=token, actor=OPERATOR, reason="As agreed", days=365)
         assert not Finding.objects.filter(status="open").exists()
         assert self.warned(end - timedelta(days=2)) == []
         assert self.warned(end - timedelta(days=1)) == ["high"]
@@ -285,14 +290,14 @@ class TestAlarm:
     def test_a_revocation_ends_it(self, acme: House) -> None:
         token, _ = issued(acme, days=5)
         assert self.warned(now()) == ["medium"]
-        revoke_token(token=token, actor=OPERATOR)
+        revoke_token(token=token, actor=OPERATOR, reason="As agreed")
         assert not Finding.objects.filter(status="open").exists()
         assert self.warned(now()) == []
 
     def test_tokens_without_an_end_of_a_client_or_of_a_connection_that_is_off_warn_nobody(
         self, acme: House, globex: House
     ) -> None:
-        client, _ = create_client(connection=acme.connection, actor=OPERATOR)
+        client, _ = create_client(connection=acme.connection, actor=OPERATOR, reason="As agreed")
         keep_access_token(client=client, secret=new_secret(), scopes=ALL)
         issued(globex, days=1)
         Connection.objects.filter(pk=globex.connection.pk).update(status="disabled")

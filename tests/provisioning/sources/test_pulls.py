@@ -53,6 +53,7 @@ def source_at(played: Played, where: House, **fields: Any) -> RosterSource:
     return roster_sources.keep_source(
         connection=where.connection,
         actor=OPERATOR,
+        reason="As agreed",
         fields={"kind": "scim", "base_address": f"{played.base}/scim/v2", **fields},
         secret=SECRET,
     )
@@ -120,7 +121,10 @@ def test_after_a_real_kill_too(acme: House, pull: Callable[..., Roster]) -> None
     with playing([*steps[:2], {**steps[2], "hangs": True}, *steps[2:]]) as played:
         source = source_at(played, acme)
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "pull_roster", "--connection", str(acme.connection.pk), "--wait"],
+            [
+                *(sys.executable, "manage.py", "pull_roster", "--wait"),
+                *("--connection", str(acme.connection.pk), "--reason", "Somebody left"),
+            ],
             cwd=settings.BASE_DIR,
             env={
                 **env,
@@ -330,7 +334,7 @@ def test_two_workers_are_not_at_one_listing(acme: House, pull: Callable[..., Ros
 class TestTheJobs:
     def test_a_worker_does_what_was_asked_for(self, acme: House) -> None:
         with playing(steps_of("scim-index")) as played:
-            pulls.order(source_at(played, acme), OPERATOR)
+            pulls.order(source_at(played, acme), OPERATOR, "Somebody left")
             (ordered,) = OutboxMessage.objects.filter(topic="roster.pull")
             jobs.pull_roster(str(ordered.tenant_id), ordered.payload["connection"], ordered.payload["actor"])
             played.finish()
@@ -385,6 +389,7 @@ class TestWhatComesOfAListing:
             source = roster_sources.keep_source(
                 connection=acme.connection,
                 actor=OPERATOR,
+                reason="As agreed",
                 fields={
                     "kind": "graph",
                     "base_address": f"{played.base}/v1.0",
@@ -395,7 +400,11 @@ class TestWhatComesOfAListing:
             )
             assert pull(source).status == "complete"
             played.finish()
-        return str(reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR)).status)
+        return str(
+            reconciliation.execute(
+                reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+            ).status
+        )
 
     @pytest.fixture
     def found(self, acme: House) -> Callable[[], list[tuple[str, bool, bool]]]:

@@ -117,7 +117,7 @@ def build() -> list[Place]:
     made = []
     for slug in ("acme", "globex"):
         tenant = configuration.create_tenant(
-            slug=slug, name=slug.title(), domains=[f"{slug}.example"], actor=OPERATOR
+            slug=slug, name=slug.title(), domains=[f"{slug}.example"], actor=OPERATOR, reason="As agreed"
         )
         for name, options in (
             ("Main", {"jit": "create", "trusted_hr_number": True}),
@@ -144,6 +144,7 @@ def build() -> list[Place]:
             tenant=tenant,
             break_glass=True,
             actor=OPERATOR,
+            reason="As agreed",
         )
     return made
 
@@ -514,6 +515,7 @@ class Hub(RuleBasedStateMachine):
                 kind="csv",
                 fields=("external_id", "user_name", "active", "email"),
                 actor=OPERATOR,
+                reason="As agreed",
                 shrinking_accepted="A story.",
             ),
             source=_Listing(rows),
@@ -582,7 +584,7 @@ class Hub(RuleBasedStateMachine):
     ) -> None:
         source, row = where.source, Connection.objects.get(pk=where.source.id)
         waiting = [a for a in self.model.living(source) if a.identity is None]
-        run = reconciliation.simulate(row, OPERATOR)
+        run = reconciliation.simulate(row, OPERATOR, reason="As agreed")
         if run.status == ReconciliationRun.Status.QUARANTINED:
             run = reconciliation.release(run, OPERATOR, "seen")
         run = reconciliation.execute(run)
@@ -599,7 +601,7 @@ class Hub(RuleBasedStateMachine):
                 self.model.remember()
             if not account.gone:
                 self.model.check_tie(account)
-        again = reconciliation.simulate(row, OPERATOR)
+        again = reconciliation.simulate(row, OPERATOR, reason="As agreed")
         if settles and again.items.filter(status="planned").exists():
             # Whom one row has made may be whom another one means: that is seen the next night, and then it is over.
             self._run(where, settles=False)

@@ -19,6 +19,7 @@ from provisioning.services import configuration
 from provisioning.services.tokens import issue_token
 
 _ACTOR = Actor(kind="command", id="setup_demo")
+_WHY = "Something to look at, and to try."
 _ADMINISTRATOR = "demo-admin"
 
 
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         files.refuse_production()
         before = files.hub()
         tenant = Tenant.objects.filter(slug=files.TENANT).first() or configuration.create_tenant(
-            slug=files.TENANT, name="Demo", actor=_ACTOR, domains=[files.DOMAIN]
+            slug=files.TENANT, name="Demo", actor=_ACTOR, reason=_WHY, domains=[files.DOMAIN]
         )
         idp_url = options["idp_url"].rstrip("/")
         connections = [_idp_connection(tenant, idp_url), _okta_connection(tenant)]
@@ -62,6 +63,7 @@ def _idp_connection(tenant: Tenant, idp_url: str) -> Connection:
             tenant=tenant,
             name=files.IDP_CONNECTION,
             actor=_ACTOR,
+            reason=_WHY,
             idp_metadata=metadata,
             preset="entra-id",
             jit="create",
@@ -84,7 +86,7 @@ def _okta_connection(tenant: Tenant) -> Connection:
     """Pushes only; nobody signs in through it."""
     known = Connection.objects.filter(tenant=tenant, name=files.OKTA_CONNECTION).first()
     return known or configuration.create_connection(
-        tenant=tenant, name=files.OKTA_CONNECTION, actor=_ACTOR, status="active"
+        tenant=tenant, name=files.OKTA_CONNECTION, actor=_ACTOR, reason=_WHY, status="active"
     )
 
 
@@ -93,7 +95,7 @@ def _token(connection: Connection, before: files.Hub | None) -> str:
     caller = tokens.connection_of(kept, now()) if kept else None
     if caller is not None and caller.connection_id == connection.pk:
         return kept
-    _, secret = issue_token(connection=connection, actor=_ACTOR, name="demo")
+    _, secret = issue_token(connection=connection, actor=_ACTOR, reason=_WHY, name="demo")
     return secret
 
 
@@ -107,12 +109,13 @@ def _administrator(tenant: Tenant, before: files.Hub | None) -> str:
             login_name=_ADMINISTRATOR,
             password=password,
             actor=_ACTOR,
+            reason=_WHY,
             tenant=tenant,
             display_name="Demo administrator",
             tenant_administrator=True,
         )
     else:
-        configuration.set_password(identity=known, password=password, actor=_ACTOR)
+        configuration.set_password(identity=known, password=password, actor=_ACTOR, reason=_WHY)
     return password
 
 
