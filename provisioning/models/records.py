@@ -87,6 +87,13 @@ class AuditValue(models.Model):
     identity_id = models.UUIDField(null=True, db_index=True)
     values = models.JSONField()
 
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["record_id"], condition=Q(values__has_key="found"), name="audit_value_found"
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"values of record {self.record_id}"
 

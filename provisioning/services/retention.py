@@ -164,11 +164,12 @@ def trim_outbox(*, at: datetime) -> int:
 
 
 def trim_found(*, at: datetime) -> int:
-    """Deletes what assertions brought instead of what was expected. No account's end would: they made none."""
+    """Deletes what assertions brought instead of what was expected. No account's end would: they made none, and whom
+    they may have spoken of is another."""
     refused = AuditRecord.objects.filter(
         pk=OuterRef("record_id"), channel=Channel.SAML, account_id__isnull=True, at__lt=at - FOUND_KEPT
     )
-    return AuditValue.objects.filter(Exists(refused), identity_id__isnull=True).delete()[0]
+    return AuditValue.objects.filter(Exists(refused), values__has_key="found").delete()[0]
 
 
 def trim_requests(*, at: datetime) -> int:

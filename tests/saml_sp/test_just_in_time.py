@@ -23,7 +23,7 @@ from provisioning.services.configuration import Invalid
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR, House, house, push, user
 
-from .parties import Browser, nobody_came_in
+from .parties import Browser, make_connection, nobody_came_in
 
 MAIL = {"email": ["ada@corp.example"]}
 
@@ -186,6 +186,18 @@ def test_what_came_instead_is_forgotten_with_the_attempt(browser: Browser, conne
     assert AuditValue.objects.filter(values__found=["Secret"]).exists()
     assert retention.trim_found(at=at + timedelta(days=31)) == 1
     assert AuditRecord.objects.filter(reason="login:attribute-not-allowed").exists()
+
+
+def test_what_came_of_somebody_like_a_known_person_is_forgotten_too(browser: Browser) -> None:
+    browser.sign_in(attributes=MAIL)
+    second = make_connection(browser.connection.tenant, browser.idp, name="Second")
+    change(second, jit_attributes={"department": ["Sales"]})
+    Browser(connection=second, idp=browser.idp).sign_in(attributes=MAIL | {"department": ["Secret"]})
+    beside = AuditValue.objects.filter(values__found=["Secret"])
+    assert beside.get().identity_id == Identity.objects.get().pk
+    assert retention.trim_found(at=now() + timedelta(days=31)) == 1
+    assert not beside.exists()
+    assert AuditValue.objects.filter(identity_id=Identity.objects.get().pk).exists(), "hers stays"
 
 
 def test_another_tenants_administrator_sees_no_attempt(browser: Browser, connection: Connection) -> None:
