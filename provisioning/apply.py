@@ -30,6 +30,7 @@ from provisioning.decision.types import (
     DeleteAccount,
     EndSessions,
     KeepApart,
+    LiftCarried,
     LiftHold,
     LinkAccount,
     MergeIdentities,
@@ -106,6 +107,16 @@ UPDATE provisioning_finding f
 """
 
 
+# Its IdP, or a roster, has said since that the person is active.
+_LIFT_CARRIED = """
+UPDATE provisioning_finding f
+   SET evidence = jsonb_set(f.evidence, '{{carried}}', (f.evidence->'carried') - r.kind)
+  FROM {records}
+ WHERE f.tenant_id = %s AND f.account_id = r.account_id AND f.evidence->'carried' IS NOT NULL
+   AND f.kind = 'account:kept-apart' AND f.status = 'rejected'
+"""
+
+
 @cache
 def _recording(*, few: bool) -> str:
     return _RECORD.format(records=sql.records("account_id uuid, identity_id uuid, at timestamptz", few=few))
@@ -123,6 +134,11 @@ def _moving(statement: str, *, few: bool) -> str:
 
 
 @cache
+def _lifting_carried(*, few: bool) -> str:
+    return _LIFT_CARRIED.format(records=sql.records("account_id uuid, kind text", few=few))
+
+
+@cache
 def _linking(statement: str, *, few: bool) -> str:
     return statement.format(records=sql.records("account_id uuid, identity_id uuid", few=few))
 
@@ -137,6 +153,7 @@ class _Work:
     deleted: list[Columns] = field(default_factory=list)
     holds: list[Columns] = field(default_factory=list)
     lifts: list[Columns] = field(default_factory=list)
+    carried: list[Columns] = field(default_factory=list)
     moves: list[Columns] = field(default_factory=list)
     links: list[Columns] = field(default_factory=list)
     merges: list[tuple[Any, Observation]] = field(default_factory=list)
@@ -172,6 +189,10 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         sql.execute(_linking(statement, few=few), (sql.as_json(work.links), tenant_id))
     if work.lifts:
         sql.execute(_lifting(few=len(work.lifts) <= sql.FEW), (sql.as_json(work.lifts), tenant_id))
+    if work.carried:
+        sql.execute(
+            _lifting_carried(few=len(work.carried) <= sql.FEW), (sql.as_json(work.carried), tenant_id)
+        )
     for statement in (_HAS_IT, _MOVE) if work.moves else ():
         few = len(work.moves) <= sql.FEW
         sql.execute(_moving(statement, few=few), (sql.as_json(work.moves), tenant_id))
@@ -342,6 +363,8 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             work.links.append({"account_id": change.account_id, "identity_id": None})
         case KeepApart():
             work.findings.append(_kept_apart(change, observation))
+        case LiftCarried():
+            work.carried.append({"account_id": change.account_id, "kind": change.kind.value})
         case MoveHold():
             work.moves.append(
                 {

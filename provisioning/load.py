@@ -151,7 +151,8 @@ class Loaded:
         sources = {facts.id for facts in (addressed, *found.values()) if facts is not None}
         sources |= {grave.account_id for grave in tombstones}
         concerned |= {held for source in sources for held in self.held_by.get(source, ())}
-        told = self._remembered(addressed, tombstones)
+        answering = addressed or found.get("by_external_id") or found.get("by_asserted_key")
+        told = self._remembered(answering or found.get("by_user_name"), tombstones)
         return Known(
             addressed=addressed,
             **found,
@@ -172,12 +173,12 @@ class Loaded:
         )
 
     def _remembered(
-        self, addressed: AccountFacts | None, tombstones: tuple[TombstoneFacts, ...]
+        self, answering: AccountFacts | None, tombstones: tuple[TombstoneFacts, ...]
     ) -> "list[Rejected]":
-        """What a person has decided about the account, or about the one that had its keys before."""
+        """What a person has decided about the account that answers, or about the one that had its keys before."""
         if not self.rejected:
             return []
-        ids = [addressed.id] if addressed else [t.account_id for t in tombstones if t.matched & KEPT_KEYS]
+        ids = [answering.id] if answering else [t.account_id for t in tombstones if t.matched & KEPT_KEYS]
         return [one for key in ids for one in self.rejected.get(key, ())]
 
     def _tombstones(self, observation: Observation, asked_about: set[UUID]) -> tuple[TombstoneFacts, ...]:

@@ -86,13 +86,13 @@ def unlink(case: Case) -> Decision:
     """Not the same person: the account waits, no rule ties it here again, and nobody signs in by it meanwhile."""
     account = needed(case.account, "account")
     former = needed(identity_of(case, account), "identity")
-    held = _held_through(former, account.id)
-    # That it is inactive an account says itself, and no longer once its IdP has switched it on.
-    carried = [kind for kind in held if kind is not HoldKind.SCIM or account.active]
     changes: list[Change] = [
         UnlinkAccount(account_id=account.id, identity_id=former.id),
-        KeepApart(account_id=account.id, identity_id=former.id, carried=tuple(carried)),
-        *[LiftHold(identity_id=former.id, kind=kind, source_account_id=account.id) for kind in held],
+        KeepApart(account_id=account.id, identity_id=former.id, carried=carried(former, account)),
+        *[
+            LiftHold(identity_id=former.id, kind=kind, source_account_id=account.id)
+            for kind in _held_through(former, account.id)
+        ],
         *left_by(former, account.id),
     ]
     return accepted(case, Reason.ACCOUNT_UNLINKED, changes, account)
@@ -160,6 +160,14 @@ def left_by(identity: IdentityFacts, account_id: UUID) -> list[Change]:
     """Whoever has no other account is not enabled any more; the last profile stays, to be looked up by."""
     remaining = accounts_without(identity, account_id)
     return [*(show(identity, remaining) if remaining else []), EndSessions(identity_id=identity.id)]
+
+
+def carried(identity: IdentityFacts, account: AccountFacts) -> tuple[HoldKind, ...]:
+    """What the account holds this identity by, and will the next one that it is linked to."""
+    # That it is inactive an account says itself, and no longer once its IdP has switched it on.
+    return tuple(
+        kind for kind in _held_through(identity, account.id) if kind is not HoldKind.SCIM or account.active
+    )
 
 
 def _held_through(identity: IdentityFacts, account_id: UUID) -> list[HoldKind]:

@@ -31,6 +31,7 @@ from .types import (
     HoldKind,
     IdentityFacts,
     Intent,
+    LiftCarried,
     LiftHold,
     LinkAccount,
     Observation,
@@ -287,6 +288,14 @@ def release(case: Case, kind: HoldKind, sources: Iterable[UUID], *, keep: UUID |
         for hold in identity.holds
         if hold.kind is kind and hold.source_account_id in lifted
     ]
+
+
+def release_active(case: Case, account: AccountFacts) -> list[Change]:
+    """Row 15: its source says that the account is active, so its own hold is lifted, also one that waits for a link."""
+    changes = release(case, HoldKind.SCIM, [account.id])
+    if account.identity_id is None and HoldKind.SCIM in case.known.carried:
+        changes.append(LiftCarried(account_id=account.id, kind=HoldKind.SCIM))
+    return changes
 
 
 def link(

@@ -10,6 +10,7 @@ from .effects import (
     listed,
     needed,
     release,
+    release_active,
     renames,
     show,
     stamped,
@@ -112,7 +113,7 @@ def _holds(
 ) -> list[Change]:
     """`active` moves this account's own hold; that of an active account was placed because rosters missed it."""
     if after.active:
-        return release(case, HoldKind.SCIM, [after.id]) if case.observation.active is True else []
+        return release_active(case, after) if case.observation.active is True else []
     if not before.active:
         return []
     if identity is None:

@@ -15,6 +15,7 @@ from .effects import (
     hold_of_inactive,
     needed,
     release,
+    release_active,
     renames,
     show,
     suspend,
@@ -33,6 +34,7 @@ from .types import (
     HoldKind,
     IdentityFacts,
     Intent,
+    LiftCarried,
     LiftHold,
     Rule,
     Severity,
@@ -160,7 +162,7 @@ def _holds_of_write(
     """`active` moves this account's own hold, and no other."""
     said_active = after.active and (case.observation.active is True or not before.active)
     if said_active:
-        return release(case, HoldKind.SCIM, [after.id])
+        return release_active(case, after)
     if after.active or not before.active:
         return []
     if identity is None:
@@ -172,7 +174,8 @@ def reason_of_write(before: AccountFacts, after: AccountFacts, changes: list[Cha
     if before.active and not after.active:
         return Reason.ACCOUNT_DISABLED
     if after.active and (
-        not before.active or any(isinstance(c, LiftHold) and c.kind is HoldKind.SCIM for c in changes)
+        not before.active
+        or any(isinstance(c, (LiftHold, LiftCarried)) and c.kind is HoldKind.SCIM for c in changes)
     ):
         return Reason.ACCOUNT_ENABLED
     return Reason.ACCOUNT_UPDATED if changes else Reason.ACCOUNT_UNCHANGED

@@ -504,6 +504,14 @@ class KeepApart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiftCarried:
+    """A hold that waits with its account for the next link is lifted, as it would be on an identity."""
+
+    account_id: UUID
+    kind: HoldKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """A login's account that a merge ended in the pushed one, and the holds that this lifted."""
 
@@ -612,6 +620,7 @@ Change = (
     | LinkAccount
     | UnlinkAccount
     | KeepApart
+    | LiftCarried
     | MoveHold
     | MergeIdentities
     | UnmergeIdentities

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from .acts import left_by
+from .acts import carried, left_by
 from .answers import accepted, identity_of, refused
 from .effects import accounts_with, accounts_without, show, suspend, update
 from .keys import fold
@@ -88,7 +88,7 @@ def _unlink(case: Case, line: TakenBack) -> Iterable[Change]:
         return []
     return [
         UnlinkAccount(account_id=account.id, identity_id=former.id),
-        KeepApart(account_id=account.id, identity_id=former.id),
+        KeepApart(account_id=account.id, identity_id=former.id, carried=carried(former, account)),
         *left_by(former, account.id),
     ]
 

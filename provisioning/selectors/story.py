@@ -56,7 +56,7 @@ _OF_THE_ENDED = (Act.MERGED_INTO.value, Act.STANDS_AGAIN.value)
 KINDS: dict[str, tuple[str, Q]] = {
     "login": ("Logins", Q(reason__startswith="login:") | Q(reason="identity:local-signed-in")),
     "push": ("Pushes", Q(channel=Channel.SCIM, reason__startswith="account:")),
-    "hold": ("Holds", _told("PlaceHold", "LiftHold", "MoveHold")),
+    "hold": ("Holds", _told("PlaceHold", "LiftHold", "LiftCarried", "MoveHold")),
     "link": (
         "Links and merges",
         _told("LinkAccount", "UnlinkAccount", "MergeIdentities", "UnmergeIdentities")

@@ -44,6 +44,7 @@ _DONE = {
     "LinkAccount": "Account linked",
     "UnlinkAccount": "Account taken off",
     "KeepApart": "Not tied together again by a rule",
+    "LiftCarried": "Hold that waited with the account lifted",
     "MoveHold": "Hold moved",
     "MergeIdentities": "Identities merged",
     "UnmergeIdentities": "Merge taken back",

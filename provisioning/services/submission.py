@@ -30,6 +30,7 @@ from provisioning.decision.types import (
     EndSessions,
     Intent,
     Known,
+    LiftCarried,
     LiftHold,
     LinkAccount,
     MergeIdentities,
@@ -309,7 +310,7 @@ def _touches(decision: Decision, known: Known) -> set[UUID]:
                 touched.add(change.identity_id)
             case MergeIdentities() | UnmergeIdentities():
                 touched |= {change.identity_id, change.former_identity_id}
-            case UpdateAccount():
+            case UpdateAccount() | LiftCarried():
                 touched.add(change.account_id)
             case CreateAccount(identity_id=UUID() as identity_id) if identity_id in known.identities:
                 touched.add(identity_id)

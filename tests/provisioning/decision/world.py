@@ -29,6 +29,7 @@ from provisioning.decision.types import (
     Intent,
     KeepApart,
     Known,
+    LiftCarried,
     LiftHold,
     LinkAccount,
     MergeIdentities,
@@ -408,6 +409,11 @@ class World:
                 self.apart.pop((key, identity_id), None)
             case UnlinkAccount(account_id=key):
                 self.accounts[key] = replace(self.accounts[key], identity_id=None)
+            case LiftCarried(account_id=key, kind=kind):
+                self.apart = {
+                    pair: tuple(one for one in held if pair[0] != key or one is not kind)
+                    for pair, held in self.apart.items()
+                }
             case KeepApart():
                 self.apart[change.account_id, change.identity_id] = change.carried
             case MergeIdentities(identity_id=winner, former_identity_id=loser):

@@ -20,7 +20,7 @@ from provisioning.models import (
     Session,
     Tombstone,
 )
-from provisioning.services import configuration, findings, linking, people, submit
+from provisioning.services import configuration, findings, linking, people, submit, undo
 
 from ..admin.scene import group_of
 from ..cast import OPERATOR, House, extend, push, pushed, session_of, sign_in, user
@@ -124,6 +124,49 @@ def test_a_hold_that_no_document_says_waits_with_its_account(acme: House, okta: 
         other.identity_id,
         first.account_id,
     )
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["to its id", "by a POST of its key"])
+def test_a_hold_that_waits_with_its_account_ends_when_its_idp_says_active(
+    acme: House, okta: House, by_key: bool
+) -> None:
+    first, other = push(acme, user("ada@acme.example", "e1")), push(okta, user("bob@acme.example", "o1"))
+    # As a run leaves whom two rosters missed: the account is active, and holds.
+    Hold.objects.create(
+        tenant=acme.tenant, identity=identity(first), kind="scim", source_account_id=first.account_id
+    )
+    unlink(account(first))
+    memory = Finding.objects.get(kind="account:kept-apart")
+    assert memory.evidence == {"carried": ["scim"]}
+    submit(pushed(acme, Intent.DISABLE, account_id=first.account_id))
+    if by_key:
+        submit(pushed(acme, Intent.CREATE, user("ada@acme.example", "e1")))
+    else:
+        submit(pushed(acme, Intent.ENABLE, account_id=first.account_id, active=True))
+    memory.refresh_from_db()
+    assert memory.evidence == {"carried": []}
+    link(account(first), identity(other))
+    assert not Hold.objects.exists()
+
+
+def test_a_hold_that_came_with_a_link_waits_again_when_the_link_is_taken_back(
+    acme: House, okta: House
+) -> None:
+    extension = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"employeeNumber": "7"}}
+    first = sign_in(acme, "p-1", at=now() - timedelta(days=30))
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    unlink(account(first))
+    Account.objects.filter(pk=first.account_id).update(assertion={"hr_number": "7"})
+    push(okta, user("bob@acme.example", "o1") | extension)
+    acme.connection.trusted_hr_number = True
+    acme.connection.save()
+    run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    assert Hold.objects.get().kind == "expiry"
+    undo.order(run, actor=OPERATOR, reason="A mistake")
+    assert undo.carry_out(run) == {"item:undone": 1}
+    assert not Hold.objects.exists()
+    link(account(first), identity(push(okta, user("cleo@acme.example", "o2"))))
+    assert Hold.objects.get().kind == "expiry"
 
 
 def test_a_moved_hold_is_still_the_one_that_was_placed(acme: House, okta: House) -> None:

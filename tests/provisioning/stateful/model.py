@@ -320,7 +320,7 @@ class Model:
         account.active = account.active if push.active is None else push.active
         account.says(push.emails, push.hr_number)
         if account.active and (push.active or not was_active):
-            self.lift("scim", account.id)
+            self.open(account)
         elif was_active and not account.active and account.identity:
             self.holds.add((account.identity, "scim", account.id))
 
@@ -332,6 +332,7 @@ class Model:
     def suspect(self, account: Account, whom: set[UUID]) -> None:
         """Row 13b: whom an account holds that is nobody's yet: such as have an account there, too, and share a key."""
         for identity in whom:
+            assert (account.id, identity) not in self.apart, "a person has said that it is not theirs"
             assert any(a.identity == identity for a in self.living(account.source))
             assert (self.strong[identity] | self.weak[identity]) & (account.strong | account.weak)
         self.holds |= {(identity, "scim", account.id) for identity in whom}
@@ -390,7 +391,7 @@ class Model:
             self.lift("expiry", account.id)
         account.active, account.listed = row.active, account.listed or closes
         if row.active:
-            self.lift("scim", account.id)
+            self.open(account)
         elif closes and account.identity:
             self.holds.add((account.identity, "scim", account.id))
         return account
@@ -423,7 +424,7 @@ class Model:
         return Scene(
             accounts={account.id: copy(account) for account in self.accounts.values()},
             holds=frozenset(self.holds),
-            carried=dict(self.carried),
+            carried={key: set(kinds) for key, kinds in self.carried.items()},
         )
 
     def may_undo(self, run: UUID, account_id: UUID) -> bool:
@@ -451,7 +452,7 @@ class Model:
         was = before.accounts[account_id]
         if then.identity and not was.identity:
             self.apart.add((account_id, then.identity))
-            self.carried[account_id] = before.carried.get(account_id, set())
+            self.carried[account_id] = set(before.carried.get(account_id, set()))
         for name in ("identity", "name", "key", "active", "confirmed", "listed"):
             if getattr(was, name) != getattr(then, name):
                 setattr(account, name, getattr(was, name))
@@ -459,6 +460,11 @@ class Model:
     def purge(self, at: datetime) -> None:
         for account in self.accounts.values():
             account.purged |= account.gone is not None and at - account.gone >= RETENTION
+
+    def open(self, account: Account) -> None:
+        """Its own hold is lifted, wherever it is, or if it waits."""
+        self.lift("scim", account.id)
+        self.carried.get(account.id, set()).discard("scim")
 
     def lift(self, kind: str, source: UUID) -> None:
         self.holds = {one for one in self.holds if one[1:] != (kind, source)}
