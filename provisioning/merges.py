@@ -6,6 +6,7 @@ other changes of a decision. What it moves it writes down by ids, and by nothing
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -183,7 +184,8 @@ def _move(
 
 
 def _move_holds(tenant_id: UUID, loser: UUID, winner: UUID) -> dict[str, Any]:
-    """Of a hold that both have, one is left; which one it was is remembered by its kind and source."""
+    """Of a hold that both have, one is left; the other one is remembered, to be the same again: an earlier merge may
+    have it among what it moved."""
     holds = Hold.objects.filter(tenant_id=tenant_id)
     own = {(hold.kind, hold.source_account_id) for hold in holds.filter(identity_id=winner)}
     theirs = list(holds.filter(identity_id=loser))
@@ -194,7 +196,13 @@ def _move_holds(tenant_id: UUID, loser: UUID, winner: UUID) -> dict[str, Any]:
     return {
         "hold.identity": [str(pk) for pk in coming],
         "shared_holds": [
-            [hold.kind, str(hold.source_account_id) if hold.source_account_id else None] for hold in shared
+            [
+                hold.kind,
+                str(hold.source_account_id) if hold.source_account_id else None,
+                str(hold.pk),
+                hold.placed_at.isoformat(),
+            ]
+            for hold in shared
         ],
     }
 
@@ -221,24 +229,30 @@ def _return_holds(record: Merge, accounts: set[UUID], observation: Observation) 
             if key in thirds:
                 # A third whom the winner still stands for was held alike, and that hold was dropped as the same.
                 _copy(hold, winner)
+        elif key in own and hold.placed_at <= record.merged_at:
+            _copy(hold, loser, *own[key])
         elif key in own or hold.placed_at > record.merged_at:
             _copy(hold, loser)
 
 
-def _shared(record: Merge) -> set[tuple[str, UUID | None]]:
-    """Of the holds that both had: (kind, source)."""
-    return {(kind, UUID(source) if source else None) for kind, source in record.moved["shared_holds"]}
+def _shared(record: Merge) -> dict[tuple[str, UUID | None], tuple[UUID, datetime]]:
+    """Of the holds that both had: (kind, source) -> the id of the loser's, and when it was placed."""
+    return {
+        (kind, UUID(source) if source else None): (UUID(key), datetime.fromisoformat(placed_at))
+        for kind, source, key, placed_at in record.moved["shared_holds"]
+    }
 
 
-def _copy(hold: Hold, identity_id: UUID) -> None:
+def _copy(hold: Hold, identity_id: UUID, key: UUID | None = None, placed_at: datetime | None = None) -> None:
     _place(
         hold.kind,
         identity_id,
         hold.source_account_id,
         hold.reason,
         hold.placed_by,
-        hold.placed_at,
+        placed_at or hold.placed_at,
         hold.tenant_id,
+        key,
     )
 
 
@@ -248,13 +262,14 @@ def _place(
     source: UUID | None,
     reason: str,
     placed_by: str,
-    placed_at: Any,
+    placed_at: datetime,
     tenant_id: UUID,
+    key: UUID | None = None,
 ) -> None:
     Hold.objects.bulk_create(
         [
             Hold(
-                id=new_id(),
+                id=key or new_id(),
                 tenant_id=tenant_id,
                 identity_id=identity_id,
                 kind=kind,

@@ -283,6 +283,30 @@ def test_whoever_a_third_holds_stays_held_when_a_merge_before_it_is_taken_back(
     assert broken(acme) == []
 
 
+@pytest.mark.parametrize("by", [0, 2], ids=["before the two were one", "since"])
+def test_a_hold_that_the_winner_s_winner_had_too_goes_back_to_whose_it_was(
+    acme: House, pair: tuple[Any, Any], by: int
+) -> None:
+    """One ends in another, who ends in a third; both merges are taken back."""
+    one, other = pair
+    third = push(extend(acme.tenant, "Third"), user("third@x.example", "t1"))
+    steps = [
+        lambda: people.place_hold(identity=identity(other), kind=HoldKind.ADMIN, reason="x", actor=OPERATOR),
+        lambda: merge(one, other),
+    ]
+    steps.insert(
+        by,
+        lambda: people.place_hold(identity=identity(third), kind=HoldKind.ADMIN, reason="x", actor=OPERATOR),
+    )
+    for step in steps:
+        step()
+    merge(third, one)
+    for record in Merge.objects.order_by("-merged_at"):
+        merging.unmerge(merge=record, reason="Two", actor=OPERATOR)
+    assert [identity(outcome).enabled for outcome in (one, other, third)] == [True, False, False]
+    assert broken(acme) == []
+
+
 def test_a_hold_that_was_lifted_meanwhile_does_not_come_back(pair: tuple[Any, Any]) -> None:
     one, other = pair
     people.place_hold(identity=identity(other), kind=HoldKind.ADMIN, reason="x", actor=OPERATOR)
