@@ -99,6 +99,11 @@ class Loaded:
             if facts.subject is not None:
                 self.by["subject", where, subject_text(facts.subject)] = facts
 
+    def forget(self, keys: Iterable[tuple[str, ...]]) -> None:
+        """Names and keys of a connection (kind, connection, value) that nobody answers to any more."""
+        for kind, connection, value in keys:
+            self.by.pop((kind, UUID(connection), value), None)
+
     def policy(self, observation: Observation) -> Policy:
         if observation.connection_id is None:
             return NO_POLICY
@@ -624,7 +629,7 @@ def load(
         candidates=candidates,
         holders=_holders(tenant_id, observations),
         rejected=_rejected(tenant_id, waiting | {grave.account_id for grave in graves}),
-        asked=_asked(tenant_id, observations, account_ids, identity_ids),
+        asked=_asked(tenant_id, observations, sources, identity_ids),
     )
 
 

@@ -406,19 +406,21 @@ def finding(
     severity: Severity,
     account: AccountFacts | None = None,
     *,
+    account_id: UUID | None = None,
     identity_id: UUID | None = None,
     candidates: tuple[UUID, ...] = (),
     evidence: Document = NO_EVIDENCE,
 ) -> list[Change]:
-    """A doubtful case for a person, unless it was put to one before."""
+    """A doubtful case for a person, unless it was put to one before. `account_id` is that of one that has ended."""
+    account_id = account.id if account else account_id
     about = identity_id or (account.identity_id if account else None) or next(iter(candidates), None)
-    if (kind.value, about or (account.id if account else None)) in case.known.remembered:
+    if (kind.value, about or account_id) in case.known.remembered:
         return []
     return [
         OpenFinding(
             kind=kind.value,
             severity=severity,
-            account_id=account.id if account else None,
+            account_id=account_id,
             identity_id=about,
             candidates=candidates,
             evidence=evidence,

@@ -139,6 +139,8 @@ def _contradicted(case: Case, here: str, account: AccountFacts | None) -> Decisi
         FindingKind.STATE_CONFLICT,
         Severity.MEDIUM,
         account,
+        # Whose deleted account it was nobody may have said.
+        account_id=tombstone.account_id if tombstone and tombstone.identity_id is None else None,
         identity_id=tombstone.identity_id if tombstone else None,
         evidence=evidence,
     )

@@ -264,7 +264,9 @@ def roster_row(known: Known, observation: Observation, policy: Policy) -> Case:
             reason=Reason.ACCOUNT_USER_NAME_TAKEN,
             finding=FindingKind.DUPLICATE,
         )
-    if account is named and contradicts(named, observation.external_id):
+    if account is named and (
+        account.id == observation.of_another_row or contradicts(account, observation.external_id)
+    ):
         return case(
             situation=Situation.COLLISION,
             reason=Reason.ACCOUNT_USER_NAME_TAKEN,

@@ -235,7 +235,8 @@ class Observation:
     `assertion` the mapped attributes, and `faults` those that it says in a way that is not believed, each with what
     is wrong with it (a code), and `disbelieved` what it says there.
     `as_of` is set for a row of a roster, and for what complete rosters left out: the moment the listing speaks of. Of
-    a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched.
+    a row, `says` names the compared fields (of a `Profile`) that its roster says at all, and no other is touched;
+    `of_another_row` is the account that has its userName and that another row of the roster means by its key.
     `taken_back` is what an administrator takes back of a run, the last change first. A run's plan that took nobody's
     access says so when it is carried out (`may_take_access`).
     `target_identity_id` and `hold` belong to admin acts (and to runs); `reason` is what the administrator wrote.
@@ -271,6 +272,7 @@ class Observation:
     disbelieved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     as_of: datetime | None = None
     says: frozenset[str] = NO_FIELDS
+    of_another_row: UUID | None = None
     target_identity_id: UUID | None = None
     former_identity_id: UUID | None = None
     fold_duplicate: bool = False

@@ -57,6 +57,8 @@ class Hit:
     observation: Observation | GroupObservation | None = None
     report: Report | None = None
     row_id: int | None = None
+    hands_on: bool = False
+    """Whoever it is about has a name that somebody else gets: what is decided about that one depends on this."""
     evidence: Document = field(default_factory=dict)
 
     @property
@@ -131,6 +133,7 @@ def never_came(scope: Scope, among: Among) -> Iterator[Hit]:
 _INTENTS = {
     Kind.NEW: Intent.CREATE,
     Kind.CHANGED: Intent.UPDATE,
+    Kind.RENAMED: Intent.UPDATE,
     Kind.AMBIGUOUS: Intent.UPDATE,
     Kind.INACTIVE: Intent.DISABLE,
     Kind.ACTIVE: Intent.ENABLE,
@@ -157,6 +160,7 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
             resource=row.document,
             as_of=roster.as_of,
             says=says,
+            of_another_row=row.of_another_row,
             new_account_id=new_id(),
             new_identity_id=new_id(),
         )
@@ -165,6 +169,7 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
             observation=observation,
             report=report,
             row_id=row.row_id,
+            hands_on=row.hands_on,
             evidence={"line": row.line},
         )
 
@@ -208,6 +213,11 @@ CHECKS: dict[str, Check] = {
             name="roster-active",
             question="Who is active in the roster and inactive here, or held as missing?",
             look=partial(roster_rows, Kind.ACTIVE),
+        ),
+        Check(
+            name="roster-renamed",
+            question="Who gets a name that somebody else lets go of?",
+            look=partial(roster_rows, Kind.RENAMED, report=Report.LISTED_AMBIGUOUSLY),
         ),
         Check(
             name="roster-new",

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
 from identity_hub.core.clock import now
 from identity_hub.core.collector import uncollected
@@ -38,6 +38,8 @@ BATCH = 500
 """Items that are decided, applied and settled in one transaction."""
 REPORTS_KEPT = 1000
 """Reports stored of one check; all of them are counted."""
+LOOKS = 3
+"""How often a run looks at everything again: what it did may have consequences, and those have hardly any."""
 PATIENCE = 5.0
 """Seconds that a request waits for a run that is just beginning or just ending."""
 
@@ -170,6 +172,7 @@ def _simulate(
         )
         record(run, requested_by, "simulate", Act.RUN_STARTED, why=reason)
     counts: Counter[str] = Counter()
+    let_go: set[services.Key] = set()
     planned = destructive = 0
     scope = _scope(run, connection)
     _find_differences(scope)
@@ -177,7 +180,7 @@ def _simulate(
         kept = 0
         for hits in _batches(check.look(scope, None), BATCH):
             rows = []
-            for item in _foreseen(run, check, hits):
+            for item in _foreseen(run, check, hits, let_go):
                 counts[item["reason"]] += 1
                 if item["status"] == ItemStatus.PLANNED:
                     planned += 1
@@ -221,16 +224,22 @@ def _find_differences(scope: Scope) -> None:
         roster_differences.find(scope.connection, scope.roster)
 
 
-def _foreseen(run: ReconciliationRun, check: Check, hits: Sequence[Hit]) -> list[sql.Row]:
+def _foreseen(
+    run: ReconciliationRun, check: Check, hits: Sequence[Hit], let_go: set[services.Key]
+) -> list[sql.Row]:
     with uncollected():
-        return list(_foresee(run, check, hits))
+        return list(_foresee(run, check, hits, let_go))
 
 
-def _foresee(run: ReconciliationRun, check: Check, hits: Sequence[Hit]) -> Iterator[sql.Row]:
-    """The item of each hit, by column; none where nothing follows and nothing is to be said."""
-    decided = iter(
-        services.simulate_many([h.observation for h in hits if isinstance(h.observation, Observation)])
-    )
+def _foresee(
+    run: ReconciliationRun, check: Check, hits: Sequence[Hit], let_go: set[services.Key]
+) -> Iterator[sql.Row]:
+    """The item of each hit, by column; none where nothing follows and nothing is to be said.
+
+    `let_go` are the names that hits before these let go of for others; those of these come into it.
+    """
+    observed = [h.observation for h in hits if isinstance(h.observation, Observation)]
+    decided = iter(services.simulate_in_turn(observed, let_go))
     for hit in hits:
         item: dict[str, Any] = {
             "tenant_id": run.tenant_id,
@@ -251,6 +260,8 @@ def _foresee(run: ReconciliationRun, check: Check, hits: Sequence[Hit]) -> Itera
             item["reason"] = Reason.GROUP_UPDATED
         elif hit.observation is not None:
             decision, loaded = next(decided)
+            if hit.hands_on:
+                let_go |= services.frees(decision, loaded)
             item["plan"] = plan.foreseen(decision, loaded)
             item["situation"] = decision.situation
             item["reason"] = decision.reason
@@ -299,26 +310,14 @@ def _is_too_old(run: ReconciliationRun) -> str:
 
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:
-    items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
-    planned = items.filter(status=ItemStatus.PLANNED).order_by("id")
-    total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
-    done = total - planned.count()
-    move(run, [Status.EXECUTING], Status.EXECUTING, items_total=total, items_done=done)
     scope = _scope(run, connection)
-    last = 0
-    while batch := list(planned.filter(pk__gt=last).only(*_DECIDED_BY)[:BATCH]):
-        if _is_cancelled(run):
-            _stop(run)
+    for look in range(1, LOOKS + 1):
+        if not _carry_out_planned(run, scope, on_progress):
             return
-        if stored.runs_stopped(connection):
-            return
-        _carry_out(run, scope, batch)
-        last = batch[-1].pk
-        done += len(batch)
-        if on_progress is not None:
-            on_progress(done, total)
+        remaining, following = _verify(run, scope, plans=look < LOOKS)
+        if not following:
+            break
     outcome = _outcome(run)
-    remaining = _verify(run, scope)
     verdict = Act.RUN_VERIFIED if not remaining else Act.RUN_NOT_VERIFIED
     with transaction.atomic():
         at = now()
@@ -333,6 +332,28 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
         actor = Actor.who_signed(run.requested_by)
         record(run, actor, "execute", Act.RUN_EXECUTED, counts=outcome)
         record(run, actor, "verify", verdict, counts=remaining)
+
+
+def _carry_out_planned(run: ReconciliationRun, scope: Scope, on_progress: Progress | None) -> bool:
+    """False where somebody stopped it: the run, or all runs of the connection."""
+    items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
+    planned = items.filter(status=ItemStatus.PLANNED).order_by("id")
+    total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
+    done = total - planned.count()
+    move(run, [Status.EXECUTING], Status.EXECUTING, items_total=total, items_done=done)
+    last = 0
+    while batch := list(planned.filter(pk__gt=last).only(*_DECIDED_BY)[:BATCH]):
+        if _is_cancelled(run):
+            _stop(run)
+            return False
+        if stored.runs_stopped(scope.connection):
+            return False
+        _carry_out(run, scope, batch)
+        last = batch[-1].pk
+        done += len(batch)
+        if on_progress is not None:
+            on_progress(done, total)
+    return True
 
 
 _DECIDED_BY = ("check_name", "account_id", "identity_id", "row_id", "evidence", "destructive")
@@ -389,26 +410,50 @@ def _settle(item: ReconciliationItem, scope: Scope, outcome: Outcome, done: Sequ
     }
 
 
-def _verify(run: ReconciliationRun, scope: Scope) -> Counter[str]:
-    """What a second simulation would plan, by reason code: nothing, unless somebody else has been at work.
+def _verify(run: ReconciliationRun, scope: Scope, *, plans: bool) -> tuple[Counter[str], int]:
+    """What a second simulation would plan, by reason code: nothing, unless somebody else has been at work. And how much
+    of it was made items of this run.
 
-    What a person left out of the run is no part of it.
+    With `plans` that becomes of what follows from the run's own work, or from somebody else's meanwhile, and takes
+    nobody's access: the guard has not counted it. What a person left out of the run is no part of it.
     """
-    left_out = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run, status=ItemStatus.LEFT_OUT)
     remaining: Counter[str] = Counter()
+    following = 0
+    let_go: set[services.Key] = set()
     scope = replace(scope, at=now())
     _find_differences(scope)
     for check in CHECKS.values():
         if check.only_reports:
             continue
         for hits in _batches(check.look(scope, None), BATCH):
-            left = [item for item in _foreseen(run, check, hits) if item["status"] == ItemStatus.PLANNED]
-            if not left:
-                continue
-            keys = {_key(item) for item in left_out.filter(check_name=check.name).only(*_DECIDED_BY)}
-            remaining.update(item["reason"] for item in left if _key(ReconciliationItem(**item)) not in keys)
+            left = [
+                item for item in _foreseen(run, check, hits, let_go) if item["status"] == ItemStatus.PLANNED
+            ]
+            met = _met(run, check, left)
+            left = [item for item in left if met.get(_key_of(item)) != ItemStatus.LEFT_OUT]
+            new = [
+                {**item, "evidence": {**item["evidence"], "found": "afterwards"}}
+                for item in left
+                if plans and not item["destructive"] and _key_of(item) not in met
+            ]
+            sql.copy(ReconciliationItem, new)
+            following += len(new)
+            planned = {_key_of(item) for item in new}
+            remaining.update(item["reason"] for item in left if _key_of(item) not in planned)
     roster_differences.forget()
-    return remaining
+    return remaining, following
+
+
+def _met(run: ReconciliationRun, check: Check, found: Sequence[sql.Row]) -> dict[Key, str]:
+    """What has become of these, of those that the run had to decide about."""
+    if not found:
+        return {}
+    columns = ("row_id", "account_id", "identity_id")
+    about = [Q(**{f"{column}__in": {item[column] for item in found} - {None}}) for column in columns]
+    items = ReconciliationItem.objects.filter(
+        about[0] | about[1] | about[2], tenant_id=run.tenant_id, run=run, check_name=check.name
+    ).exclude(status=ItemStatus.REPORTED)
+    return {_key(item): item.status for item in items.only(*_DECIDED_BY, "status")}
 
 
 def _is_cancelled(run: ReconciliationRun) -> bool:
@@ -455,6 +500,10 @@ def _still_there(scope: Scope, batch: Sequence[ReconciliationItem]) -> dict[tupl
 
 def _key(item: ReconciliationItem) -> Key:
     return item.row_id or item.account_id or item.identity_id, item.evidence.get("group", "")
+
+
+def _key_of(item: sql.Row) -> Key:
+    return item["row_id"] or item["account_id"] or item["identity_id"], item["evidence"].get("group", "")
 
 
 def _scope(run: ReconciliationRun, connection: Connection) -> Scope:

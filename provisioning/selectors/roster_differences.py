@@ -2,8 +2,9 @@
 
 They are found once (`find`) and kept in a temporary table of this database connection; then each kind of them is
 streamed. A row means the live account with its externalId, else the one that only a login made and that asserted this
-key, else the one with its userName. Of what the roster does not say nothing is compared, and an account that changed
-after the roster's moment differs in nothing: it is newer.
+key, else the one with its userName. Whoever is known by a key is whom the row with this key means, and no other row.
+Of what the roster does not say nothing is compared, and an account that changed after the roster's moment differs in
+nothing: it is newer.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -41,6 +42,8 @@ class Kind(StrEnum):
     """Inactive there, active here."""
     ACTIVE = "active"
     """Active there, inactive or held as missing here."""
+    RENAMED = "renamed"
+    """Whose new name is that of another account, which another row gives another one."""
     AMBIGUOUS = "ambiguous"
     """Two live accounts answer to one row, or one does by its name and has another key."""
     GONE = "gone"
@@ -51,7 +54,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A row of a roster. `account_id` is whom it was found to mean; None for nobody, or where nobody looked again."""
+    """A row of a roster. `account_id` is whom it was found to mean; None for nobody, or where nobody looked again.
+
+    `of_another_row` is the account that has its userName and that another row means by its key. `hands_on`: the name
+    that `account_id` has had so far is another row's.
+    """
 
     row_id: int
     account_id: UUID | None
@@ -61,6 +68,8 @@ class Listed:
     active: bool
     email_keys: list[str]
     document: dict[str, Any]
+    of_another_row: UUID | None = None
+    hands_on: bool = False
 
 
 def roster_for(connection: Connection) -> Roster | None:
@@ -151,58 +160,90 @@ _PAIRS = """
 CREATE TEMP TABLE roster_pair AS
 SELECT r.id AS row_id, r.external_id AS row_key, r.user_name_key AS row_name, r.active AS row_active,
        a.id AS account_id, a.external_id AS key, a.user_name_key AS name, a.active, a.confirmed, a.identity_id,
-       a.created_at, a.speaks_of, a.fingerprint IS NULL AS unread, false AS alike
+       a.created_at, a.speaks_of, a.fingerprint IS NULL AS unread, false AS alike, false AS elsewhere
   FROM {rows} FULL JOIN {accounts} ON a.{key} = r.{key}
  WHERE r.id IS NULL OR a.id IS NULL OR (a.confirmed AND {same}) IS NOT TRUE
 """
 
-# Of the rows that nobody answered by the first key: whom a login made under it, else who has the name.
-_SECOND = """
+# Of the rows that no account with their key answered: whom a login made under it, then who has the name. Whoever gets
+# another name by another row does not mean the row that has the former one.
+_ANSWERS = """
 INSERT INTO roster_pair
-SELECT found.row_id, found.row_key, found.row_name, found.row_active,
+SELECT p.row_id, p.row_key, p.row_name, p.row_active,
        a.id, a.external_id, a.user_name_key, a.active, a.confirmed_at IS NOT NULL, a.identity_id,
        a.created_at, coalesce(a.as_of, a.updated_at), a.fingerprint IS NULL,
-       (a.confirmed_at IS NOT NULL AND {same}) IS TRUE
-  FROM (
-    SELECT p.row_id, p.row_key, p.row_name, p.row_active, coalesce(j.id, n.id) AS account_id
-      FROM roster_pair p
-      LEFT JOIN provisioning_account j
-        ON {live_j} AND j.confirmed_at IS NULL AND j.asserted_key = p.row_key
-      LEFT JOIN provisioning_account n ON {live_n} AND n.user_name_key = p.row_name
-     WHERE p.account_id IS NULL
-  ) found
-  JOIN provisioning_rosterrow r ON r.id = found.row_id
-  JOIN provisioning_account a ON a.id = found.account_id
+       (a.confirmed_at IS NOT NULL AND {same}) IS TRUE,
+       EXISTS (SELECT FROM roster_pair k WHERE k.account_id = a.id AND k.row_id IS NOT NULL)
+  FROM roster_pair p
+  JOIN provisioning_rosterrow r ON r.id = p.row_id
+  JOIN provisioning_account a ON {live_a} AND {answers}
+ WHERE p.account_id IS NULL
+   AND NOT EXISTS (SELECT FROM roster_pair o WHERE o.row_id = p.row_id AND o.account_id IS NOT NULL)
 """
+_BY_ASSERTED_KEY = "a.confirmed_at IS NULL AND a.asserted_key = p.row_key"
+_BY_NAME = (
+    "a.user_name_key = p.row_name AND NOT EXISTS (SELECT FROM roster_rename m WHERE m.account_id = a.id)"
+)
+
+# Who gets another name that is free, or that is let go of before: `turn` counts how many have to go first. Whoever
+# swaps names, or waits for somebody who keeps hers, is not among them.
+_RENAMES = """
+CREATE TEMP TABLE roster_rename AS
+WITH RECURSIVE moving AS MATERIALIZED (
+    SELECT p.account_id, p.name, p.row_name,
+           EXISTS (SELECT FROM provisioning_account n WHERE {live_n} AND n.user_name_key = p.row_name) AS waits
+      FROM roster_pair p
+     WHERE p.row_id IS NOT NULL AND p.account_id IS NOT NULL AND p.row_name NOT IN ('', p.name)
+       AND NOT (p.confirmed AND p.speaks_of > %(as_of)s)
+), renamed (account_id, name, turn) AS (
+    SELECT account_id, name, 0 FROM moving WHERE NOT waits
+     UNION ALL
+    SELECT m.account_id, m.name, r.turn + 1 FROM renamed r JOIN moving m ON m.waits AND m.row_name = r.name
+     WHERE r.turn < {turns}
+)
+SELECT account_id, name, turn FROM renamed
+"""
+TURNS = 100
+"""How long a chain of names that are handed on may be. Each costs a look at everybody who is renamed."""
 
 _KINDS = """
 CREATE TEMP TABLE roster_difference AS
 SELECT CASE
+         WHEN elsewhere THEN 'ambiguous'
+         WHEN turn > 0 THEN 'renamed'
          WHEN row_active = false AND active AND {says_active} THEN 'inactive'
          WHEN contradicts OR twice THEN 'ambiguous'
          WHEN row_active AND NOT active AND {says_active} THEN 'active'
          ELSE 'changed'
-       END AS kind, row_id, account_id
+       END AS kind, row_id, account_id, coalesce(turn, 0) AS turn, hands_on,
+       CASE WHEN elsewhere THEN account_id END AS of_another_row
   FROM (
-    SELECT p.row_id, p.account_id, p.row_active, p.active, p.confirmed AND p.key <> p.row_key AS contradicts,
-           p.row_name <> p.name AND EXISTS (
+    SELECT p.row_id, p.account_id, p.row_active, p.active, p.elsewhere, m.turn,
+           p.confirmed AND p.key <> p.row_key AS contradicts,
+           p.row_name <> p.name AND m.account_id IS NULL AND EXISTS (
              SELECT FROM provisioning_account n
               WHERE {live_n} AND n.user_name_key = p.row_name AND n.id <> p.account_id
-           ) AS twice
+           ) AS twice,
+           m.account_id IS NOT NULL AND EXISTS (
+             SELECT FROM provisioning_rosterrow o
+              WHERE o.tenant_id = %(tenant)s AND o.roster_id = %(roster)s AND o.user_name_key = p.name
+           ) AS hands_on
       FROM roster_pair p
+      LEFT JOIN roster_rename m ON m.account_id = p.account_id
      WHERE p.row_id IS NOT NULL AND p.account_id IS NOT NULL
-       AND NOT p.alike AND NOT (p.confirmed AND p.speaks_of > %(as_of)s)
+       AND (p.elsewhere OR NOT p.alike) AND NOT (p.confirmed AND p.speaks_of > %(as_of)s)
   ) pairs
 UNION ALL
-SELECT 'new', p.row_id, NULL
+SELECT 'new', p.row_id, NULL, 0, false, m.account_id
   FROM roster_pair p
+  LEFT JOIN roster_rename m ON m.name = p.row_name
  WHERE p.account_id IS NULL
    AND NOT EXISTS (SELECT FROM roster_pair o WHERE o.row_id = p.row_id AND o.account_id IS NOT NULL)
 UNION ALL
 SELECT CASE
          WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_previous} THEN 'gone-once'
          ELSE 'gone'
-       END, NULL, a.account_id
+       END, NULL, a.account_id, 0, false, NULL
   FROM roster_pair a
  WHERE a.row_id IS NULL AND a.confirmed AND a.active AND a.speaks_of <= %(as_of)s
    AND NOT {in_newest}
@@ -224,7 +265,7 @@ _LISTED = """EXISTS (
 # An active account's own hold was placed because rosters missed it; being listed lifts it.
 _RETURNED = """
 INSERT INTO roster_difference
-SELECT 'active', coalesce(k.id, n.id), a.id
+SELECT 'active', coalesce(k.id, n.id), a.id, 0, false, NULL
   FROM provisioning_hold h
   JOIN provisioning_account a ON a.id = h.source_account_id AND {live_a} AND a.active
   LEFT JOIN provisioning_rosterrow k
@@ -262,7 +303,7 @@ def find(connection: Connection, roster: Roster) -> bool:
         "in_previous": is_in("previous"),
         "scim": HoldKind.SCIM.value,
         "released": Reason.IDENTITY_RELEASED.value,
-        **{f"live_{table}": _LIVE.format(table) for table in "ajn"},
+        **{f"live_{table}": _LIVE.format(table) for table in "an"},
     }
     parameters = {
         "tenant": connection.tenant_id,
@@ -282,32 +323,52 @@ def find(connection: Connection, roster: Roster) -> bool:
         )
         (unread,) = cursor.fetchone()
         cursor.execute("ANALYZE roster_pair")
-        cursor.execute(_SECOND.format(**spelled), parameters)
+        cursor.execute(_ANSWERS.format(answers=_BY_ASSERTED_KEY, **spelled), parameters)
+        cursor.execute(_RENAMES.format(turns=TURNS, **spelled), parameters)
+        cursor.execute(_ANSWERS.format(answers=_BY_NAME, **spelled), parameters)
         cursor.execute(_KINDS.format(**spelled), parameters)
         cursor.execute(_RETURNED.format(**spelled), parameters)
-        cursor.execute("DROP TABLE roster_pair")
+        cursor.execute("DROP TABLE roster_pair, roster_rename")
         cursor.execute("ANALYZE roster_difference")
     return bool(unread)
 
 
 def forget() -> None:
     with database.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS pg_temp.roster_pair, pg_temp.roster_difference")
+        cursor.execute(
+            "DROP TABLE IF EXISTS pg_temp.roster_pair, pg_temp.roster_rename, pg_temp.roster_difference"
+        )
 
 
 _DIFFERING = """
-SELECT r.id, d.account_id, r.line, r.user_name, r.external_id, r.active, r.email_keys, r.document
+SELECT r.id, d.account_id, r.line, r.user_name, r.external_id, r.active, r.email_keys, r.document, d.of_another_row,
+       d.hands_on
   FROM roster_difference d JOIN provisioning_rosterrow r ON r.id = d.row_id
- WHERE d.kind = %s ORDER BY r.id
+ WHERE d.kind = %s ORDER BY d.turn, r.id
 """
+# One probe of an index for each row (OFFSET and LIMIT keep it so), whatever the statistics say of rows that have just
+# come.
 _AGAIN = """
-SELECT id, NULL, line, user_name, external_id, active, email_keys, document
-  FROM provisioning_rosterrow WHERE tenant_id = %s AND roster_id = %s AND id = ANY(%s) ORDER BY id
+SELECT r.id, NULL, r.line, r.user_name, r.external_id, r.active, r.email_keys, r.document, named.id, false
+  FROM provisioning_rosterrow r
+  LEFT JOIN LATERAL (
+         SELECT a.id FROM (
+                SELECT id, coalesce(external_id, CASE WHEN confirmed_at IS NULL THEN asserted_key END) AS key
+                  FROM provisioning_account
+                 WHERE user_name_key = r.user_name_key
+                   AND (user_name_key, connection_id) >= (r.user_name_key, %(connection)s)
+                   AND (user_name_key, connection_id) <= (r.user_name_key, %(connection)s) AND deleted_at IS NULL
+                OFFSET 0) a
+          WHERE a.key IS DISTINCT FROM r.external_id
+            AND (SELECT o.id FROM provisioning_rosterrow o
+                  WHERE o.tenant_id = r.tenant_id AND o.roster_id = r.roster_id AND o.external_id = a.key LIMIT 1)
+                IS NOT NULL) named ON r.user_name_key <> ''
+ WHERE r.tenant_id = %(tenant)s AND r.roster_id = %(roster)s AND r.id = ANY(%(ids)s) ORDER BY r.id
 """
 
 
 def differences(kind: Kind) -> Iterator[Listed]:
-    """The rows of one kind, as `find` found them, in the order of the roster."""
+    """The rows of one kind, as `find` found them, in the order of the roster; of RENAMED whoever has to go first."""
     with database.chunked_cursor() as cursor:
         cursor.itersize = CHUNK
         cursor.execute(_DIFFERING, [kind.value])
@@ -317,7 +378,8 @@ def differences(kind: Kind) -> Iterator[Listed]:
 def rows_again(roster: Roster, ids: Collection[int]) -> Iterator[Listed]:
     """Rows that differed when they were found; what they mean now is decided anew."""
     with database.cursor() as cursor:
-        cursor.execute(_AGAIN, [roster.tenant_id, roster.pk, list(ids)])
+        asked = {"tenant": roster.tenant_id, "connection": roster.connection_id, "roster": roster.pk}
+        cursor.execute(_AGAIN, asked | {"ids": list(ids)})
         yield from map(_listed, cursor)
 
 
@@ -346,7 +408,18 @@ def unlisted(accounts: Iterable[tuple[UUID, UUID]]) -> Iterator[tuple[UUID, UUID
 
 
 def _listed(row: tuple[Any, ...]) -> Listed:
-    row_id, account_id, line, user_name, external_id, active, email_keys, document = row
+    (
+        row_id,
+        account_id,
+        line,
+        user_name,
+        external_id,
+        active,
+        email_keys,
+        document,
+        of_another_row,
+        hands_on,
+    ) = row
     return Listed(
         row_id=row_id,
         account_id=account_id,
@@ -356,4 +429,6 @@ def _listed(row: tuple[Any, ...]) -> Listed:
         active=active,
         email_keys=email_keys,
         document=orjson.loads(document),
+        of_another_row=of_another_row,
+        hands_on=hands_on,
     )

@@ -3,7 +3,7 @@
 Knows the order of these steps and how to lose a race well; what should change is `decision`'s matter.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -112,6 +112,27 @@ def simulate_many(observations: Sequence[Observation]) -> list[tuple[Decision, L
         batch = [_with_ids(o) for o in observations]
         loaded = load(batch[0].tenant_id, batch, lock=False)
         return [(_decide(o, loaded)[1], loaded) for o in batch]
+
+
+def simulate_in_turn(
+    observations: Sequence[Observation], let_go: Collection[Key] = ()
+) -> list[tuple[Decision, Loaded]]:
+    """`simulate_many`, each as if those before it had been carried out as far as names and keys are concerned.
+
+    `let_go` are those that were let go of before the first one.
+    """
+    if not observations:
+        return []
+    with uncollected():
+        batch = [_with_ids(o) for o in observations]
+        loaded = load(batch[0].tenant_id, batch, lock=False)
+        loaded.forget(let_go)
+        foreseen = []
+        for one in batch:
+            decision = _decide(one, loaded)[1]
+            loaded.forget(frees(decision, loaded))
+            foreseen.append((decision, loaded))
+        return foreseen
 
 
 def retrying(work: Callable[[], T]) -> T:
@@ -226,14 +247,17 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
     again: list[_Pending] = []
     touched: set[UUID] = set()
     freed: set[Key] = set()
+    put_off: set[UUID] = set()
     for item in items:
         observation, decision, known = _decide(item.observation, loaded)
         whom = _touches(decision, known)
-        if touched & whom or decision.account_id in touched or freed & item.keys:
+        depends = touched & whom or decision.account_id in touched or freed & item.keys
+        if depends or (put_off and put_off & _answering(known)):
             again.append(item)
+            put_off |= _answering(known)
             continue
         touched |= whom
-        freed |= _frees(decision, loaded)
+        freed |= frees(decision, loaded)
         _count_deactivation(observation, decision, loaded)
         settled.append(_Settled(item, observation, decision))
 
@@ -317,7 +341,19 @@ def _touches(decision: Decision, known: Known) -> set[UUID]:
     return touched
 
 
-def _frees(decision: Decision, loaded: Loaded) -> set[Key]:
+def _answering(known: Known) -> set[UUID]:
+    """Accounts that an observation may be about, or whose name or key it says."""
+    found = (
+        known.addressed,
+        known.by_external_id,
+        known.by_asserted_key,
+        known.by_subject,
+        known.by_user_name,
+    )
+    return {facts.id for facts in found if facts is not None}
+
+
+def frees(decision: Decision, loaded: Loaded) -> set[Key]:
     """Names and keys that a decision lets go of: whoever asks for one after it finds it free."""
     freed: set[Key] = set()
     for change in decision.changes:

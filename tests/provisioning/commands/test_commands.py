@@ -433,7 +433,8 @@ class TestReconcile:
         assert "no roster" in fail("reconcile", "--connection", "Main", "--roster", "x")
 
     def test_what_is_left_to_do_is_no_success(self, acme: House) -> None:
-        roster(acme, line("ada@acme.example", "e1"))
+        push(acme, user("ada@acme.example", "e1"), at=now() - timedelta(days=1))
+        roster(acme, line("ada@acme.example", "e1", active=False))
         simulated = reconciliation.simulate(acme.connection, Actor(kind="command"), reason="As agreed")
         simulated.items.all().delete()
         # As if a worker had died here, and its items with it.

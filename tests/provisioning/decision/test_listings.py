@@ -364,6 +364,20 @@ def test_of_two_accounts_that_answer_to_one_row_the_one_with_the_key_is_closed(w
     assert world.asked() == ["account:duplicate"]
 
 
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("key", [None, "k2"], ids=["without a key", "with another key"])
+def test_a_name_does_not_mean_whom_another_row_means_by_her_key(
+    world: World, key: str | None, active: bool
+) -> None:
+    ada = world.post("ada", "k1")
+    before = world.accounts[ada.account_id]
+    row = replace(world.row("ada", key, active=active), of_another_row=ada.account_id)
+    decision = world.submit(row)
+    assert (answer(decision), kinds(decision)) == ((REFUSED, "account:user-name-taken"), {OpenFinding})
+    assert world.asked() == ["account:key-contradicts"]
+    assert (world.accounts[ada.account_id], world.held(ada.identity_id)) == (before, set())
+
+
 def test_a_login_made_a_second_account_under_the_key_that_a_roster_gives(world: World) -> None:
     named, keyed = world.post("ada"), world.login("ada.l", "k1")
     assert answer(world.listed("ada", "k1")) == (REFUSED, "account:user-name-taken")

@@ -526,15 +526,26 @@ class TestCancelling:
 
 
 class TestVerifying:
-    def test_what_is_left_is_said(self, acme: House, monkeypatch: pytest.MonkeyPatch) -> None:
-        roster(acme, line(ADA, "k1"), line(BOB, "k2"))
+    @pytest.fixture
+    def lost(self, acme: House) -> ReconciliationRun:
+        """As if the execution had lost two items: one that takes access, and one that does not."""
+        arrive(acme, ADA, "k1")
+        roster(acme, line(ADA, "k1", active=False), line(BOB, "k2"))
         run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
-        # As if the execution had lost an item.
-        run.items.filter(evidence__line=3).delete()
-        run = reconciliation.execute(run)
-        assert (run.status, run.remaining) == (Status.DONE, 1)
+        run.items.all().delete()
+        return reconciliation.execute(run)
+
+    def test_what_is_found_afterwards_and_takes_nobody_s_access_is_done(
+        self, lost: ReconciliationRun
+    ) -> None:
+        item = lost.items.get(reason="account:created")
+        assert (item.status, item.evidence) == ("applied", {"line": 3, "found": "afterwards"})
+        assert (lost.items_total, lost.items_done) == (1, 1)
+
+    def test_what_would_take_access_is_left_and_said(self, lost: ReconciliationRun) -> None:
+        assert (lost.status, lost.remaining, Hold.objects.exists()) == (Status.DONE, 1, False)
         told = AuditRecord.objects.get(reason="run:not-verified")
-        assert told.changes == [{"change": "run", "counts": {"account:created": 1}}]
+        assert told.changes == [{"change": "run", "counts": {"account:disabled": 1}}]
 
     def test_what_a_person_left_out_is_not_left_to_do(self, acme: House) -> None:
         roster(acme, line(ADA, "k1"), line(BOB, "k2"))

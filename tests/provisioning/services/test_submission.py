@@ -293,3 +293,18 @@ def test_a_login_under_a_former_name_makes_no_second_person(acme: House) -> None
     assert (late.accepted, late.reason) == (False, "login:link-pending")
     assert Identity.objects.count() == 1
     assert Finding.objects.get().candidates == [str(created.identity_id)]
+
+
+def test_names_that_are_handed_on_in_one_batch_reach_everybody_in_its_order(acme: House) -> None:
+    """Whoever waits for a name that somebody gets rid of is decided after her, and whoever waits for his, after him."""
+    people = [push(acme, user(f"{name}@acme.example", name)).account_id for name in ("ada", "bob", "cy")]
+    new = ("dan", "ada", "bob")
+    outcomes = submit_many(
+        [
+            pushed(acme, Intent.UPDATE, user(f"{name}@acme.example", key), account_id)
+            for name, key, account_id in zip(new, ("ada", "bob", "cy"), people, strict=True)
+        ]
+    )
+    assert [outcome.reason for outcome in outcomes] == ["account:updated"] * 3
+    names = dict(Account.objects.values_list("external_id", "user_name"))
+    assert names == {"ada": "dan@acme.example", "bob": "ada@acme.example", "cy": "bob@acme.example"}

@@ -1,0 +1,240 @@
+"""A run settles whatever its roster says in one go: a second simulation, right afterwards, plans nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from identity_hub.core.clock import now
+from provisioning import reconciliation
+from provisioning.decision.types import Intent
+from provisioning.models import Account, Connection, Finding, ReconciliationRun, Roster
+from provisioning.services import submit
+
+from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
+from .listings import FIELDS, line, roster
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+NO_KEYS = tuple(name for name in FIELDS if name != "external_id")
+
+
+def ago(days: float) -> datetime:
+    return now() - days * DAY
+
+
+def mail(name: str) -> str:
+    return f"{name}@acme.example"
+
+
+def row(name: str, key: str | None = None, **more: Any) -> dict[str, Any]:
+    """Whoever has a key has an e-mail that is not her name's."""
+    return line(mail(name), key, **{"email": mail(key or name)} | more)
+
+
+def arrive(where: House, name: str, key: str | None = None, hr_number: str = "", **more: Any) -> Any:
+    if hr_number:
+        more[ENTERPRISE] = {"employeeNumber": hr_number}
+    emails = [{"value": mail(key or name), "primary": True}]
+    return push(where, user(mail(name), key, **{"emails": emails} | more), at=ago(30)).account_id
+
+
+def login(where: House, name: str, key: str) -> Any:
+    return sign_in(
+        where, f"s-{name}", user_name=mail(name), email=mail(key or name), external_id=key, at=ago(10)
+    ).account_id
+
+
+def plan(where: House, listing: Roster) -> ReconciliationRun:
+    Connection.objects.filter(pk=where.connection.pk).update(run_few=100)
+    where.connection.refresh_from_db()
+    return reconciliation.simulate(where.connection, OPERATOR, listing, reason="As agreed")
+
+
+def planned(run: ReconciliationRun) -> list[tuple[str, str]]:
+    return list(run.items.filter(status="planned").order_by("id").values_list("check_name", "reason"))
+
+
+def people(where: House) -> set[tuple[str, str | None, bool]]:
+    rows = Account.objects.filter(connection=where.connection, deleted_at=None)
+    return {
+        (name.partition("@")[0], key, active)
+        for name, key, active in rows.values_list("user_name", "external_id", "active")
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Rows of one roster of which some mean, or seem to mean, the same account."""
+
+    id: str
+    before: Callable[[House], object]
+    lines: tuple[dict[str, Any], ...]
+    after: set[tuple[str, str | None, bool]]
+    asked: tuple[str, ...] = ()
+    """Kinds of the findings that stay."""
+    fields: tuple[str, ...] = tuple(FIELDS)
+
+
+SHAPES = [
+    Shape(
+        id="a newcomer gets the name that somebody gives up by a rename",
+        before=lambda w: arrive(w, "ada", "k1"),
+        lines=(row("ada", "k2"), row("ada.l", "k1")),
+        after={("ada", "k2", True), ("ada.l", "k1", True)},
+    ),
+    Shape(
+        id="so does one who has no key",
+        before=lambda w: arrive(w, "ada", "k1"),
+        lines=(row("ada", email=mail("new")), row("ada.l", "k1")),
+        after={("ada", None, True), ("ada.l", "k1", True)},
+    ),
+    Shape(
+        id="whom a login made is known by the key that it brought",
+        before=lambda w: login(w, "ada", "k1"),
+        lines=(row("ada", "k2"), row("ada.l", "k1")),
+        after={("ada", "k2", True), ("ada.l", "k1", True)},
+    ),
+    Shape(
+        id="names are handed on in a chain, whatever the order of the lines",
+        before=lambda w: [arrive(w, name, key) for name, key in (("ada", "k1"), ("bob", "k2"), ("cy", "k3"))],
+        lines=(row("bob", "k1"), row("cy", "k2"), row("dan", "k3"), row("ada", "k4")),
+        after={("bob", "k1", True), ("cy", "k2", True), ("dan", "k3", True), ("ada", "k4", True)},
+    ),
+    Shape(
+        id="somebody in the chain is closed",
+        before=lambda w: [arrive(w, name, key) for name, key in (("ada", "k1"), ("bob", "k2"), ("cy", "k3"))],
+        lines=(row("bob", "k1"), row("cy", "k2", active=False), row("dan", "k3")),
+        after={("bob", "k1", True), ("cy", "k2", False), ("dan", "k3", True)},
+    ),
+    Shape(
+        id="who swap their names are asked about",
+        before=lambda w: [arrive(w, name, key) for name, key in (("ada", "k1"), ("bob", "k2"))],
+        lines=(row("bob", "k1"), row("ada", "k2")),
+        after={("ada", "k1", True), ("bob", "k2", True)},
+        asked=("account:duplicate", "account:duplicate"),
+    ),
+    Shape(
+        id="a row without a key does not open whom the row with her key closes",
+        before=lambda w: [arrive(w, name, key) for name, key in (("ada", "k1"), ("bob", "k2"))],
+        lines=(row("ada"), row("bob", "k1", active=False)),
+        after={("ada", "k1", False), ("bob", "k2", True)},
+        asked=("account:duplicate", "account:key-contradicts"),
+    ),
+    Shape(
+        id="nor does it say who she is, where her new name is somebody else's",
+        before=lambda w: [arrive(w, name, key) for name, key in (("ada", "k1"), ("bob", "k2"))],
+        lines=(row("ada", given_name="Other"), row("bob", "k1")),
+        after={("ada", "k1", True), ("bob", "k2", True)},
+        asked=("account:duplicate", "account:key-contradicts"),
+    ),
+    Shape(
+        id="a name whose account has another key is asked about",
+        before=lambda w: arrive(w, "ada", "k9"),
+        lines=(row("ada", "k1"),),
+        after={("ada", "k9", True)},
+        asked=("account:key-contradicts",),
+    ),
+    Shape(
+        id="of whom was deleted while she waited for her person it is asked once",
+        before=lambda w: (
+            arrive(w, "bob", "k2"),
+            submit(
+                pushed(
+                    w,
+                    Intent.DELETE,
+                    at=ago(20),
+                    account_id=push(
+                        w, user(mail("ada")) | {"emails": user(mail("k2"))["emails"]}, at=ago(30)
+                    ).account_id,
+                )
+            ),
+        ),
+        lines=(row("ada"), row("bob")),
+        after={("bob", "k2", True)},
+        # The first one asked whose account it was.
+        asked=("account:state-conflict", "account:weak-match"),
+        fields=NO_KEYS,
+    ),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.id)
+def test_one_run_settles(acme: House, shape: Shape) -> None:
+    shape.before(acme)
+    listing = roster(acme, *shape.lines, as_of=ago(1), fields=list(shape.fields))
+    run = plan(acme, listing)
+    foreseen = planned(run)
+    run = reconciliation.execute(run)
+    done = run.items.exclude(status="reported").order_by("id").values_list("check_name", "reason")
+    assert (run.remaining, list(done)) == (0, foreseen)
+    assert people(acme) == shape.after
+    assert tuple(sorted(Finding.objects.values_list("kind", flat=True))) == shape.asked
+    assert planned(plan(acme, listing)) == []
+
+
+def test_what_follows_from_the_run_s_own_work_is_done_by_it(acme: House) -> None:
+    """The roster brings the HR number that says whose the account is which waits."""
+    Connection.objects.filter(pk=acme.connection.pk).update(trusted_hr_number=True)
+    other = extend(acme.tenant, "HR")
+    ada = push(other, user(mail("k1"), "h1") | {ENTERPRISE: {"employeeNumber": "7"}}, at=ago(40))
+    waiting = Account.objects.get(pk=arrive(acme, "ada", "k1"))
+    assert waiting.identity_id is None
+    says = [*FIELDS, "hr_number"]
+    listing = roster(acme, row("ada", "k1", hr_number="7"), as_of=ago(1), fields=says)
+    run = reconciliation.execute(plan(acme, listing))
+    assert [(item.check_name, item.reason) for item in run.items.filter(status="applied")] == [
+        ("roster-changed", "account:updated"),
+        ("waiting", "account:linked"),
+    ]
+    assert run.remaining == 0
+    assert Account.objects.get(pk=waiting.pk).identity_id == ada.identity_id
+    assert planned(plan(acme, listing)) == []
+
+
+NAMES, KEYS = ["ada", "bob", "cy", "dan"], ["k1", "k2", "k3"]
+names, keys = st.sampled_from(NAMES), st.sampled_from([*KEYS, None])
+accounts = st.lists(
+    st.tuples(st.sampled_from([arrive, arrive, login]), names, keys, st.booleans()), min_size=1, max_size=4
+)
+listings = st.lists(
+    st.tuples(names, keys, st.sampled_from([True, True, False])),
+    min_size=1,
+    max_size=4,
+    unique_by=(lambda said: said[0], lambda said: said[1] or said[0]),
+)
+
+
+class TakenBack(Exception):
+    """Ends an example, and what it wrote."""
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(before=accounts, lines=listings)
+def test_any_roster_is_settled_by_one_run(
+    acme: House,
+    before: list[tuple[Callable[..., Any], str, str | None, bool]],
+    lines: list[tuple[str, str | None, bool]],
+) -> None:
+    with pytest.raises(TakenBack), transaction.atomic():  # noqa: PT012
+        for way, name, key, deleted in before:
+            made = way(acme, name, key)
+            if made and deleted:
+                submit(pushed(acme, Intent.DELETE, account_id=made, at=ago(5)))
+        listing = roster(acme, *(row(name, key, active=active) for name, key, active in lines), as_of=ago(1))
+        run = reconciliation.execute(plan(acme, listing))
+        assert (run.status, run.remaining) == ("done", 0)
+        assert planned(plan(acme, listing)) == []
+        raise TakenBack
