@@ -30,6 +30,7 @@ from tests.provisioning.cast import OPERATOR
 
 from .idp import TRANSIENT, Facts, TestIdp, deflate, encode, read_request
 from .parties import Browser, make_connection, make_tenant
+from .products import SENT
 
 PASSWORD = "a long enough password"
 
@@ -346,6 +347,38 @@ def test_an_administrator_takes_over_what_the_product_proposes(test: Test) -> No
     test.connection.refresh_from_db()
     assert test.connection.preset == "entra-id"
     assert test.connection.external_id_attribute.endswith("/objectidentifier")
+
+
+@pytest.mark.parametrize("code", SENT)
+def test_the_first_test_login_finds_the_product_and_the_second_finds_nothing_to_change(
+    test: Test, code: str
+) -> None:
+    sent = SENT[code]
+    test.idp = replace(test.idp, entity_id=sent.issuer, sso=sent.sign_on)
+    configuration.change_connection(
+        connection=test.connection,
+        changes={"idp_metadata": test.idp.metadata()},
+        actor=OPERATOR,
+        reason="As agreed",
+    )
+    reports = []
+    for _ in range(2):
+        row = test.run(
+            name_id=sent.name_id[1],
+            name_id_format=sent.name_id[0],
+            attributes={name: [value] for name, _, value in sent.attributes},
+            attribute_format=sent.attribute_format,
+            session_index=sent.session_index,
+        )
+        reports.append(row.report)
+        if row.report["preset"]["changes"]:
+            trial.take_over(row, actor=OPERATOR, reason="As proposed")
+        row.delete()
+    assert [report["preset"]["code"] for report in reports] == [code] * 2
+    assert reports[0]["preset"]["changes"]["preset"] == code
+    assert reports[1]["preset"]["changes"] == {}
+    assert {check["state"] for check in reports[1]["checks"]} == {"passed"}
+    assert reports[1]["decision"]["reason"] == "login:account-created"
 
 
 def test_what_was_chosen_is_not_emptied_by_a_proposal(test: Test) -> None:
