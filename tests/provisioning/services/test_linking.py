@@ -154,13 +154,13 @@ def test_a_hold_that_came_with_a_link_waits_again_when_the_link_is_taken_back(
 ) -> None:
     extension = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"employeeNumber": "7"}}
     first = sign_in(acme, "p-1", at=now() - timedelta(days=30))
-    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
     unlink(account(first))
     Account.objects.filter(pk=first.account_id).update(assertion={"hr_number": "7"})
     push(okta, user("bob@acme.example", "o1") | extension)
     acme.connection.trusted_hr_number = True
     acme.connection.save()
-    run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR))
+    run = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
     assert Hold.objects.get().kind == "expiry"
     undo.order(run, actor=OPERATOR, reason="A mistake")
     assert undo.carry_out(run) == {"item:undone": 1}
