@@ -176,7 +176,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         if position not in lost:
             for change in decision.changes:
                 _sort(work, change, observation, loaded)
-    sql.insert(Identity, work.identities)
+    sql.add(Identity, work.identities)
     sql.update(Account, tenant_id, [{"id": key, **columns} for key, columns in work.account_fields.items()])
     sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
     if work.logins:
@@ -196,7 +196,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     for statement in (_HAS_IT, _MOVE) if work.moves else ():
         few = len(work.moves) <= sql.FEW
         sql.execute(_moving(statement, few=few), (sql.as_json(work.moves), tenant_id))
-    sql.insert(Hold, work.holds)
+    sql.add(Hold, work.holds)
     for change, observation in work.merges:
         carry_out = merges.merge if isinstance(change, MergeIdentities) else merges.unmerge
         carry_out(change, observation)
@@ -206,8 +206,8 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
             "WHERE tenant_id = %s AND id = ANY(%s)",
             (tenant_id, list(work.ended)),
         )
-    sql.insert(Alias, work.aliases)
-    sql.insert(Finding, work.findings)
+    sql.add(Alias, work.aliases)
+    sql.add(Finding, work.findings)
     for finding_id, values in work.closed:
         Finding.objects.filter(tenant_id=tenant_id, pk=finding_id, status=Finding.Status.OPEN).update(
             **values
@@ -553,7 +553,7 @@ UPDATE provisioning_directorygroup g SET version = g.version + left_by.members, 
 
 def _bury(tenant_id: UUID, work: _Work) -> None:
     if work.deleted:
-        sql.insert(Tombstone, work.deleted)
+        sql.add(Tombstone, work.deleted)
         accounts = sql.ids(row["id"] for row in work.deleted)
         at = max(row["deleted_at"] for row in work.deleted)
         sql.execute(_LEAVE, {"tenant": tenant_id, "accounts": accounts, "at": at})

@@ -1,8 +1,9 @@
 """The one way into the audit. Knows how a decision is told without a personal value, and stores those apart."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -54,8 +55,8 @@ class Entry:
 _COLUMNS = tuple(field.column for field in AuditRecord._meta.local_concrete_fields if not field.primary_key)
 _WRITE = f"""
 WITH told AS MATERIALIZED (
-    SELECT nextval('provisioning_auditrecord_id_seq') AS id, r.*
-      FROM {sql.recordset(AuditRecord, _COLUMNS, beside='"values" jsonb')}
+    SELECT coalesce(r.number, nextval('provisioning_auditrecord_id_seq')) AS id, r.*
+      FROM {sql.recordset(AuditRecord, _COLUMNS, beside='"values" jsonb, number bigint')}
 ), recorded AS (
     INSERT INTO provisioning_auditrecord (id, {", ".join(f'"{name}"' for name in _COLUMNS)})
     SELECT id, {", ".join(f'"{name}"' for name in _COLUMNS)} FROM told
@@ -73,12 +74,22 @@ def write(entries: Sequence[Entry]) -> list[int]:
     return _write(len(entries), entries)
 
 
+def take_ids(number: int) -> Callable[[], list[int]]:
+    """Ids for so many rows, asked now and read when called: who takes them writes these rows without waiting."""
+    answer = sql.ask(_NUMBERS, (number,))
+    return lambda: [key for (key,) in answer.rows()]
+
+
 def write_decisions(
     decided: Sequence[tuple[Observation, Decision, Digests]],
     accounts: Mapping[UUID, AccountFacts],
     identities: Mapping[UUID, IdentityFacts],
+    ids: Sequence[int] = (),
 ) -> list[tuple[int, Sequence[Mapping[str, Any]]]]:
-    """`write` of what `of_decision` tells of each; answers each row's id and the changes that it tells of."""
+    """`write` of what `of_decision` tells of each, under `ids` that were taken or under new ones.
+
+    Answers each row's id and the changes that it tells of.
+    """
     changes: list[Sequence[Mapping[str, Any]]] = []
 
     def told() -> Iterator[Entry]:
@@ -87,15 +98,21 @@ def write_decisions(
             changes.append(entry.record["changes"])
             yield entry
 
-    return list(zip(_write(len(decided), told()), changes, strict=True))
+    return list(zip(_write(len(decided), told(), ids), changes, strict=True))
 
 
-def _write(number: int, entries: Iterable[Entry]) -> list[int]:
+def _write(number: int, entries: Iterable[Entry], ids: Sequence[int] = ()) -> list[int]:
     """In one statement, or of many by two copies: the first begins while they are still being told."""
     if number <= sql.FEW:
-        told = [{**entry.record, "values": entry.values or None} for entry in entries]
-        return [key for (key,) in sql.rows(_WRITE, (sql.as_json(told),))] if told else []
-    ids = [key for (key,) in sql.rows(_NUMBERS, (number,))]
+        told = [
+            {**entry.record, "values": entry.values or None, "number": key}
+            for entry, key in zip(entries, chain(ids, repeat(None)), strict=False)
+        ]
+        if not told:
+            return []
+        answer = sql.ask(_WRITE, (sql.as_json(told),))
+        return list(ids[:number]) or [key for (key,) in answer.rows()]
+    ids = list(ids[:number]) or take_ids(number)()
     beside: list[Mapping[str, Any]] = []
     sql.copy(AuditRecord, _recorded(ids, entries, beside))
     sql.copy(AuditValue, beside)

@@ -5,7 +5,7 @@ that a decision may change are locked too (identities first, then accounts, each
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 
+from identity_hub.core.pipeline import Answer
 from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.keys import fold
@@ -368,7 +369,7 @@ _HOLDERS = _probes(
 )
 
 
-def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple[UUID, UUID | None, int]]:
+def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> Answer:
     """(account, identity, version) of the live accounts that answer to a key."""
     external: set[str] = set()
     names: set[str] = set()
@@ -380,7 +381,7 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple
             external.add(o.subject.value)
             subjects.add(o.subject)
         names.update(fold(name) for name in (o.user_name, *o.login_names) if name)
-    found = sql.rows(
+    return sql.ask(
         _MATCHES,
         {
             "tenant": tenant_id,
@@ -393,7 +394,6 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> list[tuple
         },
         prepared=len(observations) <= FEW,
     )
-    return [(account_id, identity_id, version) for account_id, identity_id, version in found]
 
 
 def _holders(tenant_id: UUID, observations: Sequence[Observation]) -> dict[tuple[UUID, str], UUID]:
@@ -418,6 +418,8 @@ SELECT a.id, a.connection_id, a.identity_id, a.origin, a.confirmed_at, a.active,
  ORDER BY a.id
 """
 
+
+_ACCOUNTS_LOCKED = _ACCOUNTS + "FOR NO KEY UPDATE OF a"
 
 # Calling an enumeration takes ten times as long.
 _ORIGINS = {origin.value: origin for origin in Origin}
@@ -451,12 +453,11 @@ def _facts(row: tuple[Any, ...]) -> AccountFacts:
 
 def _accounts(
     tenant_id: UUID, ids: set[UUID], identity_ids: set[UUID], lock: bool
-) -> dict[UUID, AccountFacts]:
+) -> Callable[[], dict[UUID, AccountFacts]]:
     if not ids and not identity_ids:
-        return {}
-    statement = _ACCOUNTS + ("FOR NO KEY UPDATE OF a" if lock else "")
-    found = sql.rows(statement, (tenant_id, list(ids), list(identity_ids)))
-    return {row[0]: _facts(row) for row in found}
+        return dict
+    answer = sql.ask(_ACCOUNTS_LOCKED if lock else _ACCOUNTS, (tenant_id, list(ids), list(identity_ids)))
+    return lambda: {row[0]: _facts(row) for row in answer.rows()}
 
 
 # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
@@ -471,6 +472,7 @@ SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed
             WHERE tenant_id = %(tenant)s AND source_account_id = ANY(%(sources)s::uuid[])))
  ORDER BY id
 """  # noqa: S608 - constants of the model
+_IDENTITIES_LOCKED = _IDENTITIES + "FOR NO KEY UPDATE"
 _MERGED_INTO = 4
 _HOLDS = """
 SELECT identity_id, kind, source_account_id FROM provisioning_hold
@@ -478,17 +480,39 @@ SELECT identity_id, kind, source_account_id FROM provisioning_hold
 """
 
 
-def _identities(
-    tenant_id: UUID,
-    accounts: dict[UUID, AccountFacts],
-    rows: list[tuple[Any, ...]],
-    sessions_at: datetime | None,
-) -> dict[UUID, IdentityFacts]:
+class _People(NamedTuple):
+    """Rows of identities, the accounts that are theirs or were asked for, and the holds on them."""
+
+    rows: list[tuple[Any, ...]]
+    accounts: dict[UUID, AccountFacts]
+    holds: list[tuple[Any, ...]]
+
+
+def _people(
+    tenant_id: UUID, account_ids: set[UUID], identity_ids: set[UUID], sources: set[UUID], lock: bool
+) -> _People:
+    if not identity_ids and not sources:
+        return _People([], {}, [])
+    answer = sql.ask(
+        _IDENTITIES_LOCKED if lock else _IDENTITIES,
+        {"tenant": tenant_id, "ids": sql.ids(identity_ids), "sources": sql.ids(sources)},
+    )
+    accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
+    holds = sql.ask(_HOLDS, (tenant_id, list(identity_ids)))
+    rows = answer.rows()
+    if held := {row[0] for row in rows} - identity_ids:
+        accounts = _accounts(tenant_id, account_ids, identity_ids | held, lock)
+        holds = sql.ask(_HOLDS, (tenant_id, list(identity_ids | held)))
+    return _People(rows, accounts(), holds.rows())
+
+
+def _identities(tenant_id: UUID, people: _People, sessions_at: datetime | None) -> dict[UUID, IdentityFacts]:
+    rows, accounts = people.rows, people.accounts
     if not rows:
         return {}
     ids = [row[0] for row in rows]
     holds: dict[UUID, list[HoldFacts]] = defaultdict(list)
-    for identity_id, kind, source in sql.rows(_HOLDS, (tenant_id, ids)):
+    for identity_id, kind, source in people.holds:
         holds[identity_id].append(HoldFacts(kind=HoldKind(kind), source_account_id=source))
     own: dict[UUID, list[AccountFacts]] = defaultdict(list)
     for facts in accounts.values():
@@ -582,8 +606,10 @@ def load(
     """What is known about a batch of one tenant. With `lock`, to be called inside a transaction."""
     connection_ids = {o.connection_id for o in observations if o.connection_id is not None}
     ruled = connection_ids | _merging(tenant_id, observations)
-    rules = connections.rules(tenant_id, ruled, at=observations[0].at)
-    matches = _matches(tenant_id, observations)
+    # Asked together, read after.
+    ruling = connections.ask_rules(tenant_id, ruled, at=observations[0].at)
+    matches = _matches(tenant_id, observations).rows()
+    rules = ruling()
     account_ids = {account_id for account_id, _, _ in matches}
     identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
     named = {key for o in observations for key in (o.target_identity_id, o.former_identity_id) if key}
@@ -598,16 +624,12 @@ def load(
     graves = _graves(tenant_id, asking, connection_ids, identity_ids)
     identity_ids |= {grave.identity_id for grave in graves if grave.identity_id is not None}
     sources = account_ids | {grave.account_id for grave in graves}
-    rows: list[tuple[Any, ...]] = []
-    if identity_ids or sources:
-        statement = _IDENTITIES + ("FOR NO KEY UPDATE" if lock else "")
-        asked = {"tenant": tenant_id, "ids": sql.ids(identity_ids), "sources": sql.ids(sources)}
-        rows = sql.rows(statement, asked)
-        identity_ids |= {row[0] for row in rows}
-    if not again and any(row[_MERGED_INTO] and row[0] not in named for row in rows):
+    people = _people(tenant_id, account_ids, identity_ids, sources, lock)
+    identity_ids |= {row[0] for row in people.rows}
+    if not again and any(row[_MERGED_INTO] and row[0] not in named for row in people.rows):
         # Merged into another one between the two reads, which answers to all that it answered to.
         return load(tenant_id, observations, lock=lock, again=True)
-    accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
+    accounts = people.accounts
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
         return load(tenant_id, observations, lock=lock)
@@ -616,8 +638,7 @@ def load(
         return load(tenant_id, observations, lock=lock)
     identities = _identities(
         tenant_id,
-        accounts,
-        rows,
+        people,
         sessions_at=next((o.at for o in observations if _asks_for_sessions(o)), None),
     )
     return Loaded(
@@ -660,7 +681,7 @@ def _candidates(
     ]
     emails = {fold(email) for o in undecided for email in o.emails}
     hr_numbers = {o.profile.hr_number for o in undecided if o.profile.hr_number}
-    for facts in _accounts(tenant_id, waiting, set(), lock=False).values():
+    for facts in _accounts(tenant_id, waiting, set(), lock=False)().values():
         emails |= set(facts.emails)
         if number := _hr_number(facts):
             hr_numbers.add(number)

@@ -31,7 +31,7 @@ def enqueue(messages: Iterable[tuple[str, dict[str, Any], UUID | None]]) -> None
     ]
     if not rows:
         return
-    sql.insert(OutboxMessage, rows)
+    sql.add(OutboxMessage, rows)
     if nudge is not None:
         # Robust: what is committed must not look like a failure because a nudge was.
         transaction.on_commit(nudge, robust=True)

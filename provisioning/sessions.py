@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import CreateError, SessionBase
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest, HttpResponse
 
@@ -63,7 +63,7 @@ class SessionStore(DatabaseStore):
         return Session
 
     def _get_new_session_key(self) -> str:
-        # 160 random bits. To ask whether somebody has them already is one statement more, and `save` asks again.
+        # 160 random bits. To ask whether somebody has them already is one statement more; the table refuses them.
         return secrets.token_hex(20)
 
     def cycle_key(self) -> None:
@@ -82,31 +82,37 @@ class SessionStore(DatabaseStore):
         if not must_create and data == self._written:
             return
         if must_create:
-            if sql.insert(Session, [sql.row(self.create_model_instance(data))]):
-                raise CreateError
+            sql.add(Session, [self._columns(data)], new=True)
         else:
             super().save()
         self._written = deepcopy(data)
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
-        row: Session = super().create_model_instance(data)
-        row.handle = handle_of(row.session_key)
+        return Session(**self._columns(data))
+
+    def _columns(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The row of this session, by column."""
+        key = self._get_or_create_session_key()
         facts = data.get(FACTS, {})
-        if identity_id := data.get(SESSION_KEY):
-            row.identity_id = identity_id
-            row.tenant_id = facts.get("tenant_id")
-            if not facts:
-                row.tenant_id = Identity.objects.values_list("tenant_id", flat=True).get(pk=identity_id)
-        row.connection_id = facts.get("connection_id")
-        row.account_id = facts.get("account_id")
-        row.session_index = facts.get("session_index", "")[:256]
-        if name_id := facts.get("name_id"):
-            row.name_id_digest = name_id_digest(name_id["value"], name_id["format"])
-        row.user_agent = facts.get("user_agent", "")[:256]
-        row.network = facts.get("network")
-        if created_at := facts.get("created_at"):
-            row.created_at = created_at
-        if idle := data.get(_IDLE):
-            row.seen_at = datetime.fromtimestamp(data[_SEEN], UTC)
-            row.ends_unused_at = row.seen_at + timedelta(seconds=idle)
-        return row
+        name_id, idle = facts.get("name_id"), data.get(_IDLE)
+        identity_id, tenant_id = data.get(SESSION_KEY), facts.get("tenant_id")
+        if identity_id and not facts:
+            tenant_id = Identity.objects.values_list("tenant_id", flat=True).get(pk=identity_id)
+        seen_at = datetime.fromtimestamp(data[_SEEN], UTC) if idle else None
+        return {
+            "session_key": key,
+            "session_data": self.encode(data),
+            "expire_date": self.get_expiry_date(),
+            "handle": handle_of(key),
+            "tenant_id": tenant_id if identity_id else None,
+            "identity_id": identity_id or None,
+            "connection_id": facts.get("connection_id"),
+            "account_id": facts.get("account_id"),
+            "session_index": facts.get("session_index", "")[:256],
+            "name_id_digest": name_id_digest(name_id["value"], name_id["format"]) if name_id else "",
+            "user_agent": facts.get("user_agent", "")[:256],
+            "network": facts.get("network"),
+            "created_at": facts.get("created_at") or now(),
+            "seen_at": seen_at,
+            "ends_unused_at": seen_at + timedelta(seconds=idle) if seen_at and idle else None,
+        }

@@ -1,9 +1,9 @@
 """Prepared statements on Django's own connection and in its transaction. Knows a table only by its model.
 
-For what is asked with every request: the database plans it once for each connection, and the values travel
-beside the text. A few rows are written as one JSON parameter, whatever their number, so that they are one statement;
-many are copied, because PostgreSQL spends more on reading their JSON than on keeping them. Everything else goes
-through the ORM.
+For what is asked with every request: the database plans it once for each connection, the values travel beside the
+text, and what waits for no answer travels with the next one (`identity_hub.core.pipeline`). A few rows are written as
+one JSON parameter, whatever their number, so that they are one statement; many are copied, because PostgreSQL spends
+more on reading their JSON than on keeping them. Everything else goes through the ORM.
 """
 
 import time
@@ -24,14 +24,11 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, tra
 from django.db import connection as database
 from django.db.models.expressions import DatabaseDefault
 
+from identity_hub.core.pipeline import Parameters, ask, send
+
 Model: TypeAlias = Any
 """A model class. (mypy takes one for unhashable, and these are keys of caches.)"""
 _Field: TypeAlias = "models.Field[Any, Any]"
-
-Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
-
-KEPT = 300
-"""How many statements one database connection keeps prepared."""
 
 FEW = 10
 """Rows up to which one prepared statement is quicker than a copy between two savepoints."""
@@ -46,8 +43,7 @@ def rows(statement: str, parameters: Parameters = (), *, prepared: bool = True) 
     Without `prepared` the database plans for just these values: right for a batch, whose best plan changes with its
     size and, while people are loaded, from minute to minute.
     """
-    with _run(statement, parameters, prepared) as cursor:
-        return cursor.fetchall()
+    return ask(statement, parameters, prepared=prepared).rows()
 
 
 def columns(model: Model, table: str) -> str:
@@ -81,35 +77,21 @@ def ids(found: Iterable[UUID]) -> str:
     return "{" + ",".join(map(str, found)) + "}"
 
 
-def execute(statement: str, parameters: Parameters = ()) -> int:
-    """How many rows were touched."""
-    with _run(statement, parameters) as cursor:
-        return cursor.rowcount
-
-
-def _run(statement: str, parameters: Parameters, prepared: bool = True) -> psycopg.Cursor[tuple[Any, ...]]:
-    with _cursor(statement) as cursor:
-        cursor.execute(statement, parameters, prepare=prepared)  # type: ignore[call-overload]
-    return cursor
+execute = ask
+"""What is asked for its effect: inside `pipeline.together` it is done when something is read, or at the end."""
 
 
 @contextmanager
-def _cursor(statement: str) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
-    """Django's own cursors write the values into the text; a plain one binds them at the server."""
-    # Once: each look at `database` finds the thread's own connection anew.
+def _copying(statement: str) -> Iterator[psycopg.Copy]:
+    send()
     own = connections[DEFAULT_DB_ALIAS]
-    # As Django's own cursors do, once a request: a thread's first statement after an outage finds a new connection.
     own.close_if_health_check_failed()
     own.ensure_connection()
     own.validate_no_broken_transaction()
-    line = own.connection
-    # Django switches preparing off for the whole connection, so that `prepare` alone would say nothing.
-    line.prepare_threshold = line.prepare_threshold or 5
-    line.prepared_max = KEPT
     started = time.monotonic()
     try:
-        with own.wrap_database_errors:
-            yield psycopg.Cursor(line)
+        with own.wrap_database_errors, psycopg.Cursor(own.connection).copy(statement) as line:
+            yield line
     finally:
         if own.queries_logged:
             seconds = time.monotonic() - started
@@ -143,6 +125,14 @@ def insert(model: Model, rows_: Iterable[Row]) -> set[Any]:
     return set()
 
 
+def add(model: Model, rows_: Sequence[Row], *, new: bool = False) -> None:
+    """`insert` that waits for no answer: nobody asks what was refused. `new`: to be refused is an error."""
+    if len(rows_) > FEW:
+        insert(model, rows_)
+    elif rows_:
+        execute(_insertion(model, tuple(rows_[0]), new=new), (as_json(rows_),))
+
+
 def _refused(model: Model, rows_: Sequence[Row]) -> set[Any]:
     key = model._meta.pk.column
     kept = {value for (value,) in rows(_insertion(model, tuple(rows_[0])), (as_json(rows_),))}
@@ -162,7 +152,7 @@ def copy(model: Model, rows_: Iterable[Row]) -> None:
     columns = ", ".join(f'"{name}"' for name in first)
     statement = f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN'
     coming = chain((first,), coming)
-    with _cursor(statement) as cursor, cursor.copy(statement) as line:
+    with _copying(statement) as line:
         while together := [values_of(row) for row in islice(coming, TOGETHER)]:
             line.write(_lines(spellings, together))
 
@@ -220,11 +210,12 @@ def selected(model: Model, names: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insertion(model: Model, names: tuple[str, ...]) -> str:
+def _insertion(model: Model, names: tuple[str, ...], *, new: bool = False) -> str:
+    otherwise = "" if new else "ON CONFLICT DO NOTHING "
     columns = ", ".join(f'"{name}"' for name in names)
     return (
         f'INSERT INTO "{model._meta.db_table}" ({columns}) SELECT {selected(model, names)} '  # noqa: S608 - the model's own names
-        f"FROM {recordset(model, names)} ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}"
+        f"FROM {recordset(model, names)} {otherwise}RETURNING {model._meta.pk.column}"
     )
 
 

@@ -3,9 +3,10 @@
 The first three are look-ups that find a tenant instead of taking one; docs/decisions/0008, 0012 and 0024 name all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -174,7 +175,18 @@ def rules(tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | Non
 
     `at` is when deactivations are counted, for those who decide about any.
     """
-    rows = sql.rows(_RULES, (now(), at, list(connection_ids), tenant_id))
+    return ask_rules(tenant_id, connection_ids, at=at)()
+
+
+def ask_rules(
+    tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | None = None
+) -> Callable[[], Rules]:
+    """`rules`, asked now and read when called."""
+    answer = sql.ask(_RULES, (now(), at, list(connection_ids), tenant_id))
+    return lambda: _rules(answer.rows())
+
+
+def _rules(rows: list[tuple[Any, ...]]) -> Rules:
     policies: dict[UUID, Policy] = {}
     last_push: dict[UUID, datetime | None] = {}
     for row in rows:

@@ -110,7 +110,7 @@ def _delete(observation: GroupObservation, skip_unknown: bool) -> Outcome:
     removed = sql.execute(
         "DELETE FROM provisioning_membership WHERE tenant_id = %s AND group_id = %s",
         (observation.tenant_id, group.id),
-    )
+    ).touched()
     # Its mappings go with it, by the ORM's cascade.
     DirectoryGroup.objects.get(tenant_id=observation.tenant_id, pk=group.id).delete()
     return _applied(observation, Reason.GROUP_DELETED, group.id, group.version, 0, removed, [])
@@ -179,7 +179,7 @@ def _join(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> 
         "INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since) "
         "SELECT %s, %s, k.id, %s FROM unnest(%s::uuid[]) AS k (id) ON CONFLICT DO NOTHING",
         (observation.tenant_id, group_id, observation.at, sql.ids(wanted)),
-    )
+    ).touched()
 
 
 def _leave(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) -> int:
@@ -190,7 +190,7 @@ def _leave(observation: GroupObservation, group_id: UUID, wanted: list[UUID]) ->
         statement, ids = scope + "AND account_id = ANY(%s::uuid[])", list(observation.remove)
     else:
         return 0
-    return sql.execute(statement, (observation.tenant_id, group_id, sql.ids(ids)))
+    return sql.execute(statement, (observation.tenant_id, group_id, sql.ids(ids))).touched()
 
 
 def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list[UUID]) -> None:

@@ -15,6 +15,7 @@ from django.db import connection as database
 
 from identity_hub.core.collector import uncollected
 from identity_hub.core.ids import new_id
+from identity_hub.core.pipeline import together
 from provisioning import audit, outbox, sql
 from provisioning.apply import apply, says_more
 from provisioning.decision.brakes import switches_off
@@ -139,7 +140,7 @@ def retrying(work: Callable[[], T]) -> T:
     """Runs one transaction, again when it lost a race that PostgreSQL settled by refusing it."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with transaction.atomic():
+            with transaction.atomic(), together():
                 return work()
         except (IntegrityError, OperationalError) as error:
             lost = isinstance(error, IntegrityError) or _state(error) in _LOST_RACES
@@ -161,7 +162,7 @@ def take_locks(tenant_id: UUID, keys: set[Key], *, alone: bool) -> None:
     first = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
     if not alone:
         numbers += sorted(lock_numbers(tenant_id, keys))
-    sql.rows(
+    sql.execute(
         f"SELECT CASE WHEN n = 1 THEN {first}(k) ELSE pg_advisory_xact_lock(k) END "  # noqa: S608 - a name
         "FROM unnest(%s::bigint[]) WITH ORDINALITY AS t (k, n)",
         ("{" + ",".join(map(str, numbers)) + "}",),
@@ -241,6 +242,9 @@ def _apart(pending: Sequence[_Pending]) -> tuple[list[_Pending], list[_Pending]]
 
 def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outcome]) -> list[_Pending]:
     """Decides and applies what can be decided on one loading; answers what must be decided again."""
+    # A login always leaves a row; of everything else nobody knows yet.
+    logins = all(item.observation.intent is Intent.AUTHENTICATE for item in items)
+    ids = audit.take_ids(len(items)) if logins else list
     loaded = load(tenant_id, [item.observation for item in items])
     _note_push(tenant_id, items, loaded)
     settled: list[_Settled] = []
@@ -269,6 +273,7 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
         [(one.observation, one.decision, loaded.digests[id(one.item.observation)]) for one in audited],
         loaded.accounts,
         loaded.identities,
+        ids(),
     )
     outbox.enqueue(messages)
     _trip(tenant_id, kept, loaded)
