@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
+from provisioning.decision.quick import quick
+
 from .message import saml, samlp
 from .refusal import Refused, refuse
 
@@ -14,6 +16,7 @@ ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 _CONDITIONS = {saml(name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction")}
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameId:
     value: str
@@ -22,6 +25,7 @@ class NameId:
     sp_qualifier: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     method: str
@@ -31,6 +35,7 @@ class Confirmation:
     not_on_or_after: datetime | None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
     name: str
@@ -39,6 +44,7 @@ class Attribute:
     name_format: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
     id: str
@@ -64,6 +70,7 @@ class Assertion:
     attributes: tuple[Attribute, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """The envelope around the assertion. Unsigned for many IdPs, so nothing is granted because of it."""
@@ -141,6 +148,7 @@ def read_assertion(element: etree._Element) -> Assertion:
     )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutRequest:
     id: str
@@ -170,6 +178,7 @@ def read_logout_request(root: etree._Element) -> LogoutRequest:
     )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutAnswer:
     issuer: str

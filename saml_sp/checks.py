@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from provisioning.decision.quick import quick
+
 from .assertion import Assertion, Confirmation, Response
 from .refusal import Refusal, refuse
 
@@ -25,6 +27,7 @@ _ERROR_CODE = re.compile(r"\b(?:AADSTS[0-9]{4,8}|MSIS[0-9]{4})\b", re.ASCII)
 """Of Entra ID and of AD FS, which explain by it more than by the status."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """Who we are at this connection, whom we asked, what we asked ("" for nothing), and when it is."""
@@ -40,6 +43,7 @@ class Expected:
     """One of these was asked for; none means any."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     response: Response

@@ -11,6 +11,7 @@ from typing import Any
 
 from provisioning.attributes import DEFAULT_NAMES, Rule, names_an_email, names_of, rule_of
 from provisioning.decision.keys import fold
+from provisioning.decision.quick import quick
 from provisioning.decision.types import TRANSIENT, Profile, Subject
 from provisioning.formats import cleaned, says_nothing
 
@@ -36,6 +37,7 @@ class AttributeVerdict(StrEnum):
     """Several different values, of which none can be preferred."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The connection's own words: which attributes of the assertion carry what, and what each has to be like."""
@@ -67,6 +69,7 @@ class Rules:
         return self.needed.union(mapped, self.attribute_rules)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """`source` is the name under which it came, as it was asked for; "" where nothing came. `came` is what is not good
@@ -81,6 +84,7 @@ class Judged:
 _MISSING = Judged(verdict=AttributeVerdict.MISSING)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """The person of one assertion. `user_name` is the name for a new account, "" where nothing may serve as one.
@@ -102,6 +106,7 @@ class Person:
     disbelieved: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Who it is, or why that cannot be said; and a verdict for every hub attribute, the NameID among them."""
