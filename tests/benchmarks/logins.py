@@ -8,7 +8,7 @@ else, that is the time it takes but for the wait for the disk at each commit.
 """
 
 import gc
-import logging
+import logging.config
 import os
 import random
 import resource
@@ -17,6 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -31,6 +32,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from identity_hub.core import logs
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
 from identity_hub.wsgi import application
@@ -50,6 +52,8 @@ BOUND = 200
 PENDING = 20_000
 CONSUMED = 1_000_000
 BINDING = "b" * 43
+THREADS = 4
+"""Of a gunicorn worker, as docker/ starts it."""
 RARELY = 10
 """Stock pysaml2 starts six programs for a message, so it gets one in so many."""
 
@@ -250,8 +254,14 @@ def spent() -> tuple[float, float]:
     return time.process_time() + programs.ru_utime + programs.ru_stime + kept, time.perf_counter()
 
 
+def person(house: House, number: int, who: str) -> int:
+    if who == KNOWN:
+        return number % BOUND
+    return next(house.fresh if who == FIRST else house.strangers)
+
+
 def persons(house: House, number: int) -> dict[str, int]:
-    return {KNOWN: number % BOUND, FIRST: next(house.fresh), JIT: next(house.strangers)}
+    return {who: person(house, number, who) for who in (KNOWN, FIRST, JIT)}
 
 
 def rounds(house: House, number: int, *, rivals_too: bool = True) -> Times:
@@ -280,6 +290,30 @@ def rounds(house: House, number: int, *, rivals_too: bool = True) -> Times:
                 if turn >= 0:
                     times[what, style].append((after[0] - before[0], after[1] - before[1]))
     return times
+
+
+def a_second(house: House, number: int) -> dict[tuple[str, str], float]:
+    """(who, style) -> how many a second one process of as many threads as a gunicorn worker has gets through."""
+    one = rivals.python3_saml(house.connection, house.idp)
+    reached: dict[tuple[str, str], float] = {}
+    with ThreadPoolExecutor(THREADS) as threads:
+        for style in STYLES:
+            for who in (KNOWN, FIRST, JIT):
+                messages = [mint(house, style, who, person(house, n, who)) for n in range(number)]
+                PendingRequest.objects.bulk_create([message.pending for message in messages])
+                reached[who, style] = _rate(threads, messages, lambda m: log_in(house, m))
+                if who == KNOWN:
+                    reached[PYTHON3_SAML, style] = _rate(
+                        threads, messages, lambda m: one(m.encoded, m.pending.request_id)
+                    )
+        list(threads.map(lambda _: database.close(), range(THREADS)))
+    return reached
+
+
+def _rate(threads: ThreadPoolExecutor, messages: list[Message], act: Callable[[Message], None]) -> float:
+    started = time.perf_counter()
+    list(threads.map(act, messages))
+    return len(messages) / (time.perf_counter() - started)
 
 
 def statements(house: House) -> dict[str, int]:
@@ -359,6 +393,7 @@ nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process
 
 def quietly() -> None:
     """Log lines are made as a deployed hub makes them, and end nowhere. Memory as `identity_hub.web` sets it."""
+    logging.config.dictConfig(logs.configure(as_json=True, level="INFO"))
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(nowhere)
@@ -394,6 +429,20 @@ def table(times: Times, counted: dict[str, int]) -> str:
     return "\n".join(lines)
 
 
+def rates(reached: dict[tuple[str, str], float]) -> str:
+    lines = [
+        "| | " + " | ".join(f"{style}: a second | ratio" for style in STYLES) + " |",
+        "|---|" + "---:|" * (2 * len(STYLES)),
+    ]
+    for who in (PYTHON3_SAML, KNOWN, FIRST, JIT):
+        cells = [
+            f"{reached[who, style]:.0f} | {reached[who, style] / reached[PYTHON3_SAML, style]:.2f}"
+            for style in STYLES
+        ]
+        lines.append(f"| {who} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def report(number: int, *, heavy: bool) -> None:
     house = move_in()
     for who in range(BOUND):
@@ -409,6 +458,8 @@ def report(number: int, *, heavy: bool) -> None:
     empty = rounds(house, number)
     print(f"{number} rounds, one process, one thread. `ratio`: to python3-saml on the same message.\n")
     print(table(empty, counted))
+    print(f"\nBy the clock, one process of {THREADS} threads, which all log somebody in at the same time:\n")
+    print(rates(a_second(house, number)))
     if (STOCK, "both signed") not in empty:
         print("\nStock pysaml2 is left out: there is no program xmlsec1 here.")
     else:
