@@ -182,7 +182,8 @@ class _Line:
 
     def add(self, statement: str, parameters: Parameters, prepared: bool) -> Answer:
         text, places = _read(statement)
-        spelled = [self._spelled(parameters[place]) for place in places]  # type: ignore[call-overload,index]
+        with self.own.wrap_database_errors:
+            spelled = [self._spelled(parameters[place]) for place in places]  # type: ignore[call-overload,index]
         answer = Answer(self)
         types, values = tuple([oid for oid, _ in spelled]), [value for _, value in spelled]
         self.waiting.append(_Waiting(text, types, values, prepared, answer))
@@ -237,12 +238,13 @@ class _Line:
         for text, types, values, prepared, answer in going:
             if prepared:
                 key = (text, types)
-                name = self._names.get(key) or new.get(key)
-                if name is None:
-                    name = new[key] = self._new_name(coming)
-                    line.send_prepare(name, text, types)
-                    coming.append(_Coming(None, key, name))
-                line.send_query_prepared(name, values)
+                if key in self._names:
+                    self._names.move_to_end(key)
+                elif key not in new:
+                    new[key] = self._new_name(coming)
+                    line.send_prepare(new[key], text, types)
+                    coming.append(_Coming(None, key, new[key]))
+                line.send_query_prepared(self._names.get(key) or new[key], values)
             else:
                 line.send_query_params(text, values, param_types=types)
             coming.append(_Coming(answer, None, b""))
