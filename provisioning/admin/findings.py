@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -45,6 +44,7 @@ from .base import CHOICES_AT_MOST, TenantAdmin, actor_of, link_to, pretty, said,
 from .foreseen import moving, words
 from .forms import ReasonField, ReasonForm
 from .identities import state_of
+from .lists import Counted
 from .many_findings import ManyFindings
 
 COLUMNS_AT_MOST = 6
@@ -383,6 +383,12 @@ def due_of(finding: Finding) -> tuple[str, str]:
     return "soon" if left < timedelta(days=2) else "", words
 
 
+class Every(Counted):
+    """Whoever decides about all of them at once has to read how many they are."""
+
+    most = 1_000_000
+
+
 @admin.register(Finding)
 class FindingPage(ManyFindings, TenantAdmin):
     list_display = ["what", "weight", "about", "connection", "age", "due", "owner_name", "state"]
@@ -393,8 +399,7 @@ class FindingPage(ManyFindings, TenantAdmin):
     search_fields = ["account__user_name_key", "identity__user_name_key", "kind"]
     search_help_text = "userName of the account or the identity"
     change_form_template = "provisioning/admin/finding.html"
-    # Whoever decides about all of them at once has to read how many they are.
-    paginator = Paginator
+    paginator = Every
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         return super().get_queryset(request).with_due()  # type: ignore[attr-defined, no-any-return]

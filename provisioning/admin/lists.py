@@ -17,24 +17,25 @@ class Counted(Paginator):
     """Asks once for the keys of the first rows in their order; that says how many there are, and which a page shows."""
 
     template_name = "provisioning/admin/pages.html"
+    most = COUNTED_AT_MOST
 
     @cached_property
     def keys(self) -> list[Any]:
         rows = self.object_list.select_related(None).prefetch_related(None)  # type: ignore[union-attr]
-        return list(rows.values_list("pk", flat=True)[: COUNTED_AT_MOST + 1])
+        return list(rows.values_list("pk", flat=True)[: self.most + 1])
 
     @cached_property
     def count(self) -> int:
-        return min(len(self.keys), COUNTED_AT_MOST)
+        return min(len(self.keys), self.most)
 
     @property
     def is_longer(self) -> bool:
-        return len(self.keys) > COUNTED_AT_MOST
+        return len(self.keys) > self.most
 
     def page(self, number: Any) -> Page[Any]:
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        shown = self.keys[:COUNTED_AT_MOST][first : first + self.per_page]
+        shown = self.keys[: self.most][first : first + self.per_page]
         return self._get_page(self.object_list.filter(pk__in=shown), number, self)  # type: ignore[union-attr]
 
 

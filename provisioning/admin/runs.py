@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
@@ -12,15 +12,16 @@ from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 
 from provisioning import reconciliation
-from provisioning.models import Connection, ReconciliationItem, ReconciliationRun
+from provisioning.decision.keys import fold
+from provisioning.models import Account, Connection, ReconciliationItem, ReconciliationRun
 from provisioning.reconciliation.checks import CHECKS
-from provisioning.selectors import plans
+from provisioning.selectors import people_search, plans
 from provisioning.selectors.timeline import meaning
 from provisioning.services import undo
 from provisioning.services.configuration import Invalid
 
 from . import plan
-from .base import TenantAdmin, actor_of, said, shown_as_json
+from .base import TenantAdmin, actor_of, said, shown_as_json, tenant_of, within_tenant
 from .export import Exported
 from .forms import ReasonForm
 from .repair import RepairPages
@@ -254,8 +255,8 @@ class ReconciliationItemPage(Exported, TenantAdmin):
     paginator = InfinitePaginator
     show_full_result_count = False
     list_select_related = ("account", "identity", "run__connection")
-    search_fields = ["account__user_name_key", "identity__user_name_key", "reason"]
-    search_help_text = "userName or reason code"
+    search_fields = ["reason"]
+    search_help_text = "Name, e-mail or userName of the person, or a reason code"
     fieldsets = [
         (None, {"fields": ["what", ("state", "destructive"), ("account", "identity"), "run", "decided_at"]}),
         ("Would do", {"fields": ["planned"]}),
@@ -276,6 +277,18 @@ class ReconciliationItemPage(Exported, TenantAdmin):
         "identity": lambda item: item.identity_id,
         "decided_at": lambda item: item.decided_at,
     }
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ReconciliationItem], search_term: str
+    ) -> tuple[QuerySet[ReconciliationItem], bool]:
+        text = search_term.replace("\x00", "").strip()
+        if not text:
+            return queryset, False
+        named = within_tenant(Account.objects.filter(deleted_at__isnull=True), request, "tenant")
+        named = named.filter(user_name_key__startswith=fold(text)).order_by()
+        accounts = list(named.values_list("pk", flat=True)[: people_search.FOUND_AT_MOST])
+        people = people_search.ids(text, tenant_id=tenant_of(request))
+        return queryset.filter(Q(reason=text) | Q(account__in=accounts) | Q(identity__in=people)), False
 
     @display(description="What")
     def what(self, item: ReconciliationItem) -> str:

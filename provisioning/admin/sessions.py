@@ -12,11 +12,11 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from identity_hub.core.client_address import network_within
-from provisioning.models import Identity, OpenSession
+from provisioning.models import OpenSession
 from provisioning.selectors import people_search, sessions
 from provisioning.services import people
 
-from .base import TenantAdmin, actor_of, link_to, said, tenant_of, within_tenant
+from .base import TenantAdmin, actor_of, link_to, said, tenant_of
 from .forms import ReasonForm
 from .records import SourceFilter
 
@@ -80,9 +80,8 @@ class OpenSessionPage(TenantAdmin):
         text = search_term.replace("\x00", "").strip()
         if not text:
             return queryset, False
-        everybody = within_tenant(Identity.objects.all(), request, "tenant")
-        whom = people_search.matching(everybody, text, tenant_id=tenant_of(request))
-        meant = Q(identity__in=whom.values("pk")) | Q(user_agent__icontains=text)
+        whom = people_search.ids(text, tenant_id=tenant_of(request))
+        meant = Q(identity__in=whom) | Q(user_agent__icontains=text)
         if network := network_within(text):
             meant |= Q(network=network)
         return queryset.filter(meant), False

@@ -304,6 +304,7 @@ class Account(TenantRow):
                 name="account_unconfirmed",
             ),
             models.Index(fields=["created_at"], condition=Q(origin="jit"), name="account_made_by_login"),
+            models.Index(fields=["tenant"], condition=Q(deleted_at__isnull=False), name="account_deleted"),
             GinIndex(fields=["email_keys"], name="account_email_keys", fastupdate=False),
             GinIndex(
                 fields=["unique_keys"],

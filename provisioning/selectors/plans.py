@@ -31,6 +31,8 @@ PAGE = 50
 PRIVILEGED_SHOWN = 20
 PRIVILEGED_LOOKED_AT = 500
 """Of the people whom a run concerns, those whose groups are counted: the first by their entitlements."""
+PRIVILEGED_COUNTED = 20_000
+"""Items whose people's entitlements are counted, those that take access away first."""
 CHUNK = 2000
 
 FILTERS = ("check_name", "situation", "reason", "status", "destructive")
@@ -121,37 +123,57 @@ class Privileged:
     groups: int
 
 
-# Derived as `EntitlementQuerySet.of_identity` derives it for one person.
+# Derived as `EntitlementQuerySet.of_identity` derives it for one person. Whoever administers is found among all whom
+# a plan concerns; the others are counted among its first, because counting a million memberships takes seconds.
 _PRIVILEGED = """
-WITH concerned AS (
-    SELECT identity_id, min(id) AS item_id FROM provisioning_reconciliationitem
+WITH planned AS (
+    SELECT identity_id, id, destructive FROM provisioning_reconciliationitem
      WHERE tenant_id = %(tenant)s AND run_id = %(run)s AND identity_id IS NOT NULL AND status <> 'reported'
-     GROUP BY identity_id
-), speaking AS (
-    SELECT a.* FROM concerned c JOIN provisioning_account a
-        ON a.tenant_id = %(tenant)s AND a.identity_id = c.identity_id AND a.deleted_at IS NULL AND a.active
-), given AS (
-    SELECT s.identity_id, m.entitlement_id FROM provisioning_entitlementmapping m
-      JOIN provisioning_membership ms ON ms.tenant_id = m.tenant_id AND ms.group_id = m.group_id
-      JOIN speaking s ON s.id = ms.account_id
-     WHERE m.tenant_id = %(tenant)s
-    UNION
-    SELECT s.identity_id, g.entitlement_id FROM speaking s
-      JOIN provisioning_connection n ON n.tenant_id = s.tenant_id AND n.id = s.connection_id AND n.group_attribute <> ''
-      JOIN provisioning_assertedgroup g ON g.tenant_id = s.tenant_id AND g.connection_id = s.connection_id
-       AND jsonb_exists(s.assertion -> 'groups', g.value)
-     WHERE (s.confirmed_at IS NOT NULL OR n.groups_unconfirmed)
+), asserting AS (
+    SELECT s.identity_id, g.entitlement_id FROM provisioning_connection n
+      JOIN provisioning_assertedgroup g ON g.tenant_id = n.tenant_id AND g.connection_id = n.id
+      JOIN provisioning_account s ON s.tenant_id = n.tenant_id AND s.connection_id = n.id
+       AND s.deleted_at IS NULL AND s.active AND jsonb_exists(s.assertion -> 'groups', g.value)
+     WHERE n.tenant_id = %(tenant)s AND n.group_attribute <> '' AND s.identity_id IS NOT NULL
+       AND (s.confirmed_at IS NOT NULL OR n.groups_unconfirmed)
        AND NOT EXISTS (SELECT FROM provisioning_directorygroup d
-                        WHERE d.tenant_id = s.tenant_id AND d.connection_id = s.connection_id)
+                        WHERE d.tenant_id = n.tenant_id AND d.connection_id = n.id)
+), flagged AS (
+    SELECT id FROM provisioning_identity WHERE tenant_id = %(tenant)s AND local AND is_tenant_administrator
+), administering AS (
+    SELECT a.identity_id FROM provisioning_entitlement e
+      JOIN provisioning_entitlementmapping m ON m.tenant_id = e.tenant_id AND m.entitlement_id = e.id
+      JOIN provisioning_membership ms ON ms.tenant_id = m.tenant_id AND ms.group_id = m.group_id
+      JOIN provisioning_account a ON a.tenant_id = ms.tenant_id AND a.id = ms.account_id
+     WHERE e.tenant_id = %(tenant)s AND e.grants_staff AND a.deleted_at IS NULL AND a.active
+    UNION
+    SELECT s.identity_id FROM asserting s
+      JOIN provisioning_entitlement e ON e.tenant_id = %(tenant)s AND e.id = s.entitlement_id AND e.grants_staff
+    UNION
+    SELECT id FROM flagged
+), concerned AS (
+    SELECT identity_id, min(id) AS item_id FROM (
+        (SELECT identity_id, id FROM planned ORDER BY destructive DESC, id LIMIT %(counted)s)
+        UNION ALL
+        SELECT p.identity_id, p.id FROM planned p JOIN administering USING (identity_id)) first
+     GROUP BY identity_id
+), given AS (
+    SELECT c.identity_id, m.entitlement_id FROM concerned c
+      JOIN provisioning_account a ON a.tenant_id = %(tenant)s AND a.identity_id = c.identity_id
+       AND a.deleted_at IS NULL AND a.active
+      JOIN provisioning_membership ms ON ms.tenant_id = a.tenant_id AND ms.account_id = a.id
+      JOIN provisioning_entitlementmapping m ON m.tenant_id = ms.tenant_id AND m.group_id = ms.group_id
+    UNION
+    SELECT c.identity_id, s.entitlement_id FROM concerned c JOIN asserting s USING (identity_id)
 ), ranked AS (
     SELECT c.identity_id, c.item_id,
-           count(e.id) FILTER (WHERE e.grants_staff) + (i.is_tenant_administrator)::int AS staff,
+           count(e.id) FILTER (WHERE e.grants_staff) + (f.id IS NOT NULL)::int AS staff,
            count(e.id) AS entitlements
       FROM concerned c
-      JOIN provisioning_identity i ON i.tenant_id = %(tenant)s AND i.id = c.identity_id
+      LEFT JOIN flagged f ON f.id = c.identity_id
       LEFT JOIN given g ON g.identity_id = c.identity_id
       LEFT JOIN provisioning_entitlement e ON e.tenant_id = %(tenant)s AND e.id = g.entitlement_id
-     GROUP BY c.identity_id, c.item_id, i.is_tenant_administrator
+     GROUP BY c.identity_id, c.item_id, f.id
      ORDER BY staff DESC, entitlements DESC, c.item_id LIMIT %(looked_at)s
 )
 SELECT r.identity_id, r.item_id, r.staff, r.entitlements,
@@ -170,6 +192,7 @@ def most_privileged(run: ReconciliationRun) -> list[Privileged]:
         {
             "tenant": run.tenant_id,
             "run": run.pk,
+            "counted": PRIVILEGED_COUNTED,
             "looked_at": PRIVILEGED_LOOKED_AT,
             "shown": PRIVILEGED_SHOWN,
         },

@@ -1,10 +1,9 @@
-"""What each page of the administrators takes in a large tenant: seconds of the server and statements, nothing kept.
+"""What each page of the administrators takes in a large tenant: time of the server and statements, nothing kept.
 
 Everything is copied in or made by the database itself: people, accounts that logins made, holds, findings, a simulated
 run, and the logs of two weeks. A page is asked for through the whole of Django, by the administrator of the tenant.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -33,7 +33,7 @@ from provisioning.models import (
 )
 from provisioning.services import configuration
 from saml_sp.models import LoginAttempt
-from tests.benchmarks import reconciling
+from tests.benchmarks import logins, reconciling
 from tests.benchmarks.population import OPERATOR
 
 MUST = 1.0
@@ -146,13 +146,15 @@ class Large:
 
 
 def report(people: int, changes: int) -> None:
+    call_command("collectstatic", interactive=False, verbosity=0)
+    logins.quietly()
     large = load(people, changes)
-    print(f"\n| page, among {people:,} people | ms | slowest ms | statements | must, ms |")
+    print(f"\n| page, among {people:,} people | on the wall, ms | of processors, ms | statements | must |")
     print("|---|---:|---:|---:|---:|")
     for name, address in addresses(large).items():
-        times, statements = measure(large, address)
+        taken, statements = measure(large, address)
         print(
-            f"| {name} | {statistics.median(times) * 1000:.0f} | {max(times) * 1000:.0f} | {statements} "
+            f"| {name} | {taken.wall * 1000:,.0f} | {taken.processors * 1000:,.0f} | {statements} "
             f"| {MUST * 1000:,.0f} |"
         )
 
@@ -160,7 +162,7 @@ def report(people: int, changes: int) -> None:
 def load(people: int, changes: int) -> Large:
     started = time.perf_counter()
     where = reconciling.new_connection()
-    reconciling.copy_people(where, people, now() - timedelta(days=30))
+    reconciling.copy_people(where, people, now() - timedelta(days=1))
     administrator = configuration.create_local_identity(
         login_name=f"admin-{where.tenant.slug}",
         password=where.tenant.slug,
@@ -202,7 +204,7 @@ def _entitle(where: Connection) -> None:
         role: Entitlement = configuration.create_entitlement(
             tenant=where.tenant,
             name=f"Role {number}",
-            grants_staff=number == 0,
+            grants_staff=number == 10,
             actor=OPERATOR,
             reason="As agreed",
         )
@@ -214,20 +216,19 @@ def _vacuum() -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
-def measure(large: Large, address: str) -> tuple[list[float], int]:
-    """(seconds of each round, statements), each time with an empty cache."""
+def measure(large: Large, address: str) -> tuple[reconciling.Taken, int]:
+    """(the median round, statements), each time with an empty cache."""
     client = Client()
     client.force_login(large.administrator, backend="provisioning.backends.HubBackend")
-    times = []
+    _ask(client, address)
+    rounds = []
     for _ in range(ROUNDS):
         cache.clear()
-        started = time.perf_counter()
-        _ask(client, address)
-        times.append(time.perf_counter() - started)
+        rounds.append(reconciling.taken_by(lambda: _ask(client, address)))
     cache.clear()
     with CaptureQueriesContext(database) as captured:
         _ask(client, address)
-    return times, len(captured)
+    return reconciling.median_of(rounds), len(captured)
 
 
 def _ask(client: Client, address: str) -> None:
@@ -257,7 +258,7 @@ def addresses(large: Large) -> Mapping[str, str]:
         "search over all pages": f"/admin/find/?q=person{middle // 10}",
         "posture": f"{of}/tenant/{tenant_id}/posture/",
         "people": f"{of}/identity/",
-        "people, page 200": f"{of}/identity/?p=200",
+        "people, page 20": f"{of}/identity/?p=20",
         "people, by name": f"{of}/identity/?o=1",
         "people, by last login": f"{of}/identity/?o=-5",
         "people, search: a userName": f"{of}/identity/?q={name}",
@@ -305,7 +306,7 @@ def addresses(large: Large) -> Mapping[str, str]:
         "sessions": f"{of}/opensession/",
         "sessions, search: a name": f"{of}/opensession/?q=person{middle}",
         "groups": f"{of}/directorygroup/",
-        "a group of 140,000 members": f"{of}/directorygroup/{group.pk}/change/",
+        "a group of a seventh of all": f"{of}/directorygroup/{group.pk}/change/",
         "rosters": f"{of}/roster/",
         "a roster": f"{of}/roster/{roster.pk}/change/",
         "connections": f"{of}/connection/",

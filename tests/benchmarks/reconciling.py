@@ -82,9 +82,9 @@ def report(people: int, changes: int) -> None:
     print("\n| work | on the wall | of processors | must |")
     print("|---|---:|---:|---:|")
     print(
-        f"| differences of {people:,} rows against {people:,} accounts | {_median(found)} | {MUST_DIFFER_IN:.0f} s |"
+        f"| differences of {people:,} rows against {people:,} accounts | {median_of(found)} | {MUST_DIFFER_IN:.0f} s |"
     )
-    print(f"| the floor: one join of both on their key, counted | {_median(floor)} | |")
+    print(f"| the floor: one join of both on their key, counted | {median_of(floor)} | |")
     print(f"| simulating {wanted.changes:,} changes | {worker.simulating} | |")
     print(
         f"| executing them: {wanted.changed:,} of attributes, {wanted.new:,} new people, {wanted.inactive:,} ends "
@@ -112,7 +112,7 @@ class Taken:
         return f"{self.wall:.2f} s | {self.processors:.2f} s"
 
 
-def _median(taken: list[Taken]) -> Taken:
+def median_of(taken: list[Taken]) -> Taken:
     return Taken(
         wall=statistics.median(one.wall for one in taken),
         processors=statistics.median(one.processors for one in taken),
@@ -256,7 +256,7 @@ def _row(roster: Roster, line: int, said: dict[str, Any]) -> sql.Row:
 
 
 def _differences(where: Connection, roster: Roster, wanted: Mix) -> Taken:
-    taken = _taken(lambda: roster_differences.find(where, roster))
+    taken = taken_by(lambda: roster_differences.find(where, roster))
     with database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM roster_difference")
         (found,) = cursor.fetchone()
@@ -266,7 +266,7 @@ def _differences(where: Connection, roster: Roster, wanted: Mix) -> Taken:
 
 def _floor(where: Connection, roster: Roster) -> Taken:
     with database.cursor() as cursor:
-        return _taken(
+        return taken_by(
             lambda: cursor.execute(
                 "SELECT count(*) FROM provisioning_rosterrow r JOIN provisioning_account a USING (external_id) "
                 "WHERE r.roster_id = %s AND a.connection_id = %s",
@@ -275,10 +275,10 @@ def _floor(where: Connection, roster: Roster) -> Taken:
         )
 
 
-def _taken(work: Callable[[], object]) -> Taken:
-    started, spent = time.perf_counter(), _spent(os.getpid())
+def taken_by(work: Callable[[], object]) -> Taken:
+    started, spent = time.perf_counter(), spent_by(os.getpid())
     work()
-    return Taken(wall=time.perf_counter() - started, processors=_spent(os.getpid()) - spent)
+    return Taken(wall=time.perf_counter() - started, processors=spent_by(os.getpid()) - spent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +300,7 @@ def _work(where: Connection, wanted: Mix) -> Worker:
         process = subprocess.Popen(command, env=os.environ, stdout=said)
         while process.poll() is None:
             memory.append(_resident(process.pid))
-            spent.append((now(), _spent(process.pid)))
+            spent.append((now(), spent_by(process.pid)))
             time.sleep(0.2)
         said.seek(0)
         answer = json.load(said)
@@ -330,7 +330,7 @@ def _work(where: Connection, wanted: Mix) -> Worker:
     )
 
 
-def _spent(pid: int) -> float:
+def spent_by(pid: int) -> float:
     """Seconds of processors that a process and all of PostgreSQL have used so far."""
     with database.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -191,7 +191,7 @@ class TestPrivilege:
             gives(acme, put_into(acme, f"Team {number}", many), f"Role {number}")
         gives(acme, put_into(acme, "Team 3", few), "Role 3")
         gives(acme, put_into(acme, "Team 4", none), "Role 4")
-        Identity.objects.filter(pk=local.identity_id).update(is_tenant_administrator=True)
+        Identity.objects.filter(pk=local.identity_id).update(is_tenant_administrator=True, local=True)
         run = run_of(acme)
         for came in (none, few, many, staff, local):
             item(run, came)
