@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0035_audit_of_members'),
+        ('provisioning', '0036_audit_of_what_came'),
     ]
 
     operations = [
