@@ -6,11 +6,14 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+import orjson
+
 from identity_hub.core.ids import new_id
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import Report
 from provisioning.decision.types import Actor, Channel, Document, GroupObservation, Intent, Observation
+from provisioning.digests import keyed
 from provisioning.models import Connection, Roster
 from provisioning.selectors import reconciliation as stored
 from provisioning.selectors import roster_differences
@@ -28,6 +31,7 @@ class Scope:
     policy: Policy
     at: datetime
     actor: Actor
+    digest_key: bytes
     request_id: str = ""
     roster: Roster | None = None
     """The listing to compare with; its differences have been found (`roster_differences.find`)."""
@@ -170,8 +174,14 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
             report=report,
             row_id=row.row_id,
             hands_on=row.hands_on,
-            evidence={"line": row.line},
+            evidence={"line": row.line, "says": _told_apart(scope, row.document)},
         )
+
+
+def _told_apart(scope: Scope, document: Document) -> str:
+    """What a row says, as the next roster is asked whether it still does. Nobody reads a value from it."""
+    said = orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+    return keyed(scope.digest_key, "row", scope.connection.pk, said).hex()[:32]
 
 
 def gone(scope: Scope, among: Among) -> Iterator[Hit]:

@@ -98,7 +98,7 @@ def reject(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationR
 
 
 def leave_out(run: ReconciliationRun, choice: Choice, actor: Actor, reason: str) -> int:
-    """Takes items out of a run that waits; the connection's next run asks about them again. Answers how many."""
+    """Takes items out of a run that waits, and out of the next ones while they are the same. Answers how many."""
     return _turn(run, choice, actor, reason, ItemStatus.PLANNED, ItemStatus.LEFT_OUT)
 
 
@@ -120,8 +120,17 @@ def _turn(run: ReconciliationRun, choice: Choice, actor: Actor, reason: str, fro
             held.destructive = items.filter(status=ItemStatus.PLANNED, destructive=True).count()
             # What the first of two people released was another plan.
             held.released_by, held.released_at, held.needs_two = "", None, False
-            held.save(update_fields=["destructive", "released_by", "released_at", "needs_two"])
+            # What was left out of an earlier run the guard has not counted.
+            doubt = brakes.doubt(held, held.connection, held.destructive)
+            stops = bool(doubt) and held.status == Status.SIMULATED
+            if stops:
+                held.status, held.note = Status.QUARANTINED, doubt or ""
+            held.save(
+                update_fields=["destructive", "released_by", "released_at", "needs_two", "status", "note"]
+            )
             record(held, actor, "choose", Act.RUN_CHOSEN, counts={to: turned}, why=reason)
+            if stops:
+                record(held, actor, "choose", Act.RUN_QUARANTINED)
     run.refresh_from_db()
     return turned
 

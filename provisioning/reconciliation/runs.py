@@ -30,7 +30,7 @@ from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid, needed_reason
 from provisioning.services.submission import retrying
 
-from . import brakes, plan
+from . import brakes, left_out, plan
 from .checks import CHECKS, Check, Hit, Key, Scope
 from .journal import move, record
 
@@ -175,19 +175,21 @@ def _simulate(
     let_go: set[services.Key] = set()
     planned = destructive = 0
     scope = _scope(run, connection)
+    before = left_out.run_before(run)
     _find_differences(scope)
     for check in CHECKS.values():
         kept = 0
+        known = left_out.remembered(before, check.name)
         for hits in _batches(check.look(scope, None), BATCH):
             rows = []
-            for item in _foreseen(run, check, hits, let_go):
+            for item in left_out.kept_out(_foreseen(run, check, hits, let_go), known):
                 counts[item["reason"]] += 1
                 if item["status"] == ItemStatus.PLANNED:
                     planned += 1
                     destructive += item["destructive"]
-                elif kept == REPORTS_KEPT:
+                elif item["status"] == ItemStatus.REPORTED and kept == REPORTS_KEPT:
                     continue
-                else:
+                elif item["status"] == ItemStatus.REPORTED:
                     kept += 1
                 rows.append(item)
             sql.copy(ReconciliationItem, rows)
@@ -513,6 +515,7 @@ def _scope(run: ReconciliationRun, connection: Connection) -> Scope:
         policy=rules.policies[connection.pk],
         at=now(),
         actor=Actor.who_signed(run.requested_by),
+        digest_key=rules.digest_key,
         request_id=str(run.pk),
         roster=run.roster,
     )

@@ -18,7 +18,8 @@ from provisioning.reconciliation import Choice
 from provisioning.services import configuration
 from provisioning.services.invalid import Invalid
 
-from ..cast import OPERATOR, House, extend
+from ..cast import OPERATOR, House, extend, push, user
+from .listings import line, roster
 
 ADA, BOB = (Actor(kind="identity", id=name) for name in ("ada", "bob"))
 Status = ReconciliationRun.Status
@@ -203,6 +204,7 @@ class TestTwoPeople:
         assert reconciliation.execute(first).status == Status.DONE
         with travel(now() + timedelta(hours=hours)):
             second = simulated(acme)
+            reconciliation.take_in(second, Choice(destructive=True), ADA, "now")
             ids = list(second.items.filter(destructive=True).values_list("pk", flat=True))
             reconciliation.leave_out(second, Choice(items=ids[4:]), ADA, "later")
             assert reconciliation.release(second, ADA, "they left").needs_two is needs_two
@@ -315,7 +317,7 @@ class TestPart:
         assert run.items.filter(status="left-out").count() == left
         assert run.destructive == 6 - left
 
-    def test_the_rest_is_executed_and_the_next_run_asks_again(
+    def test_the_rest_is_executed_and_stays_the_only_thing_that_is(
         self, acme: House, run: ReconciliationRun
     ) -> None:
         ids = list(run.items.values_list("pk", flat=True)[:4])
@@ -326,7 +328,46 @@ class TestPart:
         reconciliation.execute(reconciliation.release(run, ADA, "these two left"))
         assert Hold.objects.count() == 2
         assert {item.status for item in run.items.filter(pk__in=ids)} == {"left-out"}
-        assert simulated(acme).items.filter(status="planned").count() == 4
+        for _ in range(3):
+            again = reconciliation.execute(simulated(acme))
+            assert (again.status, again.remaining, again.destructive) == (Status.DONE, 0, 0)
+            (of,) = {item.evidence["left_out_of"] for item in again.items.filter(status="left-out")}
+            assert of == str(run.pk), "the run of which somebody said so"
+        assert Hold.objects.count() == 2
+
+    def test_what_was_left_out_is_asked_about_again_when_it_would_do_something_else(
+        self, acme: House
+    ) -> None:
+        push(acme, user("ada@acme.example", "k1"), at=now() - timedelta(days=9))
+        one, other = line("ada@acme.example", "k1", given_name="A"), line("new@acme.example", "k2")
+        roster(acme, one, other, as_of=now() - timedelta(days=3))
+        run = simulated(acme)
+        assert (
+            reconciliation.leave_out(run, Choice(items=run.items.values_list("pk", flat=True)), ADA, "no")
+            == 2
+        )
+        reconciliation.execute(run)
+        # A newer listing says the same of both, then something else of one.
+        roster(acme, other, one, as_of=now() - timedelta(days=2))
+        assert {
+            item.status for item in reconciliation.execute(simulated(acme)).items.exclude(status="reported")
+        } == {"left-out"}
+        roster(acme, other, one | {"active": False}, as_of=now() - timedelta(days=1))
+        run = reconciliation.execute(simulated(acme))
+        assert [
+            (item.status, item.reason) for item in run.items.exclude(status="reported").order_by("id")
+        ] == [
+            ("applied", "account:disabled"),
+            ("left-out", "account:created"),
+        ]
+
+    def test_whom_a_person_takes_in_again_the_guard_counts(self, acme: House, run: ReconciliationRun) -> None:
+        reconciliation.leave_out(run, Choice(destructive=True), ADA, "are on leave")
+        reconciliation.execute(reconciliation.release(run, ADA, "nobody left"))
+        again = simulated(acme)
+        assert (again.status, again.destructive) == (Status.SIMULATED, 0)
+        assert reconciliation.take_in(again, Choice(destructive=True), ADA, "they left") == 6
+        assert (again.status, again.destructive) == (Status.QUARANTINED, 6)
 
     def test_what_was_left_out_comes_in_again(self, run: ReconciliationRun) -> None:
         reconciliation.leave_out(run, Choice(destructive=True), ADA, "wait")
