@@ -1,5 +1,7 @@
 """What follows when somebody signs in. Knows no SCIM request; it creates and refreshes, it never revives."""
 
+from dataclasses import replace
+
 from .answers import accepted, identity_of, protected_match, question, refuse, refused
 from .authority import profile_of_resource, shown_profile
 from .effects import (
@@ -22,6 +24,7 @@ from .types import (
     CreateIdentity,
     Decision,
     HoldKind,
+    Observation,
     PlaceHold,
     RecordLogin,
     Rule,
@@ -126,11 +129,27 @@ def refuse_contradiction(case: Case) -> Decision:
     if case.other:
         evidence["other"] = str(case.other.id)
     kind = needed(case.finding, "finding")
-    return refused(
+    decision = refused(
         case,
         needed(case.reason, "reason"),
         finding(case, kind, Severity.HIGH, account, evidence=evidence),
         account=str(account.id),
+    )
+    return replace(decision, found=_other_keys(case.observation, account))
+
+
+def _other_keys(observation: Observation, account: AccountFacts) -> tuple[str, ...]:
+    """What the assertion says of an account's keys, where the account has it otherwise."""
+    said = observation.subject.value if observation.subject else ""
+    bound = account.subject.value if account.subject else ""
+    keys = (
+        ("NameID", said, bound),
+        ("externalId", observation.external_id or "", account.external_id or account.asserted_key or ""),
+    )
+    return tuple(
+        f"{name} {came} where {known} was known"
+        for name, came, known in keys
+        if came and known and came != known
     )
 
 

@@ -164,10 +164,10 @@ def trim_outbox(*, at: datetime) -> int:
 
 
 def trim_found(*, at: datetime) -> int:
-    """Deletes what assertions brought instead of what was expected. No account's end would: they made none, and whom
+    """Deletes what assertions brought instead of what was expected. No account's end would: most made none, and whom
     they may have spoken of is another."""
     refused = AuditRecord.objects.filter(
-        pk=OuterRef("record_id"), channel=Channel.SAML, account_id__isnull=True, at__lt=at - FOUND_KEPT
+        pk=OuterRef("record_id"), channel=Channel.SAML, at__lt=at - FOUND_KEPT
     )
     return AuditValue.objects.filter(Exists(refused), values__has_key="found").delete()[0]
 

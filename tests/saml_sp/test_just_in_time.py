@@ -200,6 +200,20 @@ def test_what_came_of_somebody_like_a_known_person_is_forgotten_too(browser: Bro
     assert AuditValue.objects.filter(identity_id=Identity.objects.get().pk).exists(), "hers stays"
 
 
+def test_the_administrator_reads_both_keys_of_somebody_whom_the_idp_names_anew(
+    browser: Browser, connection: Connection, administrator: Client
+) -> None:
+    change(connection, external_id_attribute="oid")
+    said = MAIL | {"oid": ["key-1"]}
+    assert browser.sign_in(name_id="p-1", attributes=said).status_code == 302
+    assert browser.sign_in(name_id="p-2", attributes=said).status_code == 403
+    attempt = LoginAttempt.objects.get(reason="login:name-id-changed")
+    assert "p-2" not in str(attempt.detail)
+    page = administrator.get(f"/admin/saml_sp/loginattempt/{attempt.pk}/change/").content.decode()
+    assert "NameID p-2 where p-1 was known" in page
+    assert retention.trim_found(at=now() + timedelta(days=31)) == 1
+
+
 def test_another_tenants_administrator_sees_no_attempt(browser: Browser, connection: Connection) -> None:
     change(connection, jit_attributes={"department": ["Sales"]})
     browser.sign_in(attributes=MAIL | {"department": ["Secret"]})

@@ -305,6 +305,7 @@ def test_a_changed_persistent_name_id_under_the_same_key_is_refused(world):
     world.login("ada", "p-1", key="key-1")
     decision = world.login("ada", "p-2", key="key-1")
     assert answer(decision) == (Verdict.REFUSED, "login:name-id-changed")
+    assert decision.found == ("NameID p-2 where p-1 was known",)
     assert kinds(decision) == {OpenFinding}
 
 
@@ -313,6 +314,7 @@ def test_a_recycled_name_id_is_refused(world):
     world.login("ada", "p-1", key="key-1")
     decision = world.login("bob", "p-1", key="key-2")
     assert answer(decision) == (Verdict.REFUSED, "login:name-id-recycled")
+    assert decision.found == ("externalId key-2 where key-1 was known",)
     assert world.asked() == ["login:name-id-recycled"]
 
 
