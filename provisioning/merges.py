@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from identity_hub.core.ids import new_id
 from provisioning import sql
@@ -365,7 +365,8 @@ def _follow(tenant_id: UUID, winner: UUID, loser: UUID, accounts: set[UUID]) -> 
 def _unfold(
     record: Merge, folded: dict[str, Any], loser: UUID, winner: UUID, observation: Observation
 ) -> bool:
-    """Wakes a login's account that ended in the pushed one; False where its name, key or data is gone."""
+    """Wakes a login's account that ended in the pushed one; False where its name, key or data is gone, or where another
+    account of its connection is its identity's by now."""
     rows = Account.objects.filter(tenant_id=record.tenant_id)
     login = rows.filter(pk=folded["login"], deleted_at__isnull=False, identity_id__in=(loser, winner)).first()
     pushed = rows.filter(pk=folded["into"], deleted_at__isnull=True).first()
@@ -373,7 +374,7 @@ def _unfold(
     if login is None or not graves.exists():
         return False
     live = rows.filter(connection_id=login.connection_id, deleted_at__isnull=True)
-    if live.filter(user_name_key=login.user_name_key).exists():
+    if live.filter(Q(user_name_key=login.user_name_key) | Q(identity_id=login.identity_id)).exists():
         return False
     if login.subject_value:
         subject = {"subject_issuer": login.subject_issuer, "subject_value": login.subject_value}

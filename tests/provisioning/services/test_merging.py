@@ -431,6 +431,23 @@ def test_a_duplicate_whose_name_is_taken_stays_ended_and_is_named(acme: House) -
     assert Merge.objects.get().kept == {"folded": [str(login.account_id)]}
 
 
+def test_a_duplicate_stays_ended_where_its_connection_has_another_account_by_now(
+    acme: House, okta: House
+) -> None:
+    login, pushed = sign_in(acme, "p-1"), push(acme, user("ada@acme.example", "e1"))
+    merge(login, pushed)
+    other = push(okta, user("bob@okta.example", "o2"))
+    third = push(acme, user("cleo@acme.example", "e3"))
+    for moved, whose in ((pushed, other), (third, login)):
+        assert linking.link(
+            account=account(moved), identity=identity(whose), reason="x", actor=OPERATOR
+        ).accepted
+    assert unmerge().reason == "identity:unmerged"
+    assert account(login).deleted_at is not None
+    assert Merge.objects.get().kept["folded"] == [str(login.account_id)]
+    assert broken(acme) == []
+
+
 def test_two_people_of_one_connection_are_refused_and_nothing_is_written(acme: House) -> None:
     one, other = push(acme, user("ada@acme.example", "e1")), push(acme, user("bob@acme.example", "e2"))
     before = picture()

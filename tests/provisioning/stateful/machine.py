@@ -712,6 +712,8 @@ class Hub(RuleBasedStateMachine):
         assert set(holds) == self.model.holds
         signs_in = dict(sql.rows(*_enabled()))
         assert signs_in == {one: self.model.enabled(one) for one in self.model.identities()}
+        tied = [(a.source.id, a.identity) for a in self.model.living() if a.identity]
+        assert len(tied) == len(set(tied)), "a connection says two things of one person"
         members: dict[UUID, set[UUID]] = {group_id: set() for group_id in self.model.members}
         for group_id, account_id in sql.rows("SELECT group_id, account_id FROM provisioning_membership"):
             members[group_id].add(account_id)

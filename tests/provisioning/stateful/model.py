@@ -599,7 +599,8 @@ class Model:
             self.unfold(fold, union)
 
     def unfold(self, fold: Fold, union: Union) -> None:
-        """A login's account wakes, unless its data is gone or its name or subject is somebody else's."""
+        """A login's account wakes, unless its data is gone, its name or subject is somebody else's, or its connection
+        says something else of the person by now."""
         login, pushed = fold.login, fold.pushed
         here = self.living(login.source)
         subjects = [a.subject for a in here if a is not pushed]
@@ -607,7 +608,7 @@ class Model:
             login.gone is None
             or login.purged
             or login.identity not in (union.winner, union.loser)
-            or any(a.name.lower() == login.name.lower() for a in here)
+            or any(a.name.lower() == login.name.lower() or a.identity == login.identity for a in here)
             or (login.subject and login.subject in subjects)
         ):
             return
