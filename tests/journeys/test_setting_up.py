@@ -11,6 +11,7 @@ from identity_hub.core.clock import now
 from provisioning.models import Account, Connection, Identity
 from provisioning.selectors.readiness import readiness
 from provisioning.services import configuration
+from saml_sp import trial
 from saml_sp.models import TestLogin
 from tests.provisioning.cast import OPERATOR
 
@@ -84,6 +85,19 @@ def test_a_draft_is_tried_proven_and_put_into_use(pair: Pair) -> None:
     pair.connection.refresh_from_db()
     assert pair.connection.status == "active"
     assert Visitor(pair=pair).sign_in(ada).url == f"{pair.hub}/me/"
+
+
+def test_an_operator_needs_no_admin_to_have_it_proven(pair: Pair) -> None:
+    Connection.objects.filter(pk=pair.connection.pk).update(status="draft")
+    ada, colleague = pair.hire("Ada"), Administrator(pair=pair)
+    _, token = trial.open_trial(pair.connection, actor=OPERATOR)
+    asked = colleague.session.get(f"{pair.hub}{trial.address_of(pair.connection, token)}", timeout=30)
+    tested = colleague.give_password(colleague.answer(asked), ada)
+    assert tested.url == f"{pair.hub}/saml/{pair.connection.pk}/tested"
+    ended = colleague.answer(tested)
+    assert ended.url == tested.url
+    assert "has ended its session" in ended.text
+    assert open_items(pair.connection) == ["lifecycle", "deactivation"]
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
