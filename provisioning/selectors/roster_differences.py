@@ -47,7 +47,7 @@ class Kind(StrEnum):
     AMBIGUOUS = "ambiguous"
     """Two live accounts answer to one row, or one does by its name and has another key."""
     GONE = "gone"
-    """An account that is in neither of two complete rosters."""
+    """An account that is in neither of two complete rosters, nor in one between them."""
     GONE_ONCE = "gone-once"
     """An account that is not in the newest one only."""
 
@@ -113,6 +113,14 @@ def is_overtaken(run: ReconciliationRun) -> bool:
 def before(roster: Roster) -> Roster | None:
     """The complete roster before this one, and far enough before it: who is in neither is missing twice."""
     return _complete(roster.connection).filter(as_of__lte=roster.as_of - APART).first()
+
+
+def _since(previous: Roster | None, roster: Roster) -> list[UUID]:
+    """The one before and those between the two: whoever is in one of them was not missing all the time."""
+    if previous is None:
+        return []
+    rows = _complete(roster.connection).filter(as_of__gte=previous.as_of, as_of__lt=roster.as_of)
+    return list(rows.values_list("pk", flat=True))
 
 
 def _complete(connection: Connection) -> Any:
@@ -241,7 +249,7 @@ SELECT 'new', p.row_id, NULL, 0, false, m.account_id
    AND NOT EXISTS (SELECT FROM roster_pair o WHERE o.row_id = p.row_id AND o.account_id IS NOT NULL)
 UNION ALL
 SELECT CASE
-         WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_previous} THEN 'gone-once'
+         WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_earlier} THEN 'gone-once'
          ELSE 'gone'
        END, NULL, a.account_id, 0, false, NULL
   FROM roster_pair a
@@ -259,7 +267,7 @@ SELECT CASE
 """
 _LISTED = """EXISTS (
   SELECT FROM provisioning_rosterrow o
-   WHERE o.tenant_id = %(tenant)s AND o.roster_id = {roster} AND o.{key} = a.{own}
+   WHERE o.tenant_id = %(tenant)s AND o.roster_id {rosters} AND o.{key} = a.{own}
 )"""
 
 # An active account's own hold was placed because rosters missed it; being listed lifts it.
@@ -289,8 +297,8 @@ def find(connection: Connection, roster: Roster) -> bool:
     same = _same(roster.fields)
     listed = {"user_name_key": "name"} | ({"external_id": "key"} if says_keys else {})
 
-    def is_in(parameter: str) -> str:
-        found = (_LISTED.format(roster=f"%({parameter})s", key=key, own=own) for key, own in listed.items())
+    def is_in(rosters: str) -> str:
+        found = (_LISTED.format(rosters=rosters, key=key, own=own) for key, own in listed.items())
         return f"({' OR '.join(found)})"
 
     spelled = {
@@ -299,8 +307,8 @@ def find(connection: Connection, roster: Roster) -> bool:
         "key": "external_id" if says_keys else "user_name_key",
         "same": same,
         "says_active": "true" if "active" in roster.fields else "false",
-        "in_newest": is_in("roster"),
-        "in_previous": is_in("previous"),
+        "in_newest": is_in("= %(roster)s"),
+        "in_earlier": is_in("= ANY(%(since)s::uuid[])"),
         "scim": HoldKind.SCIM.value,
         "released": Reason.IDENTITY_RELEASED.value,
         **{f"live_{table}": _LIVE.format(table) for table in "an"},
@@ -312,6 +320,7 @@ def find(connection: Connection, roster: Roster) -> bool:
         "as_of": roster.as_of,
         "previous": previous.pk if previous else None,
         "previous_as_of": previous.as_of if previous else None,
+        "since": _since(previous, roster),
     }
     forget()
     with transaction.atomic(), database.cursor() as cursor:

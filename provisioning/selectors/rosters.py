@@ -25,14 +25,12 @@ def newest_complete(tenant_id: UUID, connection_id: UUID) -> Roster | None:
 def needed(complete: Sequence[Roster]) -> list[Roster]:
     """Of one connection's complete rosters, the newest first, those whose rows are compared with, today or later.
 
-    The newest; the one before it, which is APART; and between them the first that will be the one before. Without the
-    last, a connection with a roster each hour would never get a newer one before.
+    The newest; the one before it, which is APART; and all that lie between them: whoever is in one of these was not
+    missing all the time.
     """
     newest = complete[0]
-    earlier = [one for one in complete if one.as_of <= newest.as_of - APART]
-    before = earlier[0] if earlier else complete[-1]
-    following = [one for one in complete if before.as_of + APART <= one.as_of < newest.as_of]
-    return [one for one in complete if one in (newest, before, *following[-1:])]
+    before = next((one for one in complete if one.as_of <= newest.as_of - APART), complete[-1])
+    return [one for one in complete if one.as_of >= before.as_of]
 
 
 def waiting_to_load() -> Iterator[tuple[UUID, UUID]]:

@@ -93,6 +93,24 @@ COMPLETE, REFUSED, LOADING = Roster.Status.COMPLETE, Roster.Status.REFUSED, Rost
             id="the newest of one day and one of the day before do",
         ),
         pytest.param(
+            [(1, WITHOUT, COMPLETE), (0.3, WITH, COMPLETE), (0.1, WITHOUT, COMPLETE)],
+            30,
+            False,
+            id="one between the two that has her speaks for her",
+        ),
+        pytest.param(
+            [(1, WITHOUT, COMPLETE), (0.3, WITHOUT, COMPLETE), (0.1, WITHOUT, COMPLETE)],
+            30,
+            True,
+            id="one between them that lacks her as well does not",
+        ),
+        pytest.param(
+            [(1, WITHOUT, COMPLETE), (0.3, WITH, REFUSED), (0.1, WITHOUT, COMPLETE)],
+            30,
+            True,
+            id="nor does one that was refused",
+        ),
+        pytest.param(
             [(1, WITH, COMPLETE), (0.1, WITHOUT, COMPLETE), (0.05, WITHOUT, COMPLETE)],
             30,
             False,
