@@ -19,10 +19,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 
-from provisioning.decision.types import Actor, Outcome
+from provisioning.decision.types import Actor, Decision, Outcome, Verdict
 from provisioning.selectors.timeline import meaning
 from provisioning.services.configuration import Invalid
 
+from .forms import ConfirmForm, ReasonForm
 from .lists import Counted, ShownList
 
 
@@ -291,6 +292,24 @@ class TenantAdmin(Scoped, ModelAdmin):
                 "back": back,
             },
         )
+
+    def ask_foreseen(
+        self,
+        request: HttpRequest,
+        row: Model,
+        foreseen: Decision,
+        form: type[forms.Form] = ReasonForm,
+        *,
+        lead: str,
+        submit: str,
+        **page: Any,
+    ) -> HttpResponse:
+        """`ask` about an act that was decided as things stand: where it would be refused the page says why, and has
+        no button."""
+        if foreseen.verdict is Verdict.REFUSED:
+            lead = f"This cannot be done. {meaning(foreseen.reason)}"
+            return self.ask(request, row, ConfirmForm(), lead=lead, submit="", **page)
+        return self.ask(request, row, form(said(request)), lead=lead, submit=submit, **page)
 
     def address_of(self, row: Model) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])

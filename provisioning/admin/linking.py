@@ -22,12 +22,11 @@ from provisioning.decision.types import (
     Verdict,
 )
 from provisioning.models import Account, Identity
-from provisioning.selectors.timeline import meaning
 from provisioning.services import linking
 
 from .base import actor_of, said
 from .choosing import choose, identities
-from .forms import ConfirmForm, ReasonForm
+from .forms import ReasonForm
 
 
 class FoldForm(ReasonForm):
@@ -84,20 +83,19 @@ class LinkingActs:
                 account=account, identity=identity, actor=actor, fold_duplicate=True
             )
             duplicate, foreseen = folded.verdict is Verdict.APPLIED, folded
-        refused = foreseen.verdict is Verdict.REFUSED
-        form = ConfirmForm if refused else FoldForm if duplicate else ReasonForm
-        return self.ask(  # type: ignore[no-any-return]
+        return self.ask_foreseen(  # type: ignore[no-any-return]
             request,
             account,
-            form(said(request)),
+            foreseen,
+            FoldForm if duplicate else ReasonForm,
             title=f"{account.user_name} is {identity}",
-            lead=f"This cannot be done. {meaning(foreseen.reason)}" if refused else _lead(account, identity),
-            submit="" if refused else "Link" if account.identity_id is None else "Give to the other identity",
-            facts=[] if refused else consequences(foreseen, account, identity),
+            lead=_lead(account, identity),
+            submit="Link" if account.identity_id is None else "Give to the other identity",
+            facts=consequences(foreseen, account, identity),
             act=lambda data: linking.link(
                 account=account,
                 identity=identity,
-                reason=data.get("reason", ""),
+                reason=data["reason"],
                 actor=actor,
                 fold_duplicate=data.get("fold_duplicate", False),
             ),
@@ -116,20 +114,17 @@ class LinkingActs:
             raise Http404
         actor = actor_of(request)
         foreseen = linking.foresee_unlink(account=account, actor=actor)
-        refused = foreseen.verdict is Verdict.REFUSED
-        return self.ask(  # type: ignore[no-any-return]
+        return self.ask_foreseen(  # type: ignore[no-any-return]
             request,
             account,
-            (ConfirmForm if refused else ReasonForm)(said(request)),
+            foreseen,
             title=f"{account.user_name} is not {account.identity}",
-            lead=f"This cannot be done. {meaning(foreseen.reason)}"
-            if refused
-            else "The account waits for its link, and nobody signs in by it until you link it or give it an identity "
+            lead="The account waits for its link, and nobody signs in by it until you link it or give it an identity "
             "of its own. No rule ties the two together again.",
-            submit="" if refused else "Take it off",
+            submit="Take it off",
             danger=True,
-            facts=[] if refused else consequences(foreseen, account, None),
-            act=lambda data: linking.unlink(account=account, reason=data.get("reason", ""), actor=actor),
+            facts=consequences(foreseen, account, None),
+            act=lambda data: linking.unlink(account=account, reason=data["reason"], actor=actor),
         )
 
     @action(

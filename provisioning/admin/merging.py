@@ -9,7 +9,6 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 
 from identity_hub.core.ids import as_uuid
-from provisioning.decision.types import Verdict
 from provisioning.models import Account, Entitlement, Identity, OpenSession
 from provisioning.selectors import merges
 from provisioning.selectors.timeline import meaning
@@ -17,7 +16,7 @@ from provisioning.services import merging
 
 from .base import actor_of, said, say
 from .choosing import accounts, choose, identities
-from .forms import ConfirmForm, ReasonForm
+from .forms import ReasonForm
 from .states import state_of
 
 COMPARED = (
@@ -119,18 +118,14 @@ class MergingActs:
         if row is None:
             raise Http404
         actor = actor_of(request)
-        foreseen = merging.foresee_unmerge(merge=row, actor=actor)
-        refused = foreseen.verdict is Verdict.REFUSED
-        return self.ask(  # type: ignore[no-any-return]
+        return self.ask_foreseen(  # type: ignore[no-any-return]
             request,
             identity,
-            (ConfirmForm if refused else ReasonForm)(said(request)),
+            merging.foresee_unmerge(merge=row, actor=actor),
             title=f"{identity} and {row.winner} are two people",
-            lead=f"This cannot be done. {meaning(foreseen.reason)}"
-            if refused
-            else "Each has again what the merge had moved. What came since stays with the one it came to, what has "
+            lead="Each has again what the merge had moved. What came since stays with the one it came to, what has "
             "moved on stays where it is, and a hold that somebody placed since holds both. Both sign in again.",
-            submit="" if refused else "Take the merge back",
+            submit="Take the merge back",
             danger=True,
             facts=[
                 ("Merged", f"{row.merged_at:%Y-%m-%d %H:%M}"),
@@ -138,7 +133,7 @@ class MergingActs:
                 ("Stays", str(row.winner)),
                 ("Had moved", f"{len(row.moved['account.identity'])} accounts"),
             ],
-            act=lambda data: merging.unmerge(merge=row, reason=data.get("reason", ""), actor=actor),
+            act=lambda data: merging.unmerge(merge=row, reason=data["reason"], actor=actor),
         )
 
 
