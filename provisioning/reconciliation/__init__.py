@@ -1,8 +1,10 @@
 """Runs over what is stored: simulate, guard, execute. `docs/reconciliation.md` tells what they look for."""
 
+from provisioning.services.quarantine import Choice, leave_out, needs_two, reject, release, take_in
+from provisioning.services.runs import order
+
 from .doubts import ask_tenant
-from .quarantine import Choice, leave_out, needs_two, reject, release, take_in
-from .runs import Busy, cancel, execute, order, simulate
+from .runs import Busy, cancel, execute, simulate
 
 __all__ = [
     "Busy",

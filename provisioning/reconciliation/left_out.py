@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from provisioning import sql
 from provisioning.models import ReconciliationItem, ReconciliationRun
+from provisioning.services.runs import Item
 
 ItemStatus = ReconciliationItem.Status
 Same = bytes
@@ -34,12 +34,12 @@ def remembered(before: ReconciliationRun | None, check_name: str) -> dict[Same, 
     }
 
 
-def kept_out(items: Iterable[sql.Row], known: Mapping[Same, str]) -> list[sql.Row]:
+def kept_out(items: Iterable[Item], known: Mapping[Same, str]) -> list[Item]:
     """The items of a plan; those that a person knows already are left out again."""
     return [_again(item, known) if known and item["status"] == ItemStatus.PLANNED else item for item in items]
 
 
-def _again(item: sql.Row, known: Mapping[Same, str]) -> sql.Row:
+def _again(item: Item, known: Mapping[Same, str]) -> Item:
     of = known.get(_same(item))
     if of is None:
         return item

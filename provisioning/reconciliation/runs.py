@@ -17,22 +17,23 @@ from django.db.models import Count, F, Q
 
 from identity_hub.core.clock import now
 from identity_hub.core.collector import uncollected
-from provisioning import outbox, services, sql
+from provisioning import services
 from provisioning.decision.reasons import Act, Reason
 from provisioning.decision.types import Actor, GroupObservation, Observation, Outcome, Verdict
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import connections as policies
 from provisioning.selectors import reconciliation as stored
 from provisioning.selectors import roster_differences
+from provisioning.services import run_brakes as brakes
 from provisioning.services.alone import alone
 from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid, needed_reason
+from provisioning.services.runs import Item, begin, keep, move, record, settle
 from provisioning.services.submission import retrying
 
-from . import brakes, left_out, plan
+from . import left_out, plan
 from .checks import CHECKS, Check, Hit, Key, Scope
-from .journal import move, record
 
 BATCH = 500
 """Items that are decided, applied and settled in one transaction."""
@@ -107,17 +108,6 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
     return run
 
 
-def order(run: ReconciliationRun, actor: Actor, reason: str) -> None:
-    """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it.
-
-    Raises Invalid without a reason.
-    """
-    reason = needed_reason(reason)
-    with transaction.atomic():
-        record(run, actor, "execute", Act.RUN_ORDERED, why=reason)
-        outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
-
-
 def cancel(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
     """Stops a run after the batch in hand; what is done stays done. One that nobody works on is cancelled at once.
 
@@ -162,15 +152,7 @@ def _bury_abandoned(connection: Connection) -> None:
 def _simulate(
     connection: Connection, requested_by: Actor, roster: Roster | None, reason: str
 ) -> ReconciliationRun:
-    with transaction.atomic():
-        run = ReconciliationRun.objects.create(
-            tenant_id=connection.tenant_id,
-            connection=connection,
-            roster=roster,
-            requested_by=requested_by.signature,
-            population=stored.population(connection),
-        )
-        record(run, requested_by, "simulate", Act.RUN_STARTED, why=reason)
+    run = begin(connection, requested_by, roster, stored.population(connection), reason)
     counts: Counter[str] = Counter()
     let_go: set[services.Key] = set()
     planned = destructive = 0
@@ -192,7 +174,7 @@ def _simulate(
                 elif item["status"] == ItemStatus.REPORTED:
                     kept += 1
                 rows.append(item)
-            sql.copy(ReconciliationItem, rows)
+            keep(rows)
             if _is_cancelled(run):
                 _stop(run, counts=dict(counts))
                 run.refresh_from_db()
@@ -228,14 +210,14 @@ def _find_differences(scope: Scope) -> None:
 
 def _foreseen(
     run: ReconciliationRun, check: Check, hits: Sequence[Hit], let_go: set[services.Key]
-) -> list[sql.Row]:
+) -> list[Item]:
     with uncollected():
         return list(_foresee(run, check, hits, let_go))
 
 
 def _foresee(
     run: ReconciliationRun, check: Check, hits: Sequence[Hit], let_go: set[services.Key]
-) -> Iterator[sql.Row]:
+) -> Iterator[Item]:
     """The item of each hit, by column; none where nothing follows and nothing is to be said.
 
     `let_go` are the names that hits before these let go of for others; those of these come into it.
@@ -369,7 +351,7 @@ def _carry_out(run: ReconciliationRun, scope: Scope, batch: Sequence[Reconciliat
 
 def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
     hits = _still_there(scope, batch)
-    settled: list[sql.Row] = []
+    settled: list[Item] = []
     people: list[tuple[ReconciliationItem, Observation]] = []
     for item in batch:
         hit = hits.get((item.check_name, *_key(item)))
@@ -384,18 +366,14 @@ def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[Reconc
     outcomes = services.submit_many([observation for _, observation in people])
     for (item, _), outcome in zip(people, outcomes, strict=True):
         settled.append(_settle(item, scope, outcome, outcome.told))
-    sql.update(ReconciliationItem, run.tenant_id, settled)
-    sql.execute(
-        "UPDATE provisioning_reconciliationrun SET items_done = items_done + %s WHERE tenant_id = %s AND id = %s",
-        (len(batch), run.tenant_id, run.pk),
-    )
+    settle(run, settled)
 
 
-def _unneeded(item: ReconciliationItem, scope: Scope) -> sql.Row:
+def _unneeded(item: ReconciliationItem, scope: Scope) -> Item:
     return {"id": item.pk, "status": ItemStatus.UNCHANGED, "decided_at": scope.at}
 
 
-def _settle(item: ReconciliationItem, scope: Scope, outcome: Outcome, done: Sequence[plan.Line]) -> sql.Row:
+def _settle(item: ReconciliationItem, scope: Scope, outcome: Outcome, done: Sequence[plan.Line]) -> Item:
     applied = outcome.verdict is Verdict.APPLIED
     spared = outcome.reason == Reason.IDENTITY_SPARED
     return {
@@ -438,7 +416,7 @@ def _verify(run: ReconciliationRun, scope: Scope, *, plans: bool) -> tuple[Count
                 for item in left
                 if plans and not item["destructive"] and _key_of(item) not in met
             ]
-            sql.copy(ReconciliationItem, new)
+            keep(new)
             following += len(new)
             planned = {_key_of(item) for item in new}
             remaining.update(item["reason"] for item in left if _key_of(item) not in planned)
@@ -446,7 +424,7 @@ def _verify(run: ReconciliationRun, scope: Scope, *, plans: bool) -> tuple[Count
     return remaining, following
 
 
-def _met(run: ReconciliationRun, check: Check, found: Sequence[sql.Row]) -> dict[Key, str]:
+def _met(run: ReconciliationRun, check: Check, found: Sequence[Item]) -> dict[Key, str]:
     """What has become of these, of those that the run had to decide about."""
     if not found:
         return {}
@@ -504,7 +482,7 @@ def _key(item: ReconciliationItem) -> Key:
     return item.row_id or item.account_id or item.identity_id, item.evidence.get("group", "")
 
 
-def _key_of(item: sql.Row) -> Key:
+def _key_of(item: Item) -> Key:
     return item["row_id"] or item["account_id"] or item["identity_id"], item["evidence"].get("group", "")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provisioning.reconciliation.guard import Limits, judge, judge_together
+from provisioning.decision.guard import Limits, judge, judge_together
 
 USUAL = Limits()
 

@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from identity_hub.core.clock import now
+from provisioning.decision import guard
 from provisioning.digests import lock_number
 from provisioning.models import Account, Connection, ReconciliationItem, ReconciliationRun, Tenant
 from provisioning.sql import rows
-
-from . import guard
 
 Status = ReconciliationRun.Status
 

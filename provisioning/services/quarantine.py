@@ -11,10 +11,10 @@ from provisioning import outbox
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
 from provisioning.models import ReconciliationItem, ReconciliationRun
-from provisioning.services.invalid import Invalid, needed_reason
 
-from . import brakes
-from .journal import move, record
+from . import run_brakes as brakes
+from .invalid import Invalid, needed_reason
+from .runs import move, record
 
 Status = ReconciliationRun.Status
 ItemStatus = ReconciliationItem.Status

@@ -1,0 +1,91 @@
+"""What is written of a run: its row, its items, and what the audit says of it. Knows no step of a run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from identity_hub.core.clock import now
+from identity_hub.core.request_id import current_request_id
+from provisioning import audit, outbox, sql
+from provisioning.decision.reasons import Act
+from provisioning.decision.types import Actor, Channel
+from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
+
+from .invalid import needed_reason
+
+Item = Mapping[str, Any]
+"""Columns of an item -> their values."""
+
+
+def begin(
+    connection: Connection, requested_by: Actor, roster: Roster | None, population: int, reason: str
+) -> ReconciliationRun:
+    with transaction.atomic():
+        run = ReconciliationRun.objects.create(
+            tenant_id=connection.tenant_id,
+            connection=connection,
+            roster=roster,
+            requested_by=requested_by.signature,
+            population=population,
+        )
+        record(run, requested_by, "simulate", Act.RUN_STARTED, why=reason)
+    return run
+
+
+def keep(items: Iterable[Item]) -> None:
+    """New items, as a simulation foresaw them."""
+    sql.copy(ReconciliationItem, items)
+
+
+def settle(run: ReconciliationRun, items: Sequence[Item]) -> None:
+    """What has become of a batch; to be called in the transaction that did it."""
+    sql.update(ReconciliationItem, run.tenant_id, items)
+    sql.execute(
+        "UPDATE provisioning_reconciliationrun SET items_done = items_done + %s WHERE tenant_id = %s AND id = %s",
+        (len(items), run.tenant_id, run.pk),
+    )
+
+
+def order(run: ReconciliationRun, actor: Actor, reason: str) -> None:
+    """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it.
+
+    Raises Invalid without a reason.
+    """
+    reason = needed_reason(reason)
+    with transaction.atomic():
+        record(run, actor, "execute", Act.RUN_ORDERED, why=reason)
+        outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
+
+
+def move(run: ReconciliationRun, from_: Sequence[str], to: str, **fields: Any) -> bool:
+    """False when the run is not where it was thought to be: somebody else moved it first."""
+    return bool(
+        ReconciliationRun.objects.filter(tenant_id=run.tenant_id, pk=run.pk, status__in=from_).update(
+            status=to, **fields
+        )
+    )
+
+
+def record(
+    run: ReconciliationRun,
+    actor: Actor,
+    intent: str,
+    reason: str,
+    *,
+    counts: Mapping[str, int] | None = None,
+    why: str = "",
+) -> None:
+    audit.record(
+        tenant_id=run.tenant_id,
+        at=now(),
+        actor=actor,
+        channel=Channel.ROSTER,
+        intent=intent,
+        reason=reason,
+        request_id=current_request_id(),
+        connection_id=run.connection_id,
+        object_id=run.pk,
+        changes=[{"change": "run", "counts": dict(counts)}] if counts else [],
+        values={"reason": why} if why else None,
+    )
