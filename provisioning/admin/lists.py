@@ -47,4 +47,7 @@ class ShownList(ChangeList):
         if isinstance(self.paginator, Counted):
             # Where one page is enough Django would look for its rows anew.
             self.result_list = self.paginator.page(self.page_num).object_list
+            if self.paginator.is_longer or not (self.query or self.has_active_filters):
+                # Nothing was left out, or nobody knows how much: no "results" beside the title.
+                self.full_result_count = self.result_count
         self.result_list = self.model_admin.numbered(self.result_list)
