@@ -5,6 +5,7 @@ and ends it afterwards. Each run uses names of its own, so it can be played any 
 """
 
 import argparse
+import csv
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -177,11 +179,45 @@ class Story:
         expect(status == 200, f"/me/ answered {status}")
         return "200"
 
+    def roster_lists_everybody(self) -> str:
+        """A complete roster is loaded: in it Emil has a title that no push brought"""
+        listed = self._everybody()
+        with NamedTemporaryFile("w", suffix=".csv", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            lines.writerow(("userName", "externalId", "active", "title"))
+            lines.writerows(
+                (
+                    one["userName"],
+                    one.get("externalId", ""),
+                    str(one["active"]).lower(),
+                    "Architect" if one["id"] == self.ids[self.emil] else one.get("title", ""),
+                )
+                for one in listed
+            )
+            file.flush()
+            connection = self.stack.hub.connections[files.IDP_CONNECTION]
+            proof = ("--expected", str(len(listed)), "--reason", "The story's listing")
+            answer = self.stack.manage("import_roster", file.name, "--connection", connection, *proof)
+        status = answer["roster"]["status"]
+        expect(status == "complete", f"the roster is {status}")
+        return f"{len(listed)} people, complete"
+
+    def _everybody(self) -> list[dict[str, Any]]:
+        """What the connection has of everybody: a listing that leaves somebody out would call them gone."""
+        listed: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.entra.expect([200], "GET", f"/Users?cursor={cursor}&count=100")
+            listed += page.get("Resources", [])
+            cursor = page.get("nextCursor")
+        return listed
+
     def simulate(self) -> str:
         """A reconciliation is simulated: it says what it would do, and does nothing"""
         connection = self.stack.hub.connections[files.IDP_CONNECTION]
         self.run = self.stack.manage("reconcile", "--connection", connection, *_WHY)
         expect(self.run.get("status") == "simulated", f"the run is {self.run.get('status')}")
+        expect("account:updated" in self.run.get("counts", {}), "it does not see the title of the roster")
         return self._counted()
 
     def execute(self) -> str:
@@ -189,6 +225,8 @@ class Story:
         connection = self.stack.hub.connections[files.IDP_CONNECTION]
         self.run = self.stack.manage("reconcile", "--connection", connection, "--execute", *_WHY)
         expect(self.run.get("status") == "done", f"the run is {self.run.get('status')}")
+        title = self.entra.expect([200], "GET", f"/Users/{self.ids[self.emil]}").get("title")
+        expect(title == "Architect", f"Emil's title is {title}")
         return self._counted()
 
     def audited(self) -> str:
@@ -229,6 +267,7 @@ STEPS: list[Callable[[Story], str]] = [
     Story.disabled_while_signed_in,
     Story.next_login_refused,
     Story.scim_lets_her_back,
+    Story.roster_lists_everybody,
     Story.simulate,
     Story.execute,
     Story.audited,
