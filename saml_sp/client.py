@@ -25,7 +25,7 @@ from saml2.client import Saml2Client
 from saml2.config import SPConfig
 from saml2.mdstore import MetadataStore
 from saml2.metadata import entity_descriptor
-from saml2.response import AuthnResponse
+from saml2.response import AuthnResponse, IncorrectlySigned
 from saml2.s_utils import SamlException, success_status_factory
 from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer, NameID
 from saml2.samlp import LogoutResponse
@@ -83,6 +83,14 @@ class _Response(AuthnResponse):
     pysaml2 refuses an assertion for one foreign confirmation beside ours, reads attributes out of Advice, and
     swallows errors while it compares InResponseTo.
     """
+
+    def _postamble(self) -> "_Response":
+        # pysaml2 would hold its objects against the schemas once more, by rules of its own; the schemas themselves were
+        # held against the message before its signature was looked at (`backend.Security`).
+        if not self.response:
+            raise IncorrectlySigned
+        self.in_response_to = self.response.in_response_to
+        return self
 
     def get_subject(self, keys: Any = None) -> None:
         return None

@@ -168,7 +168,7 @@ ATTACKS.row(
 ATTACKS.row("a confirmation without an end", "saml:confirmation-endless", said(confirmation_endless=True))
 for _method in ("sender-vouches", "holder-of-key", "BEARER"):
     ATTACKS.row(f"confirmed by {_method} alone", "saml:confirmation-missing", said(method=f"{CM}:{_method}"))
-ATTACKS.row("confirmed by no method", "saml:signature-invalid", said(method=""))
+ATTACKS.row("confirmed by no method", "saml:confirmation-missing", said(method=""))
 ATTACKS.row(
     "no SubjectConfirmation", "saml:confirmation-missing", lambda s: s.minted(drop("SubjectConfirmation"))
 )
@@ -177,7 +177,7 @@ ATTACKS.row(
     "saml:recipient-foreign",
     lambda s: s.minted(drop("SubjectConfirmationData")),
 )
-ATTACKS.row("no Subject", "saml:signature-invalid", lambda s: s.minted(drop("Subject")))
+ATTACKS.row("no Subject", "saml:confirmation-missing", lambda s: s.minted(drop("Subject")))
 ATTACKS.row(
     "several confirmations, each good in another way",
     "saml:request-foreign",
