@@ -25,6 +25,7 @@ from provisioning.models import (
     Entitlement,
     Finding,
     Identity,
+    ReconciliationRun,
     ScimClient,
     ScimToken,
     TenantDomain,
@@ -306,6 +307,9 @@ def _facts(finding: Finding) -> list[tuple[str, Any]]:
             ]
         case FindingKind.PRIVILEGED_UNMAPPED:
             return [("Attribute", said["attribute"]), *_privileged(finding)]
+        case FindingKind.LEFT_OUT:
+            run = ReconciliationRun.objects.filter(tenant_id=tenant_id, pk=as_uuid(said["run"])).first()
+            return [("Left out of", _linked(run)), ("Items", said["items"])]
         case FindingKind.GROUPS_DIFFER:
             return [("Only logins bring", said["only_logins"]), ("Only SCIM has", said["only_scim"])]
         case FindingKind.DORMANT:

@@ -209,6 +209,17 @@ def privileged_unmapped(connection: Connection, at: datetime) -> Iterator[Questi
         )
 
 
+def left_out(connection: Connection, at: datetime) -> Iterator[Question]:
+    for of, number in stored.left_out(connection):
+        yield Question(
+            kind=FindingKind.LEFT_OUT,
+            severity=Severity.LOW,
+            mark=f"{connection.pk}:{of}",
+            connection_id=connection.pk,
+            evidence={"run": of, "items": number},
+        )
+
+
 K = FindingKind
 
 OF_TENANT = (
@@ -244,6 +255,7 @@ OF_CONNECTION = (
         question="What looks like privilege, and gives nothing here?",
         look=privileged_unmapped,
     ),
+    OfConnection(kind=K.LEFT_OUT, question="What do runs leave out, as somebody said?", look=left_out),
 )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection as database
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models.fields.json import KT
 
 from provisioning.decision.authority import ENTERPRISE_USER
 from provisioning.decision.reasons import FindingKind
@@ -23,6 +24,8 @@ from provisioning.models import (
     Finding,
     Hold,
     Identity,
+    ReconciliationItem,
+    ReconciliationRun,
     Roster,
     RosterSource,
     ScimClient,
@@ -490,3 +493,16 @@ def privileged_unmapped(connection: Connection) -> Iterator[tuple[str, int, list
         yield attribute, count, list(ids)
     for count, ids in _stream(_PRIVILEGED_GROUPS, parameters):
         yield "groups", count, list(ids)
+
+
+def left_out(connection: Connection) -> list[tuple[str, int]]:
+    """(the run of which somebody said so, how many items) of what the newest executed run left out."""
+    runs = ReconciliationRun.objects.filter(tenant_id=connection.tenant_id, connection_id=connection.pk)
+    newest = runs.filter(status=ReconciliationRun.Status.DONE).order_by("-simulated_at").first()
+    if newest is None:
+        return []
+    items = ReconciliationItem.objects.filter(
+        tenant_id=connection.tenant_id, run=newest, status=ReconciliationItem.Status.LEFT_OUT
+    ).order_by()
+    counted = items.annotate(of=KT("evidence__left_out_of")).values_list("of").annotate(number=Count("id"))
+    return [(of or str(newest.pk), number) for of, number in counted]

@@ -11,7 +11,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from identity_hub.core.clock import now
-from provisioning import tasks
+from provisioning import reconciliation, tasks
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
@@ -232,6 +232,13 @@ def a_privileged_group(acme: House) -> None:
     group_of(acme, "Domain Admins", [outcome.account_id])
 
 
+def what_somebody_left_out_of_a_run(acme: House) -> None:
+    sign_in(acme, "p-1", at=now() - timedelta(days=30))
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+    reconciliation.leave_out(run, reconciliation.Choice(destructive=True), OPERATOR, "on leave")
+    reconciliation.execute(run)
+
+
 K = FindingKind
 CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (a_duplicate, K.DUPLICATE_IDENTITIES),
@@ -254,6 +261,7 @@ CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (an_overdue_listing, K.LISTING_OVERDUE),
     (a_privileged_role, K.PRIVILEGED_UNMAPPED),
     (a_privileged_group, K.PRIVILEGED_UNMAPPED),
+    (what_somebody_left_out_of_a_run, K.LEFT_OUT),
 ]
 
 

@@ -13,7 +13,15 @@ from time_machine import travel
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.types import Actor
-from provisioning.models import AuditRecord, AuditValue, Hold, Identity, OutboxMessage, ReconciliationRun
+from provisioning.models import (
+    AuditRecord,
+    AuditValue,
+    Finding,
+    Hold,
+    Identity,
+    OutboxMessage,
+    ReconciliationRun,
+)
 from provisioning.reconciliation import Choice
 from provisioning.services import configuration
 from provisioning.services.invalid import Invalid
@@ -334,6 +342,16 @@ class TestPart:
             (of,) = {item.evidence["left_out_of"] for item in again.items.filter(status="left-out")}
             assert of == str(run.pk), "the run of which somebody said so"
         assert Hold.objects.count() == 2
+        # A finding says it, and closes when nothing is left out any more.
+        reconciliation.ask_tenant(acme.tenant.pk, now())
+        finding = Finding.objects.get(kind="connection:left-out")
+        assert finding.evidence == {"run": str(run.pk), "items": 4}
+        again = simulated(acme)
+        reconciliation.take_in(again, Choice(destructive=True), ADA, "they left")
+        reconciliation.execute(again)
+        reconciliation.ask_tenant(acme.tenant.pk, now())
+        finding.refresh_from_db()
+        assert (finding.status, Hold.objects.count()) == ("obsolete", 6)
 
     def test_what_was_left_out_is_asked_about_again_when_it_would_do_something_else(
         self, acme: House
