@@ -245,6 +245,8 @@ def of_decision(
         values["found"] = [value[:LONGEST_FOUND] for value in decision.found[:FOUND_AT_MOST]]
     if observation.reason:
         values["reason"] = observation.reason
+    elif observation.channel is Channel.ADMIN and observation.actor.is_person:
+        raise ValueError(f"{decision.reason} without a reason")
     return Entry(
         record={
             "tenant_id": observation.tenant_id,

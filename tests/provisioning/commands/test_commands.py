@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
@@ -555,6 +555,27 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
         call_command(name, "--help")
     assert ended.value.code == 0
     assert "--json" in capsys.readouterr().out
+
+
+UNASKED = {
+    *("attribute_quality", "audit", "list_findings", "list_rosters", "list_scim_tokens"),
+    *("posture", "readiness", "scim_log", "show_identity"),
+    "check_invariants",  # looks
+    "look_for_findings",  # asks now what the schedule asks at night
+    "refresh_metadata",  # reads now what is read every hour
+    "reseal_credentials",  # what is sealed stays the same
+    "verify_domain",  # --by-hand has the reason; else the DNS speaks
+}
+
+
+def test_whatever_changes_something_takes_a_reason() -> None:
+    silent = set()
+    for name, app in get_commands().items():
+        if app in ("provisioning", "saml_sp"):
+            parser = load_command_class(app, name).create_parser("manage.py", name)
+            if "--reason" not in parser.format_help():
+                silent.add(name)
+    assert silent == UNASKED
 
 
 def test_a_misspelt_option_is_json_too() -> None:
