@@ -5,8 +5,6 @@ from typing import Any
 
 from django.db import transaction
 
-from identity_hub.core.clock import now
-from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox, sql
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
@@ -74,18 +72,10 @@ def record(
     reason: str,
     *,
     counts: Mapping[str, int] | None = None,
-    why: str = "",
+    why: str | None = None,
 ) -> None:
-    audit.record(
-        tenant_id=run.tenant_id,
-        at=now(),
-        actor=actor,
-        channel=Channel.ROSTER,
-        intent=intent,
-        reason=reason,
-        request_id=current_request_id(),
-        connection_id=run.connection_id,
-        object_id=run.pk,
-        changes=[{"change": "run", "counts": dict(counts)}] if counts else [],
-        values={"reason": why} if why else None,
+    """`why` is None for how a run ended: whoever began it has said why."""
+    changes = [{"change": "run", "counts": dict(counts)}] if counts else []
+    audit.record_act(
+        reason, run, actor=actor, why=why, intent=intent, channel=Channel.ROSTER, changes=changes
     )
