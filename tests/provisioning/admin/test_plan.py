@@ -274,6 +274,13 @@ class TestBeforeAndAfter:
             ("Person", "unknown", "a new identity"),
         ]
 
+    def test_somebody_new_has_the_name_that_the_roster_gives(self, acme: House) -> None:
+        run = run_of(acme)
+        document = {"userName": "new@acme.example", "name": {"givenName": "Nia", "familyName": "New"}}
+        new = item(run, row_id=row(run, document).pk, reason="account:created")
+        known = item(run, person(acme, "ada"), row_id=row(run, document).pk)
+        assert plans.newcomers(run, [new, known]) == {new.pk: "Nia New, new@acme.example"}
+
     def test_who_loses_access(self, acme: House) -> None:
         came = person(acme, "ada")
         run = run_of(acme)
