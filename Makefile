@@ -24,7 +24,7 @@ help:
 	@echo 'make check   lint and test'
 	@echo 'make bench   the benchmarks'
 	@echo 'make fuzz    10,000 changed SAML responses: ROUNDS=10000, SEED=today'
-	@echo 'make laws    300 stories of 50 pushes, logins, runs and acts against a model: STORIES=300'
+	@echo 'make laws    300 stories of 50 pushes, logins, runs and acts against a model: STORIES=300, DICE=now'
 
 $(VENV)/run.stamp: requirements.txt identity_hub/local/requirements.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed (on Debian with python3-venv).' >&2; exit 1; }
