@@ -122,7 +122,7 @@ ROWS: dict[str, list[str]] = {
     "26": [f"{ACTS}::test_an_account_missing_from_rosters_is_held_and_returns_by_its_key"],
     "27": ["provisioning.roster.test_proof::test_a_listing_counts_only_with_its_proof"],
     "28": [
-        "provisioning.reconciliation.test_guard::test_destruction_waits_for_a_person",
+        "provisioning.decision.test_guard::test_destruction_waits_for_a_person",
         f"{RUNS}::TestQuarantine::test_too_much_destruction_waits_for_a_person",
     ],
     "29": ["scim.test_stops::TestDeactivations::test_a_burst_is_obeyed_and_asked_about"],
@@ -149,7 +149,9 @@ ROWS: dict[str, list[str]] = {
     "34": [
         f"{DOUBTS}::an_ownerless_token",
         f"{DOUBTS}::an_ownerless_client",
+        f"{DOUBTS}::a_service_identity_whose_owner_left",
         f"{DOUBTS}::a_service_identity_of_nobody",
+        f"{DOUBTS}::test_what_has_lost_its_owner_is_asked_about_with_a_date_and_goes_on_meanwhile",
     ],
     "35": [
         "saml_sp.test_metadata::test_nobody_signs_in_while_it_is_frozen_and_sessions_stay",

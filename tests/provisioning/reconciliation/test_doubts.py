@@ -203,6 +203,12 @@ def an_ownerless_local_identity(acme: House) -> None:
     people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
 
 
+def a_service_identity_whose_owner_left(acme: House) -> None:
+    owner = administrator(acme)
+    Identity.objects.create(tenant=acme.tenant, kind="service", local=True, login_name="robot", owner=owner)
+    people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+
+
 def a_service_identity_of_nobody(acme: House) -> None:
     Identity.objects.create(tenant=acme.tenant, kind="service", local=True, login_name="robot")
 
@@ -256,6 +262,7 @@ CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (an_ownerless_token, K.OWNERLESS),
     (an_ownerless_client, K.OWNERLESS),
     (an_ownerless_local_identity, K.OWNERLESS),
+    (a_service_identity_whose_owner_left, K.OWNERLESS),
     (a_service_identity_of_nobody, K.OWNERLESS),
     (a_stale_connection, K.CONNECTION_STALE),
     (an_overdue_listing, K.LISTING_OVERDUE),
@@ -318,6 +325,20 @@ def test_what_was_dealt_with_and_is_still_there_is_asked_again_after_three_month
     assert look(acme) == {}
     Finding.objects.update(decided_at=now() - timedelta(days=91))
     assert look(acme) == {"connection:privileged-unmapped": 1}
+
+
+def test_what_has_lost_its_owner_is_asked_about_with_a_date_and_goes_on_meanwhile(acme: House) -> None:
+    """Row 34: a deadline, and no hold. What is the owner's own ends at once."""
+    a_service_identity_whose_owner_left(acme)
+    assert look(acme) == {K.OWNERLESS: 1}
+    robot, owner = Identity.objects.get(kind="service"), Identity.objects.get(login_name="root-acme")
+    finding = Finding.objects.with_due().get(kind=K.OWNERLESS)
+    assert (finding.identity_id, finding.evidence["owner"]) == (robot.pk, str(owner.pk))
+    assert finding.due == finding.opened_at + timedelta(days=14)
+    enabled = Identity.objects.with_state().filter(enabled=True)
+    assert list(enabled.values_list("pk", flat=True)) == [robot.pk]
+    Identity.objects.filter(pk=robot.pk).update(owner=administrator(acme, "second"))
+    assert look(acme) == {}, "somebody answers for it again"
 
 
 def test_a_finding_follows_its_case(acme: House) -> None:
