@@ -200,11 +200,10 @@ def measure_scim(arguments: argparse.Namespace) -> None:
         for people in sizes:
             hub, bare = times[name, people.size]
             median, yardstick = statistics.median(hub), statistics.median(bare)
-            target = f"{work.must} / {work.aim}" if work.must else ""
             tail = statistics.quantiles(hub, n=20)[-1]
             print(
                 f"| {name} | {people.size:,} | {median * 1000:.2f} | {tail * 1000:.2f} | {yardstick * 1000:.2f} "
-                f"| {yardstick / median:.2f} | {target} | {counts[name, people.size]} |"
+                f"| {yardstick / median:.2f} | {work.target} | {counts[name, people.size]} |"
             )
     for people in sizes:
         print(
