@@ -19,8 +19,6 @@ WINDOW = timedelta(minutes=10)
 """How long the events are counted together."""
 PAUSE = timedelta(hours=1)
 """After so long without as many, a burst that a person has dealt with is over, and the next one is asked about."""
-CALM = timedelta(days=1)
-"""After so long a question that nobody answered goes."""
 
 SEVERITIES = {
     FindingKind.CREATION_BURST: Severity.HIGH,
@@ -103,12 +101,11 @@ def ask(burst: Burst, *, at: datetime) -> Finding | None:
 
 
 def note(bursts: Iterable[Burst], *, at: datetime) -> list[Finding]:
-    """Opens a finding for each burst that is new, notes how those go on that are not, closes what has long been calm.
+    """Opens a finding for each burst that is new, notes how those go on that are not; answers what was opened.
 
-    Answers what was opened.
+    Attack: to act on a Friday night, and have the alarm gone by Monday. So calm closes nothing, a person does.
     """
     with transaction.atomic():
-        _close_calm(at)
         opened = [finding for burst in _in_order(bursts) if (finding := _question(burst, at))]
         outbox.enqueue(
             ("finding.opened", {"finding": str(finding.pk)}, finding.tenant_id) for finding in opened
@@ -168,16 +165,3 @@ def _goes_on(finding: Finding, at: datetime) -> bool:
 def _last(finding: Finding) -> datetime:
     said = finding.evidence.get("last")
     return datetime.fromisoformat(said) if said else finding.opened_at
-
-
-def _close_calm(at: datetime) -> None:
-    waiting = Finding.objects.filter(kind__in=list(SEVERITIES), status=Finding.Status.OPEN)
-    for finding in waiting:
-        if at - _last(finding) > CALM:
-            Finding.objects.filter(
-                tenant_id=finding.tenant_id, pk=finding.pk, status=Finding.Status.OPEN
-            ).update(
-                status=Finding.Status.OBSOLETE,
-                decided_at=at,
-                decision_reason="It has been calm for a day.",
-            )

@@ -225,18 +225,22 @@ def test_what_a_person_has_dealt_with_is_asked_again_after_a_pause(
     assert [row[2] for row in asked()] == [status, "open"]
 
 
-def test_a_question_that_nobody_answered_goes_after_a_calm_day(watched: Connection, time: Traveller) -> None:
+def test_a_question_that_nobody_answered_waits_however_calm_it_is(
+    watched: Connection, time: Traveller
+) -> None:
     create(watched, 3)
+    refuse(watched, 4)
     watch_bursts()
-    time.shift(timedelta(hours=24))
+    time.shift(timedelta(days=60))
     watch_bursts()
-    assert asked() == [("connection:creation-burst", "high", "open")]
-    time.shift(timedelta(minutes=1))
+    assert asked() == [
+        ("connection:creation-burst", "high", "open"),
+        ("connection:refusal-burst", "medium", "open"),
+    ]
+    create(watched, 5, "again")
     watch_bursts()
-    assert asked() == [("connection:creation-burst", "high", "obsolete")]
-    create(watched, 3, "again")
-    watch_bursts()
-    assert [row[2] for row in asked()] == ["obsolete", "open"]
+    noted = Finding.objects.get(kind="connection:creation-burst").evidence
+    assert (noted["most"], noted["last"]) == (5, (NOON + timedelta(days=60)).isoformat())
 
 
 def test_how_many_connections_there_are_costs_no_statement(watched: Connection) -> None:

@@ -155,6 +155,17 @@ class TestDeactivations:
             "minutes": 10,
         }
 
+    def test_the_alarm_of_a_friday_night_waits_on_monday(self, idp: Idp) -> None:
+        configuration.change_connection(
+            connection=idp.connection, changes={"burst_deactivations": 2}, actor=OPERATOR, reason="As agreed"
+        )
+        for person in idp.crowd(3):
+            idp.patch(f"/Users/{person}", OFF)
+        watch_bursts()
+        with travel(now() + timedelta(days=3), tick=False):
+            watch_bursts()
+        assert Finding.objects.get(kind="connection:deactivation-burst").status == "open"
+
     @pytest.mark.parametrize(
         ("number", "minutes", "burst"),
         [
