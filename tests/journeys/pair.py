@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import requests
 from lxml import html
+from playwright.sync_api import Page, expect
 
 from provisioning.models import Connection
 from provisioning.services import configuration
@@ -18,6 +19,14 @@ from tests.saml_sp.parties import make_tenant
 from .sites import HUB_HOST, local_session
 
 DOMAIN = "corp.example"
+
+
+def give_password(page: Page, person: Person) -> None:
+    """Signs in at the IdP, whose page puts the cursor into its first field when it is ready, and not before."""
+    expect(page.locator("#username")).to_be_focused()
+    page.locator("#username").fill(person.uid)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#password").press("Enter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.idps.simplesamlphp import PASSWORD, Person
-
-from .pair import Pair
+from .pair import Pair, give_password
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
@@ -13,18 +11,12 @@ WANTED = "/me/?from=a-link"
 ASKED = "?next=%2Fme%2F%3Ffrom%3Da-link"
 
 
-def _give_password(page: Page, person: Person) -> None:
-    page.locator("#username").fill(person.uid)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("#password").press("Enter")
-
-
 def test_what_led_in_once_is_offered_first_until_it_is_forgotten(pair: Pair, page: Page) -> None:
     ada, name = pair.hire("Ada"), pair.connection.name
     page.goto(f"{pair.hub}/login/{ASKED}")
     expect(page.get_by_role("link", name="Continue with")).to_have_count(0)
     page.goto(f"{pair.hub}/login/{pair.connection.tenant.slug}/{ASKED}")
-    _give_password(page, ada)
+    give_password(page, ada)
     expect(page).to_have_url(f"{pair.hub}{WANTED}")
 
     kept = {cookie["name"]: cookie for cookie in page.context.cookies(f"{pair.hub}/login/")}["hub_choice"]
@@ -42,7 +34,7 @@ def test_what_led_in_once_is_offered_first_until_it_is_forgotten(pair: Pair, pag
     way = page.get_by_role("link", name=f"Continue with {name}")
     expect(way).to_be_focused()
     way.press("Enter")
-    _give_password(page, ada)
+    give_password(page, ada)
     expect(page).to_have_url(f"{pair.hub}{WANTED}")
 
     page.get_by_role("button", name="Sign out").click()
@@ -60,7 +52,7 @@ def test_all_other_sessions_end_by_one_button(pair: Pair, page: Page) -> None:
     elsewhere = browser.new_context(ignore_https_errors=True).new_page()
     for one in (elsewhere, page):
         one.goto(pair.start(WANTED))
-        _give_password(one, ada)
+        give_password(one, ada)
         expect(one).to_have_url(f"{pair.hub}{WANTED}")
     page.get_by_role("button", name="End all other sessions").click()
     expect(page.get_by_text("This device")).to_be_visible()

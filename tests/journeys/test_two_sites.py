@@ -11,9 +11,9 @@ from playwright.sync_api import Error, Page, Request, Route, expect
 from provisioning.models import Identity, Session
 from saml_sp.models import ConsumedAssertion, PendingRequest
 from saml_sp.sign_in import DOUBLE_CLICK, PENDING_LIFE
-from tests.idps.simplesamlphp import PASSWORD, Person
+from tests.idps.simplesamlphp import Person
 
-from .pair import Pair
+from .pair import Pair, give_password
 from .sites import HUB_HOST
 from .styles import STYLES
 
@@ -22,15 +22,9 @@ pytestmark = [pytest.mark.journey, pytest.mark.slow]
 WANTED = "/me/?from=a-link"
 
 
-def _give_password(page: Page, person: Person) -> None:
-    page.locator("#username").fill(person.uid)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("#password").press("Enter")
-
-
 def _sign_in(page: Page, pair: Pair, person: Person) -> None:
     page.goto(pair.start(WANTED))
-    _give_password(page, person)
+    give_password(page, person)
     expect(page).to_have_url(f"{pair.hub}{WANTED}")
 
 
@@ -59,7 +53,7 @@ def test_a_login_works_although_its_answer_comes_from_another_site(
     if binding == "post":
         page.get_by_role("button", name="Continue").click()
     ada = pair.hire("Ada")
-    _give_password(page, ada)
+    give_password(page, ada)
     expect(page).to_have_url(f"{pair.hub}{WANTED}")
     expect(page.get_by_role("main")).to_contain_text(ada.mail)
 
@@ -84,7 +78,7 @@ def test_every_style_leads_a_browser_where_it_wanted_to_go(
     page.goto(pair.start(WANTED))
     if habits.get("takes") == ("post",):
         page.get_by_role("button", name="Continue").click()
-    _give_password(page, ada)
+    give_password(page, ada)
     expect(page).to_have_url(f"{pair.hub}{WANTED}")
     expect(page.get_by_role("main")).to_contain_text(ada.mail)
 
@@ -156,7 +150,7 @@ class Answer:
             page.goto(pair.start(wanted))
             # Not asked again when she has a session there.
             if page.locator("#password").count():
-                _give_password(page, person)
+                give_password(page, person)
         page.unroute(pair.acs)
         self.fields = dict(parse_qsl(kept[0], keep_blank_values=True))
 
@@ -229,7 +223,7 @@ def test_the_back_button_after_a_login_leads_to_a_way_on(pair: Pair, page: Page)
     """SimpleSAMLphp has forgotten the request by then, and begins a login of its own."""
     page.goto(pair.start(WANTED))
     form = page.url
-    _give_password(page, pair.hire("Ada"))
+    give_password(page, pair.hire("Ada"))
     expect(page).to_have_url(f"{pair.hub}{WANTED}")
     page = _press_back(page, to=form)
     expect(page).to_have_url(pair.acs)
@@ -243,7 +237,7 @@ def test_two_tabs_that_began_together_each_end_where_they_wanted(pair: Pair, pag
     page.goto(pair.start("/me/?tab=1"))
     other.goto(pair.start("/me/?tab=2"))
     for tab, wanted in ((other, "/me/?tab=2"), (page, "/me/?tab=1")):
-        _give_password(tab, ada)
+        give_password(tab, ada)
         expect(tab).to_have_url(f"{pair.hub}{wanted}")
     _both_are_in(page, other, ada)
 
@@ -272,7 +266,7 @@ def test_a_lost_cookie_ends_on_a_page_that_offers_to_start_again(pair: Pair, pag
     ada = pair.hire("Ada")
     page.goto(pair.start(WANTED))
     page.context.clear_cookies(domain=HUB_HOST)
-    _give_password(page, ada)
+    give_password(page, ada)
     expect(page.get_by_role("heading", level=1)).to_have_text("Please start here")
     # Loading the page anew brings the same answer again.
     page.reload()
@@ -283,7 +277,7 @@ def test_a_login_left_open_too_long_offers_to_start_again(pair: Pair, page: Page
     ada = pair.hire("Ada")
     page.goto(pair.start(WANTED))
     PendingRequest.objects.update(expires_at=F("expires_at") - PENDING_LIFE)
-    _give_password(page, ada)
+    give_password(page, ada)
     _can_start_again(page, pair, ada, "saml:request-expired")
 
 
@@ -308,7 +302,7 @@ def test_a_clock_that_is_wrong_ends_on_a_page_that_offers_to_start_again(
     ada = pair.hire("Ada")
     pair.idp.behave(clock=seconds)
     page.goto(pair.start(WANTED))
-    _give_password(page, ada)
+    give_password(page, ada)
     expect(page.get_by_role("link", name="Start again")).to_be_visible()
     pair.idp.behave()
     _can_start_again(page, pair, ada, reason)

@@ -472,9 +472,7 @@ def test_a_proposal_whose_certificate_has_ended_meanwhile_cannot_be_confirmed(
 
 def import_(connection: Connection, document: str, **options: Any) -> Taken:
     read = metadata.from_bytes(document.encode(), options.get("certificates") or "", Source(kind="paste"))
-    return metadata.take(
-        connection, read, actor=OPERATOR, reason="As agreed", **{"reason": "As agreed"} | options
-    )
+    return metadata.take(connection, read, actor=OPERATOR, **{"reason": "As agreed"} | options)
 
 
 @pytest.mark.parametrize(

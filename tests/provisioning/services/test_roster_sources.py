@@ -42,7 +42,6 @@ def keep(acme: House) -> Keep:
         return roster_sources.keep_source(
             connection=acme.connection,
             actor=OPERATOR,
-            reason="As agreed",
             fields=fields,
             secret=secret,
             **{"reason": "As agreed"} | more,
