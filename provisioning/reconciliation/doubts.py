@@ -61,7 +61,8 @@ def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:
             kind=FindingKind.ORPHAN_IDENTITY,
             # One silent connection makes very many of these, and is itself asked about before.
             severity=Severity.LOW if why == "quiet" else Severity.MEDIUM,
-            mark=str(identity_id),
+            # A source that was switched off is another case than one that is quiet.
+            mark=f"{identity_id}:{why}",
             identity_id=identity_id,
             evidence={"why": why, "connections": [str(one) for one in connections]},
         )
@@ -69,12 +70,14 @@ def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:
 
 def state_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
     for identity_id, active, inactive in stored.state_conflicts(tenant_id):
+        sides = {"active": [str(one) for one in active], "inactive": [str(one) for one in inactive]}
         yield Question(
             kind=FindingKind.STATES_DIFFER,
             severity=Severity.MEDIUM,
-            mark=str(identity_id),
+            # The opposite contradiction is another one.
+            mark=f"{identity_id}:{sides}",
             identity_id=identity_id,
-            evidence={"active": [str(one) for one in active], "inactive": [str(one) for one in inactive]},
+            evidence=sides,
         )
 
 
@@ -169,11 +172,12 @@ def unlinked(connection: Connection, at: datetime) -> Iterator[Question]:
 
 
 def dormant(connection: Connection, at: datetime) -> Iterator[Question]:
-    for account_id, identity_id in stored.dormant(connection, at):
+    for account_id, identity_id, last_login_at in stored.dormant(connection, at):
         yield Question(
             kind=FindingKind.DORMANT,
             severity=Severity.LOW,
-            mark=str(account_id),
+            # A login ends the case, so that the next silence is another one.
+            mark=f"{account_id}:{last_login_at.isoformat()}",
             connection_id=connection.pk,
             account_id=account_id,
             identity_id=identity_id,
@@ -195,11 +199,12 @@ def group_drift(connection: Connection, at: datetime) -> Iterator[Question]:
 
 
 def privileged_unmapped(connection: Connection, at: datetime) -> Iterator[Question]:
-    for attribute, count, ids in stored.privileged_unmapped(connection):
+    for attribute, count, ids, values in stored.privileged_unmapped(connection):
         yield Question(
             kind=FindingKind.PRIVILEGED_UNMAPPED,
             severity=Severity.MEDIUM,
-            mark=f"{connection.pk}:{attribute}",
+            # Whoever has looked at one role has said nothing of another.
+            mark=f"{connection.pk}:{attribute}:{values}",
             connection_id=connection.pk,
             evidence={
                 "attribute": attribute,

@@ -1,7 +1,8 @@
 """What the stored facts of a tenant leave to a person, one query for each kind of finding. Knows no severity.
 
 Every query takes a tenant, or a connection, which carries its tenant. Rows are streamed, so that memory does not grow
-with the organisation. Answers are ids and kinds; no value of a person leaves this module but to be weighed.
+with the organisation. Answers are ids and kinds; no value of a person leaves this module but to be weighed, or to tell
+two cases apart.
 """
 
 from collections.abc import Iterable, Iterator
@@ -213,8 +214,8 @@ def unlinked(connection: Connection) -> Iterator[UUID]:
     yield from rows.order_by("id").values_list("id", flat=True).iterator(chunk_size=CHUNK)
 
 
-def dormant(connection: Connection, at: datetime) -> Iterator[tuple[UUID, UUID]]:
-    """(account, identity) of people who may sign in and have done so, but not within the connection's threshold."""
+def dormant(connection: Connection, at: datetime) -> Iterator[tuple[UUID, UUID, datetime]]:
+    """(account, identity, last login) of people who may sign in, and did so before the connection's threshold."""
     if not connection.dormant_days:
         return
     held = Hold.objects.filter(tenant_id=connection.tenant_id, identity=OuterRef("identity"))
@@ -227,7 +228,8 @@ def dormant(connection: Connection, at: datetime) -> Iterator[tuple[UUID, UUID]]
         identity__isnull=False,
         last_login_at__lt=at - timedelta(days=connection.dormant_days),
     )
-    yield from rows.order_by("id").values_list("id", "identity_id").iterator(chunk_size=CHUNK)
+    columns = rows.order_by("id").values_list("id", "identity_id", "last_login_at")
+    yield from columns.iterator(chunk_size=CHUNK)
 
 
 _STATES = """
@@ -466,12 +468,13 @@ WITH said AS (
                                      THEN a.resource -> named.attribute ELSE '[]' END) AS entry
      WHERE a.tenant_id = %(tenant)s AND a.connection_id = %(connection)s AND a.deleted_at IS NULL
 )
-SELECT attribute, count(DISTINCT id), (array_agg(DISTINCT id))[1:10] FROM said
+SELECT attribute, count(DISTINCT id), (array_agg(DISTINCT id))[1:10], array_agg(DISTINCT lower(value)) FROM said
  WHERE value ~* %(privileged)s GROUP BY attribute
 """
 
 _PRIVILEGED_GROUPS = """
-SELECT count(DISTINCT g.id), (array_agg(DISTINCT g.id))[1:10] FROM provisioning_directorygroup g
+SELECT count(DISTINCT g.id), (array_agg(DISTINCT g.id))[1:10], array_agg(DISTINCT lower(g.display_name))
+  FROM provisioning_directorygroup g
  WHERE g.tenant_id = %(tenant)s AND g.connection_id = %(connection)s AND g.display_name ~* %(privileged)s
    AND NOT EXISTS (SELECT FROM provisioning_entitlementmapping m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id)
    AND EXISTS (SELECT FROM provisioning_membership s WHERE s.tenant_id = g.tenant_id AND s.group_id = g.id)
@@ -479,8 +482,8 @@ HAVING count(*) > 0
 """
 
 
-def privileged_unmapped(connection: Connection) -> Iterator[tuple[str, int, list[UUID]]]:
-    """(attribute, how many, the first ids) of what looks like privilege, comes in, and gives nothing here.
+def privileged_unmapped(connection: Connection) -> Iterator[tuple[str, int, list[UUID], list[str]]]:
+    """(attribute, how many, the first ids, its names) of what looks like privilege, comes in, and gives nothing here.
 
     The ids are accounts'; for `groups` they are the groups'.
     """
@@ -489,10 +492,10 @@ def privileged_unmapped(connection: Connection) -> Iterator[tuple[str, int, list
         "connection": connection.pk,
         "privileged": PRIVILEGED,
     }
-    for attribute, count, ids in _stream(_PRIVILEGED_VALUES, parameters):
-        yield attribute, count, list(ids)
-    for count, ids in _stream(_PRIVILEGED_GROUPS, parameters):
-        yield "groups", count, list(ids)
+    for attribute, count, ids, names in _stream(_PRIVILEGED_VALUES, parameters):
+        yield attribute, count, list(ids), list(names)
+    for count, ids, names in _stream(_PRIVILEGED_GROUPS, parameters):
+        yield "groups", count, list(ids), list(names)
 
 
 def left_out(connection: Connection) -> list[tuple[str, int]]:

@@ -318,6 +318,57 @@ def test_a_case_that_has_gone_is_closed_with_its_reason_and_asked_again_when_it_
     assert look(acme) == {"connection:stale": 1}
 
 
+def another_privileged_role(acme: House) -> None:
+    push(acme, person(acme, "bob", "e2", roles=[{"value": "Site Owner"}]))
+
+
+def another_privileged_group(acme: House) -> None:
+    group_of(acme, "Owners", [Account.objects.get().pk])
+
+
+def the_opposite_state_conflict(acme: House) -> None:
+    for account in Account.objects.filter(tenant=acme.tenant):
+        Account.objects.filter(pk=account.pk).update(active=not account.active)
+
+
+def the_connection_disabled(acme: House) -> None:
+    Connection.objects.filter(pk=acme.connection.pk).update(status="disabled")
+
+
+def a_login_and_another_silence(acme: House) -> None:
+    Account.objects.update(last_login_at=now() - timedelta(days=190))
+
+
+@pytest.mark.parametrize(
+    ("dismissed", "then", "kind"),
+    [
+        (a_privileged_role, another_privileged_role, K.PRIVILEGED_UNMAPPED),
+        (a_privileged_group, another_privileged_group, K.PRIVILEGED_UNMAPPED),
+        (a_state_conflict, the_opposite_state_conflict, K.STATES_DIFFER),
+        (an_orphan_of_whom_nothing_was_heard, the_connection_disabled, K.ORPHAN_IDENTITY),
+        (a_dormant_account, a_login_and_another_silence, K.DORMANT),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)).replace("_", " "),
+)
+def test_no_case_is_silenced_by_what_was_said_of_another(
+    acme: House, dismissed: Callable[[House], None], then: Callable[[House], None], kind: FindingKind
+) -> None:
+    dismissed(acme)
+    look(acme)
+    findings.decide(finding=Finding.objects.get(kind=kind), approve=False, reason="meant", actor=OPERATOR)
+    assert kind not in look(acme)
+    then(acme)
+    assert look(acme)[kind] == 1
+
+
+def test_more_people_with_the_role_that_was_dismissed_are_the_same_case(acme: House) -> None:
+    a_privileged_role(acme)
+    look(acme)
+    findings.decide(finding=Finding.objects.get(), approve=False, reason="meant", actor=OPERATOR)
+    push(acme, person(acme, "bob", "e2", roles=[{"value": "global administrator"}]))
+    assert look(acme) == {}
+
+
 def test_what_was_dealt_with_and_is_still_there_is_asked_again_after_three_months(acme: House) -> None:
     a_privileged_role(acme)
     look(acme)
