@@ -59,6 +59,11 @@ _QUIET = (
     "detail",
 )
 
+# Of a login that binds a subject or brings other assertion attributes: an undo leaves both as they are then.
+_OF_A_LOGIN = """r.channel = 'saml' AND NOT asked.of_login AND (c->>'change' = 'UpdateIdentity'
+    OR c->>'change' = 'UpdateAccount' AND coalesce(c->'fields', '[]') <@ '["subject"]'
+   AND NOT jsonb_path_exists(c, '$.attributes[*] ? (!(@ starts with "assertion."))'))"""
+
 # Whom somebody is changes with these, though the row of whoever ended in another may tell of no other change.
 _MERGED = (
     Reason.IDENTITY_MERGED.value,
@@ -87,11 +92,15 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """An item with everything that a decision about it needs, or the `refusal` that needs none."""
+    """An item with everything that a decision about it needs, or the `refusal` that needs none.
+
+    `of_login`: what logins bind and bring is among what the run changed, so that a login is newer.
+    """
 
     item: ReconciliationItem
     refusal: Reason | None = None
     newer: int | None = None
+    of_login: bool = False
     person: Observation | None = None
     groups: tuple[GroupObservation, ...] = field(default=())
 
@@ -311,7 +320,7 @@ def _prepared(
             for line in item.inverse
             if line["change"] == "AddMember"
         )
-        wanted.append(_Wanted(item=item, person=person, groups=groups))
+        wanted.append(_Wanted(item=item, of_login=_of_login(item, record), person=person, groups=groups))
     if lock:
         _lock(run.tenant_id, wanted)
     return list(_judged(run.tenant_id, wanted))
@@ -426,30 +435,32 @@ def _identities(item: ReconciliationItem) -> set[UUID]:
 
 
 # Neither what was taken back is newer, nor the taking back itself.
-_NEWER = """
+_NEWER = f"""
 SELECT asked.item, found.id
-  FROM unnest(%(items)s::bigint[], %(audited)s::bigint[], %(accounts)s::uuid[], %(identities)s::uuid[])
-       AS asked (item, audited, account, identity)
+  FROM unnest(%(items)s::bigint[], %(audited)s::bigint[], %(accounts)s::uuid[], %(identities)s::uuid[],
+              %(of_login)s::boolean[]) AS asked (item, audited, account, identity, of_login)
  CROSS JOIN LATERAL (
        SELECT min(r.id) AS id
-         FROM (SELECT id, tenant_id, verdict, reason, changes FROM provisioning_auditrecord
+         FROM (SELECT id, tenant_id, channel, verdict, reason, changes FROM provisioning_auditrecord
                 WHERE account_id = asked.account AND id > asked.audited
                UNION ALL
-               SELECT id, tenant_id, verdict, reason, changes FROM provisioning_auditrecord
+               SELECT id, tenant_id, channel, verdict, reason, changes FROM provisioning_auditrecord
                 WHERE identity_id = asked.identity AND id > asked.audited
                UNION ALL
-               SELECT a.id, a.tenant_id, a.verdict, a.reason, a.changes FROM provisioning_reconciliationitem i
+               SELECT a.id, a.tenant_id, a.channel, a.verdict, a.reason, a.changes
+                 FROM provisioning_reconciliationitem i
                 CROSS JOIN jsonb_array_elements(i.inverse) AS line
                  JOIN provisioning_auditrecord a
                    ON a.identity_id = (line->>'identity_id')::uuid AND a.id > asked.audited
                 WHERE i.tenant_id = %(tenant)s AND i.id = asked.item AND a.reason = ANY(%(merged)s::text[])) r
         WHERE r.tenant_id = %(tenant)s AND r.verdict IN ('applied', 'pending') AND r.reason <> 'item:undone'
           AND (r.reason = ANY(%(merged)s::text[])
-            OR EXISTS (SELECT FROM jsonb_array_elements(r.changes) c WHERE c->>'change' <> ALL(%(quiet)s::text[])))
+            OR EXISTS (SELECT FROM jsonb_array_elements(r.changes) c
+                        WHERE c->>'change' <> ALL(%(quiet)s::text[]) AND NOT ({_OF_A_LOGIN})))
           AND NOT EXISTS (SELECT FROM provisioning_reconciliationitem i
                            WHERE i.tenant_id = r.tenant_id AND i.audit_id = r.id AND i.status = 'undone')) found
  WHERE found.id IS NOT NULL
-"""
+"""  # noqa: S608 - what is put in is written above
 
 
 # An undo would take the account and the membership with it; who placed that counted on the account. The audit is about
@@ -470,9 +481,19 @@ def _made_an_account(item: ReconciliationItem) -> bool:
     return any(line["change"] == "RemoveAccount" for line in item.inverse)
 
 
+def _of_login(item: ReconciliationItem, record: AuditRecord | None) -> bool:
+    updated = [one for one in (record.changes if record else ()) if one["change"] == "UpdateAccount"]
+    return _made_an_account(item) or any(
+        "subject" in one.get("fields", ())
+        or any(name.startswith("assertion.") for name in one.get("attributes", ()))
+        for one in updated
+    )
+
+
 def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
     """Whatever is newer stays: who asked for the old state did not know of it."""
-    asked = [one.item for one in wanted if one.refusal is None]
+    free = [one for one in wanted if one.refusal is None]
+    asked = [one.item for one in free]
     newer: dict[int, int | None] = {}
     if asked:
         parameters = {
@@ -481,6 +502,7 @@ def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
             "audited": [item.audit_id for item in asked],
             "accounts": [item.account_id for item in asked],
             "identities": [item.identity_id for item in asked],
+            "of_login": [one.of_login for one in free],
             "quiet": list(_QUIET),
             "merged": list(_MERGED),
         }

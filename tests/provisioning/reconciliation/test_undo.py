@@ -33,7 +33,7 @@ from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid
 from provisioning.tasks import delivery, undo_run
 
-from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
+from ..cast import OPERATOR, House, asserted, extend, push, pushed, sign_in, user
 from ..services.test_groups import group
 from ..services.test_races import until_somebody_waits
 from .listings import line, roster
@@ -195,6 +195,39 @@ class TestNewer:
         name = Account.objects.get().subject_value
         assert sign_in(acme, name).reason == "login:identity-held"
         assert undone(run) == {"item:undone": 1}
+
+    @pytest.mark.parametrize(
+        ("made", "departments", "reason"),
+        [
+            (False, ["Sales"], "item:undone"),
+            (False, ["Sales", "Legal"], "item:undone"),
+            (True, ["Sales"], "item:touched-since"),
+        ],
+        ids=[
+            "one that binds a subject is not",
+            "nor is one that brings another value",
+            "by an account that the run made it is",
+        ],
+    )
+    def test_a_login(self, acme: House, made: bool, departments: list[str], reason: str) -> None:
+        if not made:
+            push(acme, user("nora@acme.example", "e7"), at=now() - timedelta(days=3))
+        roster(acme, line("nora@acme.example", "e7", given_name="Nora"))
+        run = executed(acme)
+        (item,) = items_done(run)
+        for department in departments:
+            said = replace(
+                asserted(acme, "n-7", user_name="nora@acme.example", external_id="e7"),
+                assertion={"department": department},
+            )
+            assert submit(said).accepted
+        (prospect,) = undo.preview(run, [item])
+        assert prospect.reason == reason
+        assert undone(run, item) == {reason: 1}
+        account = Account.objects.get(external_id="e7")
+        assert account.deleted_at is None
+        assert account.resource["name"]["givenName"] == ("Nora" if made else "Ada")
+        assert (account.subject_value, account.assertion["department"]) == ("n-7", departments[-1])
 
     def test_nor_are_ended_sessions(self, run: ReconciliationRun) -> None:
         people.end_sessions(identity=Identity.objects.get(), reason="x", actor=OPERATOR)
