@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from provisioning.decision.reasons import Reason
 from provisioning.decision.types import (
     AddAlias,
     Change,
@@ -18,6 +19,7 @@ from provisioning.decision.types import (
     MoveHold,
     PlaceHold,
     UnlinkAccount,
+    UpdateAccount,
     UpdateIdentity,
 )
 from provisioning.selectors.timeline import meaning
@@ -43,7 +45,7 @@ def words(decision: Decision | None, names: Names) -> list[str]:
         return [meaning(decision.reason)]
     made = {change.identity_id for change in decision.changes if isinstance(change, CreateIdentity)}
     told = (
-        _line(change, names)
+        _line(change, names, decision.reason)
         for change in decision.changes
         if not (isinstance(change, LinkAccount) and change.identity_id in made)
     )
@@ -56,7 +58,7 @@ def moving(moves: Mapping[str, int]) -> list[str]:
     return [f"Along: {', '.join(told)}"] if told else []
 
 
-def _line(change: Change, names: Names) -> str:
+def _line(change: Change, names: Names, reason: str) -> str:
     match change:
         case LinkAccount():
             return f"The account is tied to {_who(change.identity_id, names)}"
@@ -66,6 +68,8 @@ def _line(change: Change, names: Names) -> str:
             return f"The account leaves {_who(change.identity_id, names)}"
         case CreateIdentity():
             return "A new person is made for the account"
+        case UpdateAccount() if reason == Reason.ACCOUNT_UNBOUND:
+            return "The account is bound to no NameID, and its next login binds one"
         case UpdateIdentity():
             return f"What is shown of {_who(change.identity_id, names)} follows all accounts"
         case DeleteAccount():

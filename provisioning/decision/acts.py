@@ -17,6 +17,7 @@ from .effects import (
     release,
     show,
     suspend,
+    update,
 )
 from .reasons import Reason
 from .situations import OF_ACCOUNTS, Case
@@ -96,6 +97,21 @@ def unlink(case: Case) -> Decision:
         *left_by(former, account.id),
     ]
     return accepted(case, Reason.ACCOUNT_UNLINKED, changes, account)
+
+
+def unbind(case: Case) -> Decision:
+    """The next login that is believed binds its own NameID. Whoever came by the old one is signed out; holds stay."""
+    account = needed(case.account, "account")
+    if account.subject is None:
+        return accepted(case, Reason.ACCOUNT_UNCHANGED, [], account)
+    # A login's account keeps the NameID as its key, which would contradict whatever comes now.
+    asserted_key = None if account.asserted_key == account.subject.value else account.asserted_key
+    changes = [
+        *update(account, replace(account, subject=None, asserted_key=asserted_key)),
+        *([EndSessions(identity_id=account.identity_id)] if account.identity_id else []),
+        *_closing(case, approved=True),
+    ]
+    return accepted(case, Reason.ACCOUNT_UNBOUND, changes, account)
 
 
 def _link(case: Case, reason: Reason) -> Decision:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .acts import close_finding, lift_hold, link_by_hand, place_hold, relink, separate, unlink
+from .acts import close_finding, lift_hold, link_by_hand, place_hold, relink, separate, unbind, unlink
 from .answers import leave_identity, refuse, refused
 from .listings import (
     adopt_listed,
@@ -162,6 +162,12 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
         S.WAITING: leave_account,
         S.COLLISION: refuse,
         S.HELD: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.UNBIND): {
+        S.LINKED: unbind,
+        S.WAITING: unbind,
+        S.PROTECTED: refuse,
         S.UNMATCHED: refuse,
     },
     (Channel.ADMIN, Intent.MERGE): {

@@ -72,6 +72,7 @@ class Reason(_Code):
     )
     ACCOUNT_ALREADY_LINKED = "account:already-linked", "The account belongs to another identity already."
     ACCOUNT_UNLINKED = "account:unlinked", "An administrator took the account off its identity."
+    ACCOUNT_UNBOUND = "account:unbound", "An administrator freed the account of its NameID: sessions ended."
     ACCOUNT_RELINKED = "account:relinked", "An administrator gave the account to another identity."
     ACCOUNT_FOLDED = (
         "account:folded",

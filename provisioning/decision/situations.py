@@ -351,6 +351,21 @@ def admin_unlink(known: Known, observation: Observation, policy: Policy) -> Case
     return case(situation=Situation.LINKED)
 
 
+def admin_unbind(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says that an account is to be bound anew."""
+    account = known.addressed
+    situation = _stored(known)
+    protected = Reason.IDENTITY_PROTECTED if situation is Situation.PROTECTED else None
+    return Case(
+        known=known,
+        observation=observation,
+        policy=policy,
+        situation=situation,
+        account=account,
+        reason=_unknown(known) or protected,
+    )
+
+
 def admin_merge(known: Known, observation: Observation, policy: Policy) -> Case:
     """An administrator says that two identities are one person."""
 
@@ -446,6 +461,7 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.ADMIN, Intent.CREATE): admin_separate,
     (Channel.ADMIN, Intent.UPDATE): admin_link,
     (Channel.ADMIN, Intent.UNLINK): admin_unlink,
+    (Channel.ADMIN, Intent.UNBIND): admin_unbind,
     (Channel.ADMIN, Intent.MERGE): admin_merge,
     (Channel.ADMIN, Intent.UNMERGE): admin_unmerge,
     (Channel.ADMIN, Intent.UNDO): admin_undo,

@@ -31,6 +31,7 @@ class Intent(StrEnum):
     AUTHENTICATE = "authenticate"
     ABSENT = "absent"
     UNLINK = "unlink"
+    UNBIND = "unbind"
     MERGE = "merge"
     UNMERGE = "unmerge"
     UNDO = "undo"

@@ -1,4 +1,7 @@
-"""An administrator says whose account this is, or whose it is not. Each act is an observation like any other."""
+"""An administrator says whose account this is, whose it is not, or that another login is to be bound to it.
+
+Each act is an observation like any other.
+"""
 
 from uuid import UUID
 
@@ -33,6 +36,15 @@ def link(
 def unlink(*, account: Account, reason: str, actor: Actor) -> Outcome:
     """Not the same person: the account waits for its link, and no rule ties it to this identity again."""
     return submit(_unlink(account, needed_reason(reason), actor))
+
+
+def unbind(*, account: Account, reason: str, actor: Actor) -> Outcome:
+    """Frees the account of its NameID, and binds none: the next login that is believed does. Holds stay."""
+    return submit(unbinding(account=account, reason=needed_reason(reason), actor=actor))
+
+
+def unbinding(*, account: Account, reason: str, actor: Actor, finding_id: UUID | None = None) -> Observation:
+    return _observed(account, Intent.UNBIND, reason, actor, finding_id=finding_id)
 
 
 def separate(*, account: Account, reason: str, actor: Actor) -> Outcome:

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from django.db import transaction
 
+from identity_hub.core.ids import as_uuid
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, Decision, HoldKind, Observation, Outcome
-from provisioning.models import Finding, Hold, Identity, ScimClient, ScimToken
+from provisioning.models import Account, Finding, Hold, Identity, ScimClient, ScimToken
 
-from . import findings, merging, ownership, people
+from . import findings, linking, merging, ownership, people
 from .invalid import Invalid, needed_reason
 from .submission import simulate_many, submit
 
@@ -89,6 +90,10 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
         winner, loser = _pair(finding, remedy)
         return merging.merge(winner=winner, loser=loser, reason=reason, actor=actor, finding_id=finding.pk)
     act = name.partition(":")[0]
+    if act == "unbind":
+        assert remedy.observation is not None
+        # It closes the finding in the same breath.
+        return submit(remedy.observation)
     if act not in ("hold", "release", "own"):
         return findings.decide(
             finding=finding,
@@ -138,6 +143,10 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             yield from _holds([UUID(name) for name in finding.candidates], finding, actor, reason)
         case FindingKind.UNCONFIRMED:
             yield from _release(finding, actor, reason)
+        case FindingKind.NAME_ID_CHANGED:
+            yield from _bind_anew(finding, actor, reason)
+        case FindingKind.NAME_ID_RECYCLED:
+            yield from _free_name_id(finding, actor, reason)
         case FindingKind.OWNERLESS:
             yield Remedy(
                 name="own",
@@ -267,6 +276,58 @@ def _release(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             observation=people.lifting(identity=identity, kind=HoldKind.EXPIRY, reason=reason, actor=actor),
             grave=True,
         )
+
+
+def _bind_anew(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    account = finding.account
+    if account is not None and _is_bound(account):
+        yield Remedy(
+            name="unbind",
+            title="Bind anew",
+            says=f"{account} is bound to no NameID any more. The next login that its connection believes, and whose "
+            "name or key is the account's, binds its own: ask the person first who comes with it. No hold is lifted.",
+            approve=True,
+            observation=linking.unbinding(account=account, reason=reason, actor=actor, finding_id=finding.pk),
+            grave=True,
+        )
+
+
+def _free_name_id(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    """Only where the other one has an account of their own to bind it to.
+
+    Attack: whoever was given a leaver's NameID waits for it to be freed, and for the name alone to open the leaver's
+    account. Where SCIM has given each a key of their own, the key refuses that.
+    """
+    account, other = finding.account, _other(finding)
+    if account is None or other is None or not _is_bound(account):
+        return
+    if not (account.external_id and other.external_id) or account.external_id == other.external_id:
+        return
+    yield Remedy(
+        name="unbind",
+        title=f"The NameID is {other}'s now",
+        says=f"{account} is bound to it no longer, and {other} is by the next login that brings that account's key. "
+        f"{account} stays who it is, and is bound by a login with its own key. No hold is lifted.",
+        approve=True,
+        observation=linking.unbinding(account=account, reason=reason, actor=actor, finding_id=finding.pk),
+        grave=True,
+    )
+
+
+def _is_bound(account: Account) -> bool:
+    return account.deleted_at is None and bool(account.subject_value)
+
+
+def _other(finding: Finding) -> Account | None:
+    """The account that the key named, where the NameID named another one."""
+    key = as_uuid(finding.evidence.get("other", ""))
+    rows = Account.objects.filter(
+        tenant_id=finding.tenant_id,
+        connection_id=finding.connection_id,
+        deleted_at__isnull=True,
+        identity__isnull=False,
+    )
+    return rows.filter(pk=key).first() if key else None
 
 
 def _identities(finding: Finding, names: Iterable[str]) -> list[Identity]:

@@ -9,12 +9,12 @@ from django.test import Client
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.types import Intent
-from provisioning.models import Account, Finding
+from provisioning.decision.types import HoldKind, Intent
+from provisioning.models import Account, AuditRecord, AuditValue, Finding, Hold, Identity
 from provisioning.selectors.timeline import meaning
-from provisioning.services import submit
+from provisioning.services import people, submit
 
-from ..cast import House, push, pushed, sign_in, user
+from ..cast import OPERATOR, House, push, pushed, sign_in, user
 from ..reconciliation import test_doubts as doubts
 from ..services.test_findings import administrator, weak_match
 from .conftest import Enter
@@ -158,3 +158,70 @@ class TestMany:
         for act in ("settle_many", "dismiss_many", "take_many"):
             self.many(browser, act, theirs, chosen="yes", reason="mine now")
         assert {(row.status, row.owner_id) for row in Finding.objects.all()} == {("open", None)}
+
+
+def carry_out(browser: Client, finding: Finding, remedy: str, reason: str = "Asked her") -> str:
+    address = f"/admin/provisioning/finding/{finding.pk}/decide/"
+    answer = browser.post(address, {"remedy": remedy, "reason": reason}, follow=True)
+    assert answer.status_code == 200
+    return unescape(answer.content.decode())
+
+
+class TestBindAnew:
+    def changed(self, acme: House) -> tuple[Finding, Account]:
+        row = Account.objects.get(pk=push(acme, user("ada@acme.example", "e1")).account_id)
+        sign_in(acme, "p1", external_id="e1")
+        assert sign_in(acme, "p2", external_id="e1").reason == "login:name-id-changed"
+        return Finding.objects.get(kind="login:name-id-changed"), row
+
+    def test_the_next_login_binds_its_own(self, acme: House, browser: Client) -> None:
+        finding, row = self.changed(acme)
+        epoch = row.identity.session_epoch
+        page = shown(browser, finding)
+        for told in ("Bind anew", "is bound to no NameID, and its next login binds one", "Every session of"):
+            assert told in page
+        carry_out(browser, finding, "unbind", reason="")
+        row.refresh_from_db()
+        assert row.subject_value == "p1"
+        carry_out(browser, finding, "unbind")
+        row.refresh_from_db()
+        finding.refresh_from_db()
+        assert (row.subject_value, row.subject_issuer, finding.status) == ("", "", "approved")
+        assert Identity.objects.get(pk=row.identity_id).session_epoch == epoch + 1
+        record = AuditRecord.objects.get(reason="account:unbound")
+        assert (record.account_id, record.actor_kind) == (row.pk, "identity")
+        assert AuditValue.objects.get(record_id=record.pk).values["reason"] == "Asked her"
+        assert "p1" not in str(record.changes)
+        assert sign_in(acme, "p2", external_id="e1").reason == "login:account-bound"
+
+    def test_it_lifts_no_hold(self, acme: House, browser: Client) -> None:
+        finding, row = self.changed(acme)
+        people.place_hold(identity=row.identity, kind=HoldKind.ADMIN, reason="lost laptop", actor=OPERATOR)
+        carry_out(browser, finding, "unbind")
+        assert Hold.objects.get().kind == HoldKind.ADMIN
+        assert sign_in(acme, "p2", external_id="e1").reason == "login:identity-held"
+
+    def test_it_is_not_offered_where_nothing_is_bound_any_more(self, acme: House, browser: Client) -> None:
+        finding, row = self.changed(acme)
+        Account.objects.filter(pk=row.pk).update(subject_value="", subject_issuer="", subject_format="")
+        assert "Bind anew" not in shown(browser, finding)
+        assert "not there any more" in carry_out(browser, finding, "unbind")
+
+    def test_a_name_id_goes_to_whoever_has_a_key_and_the_former_account_to_nobody(
+        self, acme: House, browser: Client
+    ) -> None:
+        ada = push(acme, user("ada@acme.example", "e1"))
+        sign_in(acme, "p1", external_id="e1")
+        sign_in(acme, "p1", external_id="e2", user_name="bob@acme.example")
+        finding = Finding.objects.get(kind="login:name-id-recycled")
+        # Nobody knows yet whose it is: the former account would be open to a name.
+        assert 'value="unbind"' not in shown(browser, finding)
+        bob = push(acme, user("bob@acme.example", "e2"))
+        carry_out(browser, finding, "settled")
+        sign_in(acme, "p1", external_id="e2", user_name="bob@acme.example")
+        again = Finding.objects.get(kind="login:name-id-recycled", status="open")
+        assert "The NameID is bob@acme.example's now" in shown(browser, again)
+        carry_out(browser, again, "unbind")
+        assert Account.objects.get(pk=ada.account_id).subject_value == ""
+        came = sign_in(acme, "p1", external_id="e2", user_name="bob@acme.example")
+        assert (came.reason, came.account_id) == ("login:account-bound", bob.account_id)

@@ -100,7 +100,7 @@ steps = st.one_of(
     st.fixed_dictionaries(
         {
             "do": st.sampled_from(
-                ["delete", "absent", "missing", "rematch", "sweep", "separate", "protect", "wait"]
+                ["delete", "absent", "missing", "rematch", "sweep", "separate", "unbind", "protect", "wait"]
             ),
             "which": st.integers(0, 5),
         }
@@ -204,6 +204,7 @@ def observation_of(world: World, step: dict) -> Observation | None:
         "delete": (Channel.SCIM, Intent.DELETE),
         "absent": (Channel.ROSTER, Intent.ABSENT),
         "separate": (Channel.ADMIN, Intent.CREATE),
+        "unbind": (Channel.ADMIN, Intent.UNBIND),
     }
     return world.observed(*plain[do], **to) if do in plain else None
 

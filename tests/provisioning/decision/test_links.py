@@ -309,3 +309,75 @@ def test_two_accounts_that_logins_made_are_no_duplicates(world):
 
 def test_an_unknown_account_is_not_taken_off(world):
     assert answer(unlink(world, name("nobody"))) == (Verdict.REFUSED, "account:unknown")
+
+
+def unbind(world, account_id, **said):
+    return world.act(Intent.UNBIND, account_id=account_id, **said)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        pytest.param({"user": "ada"}, {"user": "ada"}, id="by its name"),
+        pytest.param({"user": "ada", "key": "key-1"}, {"user": "", "key": "key-1"}, id="by its key"),
+    ],
+)
+def test_an_account_that_is_freed_of_its_NameID_is_bound_by_the_next_login(world, first, then):
+    pushed = world.post("ada", "key-1")
+    world.login(nameid="p-1", **first)
+    decision = unbind(world, pushed.account_id)
+    assert answer(decision) == (Verdict.APPLIED, "account:unbound")
+    assert kinds(decision) == {UpdateAccount, EndSessions}
+    assert world.accounts[pushed.account_id].subject is None  # it binds nothing by itself
+    assert world.login(nameid="p-2", **then).reason == "login:account-bound"
+    assert world.accounts[pushed.account_id].subject.value == "p-2"
+    assert world.login("ada", "p-1").reason == "login:name-id-changed"
+
+
+def test_an_account_that_only_a_login_made_is_bound_anew_under_its_key(world):
+    first = world.login("ada", "p-1")
+    named = {"nameid": "p-2", "user": "ada", "key": "key-1"}
+    unbind(world, first.account_id)
+    decision = world.login(**named)
+    assert answer(decision) == (Verdict.APPLIED, "login:account-bound")
+    assert decision.account_id == first.account_id
+
+
+def test_whoever_is_held_stays_held_when_bound_anew(world):
+    pushed = world.post("ada", "key-1")
+    world.login("ada", "p-1")
+    world.act(Intent.DISABLE, target_identity_id=pushed.identity_id, hold=HoldKind.ADMIN)
+    assert unbind(world, pushed.account_id).reason == "account:unbound"
+    assert world.held(pushed.identity_id) == {HoldKind.ADMIN}
+    assert world.login("ada", "p-2").reason == "login:identity-held"
+
+
+def test_what_is_bound_to_nothing_is_not_freed(world):
+    pushed = world.post("ada", "key-1")
+    assert answer(unbind(world, pushed.account_id)) == (Verdict.UNCHANGED, "account:unchanged")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda world, one: world.protected.add(one.identity_id), "identity:protected"),
+        (lambda world, one: world.delete(one.account_id), "account:unknown"),
+    ],
+    ids=["of a break-glass identity", "that is deleted"],
+)
+def test_an_account_is_not_freed_of_its_NameID_when_it_is_one(world, spoil, reason):
+    pushed = world.post("ada", "key-1")
+    world.login("ada", "p-1")
+    spoil(world, pushed)
+    assert answer(unbind(world, pushed.account_id)) == (Verdict.REFUSED, reason)
+
+
+def test_a_NameID_that_went_to_somebody_else_opens_only_the_account_with_the_key(world):
+    ada, bob = world.post("ada", "key-1"), world.post("bob", "key-2")
+    world.login("ada", "p-1", key="key-1")
+    assert world.login("bob", "p-1", key="key-2").reason == "login:name-id-recycled"
+    unbind(world, ada.account_id)
+    for user in ("bob", "ada"):
+        decision = world.login(user, "p-1", key="key-2")
+        assert decision.account_id == bob.account_id or decision.verdict is Verdict.REFUSED
+    assert world.accounts[ada.account_id].subject is None

@@ -60,7 +60,7 @@ from provisioning.services.invalid import Invalid
 from tests.saml_sp.idp import TestIdp, key_pair
 
 from ..admin.scene import group_of
-from ..cast import OPERATOR, House, asserted, extend, push, session_of, user
+from ..cast import OPERATOR, House, asserted, extend, push, session_of, sign_in, user
 
 pytestmark = pytest.mark.django_db
 
@@ -382,6 +382,12 @@ def a_link(where: House, reason: str) -> object:
 def a_link_taken_away(where: House, reason: str) -> object:
     account = Account.objects.get(identity=person(where))
     return linking.unlink(account=account, actor=OPERATOR, reason=reason)
+
+
+@asks(Reason.ACCOUNT_UNBOUND)
+def a_name_id_freed(where: House, reason: str) -> object:
+    sign_in(where, "p1")
+    return linking.unbind(account=Account.objects.get(), actor=OPERATOR, reason=reason)
 
 
 def pair(where: House) -> dict[str, Identity]:
