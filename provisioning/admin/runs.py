@@ -167,6 +167,8 @@ class ReconciliationRunPage(RepairPages):
 
         def act(data: dict[str, Any]) -> str:
             released = reconciliation.release(run, actor_of(request), data["reason"])
+            if released.status == Status.FAILED:
+                return f"Not released: {released.note}"
             if released.status == Status.QUARANTINED:
                 return "Released by you. Another administrator has to release it, too; nothing is done until then."
             return f"Released: the run is {released.get_status_display().lower()}, and a worker executes it."

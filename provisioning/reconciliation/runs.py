@@ -24,12 +24,13 @@ from provisioning.models import Connection, ReconciliationItem, ReconciliationRu
 from provisioning.selectors import connections as policies
 from provisioning.selectors import reconciliation as stored
 from provisioning.selectors import roster_differences
+from provisioning.selectors.rosters import newest_complete
 from provisioning.services import run_brakes as brakes
 from provisioning.services.alone import alone
 from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid, needed_reason
-from provisioning.services.runs import Item, begin, keep, move, record, settle
+from provisioning.services.runs import Item, begin, end_too_old, keep, move, record, settle
 from provisioning.services.submission import retrying
 
 from . import left_out, plan
@@ -70,7 +71,7 @@ def simulate(
 
     It compares with `roster`, else with the newest complete one that no executed run has used. Writes nothing but the
     run and its items. Where a run occupies the connection (at work, or in quarantine), that one is the answer. Raises
-    Invalid for a roster that is not complete, or older than what a run has executed, and for a person without a reason.
+    Invalid for a roster that is not complete, or not the newest that is, and for a person without a reason.
     """
     if requested_by.is_person:
         reason = needed_reason(reason)
@@ -128,11 +129,9 @@ def require_usable(connection: Connection, roster: Roster) -> None:
     """Raises Invalid."""
     if roster.connection_id != connection.pk or roster.status != Roster.Status.COMPLETE:
         raise Invalid("roster", "Only a complete roster of this connection can be compared with.")
-    newest = roster_differences.executed_until(connection)
-    if newest is not None and roster.as_of < newest:
-        raise Invalid(
-            "roster", "A run has gone by a newer roster already; please take that one or a newer one."
-        )
+    newest = newest_complete(connection.tenant_id, connection.pk)
+    if newest is not None and roster.as_of < newest.as_of:
+        raise Invalid("roster", "A newer roster is complete already; please take the newest one.")
 
 
 def _alone(connection: Connection) -> AbstractContextManager[bool]:
@@ -271,26 +270,13 @@ def _begin(run: ReconciliationRun) -> bool:
         for other in others:
             move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
             record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
-        if sentence := _is_too_old(run):
-            if move(
-                run, [Status.SIMULATED, Status.EXECUTING], Status.FAILED, finished_at=now(), note=sentence
-            ):
-                record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_FAILED)
+        if end_too_old(run, Actor.who_signed(run.requested_by), "execute"):
             return False
         if doubt := brakes.doubt_at_start(run):
             if move(run, [Status.SIMULATED], Status.QUARANTINED, note=doubt):
                 record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_QUARANTINED)
             return move(run, [Status.EXECUTING], Status.EXECUTING)
         return move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
-
-
-def _is_too_old(run: ReconciliationRun) -> str:
-    """Why whatever was planned speaks of too old a day; empty where it does not."""
-    if roster_differences.is_overtaken(run):
-        return "A run has gone by a newer roster meanwhile."
-    if run.roster is not None and run.roster.status != Roster.Status.COMPLETE:
-        return "Newer rosters have come meanwhile, and the rows of this run's are gone."
-    return ""
 
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:

@@ -98,16 +98,13 @@ def executed_until(connection: Connection) -> datetime | None:
 
 
 def is_overtaken(run: ReconciliationRun) -> bool:
-    """Whether a run that is executed already went by a newer roster."""
-    return (
-        run.roster is not None
-        and ReconciliationRun.objects.filter(
-            tenant_id=run.tenant_id,
-            connection_id=run.connection_id,
-            status=_Run.DONE,
-            roster__as_of__gt=run.roster.as_of,
-        ).exists()
-    )
+    """Whether a newer complete roster is there than the one that the run was planned with, or one where it had none.
+
+    It may list whom the run is about to hold as missing or unconfirmed.
+    """
+    if run.roster is None:
+        return roster_for(run.connection) is not None
+    return bool(_complete(run.connection).filter(as_of__gt=run.roster.as_of).exists())
 
 
 def before(roster: Roster) -> Roster | None:

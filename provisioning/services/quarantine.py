@@ -14,7 +14,7 @@ from provisioning.models import ReconciliationItem, ReconciliationRun
 
 from . import run_brakes as brakes
 from .invalid import Invalid, needed_reason
-from .runs import move, record
+from .runs import end_too_old, move, record
 
 Status = ReconciliationRun.Status
 ItemStatus = ReconciliationItem.Status
@@ -39,12 +39,13 @@ class Choice:
 def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
     """Lets a run out of quarantine, and a worker executes it; or is the first of the two releases that it needs.
 
+    A run that a newer complete roster has overtaken ends instead, FAILED.
     Raises Invalid without a reason, and for a second release by whoever gave the first, or by nobody in particular.
     """
     reason = needed_reason(reason)
     with transaction.atomic():
         held = _locked(run)
-        if held.status == Status.QUARANTINED:
+        if held.status == Status.QUARANTINED and not end_too_old(held, actor, "release"):
             _release(held, actor, reason)
     run.refresh_from_db()
     return run

@@ -5,13 +5,18 @@ from typing import Any
 
 from django.db import transaction
 
+from identity_hub.core.clock import now
 from provisioning import audit, outbox, sql
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
+from provisioning.selectors import roster_differences
 
 from .invalid import needed_reason
 
+Status = ReconciliationRun.Status
+
+UNFINISHED = (Status.SIMULATED, Status.QUARANTINED, Status.EXECUTING)
 Item = Mapping[str, Any]
 """Columns of an item -> their values."""
 
@@ -63,6 +68,22 @@ def move(run: ReconciliationRun, from_: Sequence[str], to: str, **fields: Any) -
             status=to, **fields
         )
     )
+
+
+def end_too_old(run: ReconciliationRun, actor: Actor, intent: str) -> bool:
+    """Whether what was planned speaks of too old a day: then nothing more of the run is done, and its note says why.
+
+    To be called inside a transaction, before the run is let go on.
+    """
+    if roster_differences.is_overtaken(run):
+        sentence = "A newer complete roster has come meanwhile; please simulate again."
+    elif run.roster is not None and run.roster.status != Roster.Status.COMPLETE:
+        sentence = "The rows of this run's roster are gone; please simulate again."
+    else:
+        return False
+    if move(run, UNFINISHED, Status.FAILED, finished_at=now(), note=sentence):
+        record(run, actor, intent, Act.RUN_FAILED)
+    return True
 
 
 def record(

@@ -383,6 +383,9 @@ def test_of_two_items_about_one_account_in_one_batch_the_second_sees_what_the_fi
     assert Identity.objects.get(pk=jit.identity_id).is_active
 
 
+OVERTAKEN = "A newer complete roster has come meanwhile; please simulate again."
+
+
 class TestWhichRoster:
     def test_the_newest_complete_one_that_no_run_has_executed(self, acme: House) -> None:
         assert roster_differences.roster_for(acme.connection) is None
@@ -400,10 +403,51 @@ class TestWhichRoster:
         roster(acme, line(ADA, "k1"), as_of=ago(3))
         older = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         roster(acme, line(ADA, "k1"), as_of=ago(2))
-        reconcile(acme)
         after = reconciliation.execute(older)
-        assert (after.status, after.note) == (Status.FAILED, "A run has gone by a newer roster meanwhile.")
+        assert (after.status, after.note) == (Status.FAILED, OVERTAKEN)
         assert [item.status for item in after.items.filter(check_name="roster-new")] == ["planned"]
+
+    def test_one_that_a_newer_one_overtook_in_its_middle_does_not_go_on(self, acme: House) -> None:
+        roster(acme, line(ADA, "k1"), as_of=ago(3))
+        older = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        ReconciliationRun.objects.update(status=Status.EXECUTING)
+        roster(acme, as_of=ago(2))
+        assert reconciliation.execute(older).status == Status.FAILED
+        assert not Account.objects.exists()
+
+    @pytest.mark.parametrize("release", [True, False], ids=["at its release", "at its execution"])
+    @pytest.mark.parametrize("planned_with", ["two rosters", "no roster"])
+    def test_a_run_that_waits_holds_nobody_whom_a_newer_roster_lists(
+        self, acme: House, planned_with: str, release: bool
+    ) -> None:
+        people = [(f"p{n}@acme.example", f"k{n}") for n in range(12)]
+        if planned_with == "two rosters":
+            for name, key in people:
+                push(acme, user(name, key), at=ago(9))
+            for days in (4, 3):
+                roster(acme, *(line(*one) for one in people[:3]), as_of=ago(days))
+        else:
+            for name, key in people:
+                sign_in(acme, key, user_name=name, email=name, at=ago(30))
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        assert run.status == Status.QUARANTINED
+        if not release:
+            reconciliation.release(run, OPERATOR, "they left")
+        roster(acme, *(line(*one) for one in people), as_of=ago(2))
+        run = reconciliation.release(run, OPERATOR, "they left") if release else reconciliation.execute(run)
+        assert (run.status, run.note) == (Status.FAILED, OVERTAKEN)
+        assert not run.items.filter(status="applied").exists()
+        assert AuditRecord.objects.filter(object_id=run.pk).latest("id").reason == "run:failed"
+        again = reconcile(acme)
+        assert (again.status, again.remaining) == (Status.DONE, 0)
+        assert not Hold.objects.exists()
+
+    def test_a_refused_roster_overtakes_nothing(self, acme: House) -> None:
+        roster(acme, line(ADA, "k1"), as_of=ago(3))
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        roster(acme, line(ADA, "k1"), as_of=ago(2), status=Roster.Status.REFUSED)
+        roster(extend(acme.tenant, "Other"), line(ADA, "k1"), as_of=ago(2))
+        assert reconciliation.execute(run).status == Status.DONE
 
     def test_a_run_whose_roster_has_lost_its_rows_is_not_executed(self, acme: House) -> None:
         listing = roster(acme, line(ADA, "k1"), as_of=ago(3))
@@ -411,7 +455,7 @@ class TestWhichRoster:
         Roster.objects.filter(pk=listing.pk).update(status=Roster.Status.SUPERSEDED)
         run = reconciliation.execute(ReconciliationRun.objects.get(pk=run.pk))
         assert (run.status, run.items.get().status) == (Status.FAILED, "planned")
-        assert run.note.startswith("Newer rosters have come")
+        assert run.note == "The rows of this run's roster are gone; please simulate again."
 
     @pytest.mark.parametrize("left_out", [2, 1, 0])
     def test_one_that_items_were_left_out_of_is_not_used_up(self, acme: House, left_out: int) -> None:
