@@ -380,6 +380,8 @@ class Act(_Code):
     MERGED_INTO = "identity:merged-into", "This identity ended in another one, which stands for it."
     STANDS_AGAIN = "identity:stands-again", "This identity stands for itself again."
     ACCOUNT_PURGED = "account:purged", "A deleted account's data is gone; keyed digests stay."
+    FINDING_OPENED = "finding:opened", "The hub itself asks about cases from now on."
+    FINDING_GONE = "finding:gone", "The hub itself closed findings: their cases have gone."
     RUN_STARTED = "run:started", "A reconciliation run looks at what is stored."
     RUN_SIMULATED = "run:simulated", "The run's plan is complete; nothing was changed."
     RUN_QUARANTINED = "run:quarantined", "The run would destroy too much: it waits for a person."

@@ -11,9 +11,11 @@ from django.db import transaction
 from django.db.models import Count, F
 
 from provisioning import outbox, sql
-from provisioning.decision.reasons import FindingKind
-from provisioning.decision.types import Origin, Severity
+from provisioning.decision.reasons import Act, FindingKind
+from provisioning.decision.types import Actor, Origin, Severity
 from provisioning.models import Account, Connection, Finding
+
+from . import questions
 
 WINDOW = timedelta(minutes=10)
 """How long the events are counted together."""
@@ -92,9 +94,9 @@ def deactivations(*, at: datetime) -> list[Burst]:
     ]
 
 
-def ask(burst: Burst, *, at: datetime) -> Finding | None:
+def ask(burst: Burst, *, actor: Actor, at: datetime) -> Finding | None:
     """Opens the finding of one burst, inside the caller's transaction; None where it is asked about already."""
-    finding = _question(burst, at)
+    finding = _question(burst, at, actor)
     if finding is not None:
         outbox.enqueue([("finding.opened", {"finding": str(finding.pk)}, finding.tenant_id)])
     return finding
@@ -106,7 +108,9 @@ def note(bursts: Iterable[Burst], *, at: datetime) -> list[Finding]:
     Attack: to act on a Friday night, and have the alarm gone by Monday. So calm closes nothing, a person does.
     """
     with transaction.atomic():
-        opened = [finding for burst in _in_order(bursts) if (finding := _question(burst, at))]
+        opened = [
+            finding for burst in _in_order(bursts) if (finding := _question(burst, at, questions.SCHEDULE))
+        ]
         outbox.enqueue(
             ("finding.opened", {"finding": str(finding.pk)}, finding.tenant_id) for finding in opened
         )
@@ -117,7 +121,7 @@ def _in_order(bursts: Iterable[Burst]) -> list[Burst]:
     return sorted(bursts, key=lambda burst: (burst.connection_id, burst.kind))
 
 
-def _question(burst: Burst, at: datetime) -> Finding | None:
+def _question(burst: Burst, at: datetime, actor: Actor) -> Finding | None:
     # Two workers at once ask once: the second one waits here, and finds what the first one wrote.
     Connection.objects.select_for_update(no_key=True).filter(
         tenant_id=burst.tenant_id, pk=burst.connection_id
@@ -137,7 +141,7 @@ def _question(burst: Burst, at: datetime) -> Finding | None:
         }
         latest.save(update_fields=["evidence"])
         return None
-    return Finding.objects.create(
+    finding = Finding.objects.create(
         tenant_id=burst.tenant_id,
         connection_id=burst.connection_id,
         kind=burst.kind,
@@ -154,6 +158,15 @@ def _question(burst: Burst, at: datetime) -> Finding | None:
         fingerprint=hashlib.sha256(f"{burst.kind}\0{burst.connection_id}\0{at}".encode()).hexdigest(),
         opened_at=at,
     )
+    questions.record(
+        burst.tenant_id,
+        Act.FINDING_OPENED,
+        [(finding.kind, finding.pk)],
+        at,
+        actor=actor,
+        connection_id=burst.connection_id,
+    )
+    return finding
 
 
 def _goes_on(finding: Finding, at: datetime) -> bool:

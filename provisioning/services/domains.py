@@ -18,6 +18,7 @@ from provisioning.decision.types import Actor, Severity
 from provisioning.models import Finding, Tenant, TenantDomain
 from provisioning.selectors.connections import is_anothers
 
+from . import questions
 from .configuration import domain_name, is_operator
 from .invalid import Invalid, needed_reason
 
@@ -196,18 +197,21 @@ def _ask(row: TenantDomain, answer: dns.Answer, at: datetime) -> list[Finding]:
     if known.exclude(status=Finding.Status.OBSOLETE).exists():
         return []
     finding.save(force_insert=True)
+    questions.record(row.tenant_id, Act.FINDING_OPENED, [(finding.kind, finding.pk)], at)
     outbox.enqueue([("finding.opened", {"finding": str(finding.pk)}, row.tenant_id)])
     return [finding]
 
 
 def _forget(row: TenantDomain, at: datetime) -> None:
     """Closes the question about a record that is back, or about a domain that goes."""
-    Finding.objects.filter(
+    open_ones = Finding.objects.filter(
         tenant_id=row.tenant_id,
         kind=FindingKind.DOMAIN_RECORD_GONE,
         status=Finding.Status.OPEN,
         fingerprint__startswith=f"{row.pk.hex}:",
-    ).update(
+    )
+    questions.record(row.tenant_id, Act.FINDING_GONE, list(open_ones.values_list("kind", "pk")), at)
+    open_ones.update(
         status=Finding.Status.OBSOLETE, decided_at=at, decision_reason="The domain is looked after again."
     )
 

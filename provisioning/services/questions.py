@@ -1,24 +1,24 @@
 """Findings that a schedule asks: opened while their cause is there, gone when it has gone. Knows no cause."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
-from provisioning import outbox
-from provisioning.decision.reasons import FindingKind
-from provisioning.decision.types import Document, HoldKind, Severity
+from provisioning import audit, outbox
+from provisioning.decision.reasons import Act, FindingKind
+from provisioning.decision.types import Actor, Channel, Document, HoldKind, Severity
 from provisioning.models import Finding, Hold
 
 GONE = "The case has gone."
-BY_SCHEDULE = "schedule:"
+SCHEDULE = Actor(kind="schedule")
 
 STEPS = {30: Severity.LOW, 7: Severity.MEDIUM, 1: Severity.HIGH}
 """Days before something ends: each asks once."""
@@ -39,23 +39,58 @@ def settle(
     """
     of_kinds = Finding.objects.filter(tenant_id=tenant_id, kind__in=list(kinds))
     prints = [finding.fingerprint for finding in findings]
-    _close(of_kinds.filter(status=Finding.Status.OPEN).exclude(fingerprint__in=prints), at)
+    _close(tenant_id, of_kinds.filter(status=Finding.Status.OPEN).exclude(fingerprint__in=prints), at)
     known = set(
         of_kinds.filter(fingerprint__in=prints)
         .exclude(status=Finding.Status.OBSOLETE)
         .values_list("fingerprint", flat=True)
     )
-    new = _open(tenant_id, [finding for finding in findings if finding.fingerprint not in known])
+    new = _open(tenant_id, [finding for finding in findings if finding.fingerprint not in known], at)
     outbox.enqueue(("finding.opened", {"finding": str(finding.pk)}, tenant_id) for finding in new)
     return new
 
 
-def _open(tenant_id: UUID, new: Sequence[Finding]) -> list[Finding]:
+def _open(tenant_id: UUID, new: Sequence[Finding], at: datetime) -> list[Finding]:
     """Writes findings; answers those that are there now: of two workers at once only one has written each."""
     Finding.objects.bulk_create(new, ignore_conflicts=True)
     there = Finding.objects.filter(tenant_id=tenant_id, pk__in=[finding.pk for finding in new])
     written = set(there.values_list("pk", flat=True))
-    return [finding for finding in new if finding.pk in written]
+    opened = [finding for finding in new if finding.pk in written]
+    record(tenant_id, Act.FINDING_OPENED, [(finding.kind, finding.pk) for finding in opened], at)
+    return opened
+
+
+TOLD_AT_ONCE = 1000
+"""How many findings one row of the audit names at most."""
+
+
+def record(
+    tenant_id: UUID,
+    act: Act,
+    findings: Iterable[tuple[str, UUID]],
+    at: datetime,
+    *,
+    actor: Actor = SCHEDULE,
+    connection_id: UUID | None = None,
+) -> None:
+    """Keeps in the audit which findings, by (kind, id), were opened or closed by nobody: a row for each kind."""
+    by_kind: dict[str, list[UUID]] = defaultdict(list)
+    for kind, pk in findings:
+        by_kind[str(kind)].append(pk)
+    for kind, ids in sorted(by_kind.items()):
+        for start in range(0, len(ids), TOLD_AT_ONCE):
+            named = ids[start : start + TOLD_AT_ONCE]
+            audit.record(
+                tenant_id=tenant_id,
+                at=at,
+                actor=actor,
+                channel=Channel.ROSTER,
+                intent="open" if act is Act.FINDING_OPENED else "close",
+                reason=act,
+                connection_id=connection_id,
+                object_id=named[0] if len(named) == 1 else None,
+                changes=[{"change": "findings", "kind": kind, "findings": [str(pk) for pk in named]}],
+            )
 
 
 CHUNK = 500
@@ -115,7 +150,7 @@ def ask(
     )
     if connection_id is not None:
         gone = gone.filter(connection_id=connection_id)
-    return Asked(opened=opened, known=known, closed=_close(gone, at))
+    return Asked(opened=opened, known=known, closed=_close(tenant_id, gone, at))
 
 
 def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
@@ -135,6 +170,7 @@ def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
             for print_, question in by_print.items()
             if print_ not in silent and print_ not in waiting
         ],
+        at,
     )
     # What another worker has just written was seen by this one, too, and must not be closed by either.
     there.filter(status=Finding.Status.OPEN).update(seen_at=Greatest("seen_at", Value(at)))
@@ -169,10 +205,19 @@ def _finding(tenant_id: UUID, question: Question, at: datetime) -> Finding:
     )
 
 
-def _close(gone: Any, at: datetime) -> int:
-    closed: int = gone.update(
-        status=Finding.Status.OBSOLETE, decided_at=at, decided_by=BY_SCHEDULE, decision_reason=GONE
-    )
+@transaction.atomic(savepoint=False)
+def _close(tenant_id: UUID, gone: QuerySet[Finding], at: datetime) -> int:
+    locked = gone.select_for_update(of=("self",), no_key=True).order_by().values_list("kind", "pk")
+    closed = 0
+    stream = locked.iterator(chunk_size=TOLD_AT_ONCE)
+    while some := list(islice(stream, TOLD_AT_ONCE)):
+        closed += Finding.objects.filter(tenant_id=tenant_id, pk__in=[pk for _, pk in some]).update(
+            status=Finding.Status.OBSOLETE,
+            decided_at=at,
+            decided_by=SCHEDULE.signature,
+            decision_reason=GONE,
+        )
+        record(tenant_id, Act.FINDING_GONE, some, at)
     return closed
 
 
@@ -213,4 +258,4 @@ def _over(tenant_id: UUID) -> Iterator[Q]:
 def close_those_over(tenant_id: UUID, at: datetime) -> int:
     """Closes what nobody need decide any more: the account was deleted, linked, confirmed or switched on again."""
     waiting = Finding.objects.filter(tenant_id=tenant_id, status=Finding.Status.OPEN)
-    return sum(_close(waiting.filter(over), at) for over in _over(tenant_id))
+    return sum(_close(tenant_id, waiting.filter(over), at) for over in _over(tenant_id))

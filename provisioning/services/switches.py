@@ -69,6 +69,7 @@ def trip(*, tenant_id: UUID, connection_ids: Iterable[UUID], at: datetime) -> No
                 threshold=row.burst_deactivations,
                 window=timedelta(minutes=row.burst_deactivation_minutes),
             ),
+            actor=GUARD,
             at=at,
         )
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from time_machine import Traveller, travel
 
 from identity_hub.core.clock import now
-from provisioning.models import Connection, Finding, OutboxMessage
+from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage
 from provisioning.services import configuration
 from saml_sp.bursts import VOUCHED
 from saml_sp.models import LoginAttempt
@@ -94,6 +94,8 @@ def test_a_burst_of_accounts_is_asked_about(watched: Connection) -> None:
     (line,) = [line for line in logs if line["event"] == "connection:creation-burst"]
     assert (line["number"], line["connection"]) == (3, str(watched.pk))
     assert OutboxMessage.objects.get(topic="finding.opened").payload == {"finding": str(finding.pk)}
+    record = AuditRecord.objects.get(reason="finding:opened")
+    assert (record.actor_kind, record.connection_id, record.object_id) == ("schedule", watched.pk, finding.pk)
 
 
 def test_a_burst_of_refusals_is_asked_about_with_its_reasons(watched: Connection) -> None:

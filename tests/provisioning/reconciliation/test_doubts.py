@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection as database
@@ -12,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation, tasks
-from provisioning.decision.reasons import FindingKind
+from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
     Account,
+    AuditRecord,
     Connection,
     Distinction,
     EntitlementMapping,
@@ -29,7 +31,7 @@ from provisioning.models import (
 )
 from provisioning.reconciliation import ask_tenant
 from provisioning.reconciliation.doubts import OF_CONNECTION, OF_TENANT
-from provisioning.services import configuration, findings, people, roster_sources, submit, tokens
+from provisioning.services import configuration, findings, people, questions, roster_sources, submit, tokens
 
 from ..admin.scene import group_of
 from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
@@ -367,6 +369,36 @@ def test_more_people_with_the_role_that_was_dismissed_are_the_same_case(acme: Ho
     findings.decide(finding=Finding.objects.get(), approve=False, reason="meant", actor=OPERATOR)
     push(acme, person(acme, "bob", "e2", roles=[{"value": "global administrator"}]))
     assert look(acme) == {}
+
+
+def test_what_the_schedule_opens_and_closes_stands_in_the_audit(acme: House) -> None:
+    def told() -> list[tuple[str, str, str, list[Any]]]:
+        rows = AuditRecord.objects.filter(reason__in=["finding:opened", "finding:gone"]).order_by("pk")
+        return [(row.reason, row.actor_kind, row.intent, row.changes) for row in rows]
+
+    a_stale_connection(acme)
+    look(acme)
+    finding = Finding.objects.get(kind="connection:stale")
+    named = [{"change": "findings", "kind": "connection:stale", "findings": [str(finding.pk)]}]
+    opened = ("finding:opened", "schedule", "open", named)
+    look(acme)
+    assert told() == [opened]
+    push(acme, person(acme, "bob", "e2"))
+    look(acme)
+    assert told() == [opened, ("finding:gone", "schedule", "close", named)]
+
+
+def test_a_row_of_the_audit_names_a_thousand_findings_of_one_kind(acme: House) -> None:
+    many = [("account:dormant", uuid4()) for _ in range(2100)]
+    questions.record(acme.tenant.pk, Act.FINDING_OPENED, [*many, ("connection:stale", uuid4())], now())
+    rows = AuditRecord.objects.filter(reason="finding:opened").order_by("pk")
+    told = [(row.changes[0]["kind"], len(row.changes[0]["findings"])) for row in rows]
+    assert told == [
+        ("account:dormant", 1000),
+        ("account:dormant", 1000),
+        ("account:dormant", 100),
+        ("connection:stale", 1),
+    ]
 
 
 def test_what_was_dealt_with_and_is_still_there_is_asked_again_after_three_months(acme: House) -> None:

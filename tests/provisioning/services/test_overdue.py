@@ -9,7 +9,7 @@ from time_machine import Traveller, travel
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.policy import Switch
-from provisioning.models import Connection, Finding, OutboxMessage
+from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage
 from provisioning.services import overdue, setup, switches
 from provisioning.tasks.overdue import warn_of_overdue_runs
 
@@ -64,6 +64,8 @@ def test_it_is_asked_once_and_closes_itself_when_a_run_has_finished(watched: Hou
         assert run_it(watched) == "done"
     assert asked(62) == ["obsolete"]
     assert asked(61 + 49) == ["obsolete", "open"]
+    told = AuditRecord.objects.filter(reason__startswith="finding:", actor_kind="schedule").order_by("pk")
+    assert list(told.values_list("reason", flat=True)) == ["finding:opened", "finding:gone", "finding:opened"]
 
 
 def test_a_run_that_waits_for_a_person_has_not_finished(watched: House) -> None:
