@@ -244,7 +244,7 @@ OF_TENANT = (
         question="Which entitlement does nobody have?",
         look=unreachable_entitlements,
     ),
-    OfTenant(kind=K.OWNERLESS, question="Whose owner may not sign in any more?", look=ownerless),
+    OfTenant(kind=K.OWNERLESS, question="What has no owner who may sign in?", look=ownerless),
     OfTenant(kind=K.CONNECTION_STALE, question="Which IdP has fallen silent?", look=stale_connections),
     OfTenant(kind=K.LISTING_OVERDUE, question="Which nightly listing is overdue?", look=overdue_listings),
 )

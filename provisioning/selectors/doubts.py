@@ -366,7 +366,7 @@ def held_members(tenant_id: UUID, at: datetime) -> Iterator[tuple[UUID, int]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownerless:
-    """`what` is `token`, `client` or `identity`; `owner_id` is None where nobody ever owned a service identity."""
+    """`what` is `token`, `client` or `identity`; `owner_id` is None where nobody ever owned it."""
 
     what: str
     id: UUID
@@ -376,11 +376,12 @@ class Ownerless:
 
 
 def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Ownerless]:
-    """Credentials and non-humans in use whose owner may not sign in any more; a service identity needs one at all."""
+    """Credentials and non-humans in use whose owner may not sign in any more; all but people's need one."""
     able = Identity.objects.with_state().filter(tenant_id=tenant_id, pk=OuterRef("owner"), enabled=True)
-    gone = Q(owner__isnull=False) & ~Exists(able)
-    tokens = live(at).filter(gone, tenant_id=tenant_id, client__isnull=True)
-    clients = ScimClient.objects.filter(gone, tenant_id=tenant_id, revoked_at__isnull=True)
+    unanswered = ~Exists(able)
+    # What a command issued has no owner, and is nobody's to rotate.
+    tokens = live(at).filter(unanswered, tenant_id=tenant_id, client__isnull=True)
+    clients = ScimClient.objects.filter(unanswered, tenant_id=tenant_id, revoked_at__isnull=True)
     rows: tuple[tuple[str, Any], ...] = (("token", tokens), ("client", clients))
     for what, found in rows:
         for key, connection_id, owner_id in found.values_list("id", "connection_id", "owner_id"):
@@ -391,7 +392,8 @@ def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Ownerless]:
     identities = (
         Identity.objects.with_state()
         .filter(
-            (gone & (service | Q(local=True))) | (service & Q(owner__isnull=True)),
+            service | Q(local=True, owner__isnull=False),
+            unanswered,
             tenant_id=tenant_id,
             break_glass=False,
             held=False,

@@ -19,7 +19,7 @@ from ..reconciliation import test_doubts as doubts
 from ..services.test_findings import administrator, weak_match
 from .conftest import Enter
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tokenless")]
 
 
 @pytest.fixture

@@ -148,6 +148,7 @@ ROWS: dict[str, list[str]] = {
     ],
     "34": [
         f"{DOUBTS}::an_ownerless_token",
+        f"{DOUBTS}::a_token_that_a_command_issued",
         f"{DOUBTS}::an_ownerless_client",
         f"{DOUBTS}::a_service_identity_whose_owner_left",
         f"{DOUBTS}::a_service_identity_of_nobody",

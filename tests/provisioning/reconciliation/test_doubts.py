@@ -37,7 +37,7 @@ from ..admin.scene import group_of
 from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
 from ..services.test_findings import administrator, weak_match
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tokenless")]
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 LONG = timedelta(days=200)
@@ -191,6 +191,14 @@ def an_ownerless_token(acme: House) -> None:
     people.place_hold(identity=owner, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
 
 
+def a_token_that_a_command_issued(acme: House) -> None:
+    tokens.issue_token(connection=acme.connection, actor=OPERATOR, reason="As agreed")
+
+
+def a_client_that_a_command_made(acme: House) -> None:
+    tokens.create_client(connection=acme.connection, actor=OPERATOR, reason="As agreed")
+
+
 def an_ownerless_client(acme: House) -> None:
     owner = administrator(acme)
     tokens.create_client(
@@ -240,7 +248,15 @@ def a_privileged_group(acme: House) -> None:
     group_of(acme, "Domain Admins", [outcome.account_id])
 
 
+def a_token_with_an_owner(acme: House) -> None:
+    owner = administrator(acme)
+    tokens.issue_token(
+        connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)), reason="As agreed"
+    )
+
+
 def what_somebody_left_out_of_a_run(acme: House) -> None:
+    a_token_with_an_owner(acme)
     sign_in(acme, "p-1", at=now() - timedelta(days=30))
     run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
     reconciliation.leave_out(run, reconciliation.Choice(destructive=True), OPERATOR, "on leave")
@@ -262,7 +278,9 @@ CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (an_entitlement_without_group, K.ENTITLEMENT_UNREACHABLE),
     (an_entitlement_of_an_empty_group, K.ENTITLEMENT_UNREACHABLE),
     (an_ownerless_token, K.OWNERLESS),
+    (a_token_that_a_command_issued, K.OWNERLESS),
     (an_ownerless_client, K.OWNERLESS),
+    (a_client_that_a_command_made, K.OWNERLESS),
     (an_ownerless_local_identity, K.OWNERLESS),
     (a_service_identity_whose_owner_left, K.OWNERLESS),
     (a_service_identity_of_nobody, K.OWNERLESS),
@@ -298,10 +316,7 @@ def test_nothing_is_asked_about_people_who_are_as_they_should_be(acme: House) ->
     push(acme, person(acme, "bob", "e2"))
     sign_in(acme, "e1", email=f"ada@{acme.domain}")
     entitled(acme, outcome.account_id)
-    owner = administrator(acme)
-    tokens.issue_token(
-        connection=acme.connection, actor=Actor(kind="identity", id=str(owner.pk)), reason="As agreed"
-    )
+    a_token_with_an_owner(acme)
     assert look(acme) == {}
 
 

@@ -16,7 +16,7 @@ from ..cast import OPERATOR, House, push, sign_in, user
 from ..reconciliation import test_doubts as doubts
 from .test_findings import administrator, weak_match
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tokenless")]
 
 
 def names(finding: Finding) -> list[str]:
@@ -30,6 +30,7 @@ def asked_by(case: Callable[[House], None], where: House) -> Finding:
 
 
 def unconfirmed(where: House) -> Finding:
+    doubts.a_token_with_an_owner(where)
     sign_in(where, "ada", at=now() - timedelta(days=30))
     reconciliation.execute(reconciliation.simulate(where.connection, OPERATOR, reason="As agreed"))
     return Finding.objects.select_related("account", "identity").get(kind="account:unconfirmed")
@@ -153,8 +154,15 @@ def test_a_candidate_of_a_disabled_account_is_held(acme: House) -> None:
 
 
 class TestOwner:
-    def test_an_administrator_answers_for_a_token_from_now_on(self, acme: House) -> None:
-        finding = asked_by(doubts.an_ownerless_token, acme)
+    @pytest.mark.parametrize(
+        "case",
+        [doubts.an_ownerless_token, doubts.a_token_that_a_command_issued],
+        ids=["whose owner left", "that a command issued"],
+    )
+    def test_an_administrator_answers_for_a_token_from_now_on(
+        self, acme: House, case: Callable[[House], None]
+    ) -> None:
+        finding = asked_by(case, acme)
         successor = administrator(acme, "successor")
         actor = Actor(kind="identity", id=str(successor.pk))
         remedies.carry_out(finding=finding, name="own", reason="took over", actor=actor)
