@@ -72,6 +72,8 @@ def _line(change: Change, names: Names, reason: str) -> str:
             return "The account is bound to no NameID, and its next login binds one"
         case UpdateIdentity():
             return f"What is shown of {_who(change.identity_id, names)} follows all accounts"
+        case DeleteAccount() if reason == Reason.ACCOUNT_ENDED:
+            return "The account ends with its groups, and its name and key are free"
         case DeleteAccount():
             return "An account that doubles another one ends in it"
         case PlaceHold():

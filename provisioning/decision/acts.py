@@ -19,6 +19,7 @@ from .effects import (
     suspend,
     update,
 )
+from .pushes import delete, delete_waiting
 from .reasons import Reason
 from .situations import OF_ACCOUNTS, Case
 from .types import (
@@ -112,6 +113,16 @@ def unbind(case: Case) -> Decision:
         *_closing(case, approved=True),
     ]
     return accepted(case, Reason.ACCOUNT_UNBOUND, changes, account)
+
+
+def end_inactive(case: Case) -> Decision:
+    """Row 10: as by a DELETE of its IdP, so that the name and the key are free for the next push."""
+    ended = (delete if case.identity else delete_waiting)(case)
+    return replace(
+        ended,
+        reason=Reason.ACCOUNT_ENDED.value,
+        changes=(*ended.changes, *_closing(case, approved=True)),
+    )
 
 
 def _link(case: Case, reason: Reason) -> Decision:

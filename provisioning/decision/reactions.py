@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from .acts import close_finding, lift_hold, link_by_hand, place_hold, relink, separate, unbind, unlink
+from .acts import (
+    close_finding,
+    end_inactive,
+    lift_hold,
+    link_by_hand,
+    place_hold,
+    relink,
+    separate,
+    unbind,
+    unlink,
+)
 from .answers import leave_identity, refuse, refused
 from .listings import (
     adopt_listed,
@@ -167,6 +177,13 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
     (Channel.ADMIN, Intent.UNBIND): {
         S.LINKED: unbind,
         S.WAITING: unbind,
+        S.PROTECTED: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.DELETE): {
+        S.LINKED: end_inactive,
+        S.WAITING: end_inactive,
+        S.COLLISION: refuse,
         S.PROTECTED: refuse,
         S.UNMATCHED: refuse,
     },

@@ -73,6 +73,14 @@ class Reason(_Code):
     ACCOUNT_ALREADY_LINKED = "account:already-linked", "The account belongs to another identity already."
     ACCOUNT_UNLINKED = "account:unlinked", "An administrator took the account off its identity."
     ACCOUNT_UNBOUND = "account:unbound", "An administrator freed the account of its NameID: sessions ended."
+    ACCOUNT_ENDED = (
+        "account:ended",
+        "An administrator ended an inactive account whose name or key was asked for: tombstone, held.",
+    )
+    ACCOUNT_NOT_INACTIVE = (
+        "account:not-inactive",
+        "The account is active: only its IdP ends it.",
+    )
     ACCOUNT_RELINKED = "account:relinked", "An administrator gave the account to another identity."
     ACCOUNT_FOLDED = (
         "account:folded",

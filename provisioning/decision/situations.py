@@ -366,6 +366,15 @@ def admin_unbind(known: Known, observation: Observation, policy: Policy) -> Case
     )
 
 
+def admin_delete(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator says that an inactive account is in the way of one that is asked for."""
+    case = admin_unbind(known, observation, policy)
+    if case.account and case.account.active and case.reason is None:
+        # It may have come back since somebody looked.
+        return replace(case, situation=Situation.COLLISION, reason=Reason.ACCOUNT_NOT_INACTIVE)
+    return case
+
+
 def admin_merge(known: Known, observation: Observation, policy: Policy) -> Case:
     """An administrator says that two identities are one person."""
 
@@ -462,6 +471,7 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.ADMIN, Intent.UPDATE): admin_link,
     (Channel.ADMIN, Intent.UNLINK): admin_unlink,
     (Channel.ADMIN, Intent.UNBIND): admin_unbind,
+    (Channel.ADMIN, Intent.DELETE): admin_delete,
     (Channel.ADMIN, Intent.MERGE): admin_merge,
     (Channel.ADMIN, Intent.UNMERGE): admin_unmerge,
     (Channel.ADMIN, Intent.UNDO): admin_undo,

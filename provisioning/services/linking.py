@@ -1,4 +1,4 @@
-"""An administrator says whose account this is, whose it is not, or that another login is to be bound to it.
+"""An administrator says whose account this is, whose it is not, or that it is in the way.
 
 Each act is an observation like any other.
 """
@@ -45,6 +45,15 @@ def unbind(*, account: Account, reason: str, actor: Actor) -> Outcome:
 
 def unbinding(*, account: Account, reason: str, actor: Actor, finding_id: UUID | None = None) -> Observation:
     return _observed(account, Intent.UNBIND, reason, actor, finding_id=finding_id)
+
+
+def end_inactive(*, account: Account, reason: str, actor: Actor) -> Outcome:
+    """Ends an inactive account as a DELETE of its IdP would, so that its name and key are free."""
+    return submit(ending(account=account, reason=needed_reason(reason), actor=actor))
+
+
+def ending(*, account: Account, reason: str, actor: Actor, finding_id: UUID | None = None) -> Observation:
+    return _observed(account, Intent.DELETE, reason, actor, finding_id=finding_id)
 
 
 def separate(*, account: Account, reason: str, actor: Actor) -> Outcome:

@@ -90,7 +90,7 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
         winner, loser = _pair(finding, remedy)
         return merging.merge(winner=winner, loser=loser, reason=reason, actor=actor, finding_id=finding.pk)
     act = name.partition(":")[0]
-    if act == "unbind":
+    if act in ("unbind", "free"):
         assert remedy.observation is not None
         # It closes the finding in the same breath.
         return submit(remedy.observation)
@@ -147,6 +147,8 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             yield from _bind_anew(finding, actor, reason)
         case FindingKind.NAME_ID_RECYCLED:
             yield from _free_name_id(finding, actor, reason)
+        case FindingKind.NAME_HELD_BY_INACTIVE:
+            yield from _free_name(finding, actor, reason)
         case FindingKind.OWNERLESS:
             yield Remedy(
                 name="own",
@@ -312,6 +314,21 @@ def _free_name_id(finding: Finding, actor: Actor, reason: str) -> Iterator[Remed
         observation=linking.unbinding(account=account, reason=reason, actor=actor, finding_id=finding.pk),
         grave=True,
     )
+
+
+def _free_name(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    account = finding.account
+    if account is not None and account.deleted_at is None and not account.active:
+        yield Remedy(
+            name="free",
+            title="Free the name",
+            says=f"{account} ends as if its identity provider had deleted it: a push of the same key finds the person "
+            "again, its data goes when the connection's retention is over, and the person stays held. The next push "
+            "of the name makes a new account.",
+            approve=True,
+            observation=linking.ending(account=account, reason=reason, actor=actor, finding_id=finding.pk),
+            grave=True,
+        )
 
 
 def _is_bound(account: Account) -> bool:

@@ -10,7 +10,7 @@ from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import HoldKind, Intent
-from provisioning.models import Account, AuditRecord, AuditValue, Finding, Hold, Identity
+from provisioning.models import Account, AuditRecord, AuditValue, Finding, Hold, Identity, Tombstone
 from provisioning.selectors.timeline import meaning
 from provisioning.services import people, submit
 
@@ -225,3 +225,35 @@ class TestBindAnew:
         assert Account.objects.get(pk=ada.account_id).subject_value == ""
         came = sign_in(acme, "p1", external_id="e2", user_name="bob@acme.example")
         assert (came.reason, came.account_id) == ("login:account-bound", bob.account_id)
+
+
+class TestFreeTheName:
+    @pytest.fixture
+    def finding(self, acme: House) -> Finding:
+        push(acme, user("ada@acme.example", "e1", active=False))
+        assert push(acme, user("ada@acme.example", "e2")).reason == "account:user-name-taken"
+        return Finding.objects.get(kind="account:name-held-by-inactive")
+
+    def test_the_next_push_creates(self, acme: House, browser: Client, finding: Finding) -> None:
+        page = shown(browser, finding)
+        for told in ("Free the name", "The account ends with its groups, and its name and key are free"):
+            assert told in page
+        carry_out(browser, finding, "free", reason="")
+        assert not Tombstone.objects.exists()
+        carry_out(browser, finding, "free")
+        assert Tombstone.objects.get().pk == finding.account_id
+        finding.refresh_from_db()
+        assert finding.status == "approved"
+        record = AuditRecord.objects.get(reason="account:ended")
+        assert AuditValue.objects.get(record_id=record.pk).values["reason"] == "Asked her"
+        former = Identity.objects.with_state().get(pk=finding.identity_id)
+        assert not former.enabled
+        came = push(acme, user("ada@acme.example", "e2"))
+        assert (came.reason, came.identity_id != former.pk) == ("account:created", True)
+
+    def test_whoever_came_back_keeps_the_name(self, acme: House, browser: Client, finding: Finding) -> None:
+        document = user("ada@acme.example", "e1")
+        submit(pushed(acme, Intent.ENABLE, document, account_id=finding.account_id))
+        assert "Free the name" not in shown(browser, finding)
+        assert "not there any more" in carry_out(browser, finding, "free")
+        assert not Tombstone.objects.exists()

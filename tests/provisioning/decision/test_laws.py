@@ -100,7 +100,18 @@ steps = st.one_of(
     st.fixed_dictionaries(
         {
             "do": st.sampled_from(
-                ["delete", "absent", "missing", "rematch", "sweep", "separate", "unbind", "protect", "wait"]
+                [
+                    "delete",
+                    "absent",
+                    "missing",
+                    "rematch",
+                    "sweep",
+                    "separate",
+                    "unbind",
+                    "end",
+                    "protect",
+                    "wait",
+                ]
             ),
             "which": st.integers(0, 5),
         }
@@ -205,6 +216,7 @@ def observation_of(world: World, step: dict) -> Observation | None:
         "absent": (Channel.ROSTER, Intent.ABSENT),
         "separate": (Channel.ADMIN, Intent.CREATE),
         "unbind": (Channel.ADMIN, Intent.UNBIND),
+        "end": (Channel.ADMIN, Intent.DELETE),
     }
     return world.observed(*plain[do], **to) if do in plain else None
 

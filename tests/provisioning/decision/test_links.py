@@ -381,3 +381,45 @@ def test_a_NameID_that_went_to_somebody_else_opens_only_the_account_with_the_key
         decision = world.login(user, "p-1", key="key-2")
         assert decision.account_id == bob.account_id or decision.verdict is Verdict.REFUSED
     assert world.accounts[ada.account_id].subject is None
+
+
+def end(world, account_id):
+    return world.act(Intent.DELETE, account_id=account_id)
+
+
+def test_an_inactive_account_that_is_ended_frees_its_name_and_its_person_stays_held(world):
+    first = world.post("ada", "key-1", active=False)
+    assert world.post("ada", "key-2").reason == "account:user-name-taken"
+    decision = end(world, first.account_id)
+    assert answer(decision) == (Verdict.APPLIED, "account:ended")
+    assert DeleteAccount in kinds(decision)
+    assert world.held(first.identity_id) == {HoldKind.SCIM}
+    second = world.post("ada", "key-2")
+    assert second.reason == "account:created"
+    assert second.identity_id != first.identity_id
+
+
+def test_an_inactive_account_that_waits_is_ended_too(world):
+    world.post("ada", "key-1")
+    waiting = world.post("ada.l", "okta-1", email="ada@example.org", connection_id=OKTA, active=False)
+    assert waiting.reason == "account:link-pending"
+    decision = world.act(Intent.DELETE, account_id=waiting.account_id, connection_id=OKTA)
+    assert answer(decision) == (Verdict.APPLIED, "account:ended")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (
+            lambda world, one: world.put(one.account_id, external_id="key-1", active=True),
+            "account:not-inactive",
+        ),
+        (lambda world, one: world.protected.add(one.identity_id), "identity:protected"),
+        (lambda world, one: world.delete(one.account_id), "account:unknown"),
+    ],
+    ids=["has come back", "is a break-glass identity's", "is deleted"],
+)
+def test_an_account_is_not_ended_by_hand_when_it(world, spoil, reason):
+    first = world.post("ada", "key-1", active=False)
+    spoil(world, first)
+    assert answer(end(world, first.account_id)) == (Verdict.REFUSED, reason)

@@ -390,6 +390,13 @@ def a_name_id_freed(where: House, reason: str) -> object:
     return linking.unbind(account=Account.objects.get(), actor=OPERATOR, reason=reason)
 
 
+@asks(Reason.ACCOUNT_ENDED)
+def a_name_freed(where: House, reason: str) -> object:
+    row = push(where, user(f"ada@{where.domain}", "e1", active=False))
+    account = Account.objects.get(pk=row.account_id)
+    return linking.end_inactive(account=account, actor=OPERATOR, reason=reason)
+
+
 def pair(where: House) -> dict[str, Identity]:
     return {"winner": person(where), "loser": person(extend(where.tenant, "Okta"), "bob")}
 
