@@ -110,7 +110,7 @@ class ConnectionForm(forms.ModelForm):
         }
         help_texts = {
             "run_few": "A run that takes access from no more goes on by itself.",
-            "run_share": "Of the live accounts of this connection. A run that is over both waits in quarantine.",
+            "run_share": "Of the people who have access by it. A run that is over both waits in quarantine.",
             "run_most": "Whatever the share is.",
             "second_approver_over": "A run that takes access from more people, with the others of 24 hours, needs "
             "two administrators. Empty: one is enough. Only a superuser raises it or empties it again.",

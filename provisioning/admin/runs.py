@@ -151,7 +151,7 @@ class ReconciliationRunPage(RepairPages):
             lead="Each item is decided again under lock: what is no longer so is left alone.",
             submit="Execute",
             danger=bool(run.destructive),
-            facts=[("People who lose access", run.destructive), ("Live accounts", run.population)],
+            facts=[("People who lose access", run.destructive), ("People with access", run.population)],
             act=act,
         )
 
@@ -181,7 +181,7 @@ class ReconciliationRunPage(RepairPages):
             lead=f"The guard stopped it: {run.note} {_releases(run)}",
             submit="Release and execute",
             danger=True,
-            facts=[("People who lose access", run.destructive), ("Live accounts", run.population)],
+            facts=[("People who lose access", run.destructive), ("People with access", run.population)],
             act=act,
         )
 

@@ -44,7 +44,7 @@ class TenantForm(forms.ModelForm):
         }
         help_texts = {
             "run_few": "All runs of 24 hours together, beside what each connection allows its own.",
-            "run_share": "Of all live accounts. What is over both waits in quarantine.",
+            "run_share": "Of all people who have access. What is over both waits in quarantine.",
         }
 
 

@@ -17,7 +17,8 @@ def judge(limits: Limits, *, destructive: int, population: int) -> str | None:
     """Why a connection's run must wait for a person (row 28), or None.
 
     `destructive` counts holds and deletions; ended sessions do not count, because their owners may not be there
-    anyway. `population` is how many live accounts the connection has.
+    anyway. `population` is how many active accounts of people whom nothing holds the
+    connection has.
     """
     if too_many := _over(limits, destructive, population):
         return f"{destructive} of {population} people would lose access: {too_many} in one run."

@@ -151,7 +151,8 @@ def _bury_abandoned(connection: Connection) -> None:
 def _simulate(
     connection: Connection, requested_by: Actor, roster: Roster | None, reason: str
 ) -> ReconciliationRun:
-    run = begin(connection, requested_by, roster, stored.population(connection), reason)
+    population = stored.with_access(connection.tenant_id, connection)
+    run = begin(connection, requested_by, roster, population, reason)
     counts: Counter[str] = Counter()
     let_go: set[services.Key] = set()
     planned = destructive = 0

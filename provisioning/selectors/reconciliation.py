@@ -44,6 +44,18 @@ def population(connection: Connection) -> int:
     return _live(connection, None).count()
 
 
+def with_access(tenant_id: UUID, connection: Connection | None = None) -> int:
+    """How many active accounts, of the tenant or of one connection, belong to somebody whom nothing holds.
+
+    Attack: whoever left long ago would be counted as somebody who stays, and all who are here could go at once.
+    """
+    held = Hold.objects.filter(tenant_id=tenant_id, identity=OuterRef("identity"))
+    rows = Account.objects.filter(
+        ~Exists(held), tenant_id=tenant_id, deleted_at__isnull=True, active=True, identity__isnull=False
+    )
+    return (rows if connection is None else rows.filter(connection_id=connection.pk)).count()
+
+
 def unconfirmed(
     connection: Connection, policy: Policy, at: datetime, among: Among = None
 ) -> Iterator[tuple[UUID, UUID]]:

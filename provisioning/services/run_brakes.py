@@ -7,7 +7,8 @@ from django.db.models import Q, QuerySet
 from identity_hub.core.clock import now
 from provisioning.decision import guard
 from provisioning.digests import lock_number
-from provisioning.models import Account, Connection, ReconciliationItem, ReconciliationRun, Tenant
+from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Tenant
+from provisioning.selectors.reconciliation import with_access
 from provisioning.sql import rows
 
 Status = ReconciliationRun.Status
@@ -31,16 +32,18 @@ def doubt_of_one(run: ReconciliationRun, connection: Connection, destructive: in
     if limit is None or not destructive:
         return None
     since = now() - TOGETHER
-    return guard.judge_of_one(limit, destructive=destructive, before=_taken_by_one(run, since))
+    return guard.judge_of_one(limit, destructive=destructive, before=sum(_taken_by_one(run, since)))
 
 
 def doubt_together(run: ReconciliationRun, destructive: int) -> str | None:
     tenant = Tenant.objects.get(pk=run.tenant_id)
+    done, planned = _destroyed(run, now() - TOGETHER)
     return guard.judge_together(
         limits_of(tenant),
         destructive=destructive,
-        before=_destroyed(run, now() - TOGETHER),
-        population=Account.objects.filter(tenant_id=run.tenant_id, deleted_at__isnull=True).count(),
+        before=done + planned,
+        # Of those who had access before the first of these runs.
+        population=with_access(run.tenant_id) + done,
     )
 
 
@@ -60,15 +63,15 @@ def limits_of(row: Connection | Tenant) -> guard.Limits:
     return guard.Limits(few=row.run_few, share=row.run_share, most=row.run_most)
 
 
-def _destroyed(run: ReconciliationRun, since: datetime) -> int:
-    """By the tenant's other runs: done since then, or being done. What a person released does not count."""
+def _destroyed(run: ReconciliationRun, since: datetime) -> tuple[int, int]:
+    """By the tenant's other runs: done since then, and being done. What a person released does not count."""
     items = _destructive(run).filter(run__released_by="")
     at_work = ReconciliationRun.objects.filter(tenant_id=run.tenant_id, status=Status.EXECUTING)
     return _done_or_planned(items, since, at_work)
 
 
-def _taken_by_one(run: ReconciliationRun, since: datetime) -> int:
-    """By the connection's other runs, as above, or about to be done. What two people released does not count."""
+def _taken_by_one(run: ReconciliationRun, since: datetime) -> tuple[int, int]:
+    """By the connection's other runs, as above, and about to be done. What two people released does not count."""
     items = _destructive(run).filter(run__connection=run.connection_id, run__second_released_by="")
     runs = ReconciliationRun.objects.filter(tenant_id=run.tenant_id, connection=run.connection_id)
     released = Q(status=Status.SIMULATED) & ~Q(released_by="")
@@ -81,10 +84,10 @@ def _destructive(run: ReconciliationRun) -> QuerySet[ReconciliationItem]:
 
 def _done_or_planned(
     items: QuerySet[ReconciliationItem], since: datetime, at_work: QuerySet[ReconciliationRun]
-) -> int:
+) -> tuple[int, int]:
     # Two counts, each by an index of its own.
     done = items.filter(status=ReconciliationItem.Status.APPLIED, decided_at__gt=since).count()
     planned = items.filter(
         status=ReconciliationItem.Status.PLANNED, run__in=list(at_work.values_list("pk", flat=True))
     )
-    return done + planned.count()
+    return done, planned.count()

@@ -12,7 +12,7 @@ from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
-from provisioning.decision.types import Actor
+from provisioning.decision.types import Actor, HoldKind
 from provisioning.models import (
     AuditRecord,
     AuditValue,
@@ -23,7 +23,7 @@ from provisioning.models import (
     ReconciliationRun,
 )
 from provisioning.reconciliation import Choice
-from provisioning.services import configuration
+from provisioning.services import configuration, people
 from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, extend, push, user
@@ -137,6 +137,24 @@ class TestNumbers:
         reconciliation.execute(reconciliation.release(simulated(acme), ADA, "they left"))
         assert Hold.objects.count() == 6
         assert simulated(other).status == Status.SIMULATED
+
+    @pytest.mark.parametrize("judged", ["connection", "tenant"])
+    @pytest.mark.parametrize("gone", ["switched off", "held"])
+    def test_whoever_has_no_access_is_nobody_who_stays(
+        self, acme: House, unconfirmed: Unconfirmed, gone: str, judged: str
+    ) -> None:
+        here = unconfirmed(acme, 6)
+        others = extend(acme.tenant, "Other") if judged == "tenant" else acme
+        for n in range(40):
+            made = push(others, user(f"left{n}@acme.example", f"left{n}", active=gone != "switched off"))
+            if gone == "held":
+                person = Identity.objects.get(pk=made.identity_id)
+                people.place_hold(identity=person, kind=HoldKind.ADMIN, reason="left", actor=OPERATOR)
+        if judged == "tenant":
+            changed(acme, run_few=100)
+        run = simulated(acme)
+        assert (run.destructive, run.population, run.status) == (len(here), 6, Status.QUARANTINED)
+        assert "6 of 6 people would lose access" in run.note
 
     def test_a_neighbours_runs_do_not_count(
         self, acme: House, globex: House, unconfirmed: Unconfirmed
