@@ -156,6 +156,16 @@ class TestNumbers:
         assert (run.destructive, run.population, run.status) == (len(here), 6, Status.QUARANTINED)
         assert "6 of 6 people would lose access" in run.note
 
+    def test_a_large_neighbour_makes_nobodys_share_smaller(
+        self, acme: House, globex: House, unconfirmed: Unconfirmed, confirmed: Confirmed
+    ) -> None:
+        confirmed(globex, 60)
+        unconfirmed(acme, 6)
+        # By the connection's own numbers all may go.
+        run = simulated(changed(acme, run_few=100))
+        assert run.status == Status.QUARANTINED
+        assert run.note.startswith("With the tenant's other runs 6 of 6 people would lose access")
+
     def test_a_neighbours_runs_do_not_count(
         self, acme: House, globex: House, unconfirmed: Unconfirmed
     ) -> None:
