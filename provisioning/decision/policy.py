@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -56,9 +56,16 @@ class Policy:
     jit_idle_grace: timedelta = timedelta(days=90)
     """How long one may stay without a login where nothing could confirm it."""
     has_lifecycle_source: bool = True
-    """SCIM may push, or a complete roster came within the grace."""
+    """SCIM has pushed and still may, or there are two complete rosters and the newest came within the grace."""
+    source_since: datetime | None = None
+    """Its first push, else its first complete roster; None: before everybody."""
     stopped: frozenset[Switch] = NOTHING
     deactivations_left: int | None = None
     """How many people SCIM may switch off for now; None: any number (row 29)."""
     email_quarantine: timedelta = timedelta(days=7)
     """An identity whose e-mail changed this recently is never linked by it."""
+
+    def confirmed_by(self, at: datetime) -> datetime | None:
+        """Whoever was made before this moment should be confirmed by `at`; None: nobody, its source is too new."""
+        limit = at - self.jit_grace
+        return None if self.source_since is not None and self.source_since >= limit else limit

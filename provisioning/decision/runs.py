@@ -56,7 +56,8 @@ def expire(case: Case) -> Decision:
     identity = needed(identity_of(case, account), "identity")
     at, policy = case.observation.at, case.policy
     if policy.has_lifecycle_source:
-        over = at - account.created_at > policy.jit_grace
+        limit = policy.confirmed_by(at)
+        over = limit is not None and account.created_at < limit
     else:
         over = at - (account.last_login_at or account.created_at) > policy.jit_idle_grace
     held = any(h.kind is HoldKind.EXPIRY and h.source_account_id == account.id for h in identity.holds)

@@ -133,6 +133,8 @@ class Connection(TenantRow):
     stopped = models.JSONField(default=dict, blank=True, editable=False)
     """Kill switch (`decision.policy.Switch`) -> {"since": time, "by": actor, "why": text}, of those that are on."""
 
+    first_push_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """From when on SCIM could have confirmed whoever a login made."""
     last_push_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 

@@ -146,16 +146,23 @@ class Rules:
 _RULES = """
 SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.jit_approval, c.precedence, c.required_attributes,
        c.trusted_hr_number, c.trusted_email, c.retention_days,
-       c.jit_grace_days, c.jit_idle_grace_days, c.scim_enabled, c.last_push_at,
+       c.jit_grace_days, c.jit_idle_grace_days, c.last_push_at,
        ARRAY(SELECT d.domain FROM provisioning_connectiondomain granted
                JOIN provisioning_tenantdomain d ON d.tenant_id = granted.tenant_id AND d.id = granted.domain_id
               WHERE granted.tenant_id = n.id AND granted.connection_id = c.id AND d.verified_at IS NOT NULL),
        ARRAY(SELECT g.value FROM provisioning_assertedgroup g WHERE g.tenant_id = n.id AND g.connection_id = c.id),
-       EXISTS(SELECT FROM provisioning_scimtoken t
-               WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL),
-       EXISTS(SELECT FROM provisioning_roster r
-               WHERE r.tenant_id = n.id AND r.connection_id = c.id AND r.status = 'complete'
-                 AND r.as_of > %s::timestamptz - make_interval(days => c.jit_grace_days)),
+       CASE WHEN c.scim_enabled AND c.first_push_at IS NOT NULL AND (
+              EXISTS(SELECT FROM provisioning_scimtoken t
+                      WHERE t.tenant_id = n.id AND t.connection_id = c.id AND t.revoked_at IS NULL
+                        AND (t.expires_at IS NULL OR t.expires_at > asked.at))
+              OR EXISTS(SELECT FROM provisioning_scimclient o
+                         WHERE o.tenant_id = n.id AND o.connection_id = c.id AND o.revoked_at IS NULL))
+            THEN c.first_push_at
+            ELSE (SELECT min(r.as_of) FROM provisioning_roster r
+                   WHERE r.tenant_id = n.id AND r.connection_id = c.id AND r.status IN ('complete', 'superseded')
+                  HAVING count(*) > 1
+                     AND max(r.as_of) FILTER (WHERE r.status = 'complete')
+                         > asked.at - make_interval(days => c.jit_grace_days)) END,
        c.stopped,
        CASE WHEN c.strict_deactivations AND c.burst_deactivations > 0 THEN c.burst_deactivations - (
               SELECT count(*) FROM provisioning_hold h
@@ -165,6 +172,7 @@ SELECT n.digest_key, c.id, c.jit, c.jit_groups, c.jit_attributes, c.jit_approval
                  AND h.placed_at > greatest(%s::timestamptz - make_interval(mins => c.burst_deactivation_minutes),
                                             c.deactivations_counted_from)) END
   FROM provisioning_tenant n
+ CROSS JOIN (SELECT %s::timestamptz AS at) asked
   LEFT JOIN provisioning_connection c ON c.tenant_id = n.id AND c.id = ANY(%s::uuid[])
  WHERE n.id = %s
 """
@@ -182,7 +190,7 @@ def ask_rules(
     tenant_id: UUID, connection_ids: Iterable[UUID], *, at: datetime | None = None
 ) -> Callable[[], Rules]:
     """`rules`, asked now and read when called."""
-    answer = sql.ask(_RULES, (now(), at, list(connection_ids), tenant_id))
+    answer = sql.ask(_RULES, (at, now(), list(connection_ids), tenant_id))
     return lambda: _rules(answer.rows())
 
 
@@ -197,12 +205,10 @@ def _rules(rows: list[tuple[Any, ...]]) -> Rules:
             retention,
             grace,
             idle_grace,
-            scim_enabled,
             pushed_at,
             domains,
             groups,
-            has_token,
-            has_roster,
+            source_since,
             stopped,
             deactivations_left,
         ) = row[8:]
@@ -223,7 +229,8 @@ def _rules(rows: list[tuple[Any, ...]]) -> Rules:
             retention=timedelta(days=retention),
             jit_grace=timedelta(days=grace),
             jit_idle_grace=timedelta(days=idle_grace),
-            has_lifecycle_source=(scim_enabled and has_token) or has_roster,
+            has_lifecycle_source=source_since is not None,
+            source_since=source_since,
             stopped=frozenset(map(Switch, orjson.loads(stopped))),
             deactivations_left=deactivations_left,
         )

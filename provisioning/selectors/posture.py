@@ -258,7 +258,8 @@ def unconfirmed(tenant_id: UUID, at: datetime) -> Figure:
     for connection_id, policy in rules(tenant_id, ids).policies.items():
         mine = Q(connection_id=connection_id)
         if policy.has_lifecycle_source:
-            overdue |= mine & Q(created_at__lt=at - policy.jit_grace)
+            if (limit := policy.confirmed_by(at)) is not None:
+                overdue |= mine & Q(created_at__lt=limit)
         else:
             since = at - policy.jit_idle_grace
             overdue |= mine & Q(created_at__lt=since) & ~Q(last_login_at__gte=since)

@@ -65,7 +65,8 @@ def unconfirmed(
     """
     rows = _live(connection, among).filter(confirmed_at__isnull=True, identity__isnull=False)
     if policy.has_lifecycle_source:
-        rows = rows.filter(created_at__lt=at - policy.jit_grace)
+        limit = policy.confirmed_by(at)
+        rows = rows.none() if limit is None else rows.filter(created_at__lt=limit)
     else:
         since = at - policy.jit_idle_grace
         rows = rows.filter(created_at__lt=since).exclude(last_login_at__gte=since)

@@ -452,6 +452,7 @@ def _note_push(tenant_id: UUID, items: Sequence[_Pending], loaded: Loaded) -> No
         last = loaded.rules.last_push.get(connection_id)
         if last is None or at - last >= PUSH_RESOLUTION:
             sql.execute(
-                "UPDATE provisioning_connection SET last_push_at = %s WHERE tenant_id = %s AND id = %s",
-                (at, tenant_id, connection_id),
+                "UPDATE provisioning_connection SET last_push_at = %s, first_push_at = coalesce(first_push_at, %s)"
+                " WHERE tenant_id = %s AND id = %s",
+                (at, at, tenant_id, connection_id),
             )

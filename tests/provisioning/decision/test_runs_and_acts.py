@@ -43,6 +43,16 @@ def test_an_unconfirmed_account_is_held_after_its_grace_and_never_deleted(world,
     assert world.run(Intent.ABSENT, account_id=first.account_id).changes == ()
 
 
+@pytest.mark.parametrize(("days", "held"), [(14, False), (15, True)], ids=["within it", "after it"])
+def test_the_grace_of_who_was_there_before_begins_with_the_source(world, days, held):
+    first = world.login("ada", "p-1")
+    world.later(days=60)
+    world.policy = replace(OPEN, source_since=world.at)
+    world.later(days=days)
+    world.run(Intent.ABSENT, account_id=first.account_id)
+    assert world.held(first.identity_id) == ({HoldKind.EXPIRY} if held else set())
+
+
 def test_a_recent_login_keeps_an_account_that_nothing_could_confirm(world):
     world.policy = replace(OPEN, has_lifecycle_source=False)
     first = world.login("ada", "p-1")

@@ -283,7 +283,8 @@ class TestChecks:
         with time_machine.travel(now() - timedelta(days=400), tick=False):
             where = house("initech", scim_enabled=False)
             unconfirmed(where)
-            roster(where, line("somebody@initech.example"), as_of=now() - timedelta(days=days))
+            for ago in (25, days):
+                roster(where, line("somebody@initech.example"), as_of=now() - timedelta(days=ago))
             found = self.reasons(where)
         assert {code: number for code, number in found.items() if code == "account:expired"} == reasons
 

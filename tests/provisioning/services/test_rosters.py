@@ -563,14 +563,17 @@ def test_a_mapping_is_kept_as_it_was_given(acme: House) -> None:
 @pytest.mark.parametrize(
     ("days", "confirms"),
     [
-        pytest.param(None, False, id="none has come"),
-        pytest.param(1, True, id="one came yesterday"),
-        pytest.param(15, False, id="the last one is older than the grace"),
+        pytest.param([], False, id="none has come"),
+        pytest.param([1], False, id="only one has come"),
+        pytest.param([30, 1], True, id="a second came yesterday"),
+        pytest.param([30, 15], False, id="the last one is older than the grace"),
     ],
 )
-def test_rosters_can_confirm_accounts_that_logins_made(acme: House, days: int | None, confirms: bool) -> None:
+def test_rosters_can_confirm_accounts_that_logins_made(acme: House, days: list[int], confirms: bool) -> None:
     where = extend(acme.tenant, "HR", scim_enabled=False)
-    if days is not None:
-        received(where, people(2), as_of=now() - timedelta(days=days))
+    moments = [now() - timedelta(days=ago) for ago in days]
+    for moment in moments:
+        received(where, people(2), as_of=moment)
     policy = rules(acme.tenant.pk, [where.connection.pk]).policies[where.connection.pk]
     assert policy.has_lifecycle_source is confirms
+    assert policy.source_since == (moments[0] if confirms else None)

@@ -18,6 +18,7 @@ from provisioning.models import (
     ScimToken,
 )
 from provisioning.selectors import credentials
+from provisioning.selectors.connections import rules
 from provisioning.selectors.tokens import connection_of
 from provisioning.services import findings
 from provisioning.services.configuration import Invalid
@@ -33,7 +34,7 @@ from provisioning.services.tokens import (
 )
 from provisioning.tasks.tokens import warn_of_token_expiry
 
-from ..cast import OPERATOR, House
+from ..cast import OPERATOR, House, push, user
 from .test_races import at_once
 
 ALL = ["read", "users", "groups"]
@@ -322,3 +323,41 @@ class TestAlarm:
             "medium",
         )
         assert secret not in str(lines)
+
+
+@pytest.mark.parametrize(
+    ("pushed", "token", "client", "confirms"),
+    [
+        pytest.param(True, "live", "", True, id="a token lives"),
+        pytest.param(True, "expired", "", False, id="the token has expired"),
+        pytest.param(True, "revoked", "", False, id="the token is revoked"),
+        pytest.param(True, "expired", "live", True, id="a client may obtain another"),
+        pytest.param(True, "expired", "revoked", False, id="the client is revoked too"),
+        pytest.param(False, "live", "live", False, id="nobody has ever pushed"),
+    ],
+)
+def test_who_may_push_can_confirm_accounts_that_logins_made(
+    acme: House, pushed: bool, token: str, client: str, confirms: bool
+) -> None:
+    ended = {
+        "live": {},
+        "expired": {"expires_at": now() - timedelta(days=200)},
+        "revoked": {"revoked_at": now()},
+    }
+    ScimToken.objects.update(**{"expires_at": None} | ended[token])
+    if client:
+        row, _ = create_client(connection=acme.connection, actor=OPERATOR, reason="As agreed")
+        ScimClient.objects.filter(pk=row.pk).update(revoked_at=ended[client].get("revoked_at"))
+    began = acme.connection.first_push_at if pushed else None
+    Connection.objects.update(first_push_at=began)
+    policy = rules(acme.tenant.pk, [acme.connection.pk]).policies[acme.connection.pk]
+    assert (policy.has_lifecycle_source, policy.source_since) == (confirms, began if confirms else None)
+
+
+def test_the_first_push_of_a_connection_is_kept(acme: House) -> None:
+    Connection.objects.update(first_push_at=None, last_push_at=None)
+    first = now()
+    for hours in (0, 5):
+        push(acme, user(f"ada{hours}@acme.example", f"e{hours}"), at=first + timedelta(hours=hours))
+    row = Connection.objects.get(pk=acme.connection.pk)
+    assert (row.first_push_at, row.last_push_at) == (first, first + timedelta(hours=5))

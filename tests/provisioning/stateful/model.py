@@ -346,10 +346,12 @@ class Model:
 
     def expire(self, source: Source, at: datetime, *, but: Collection[UUID] = ()) -> None:
         """Row 24: who was never confirmed is held after the grace, once."""
-        listed = any(at - made < GRACE for made, _ in self.listings.get(source.id, ()))
+        listings = [made for made, _ in self.listings.get(source.id, ())]
+        listed = len(listings) > 1 and at - max(listings) < GRACE
         confirms = source.pushes or listed
         for account in self.living(source):
-            last = at - (account.made if confirms else account.seen or account.made)
+            made = account.made if source.pushes or not listed else max(account.made, min(listings))
+            last = at - (made if confirms else account.seen or account.made)
             over = last > (GRACE if confirms else IDLE_GRACE) and account.id not in but
             if account.identity and not account.confirmed and over and account.id not in self.alone:
                 self.alone.add(account.id)
