@@ -295,8 +295,9 @@ def _facts(finding: Finding) -> list[tuple[str, Any]]:
             named = _linked(row) if what == "identity" else (getattr(row, "name", "") or str(row or "—"))
             return [(OWNED[what], named), ("Former owner", _linked(owner) if owner else "Never had one")]
         case FindingKind.CONNECTION_STALE:
+            pushed = said["last_push_at"]
             return [
-                ("Last push", datetime.fromisoformat(said["last_push_at"])),
+                ("Last push", datetime.fromisoformat(pushed) if pushed else "Never"),
                 ("Asked from", f"{said['days']} days on"),
             ]
         case FindingKind.LISTING_OVERDUE:

@@ -133,15 +133,15 @@ def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Question]:
 
 def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Question]:
     for connection in stored.stale_connections(tenant_id, at):
-        assert connection.last_push_at is not None
+        last = connection.last_push_at.isoformat() if connection.last_push_at else ""
         yield Question(
             kind=FindingKind.CONNECTION_STALE,
             severity=Severity.MEDIUM,
             # A push ends the case, so that the next silence is another one.
-            mark=f"{connection.pk}:{connection.last_push_at.isoformat()}",
+            mark=f"{connection.pk}:{last}",
             connection_id=connection.pk,
             evidence={
-                "last_push_at": connection.last_push_at.isoformat(),
+                "last_push_at": last,
                 "days": connection.stale_push_days,
             },
         )

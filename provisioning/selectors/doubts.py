@@ -405,15 +405,16 @@ def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Ownerless]:
 
 
 def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Connection]:
-    """Active connections that have pushed once, and not for as long as they allow for."""
+    """Active connections that have not pushed for as long as they allow for, since they were made if never."""
     rows = Connection.objects.filter(
         tenant_id=tenant_id,
         status=Connection.Status.ACTIVE,
         scim_enabled=True,
         stale_push_days__gt=0,
-        last_push_at__isnull=False,
     )
-    yield from (row for row in rows if row.last_push_at < at - timedelta(days=row.stale_push_days))
+    for row in rows:
+        if (row.last_push_at or row.created_at) < at - timedelta(days=row.stale_push_days):
+            yield row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

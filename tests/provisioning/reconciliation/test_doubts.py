@@ -228,6 +228,10 @@ def a_stale_connection(acme: House) -> None:
     Connection.objects.filter(tenant=acme.tenant).update(last_push_at=now() - timedelta(days=31))
 
 
+def a_connection_that_never_pushed(acme: House) -> None:
+    Connection.objects.filter(tenant=acme.tenant).update(created_at=now() - timedelta(days=31))
+
+
 def an_overdue_listing(acme: House) -> None:
     source = roster_sources.keep_source(
         connection=acme.connection,
@@ -285,6 +289,7 @@ CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (a_service_identity_whose_owner_left, K.OWNERLESS),
     (a_service_identity_of_nobody, K.OWNERLESS),
     (a_stale_connection, K.CONNECTION_STALE),
+    (a_connection_that_never_pushed, K.CONNECTION_STALE),
     (an_overdue_listing, K.LISTING_OVERDUE),
     (a_privileged_role, K.PRIVILEGED_UNMAPPED),
     (a_privileged_group, K.PRIVILEGED_UNMAPPED),
