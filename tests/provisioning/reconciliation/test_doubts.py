@@ -466,6 +466,43 @@ def test_a_finding_follows_its_case(acme: House) -> None:
     assert (finding.status, finding.due_at) in (("obsolete", until), ("open", until))
 
 
+def a_quiet_source(acme: House, days: int) -> None:
+    push(acme, person(acme, "ada", "e1"))
+    age(acme, timedelta(days=days))
+    Connection.objects.update(stale_push_days=0)
+
+
+def a_member_held_for(acme: House, days: int) -> None:
+    a_held_member(acme)
+    Hold.objects.update(placed_at=now() - timedelta(days=days))
+
+
+def two_who_signed_in(acme: House, days: int) -> None:
+    """One who signs in today and one who did so then: together they speak against a pair of 35 points."""
+    _, two = two_of_one(acme)
+    Account.objects.update(resource={}, email_keys=[], user_name="ada.l", last_login_at=now())
+    Identity.objects.update(hr_number="", email="", given_name="", family_name="", user_name="ada.l")
+    Account.objects.filter(pk=two.account_id).update(last_login_at=now() - timedelta(days=days))
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "days", "asked"),
+    [
+        pytest.param(a_quiet_source, K.ORPHAN_IDENTITY, 89, False, id="heard of 89 days ago"),
+        pytest.param(a_quiet_source, K.ORPHAN_IDENTITY, 91, True, id="heard of 91 days ago"),
+        pytest.param(a_member_held_for, K.HELD_KEEPS_GROUPS, 29, False, id="held for 29 days"),
+        pytest.param(a_member_held_for, K.HELD_KEEPS_GROUPS, 31, True, id="held for 31 days"),
+        pytest.param(two_who_signed_in, K.DUPLICATE_IDENTITIES, 29, False, id="signed in 29 days ago"),
+        pytest.param(two_who_signed_in, K.DUPLICATE_IDENTITIES, 31, True, id="signed in 31 days ago"),
+    ],
+)
+def test_time_is_counted_to_the_day(
+    acme: House, case: Callable[[House, int], None], kind: FindingKind, days: int, asked: bool
+) -> None:
+    case(acme, days)
+    assert (kind in look(acme)) is asked
+
+
 class TestDuplicates:
     def test_who_was_told_apart_by_an_answer_to_a_push_is_not_asked_about_by_a_look(
         self, acme: House
