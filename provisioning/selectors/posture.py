@@ -20,10 +20,8 @@ from provisioning.decision.types import Channel, Verdict
 from provisioning.idp_metadata import Unusable, describe
 from provisioning.models import (
     Account,
-    AssertedGroup,
     AuditRecord,
     Connection,
-    EntitlementMapping,
     Finding,
     Hold,
     Identity,
@@ -368,7 +366,6 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
         )
     )
     purged = _purged(tenant_id, found)
-    entitled = _entitled(tenant_id, ids)
     credentials = _credentials(tenant_id, ids, at)
     revocations = []
     for identity_id, since in found.items():
@@ -386,10 +383,9 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
                     proven=True,
                     seconds=max((revoked_at - since).total_seconds(), 0.0) if revoked_at else 0.0,
                 ),
-                # They are derived from live, active accounts: the same transaction took both.
-                entitlements=Check(proven=False)
-                if identity_id in entitled
-                else Check(proven=True, seconds=0.0),
+                # Whoever is not enabled is given nothing, in whatever groups the accounts still are: both doors that
+                # an entitlement opens (the admin, the API) ask `is_active` first. Nobody here is enabled.
+                entitlements=Check(proven=True, seconds=0.0),
             )
         )
     return Figure(
@@ -440,21 +436,6 @@ def _purged(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
             seconds = (done_at - found[identity_id]).total_seconds()
             took[identity_id] = min(took.get(identity_id, seconds), seconds)
     return took
-
-
-def _entitled(tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
-    by_directory = EntitlementMapping.objects.filter(
-        tenant_id=tenant_id,
-        group__memberships__account__identity__in=ids,
-        group__memberships__account__deleted_at__isnull=True,
-        group__memberships__account__active=True,
-    ).values_list("group__memberships__account__identity", flat=True)
-    by_login = Identity.objects.filter(
-        Exists(AssertedGroup.objects.in_force(OuterRef("pk"), OuterRef("tenant"))),
-        tenant_id=tenant_id,
-        pk__in=ids,
-    ).values_list("pk", flat=True)
-    return {*by_directory, *by_login}
 
 
 def _credentials(
@@ -529,8 +510,7 @@ MEASURES: Sequence[Measure] = (
         "soon?",
         ask=revocation,
         judge=judge.revocation,
-        remedy="Open the person's page and end what is left. A worker that is down leaves sessions; another live "
-        "account leaves entitlements.",
+        remedy="Open the person's page and end what is left. A worker that is down leaves sessions.",
         page="sessions",
     ),
     Measure(

@@ -18,8 +18,8 @@ from provisioning.models import (
     Connection,
     DirectoryGroup,
     Finding,
+    Hold,
     Identity,
-    Membership,
     OutboxMessage,
     ReconciliationRun,
     Roster,
@@ -295,7 +295,7 @@ class TestRevocation:
         )
         assert cover(acme, "revocation") is GOOD
 
-    def test_an_entitlement_that_another_account_keeps(self, acme: House) -> None:
+    def test_an_entitlement_opens_no_door_to_whoever_is_held(self, acme: House, client: Client) -> None:
         ada = switch_off(acme)
         drain()
         other = push(acme, user("ada.other@acme.example", "ada-2"))
@@ -311,16 +311,24 @@ class TestRevocation:
             )
         )
         entitlement = configuration.create_entitlement(
-            tenant=acme.tenant, name="Manager", actor=OPERATOR, reason="As agreed"
+            tenant=acme.tenant, name="Manager", grants_staff=True, actor=OPERATOR, reason="As agreed"
         )
         configuration.map_entitlement(
             entitlement=entitlement, group=DirectoryGroup.objects.get(), actor=OPERATOR, reason="As agreed"
         )
         assert cover(acme, "revocation") is GOOD
         Account.objects.filter(pk=other.account_id).update(identity=ada)
-        assert cover(acme, "revocation") is BAD
-        Membership.objects.all().delete()
+        # An account that stays active in its groups, as row 26 leaves it.
+        assert (Identity.objects.get(pk=ada.pk).is_staff, ada.is_active) == (True, False)
         assert cover(acme, "revocation") is GOOD
+
+        def doors() -> list[int]:
+            client.force_login(Identity.objects.get(pk=ada.pk))
+            return [client.get(path).status_code for path in ("/admin/", "/api/v1/identities")]
+
+        assert doors() == [302, 401]
+        Hold.objects.filter(identity=ada).delete()
+        assert doors() == [200, 200]
 
     def test_who_was_let_back_in_is_no_case_any_more(self, acme: House) -> None:
         ada = switch_off(acme)
