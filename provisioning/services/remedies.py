@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.reasons import FindingKind
@@ -139,6 +140,12 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             return
         case FindingKind.ORPHAN_IDENTITY | FindingKind.DORMANT | FindingKind.HELD_KEEPS_GROUPS:
             yield from _holds([finding.identity_id], finding, actor, reason)
+        case FindingKind.STATES_DIFFER:
+            # The stricter wins: what a source's word holds, only that source lifts.
+            yield from _keeping_out(finding, actor, reason)
+        case FindingKind.STATE_CONFLICT:
+            yield from _letting_in(finding, actor, reason)
+            yield from _keeping_out(finding, actor, reason)
         case FindingKind.DISABLED_UNLINKED:
             yield from _holds([UUID(name) for name in finding.candidates], finding, actor, reason)
         case FindingKind.UNCONFIRMED:
@@ -278,6 +285,45 @@ def _release(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             observation=people.lifting(identity=identity, kind=HoldKind.EXPIRY, reason=reason, actor=actor),
             grave=True,
         )
+
+
+def _keeping_out(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    """Somebody is out as things stand, and would be in with the next word of a source."""
+    identity = finding.identity
+    if identity is None or identity.protected or identity.merged_into_id is not None:
+        return
+    if not _holds_on(finding).filter(kind=HoldKind.ADMIN.value).exists():
+        yield Remedy(
+            name=f"hold:{identity.pk}",
+            title=f"Hold {identity}",
+            says="Whatever a source says from now on, nobody signs in as this person until an administrator lifts the "
+            "hold.",
+            approve=True,
+            observation=people.holding(identity=identity, kind=HoldKind.ADMIN, reason=reason, actor=actor),
+            grave=True,
+        )
+
+
+def _letting_in(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    """Where the account that the roster contradicts is all that keeps the person out."""
+    identity, account = finding.identity, finding.account
+    if identity is None or account is None or account.deleted_at is not None:
+        return
+    holds = set(_holds_on(finding).values_list("kind", "source_account_id"))
+    if finding.evidence.get("roster") == "active" and holds == {(HoldKind.SCIM.value, account.pk)}:
+        yield Remedy(
+            name="release",
+            title=f"Let {identity} in",
+            says="The roster is right: the directory's hold is lifted, and the next login gets in. The account goes on "
+            "saying inactive, and its identity provider may hold the person again.",
+            approve=True,
+            observation=people.lifting(identity=identity, kind=HoldKind.SCIM, reason=reason, actor=actor),
+            grave=True,
+        )
+
+
+def _holds_on(finding: Finding) -> QuerySet[Hold]:
+    return Hold.objects.filter(tenant_id=finding.tenant_id, identity_id=finding.identity_id)
 
 
 def _bind_anew(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:

@@ -1,6 +1,8 @@
 """The page of a finding shows every kind of case, whoever it is about, and what each remedy would change."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -9,7 +11,7 @@ from django.test import Client
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.types import HoldKind, Intent
+from provisioning.decision.types import Channel, HoldKind, Intent
 from provisioning.models import Account, AuditRecord, AuditValue, Finding, Hold, Identity, Tombstone
 from provisioning.selectors.timeline import meaning
 from provisioning.services import people, submit
@@ -257,3 +259,48 @@ class TestFreeTheName:
         assert "Free the name" not in shown(browser, finding)
         assert "not there any more" in carry_out(browser, finding, "free")
         assert not Tombstone.objects.exists()
+
+
+class TestStatesThatDiffer:
+    def test_whom_one_source_keeps_out_is_held_and_let_in_by_no_button(
+        self, acme: House, browser: Client
+    ) -> None:
+        doubts.a_state_conflict(acme)
+        reconciliation.ask_tenant(acme.tenant.pk, now())
+        finding = Finding.objects.get(kind="identity:state-conflict")
+        page = shown(browser, finding)
+        assert "An administrator's hold is placed on" in page
+        assert 'value="release"' not in page
+        carry_out(browser, finding, f"hold:{finding.identity_id}", reason="")
+        assert set(Hold.objects.values_list("kind", flat=True)) == {"scim"}
+        carry_out(browser, finding, f"hold:{finding.identity_id}")
+        assert set(Hold.objects.values_list("kind", flat=True)) == {"scim", "admin"}
+        record = AuditRecord.objects.get(reason="identity:held")
+        assert AuditValue.objects.get(record_id=record.pk).values["reason"] == "Asked her"
+
+    @pytest.fixture
+    def listed(self, acme: House) -> Finding:
+        """A roster lists as active whom SCIM has closed."""
+        outcome = push(acme, user("eve@acme.example", "k3", active=False))
+        said = pushed(acme, Intent.ENABLE, user("eve@acme.example", "k3"), account_id=outcome.account_id)
+        submit(replace(said, channel=Channel.ROSTER, as_of=now() + timedelta(minutes=1)))
+        return Finding.objects.get(kind="account:state-conflict")
+
+    def test_the_hold_of_the_account_that_the_roster_contradicts_is_lifted(
+        self, browser: Client, listed: Finding
+    ) -> None:
+        assert "The directory's hold is lifted from" in shown(browser, listed)
+        carry_out(browser, listed, "release")
+        assert not Hold.objects.exists()
+        listed.refresh_from_db()
+        assert listed.status == "approved"
+        record = AuditRecord.objects.get(reason="identity:released")
+        assert AuditValue.objects.get(record_id=record.pk).values["reason"] == "Asked her"
+
+    def test_nobody_is_let_in_whom_something_else_holds(self, browser: Client, listed: Finding) -> None:
+        people.place_hold(
+            identity=listed.identity, kind=HoldKind.SECURITY, reason="lost laptop", actor=OPERATOR
+        )
+        assert 'value="release"' not in shown(browser, listed)
+        assert "not there any more" in carry_out(browser, listed, "release")
+        assert Hold.objects.count() == 2
