@@ -411,7 +411,8 @@ def _holders(tenant_id: UUID, observations: Sequence[Observation]) -> dict[tuple
 _ACCOUNTS = """
 SELECT a.id, a.connection_id, a.identity_id, a.origin, a.confirmed_at, a.active, a.version, a.user_name, a.external_id,
        a.asserted_key, a.subject_issuer, a.subject_format, a.subject_value, a.email_keys, a.resource, a.assertion,
-       c.precedence, a.created_at, a.last_login_at, a.updated_at, a.as_of, a.lifecycle_owner
+       c.precedence, a.created_at, a.last_login_at, a.updated_at, a.as_of, a.lifecycle_owner,
+       a.spoken_at
   FROM provisioning_account a
   JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
  WHERE a.tenant_id = %s AND a.deleted_at IS NULL AND (a.id = ANY(%s::uuid[]) OR a.identity_id = ANY(%s::uuid[]))
@@ -448,6 +449,7 @@ def _facts(row: tuple[Any, ...]) -> AccountFacts:
         updated_at=row[19],
         as_of=row[20],
         lifecycle_owner=_ORIGINS[row[21]],
+        spoken_at=row[22],
     )
 
 

@@ -311,13 +311,16 @@ class AccountFacts:
     """When its resource last changed."""
     as_of: datetime | None = None
     """Where a roster changed it last, the moment that the roster spoke of."""
+    spoken_at: datetime | None = None
+    """When SCIM last said again what it says."""
     lifecycle_owner: Origin = Origin.SCIM
     """Whose word on `active` stands: a roster opens only what a roster closed, or what only rosters speak of."""
 
     @property
     def speaks_of(self) -> datetime:
         """The moment of which it says what it says."""
-        return self.as_of or self.updated_at or self.created_at
+        moment = self.as_of or self.updated_at or self.created_at
+        return moment if self.spoken_at is None else max(moment, self.spoken_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

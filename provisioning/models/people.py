@@ -240,6 +240,8 @@ class Account(TenantRow):
     updated_at = models.DateTimeField(default=now, editable=False)
     as_of = models.DateTimeField(null=True, blank=True, editable=False)
     """Where a roster changed it last, the moment that the roster spoke of; else it speaks of `updated_at`."""
+    spoken_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When SCIM last said what the account says already, to some minutes."""
     last_login_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 

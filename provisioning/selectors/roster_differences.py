@@ -153,7 +153,7 @@ _ROWS = """(
 ) r"""
 _ACCOUNTS = """(
     SELECT id, external_id, user_name_key, active, fingerprint, identity_id, created_at,
-           confirmed_at IS NOT NULL AS confirmed, coalesce(as_of, updated_at) AS speaks_of
+           confirmed_at IS NOT NULL AS confirmed, greatest(coalesce(as_of, updated_at), spoken_at) AS speaks_of
       FROM provisioning_account
      WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
 ) a"""
@@ -176,7 +176,7 @@ _ANSWERS = """
 INSERT INTO roster_pair
 SELECT p.row_id, p.row_key, p.row_name, p.row_active,
        a.id, a.external_id, a.user_name_key, a.active, a.confirmed_at IS NOT NULL, a.identity_id,
-       a.created_at, coalesce(a.as_of, a.updated_at), a.fingerprint IS NULL,
+       a.created_at, greatest(coalesce(a.as_of, a.updated_at), a.spoken_at), a.fingerprint IS NULL,
        (a.confirmed_at IS NOT NULL AND {same}) IS TRUE,
        EXISTS (SELECT FROM roster_pair k WHERE k.account_id = a.id AND k.row_id IS NOT NULL)
   FROM roster_pair p
@@ -279,7 +279,7 @@ SELECT 'active', coalesce(k.id, n.id), a.id, 0, false, NULL
     ON n.tenant_id = %(tenant)s AND n.roster_id = %(roster)s AND n.user_name_key = a.user_name_key
    AND (n.external_id IS NULL OR a.external_id IS NULL)
  WHERE h.tenant_id = %(tenant)s AND h.kind = '{scim}' AND coalesce(k.active, n.active) AND {says_active}
-   AND coalesce(a.as_of, a.updated_at) <= %(as_of)s
+   AND greatest(coalesce(a.as_of, a.updated_at), a.spoken_at) <= %(as_of)s
    AND NOT EXISTS (SELECT FROM roster_difference d WHERE d.row_id = coalesce(k.id, n.id))
 """
 

@@ -5,7 +5,7 @@ Knows the order of these steps and how to lose a race well; what should change i
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -62,6 +62,7 @@ AT_ONCE = 32
 """How many batches the lock table shall have room for."""
 
 PUSH_RESOLUTION = timedelta(minutes=1)
+WORD_RESOLUTION = timedelta(minutes=5)
 ATTEMPTS = 3
 # Serialization failure, deadlock detected, lock table full.
 _LOST_RACES = frozenset({"40001", "40P01", "53200"})
@@ -276,6 +277,7 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
         ids(),
     )
     outbox.enqueue(messages)
+    _note_word(tenant_id, kept, loaded)
     _trip(tenant_id, kept, loaded)
     told = {one.item.position: row for one, row in zip(audited, rows, strict=True)}
     for item, observation, decision in kept:
@@ -456,3 +458,24 @@ def _note_push(tenant_id: UUID, items: Sequence[_Pending], loaded: Loaded) -> No
                 " WHERE tenant_id = %s AND id = %s",
                 (at, at, tenant_id, connection_id),
             )
+
+
+def _note_word(tenant_id: UUID, kept: Sequence[_Settled], loaded: Loaded) -> None:
+    """Keeps when SCIM last said what an account says already, so that no older roster overrules it."""
+    spoken: dict[UUID, datetime] = {}
+    for _, observation, decision in kept:
+        facts = loaded.accounts.get(decision.account_id) if decision.account_id else None
+        if (
+            facts is not None
+            and observation.channel is Channel.SCIM
+            and observation.intent is not Intent.DELETE
+            and decision.verdict in (Verdict.APPLIED, Verdict.UNCHANGED)
+            and observation.at - facts.speaks_of >= WORD_RESOLUTION
+            and not any(isinstance(one, UpdateAccount) and says_more(one, facts) for one in decision.changes)
+        ):
+            spoken[facts.id] = observation.at
+    if spoken:
+        sql.execute(
+            "UPDATE provisioning_account SET spoken_at = %s WHERE tenant_id = %s AND id = ANY(%s::uuid[])",
+            (max(spoken.values()), tenant_id, sorted(spoken)),
+        )

@@ -386,6 +386,40 @@ def test_of_two_items_about_one_account_in_one_batch_the_second_sees_what_the_fi
 OVERTAKEN = "A newer complete roster has come meanwhile; please simulate again."
 
 
+@pytest.mark.parametrize(
+    ("minutes", "reason"),
+    [
+        (None, "account:missing"),
+        (4 * 60, "account:missing"),
+        (60, None),
+    ],
+    ids=["nobody has spoken since", "its word is older than the roster", "its word is newer"],
+)
+def test_a_word_that_changes_nothing_counts_from_when_it_was_said(
+    acme: House, minutes: int | None, reason: str | None
+) -> None:
+    long_ago = now() - timedelta(days=30)
+    ada, _bob = (push(acme, user(f"{n}@acme.example", n), at=long_ago) for n in ("ada", "bob"))
+    for hours in (27, 3):
+        roster(acme, line("bob@acme.example", "bob"), as_of=now() - timedelta(hours=hours))
+    before = Account.objects.get(pk=ada.account_id)
+    if minutes is not None:
+        said = pushed(
+            acme,
+            Intent.UPDATE,
+            user("ada@acme.example", "ada"),
+            account_id=ada.account_id,
+            at=now() - timedelta(minutes=minutes),
+        )
+        assert submit(said).reason == "account:unchanged"
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+    found = [item.reason for item in run.items.filter(account_id=ada.account_id, status="planned")]
+    assert found == ([reason] if reason else [])
+    # Whoever reads it back sees no other version.
+    after = Account.objects.get(pk=ada.account_id)
+    assert (after.version, after.updated_at) == (before.version, before.updated_at)
+
+
 class TestWhichRoster:
     def test_the_newest_complete_one_that_no_run_has_executed(self, acme: House) -> None:
         assert roster_differences.roster_for(acme.connection) is None
