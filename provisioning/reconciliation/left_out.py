@@ -1,12 +1,15 @@
 """What a person left out of an earlier run stays out of the next ones while it is the same. Knows no step of a run."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThan
 
-from provisioning.models import ReconciliationItem, ReconciliationRun
+from provisioning.models import ReconciliationItem, ReconciliationRun, Roster, RosterRow
 from provisioning.services.runs import Item
 
 ItemStatus = ReconciliationItem.Status
@@ -37,6 +40,74 @@ def remembered(before: ReconciliationRun | None, check_name: str) -> dict[Same, 
 def kept_out(items: Iterable[Item], known: Mapping[Same, str]) -> list[Item]:
     """The items of a plan; those that a person knows already are left out again."""
     return [_again(item, known) if known and item["status"] == ItemStatus.PLANNED else item for item in items]
+
+
+def carried(run: ReconciliationRun, before: ReconciliationRun | None) -> Iterator[Item]:
+    """What the run before left out and this one does not come to, as long as its cause may be back by the next night.
+
+    Example: a push makes an account newer than the roster. Not carried is what has settled itself (listed again,
+    confirmed, deleted), and about whom this run has something else to do. To be called when all else is planned.
+    """
+    if before is None:
+        return
+    found = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run, account=OuterRef("account"))
+    items = ReconciliationItem.objects.filter(
+        ~Exists(found.filter(status__in=(ItemStatus.PLANNED, ItemStatus.LEFT_OUT))),
+        _may_be_back(run, before),
+        tenant_id=run.tenant_id,
+        run=before,
+        status=ItemStatus.LEFT_OUT,
+        account__deleted_at__isnull=True,
+    )
+    columns = (
+        "check_name",
+        "account_id",
+        "identity_id",
+        "situation",
+        "reason",
+        "destructive",
+        "plan",
+        "evidence",
+    )
+    for item in items.order_by("id").values(*columns).iterator(chunk_size=2000):
+        of = item["evidence"].get("left_out_of", str(before.pk))
+        yield {
+            **item,
+            "tenant_id": run.tenant_id,
+            "run_id": run.pk,
+            "row_id": None,
+            "inverse": [],
+            "status": ItemStatus.LEFT_OUT,
+            "evidence": {**item["evidence"], "left_out_of": of},
+        }
+
+
+def _may_be_back(run: ReconciliationRun, before: ReconciliationRun) -> Q:
+    since = before.roster.as_of if before.roster else before.started_at
+    rosters = Roster.objects.filter(
+        tenant_id=run.tenant_id,
+        connection=run.connection_id,
+        status=Roster.Status.COMPLETE,
+        as_of__gt=since,
+    )
+    rows = RosterRow.objects.filter(
+        tenant_id=run.tenant_id, roster_id__in=list(rosters.values_list("pk", flat=True))
+    )
+    listed = Exists(rows.filter(external_id=OuterRef("account__external_id"))) | Exists(
+        rows.filter(user_name_key=OuterRef("account__user_name_key"))
+    )
+    unsaid = Q(check_name__in=_SAID_OF_AN_ACCOUNT)
+    if run.roster is not None:
+        speaks_of = Coalesce("account__as_of", "account__updated_at")
+        unsaid &= Q(GreaterThan(speaks_of, run.roster.as_of))
+    return (
+        (Q(check_name="roster-gone") & ~Q(listed))
+        | Q(check_name="unconfirmed", account__confirmed_at__isnull=True)
+        | unsaid
+    )
+
+
+_SAID_OF_AN_ACCOUNT = ("roster-inactive", "roster-changed", "roster-active", "roster-renamed")
 
 
 def _again(item: Item, known: Mapping[Same, str]) -> Item:

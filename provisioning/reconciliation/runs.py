@@ -179,6 +179,9 @@ def _simulate(
                 _stop(run, counts=dict(counts))
                 run.refresh_from_db()
                 return run
+    for rows in _batches(left_out.carried(run, before), BATCH):
+        counts.update(item["reason"] for item in rows)
+        keep(rows)
     roster_differences.forget()
     doubt = brakes.doubt(run, connection, destructive)
     with transaction.atomic():

@@ -513,6 +513,42 @@ class TestWhichRoster:
         assert Hold.objects.count() == 2
         assert roster_differences.roster_for(acme.connection) != newest
 
+    @pytest.mark.parametrize(
+        ("meanwhile", "held"),
+        [
+            pytest.param("a push", False, id="a push between does not end it"),
+            pytest.param("a rejected roster", False, id="nor does a night without a roster"),
+            pytest.param("listed", True, id="but being listed again does"),
+        ],
+    )
+    def test_what_a_person_left_out_stays_out_over_a_night_without_it(
+        self, acme: House, meanwhile: str, held: bool
+    ) -> None:
+        ada = arrive(acme, ADA, "k1")
+        arrive(acme, BOB, "k2")
+        bob = line(BOB, "k2")
+        for days in (9, 8):
+            roster(acme, bob, as_of=ago(days))
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        reconciliation.leave_out(run, reconciliation.Choice(destructive=True), OPERATOR, "on leave")
+        reconciliation.execute(run)
+        if meanwhile == "a push":
+            say(acme, ada, Intent.UPDATE, 6, title="Countess")
+        elif meanwhile == "a rejected roster":
+            wrong = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+            reconciliation.reject(wrong, OPERATOR, "wrong file")
+            reconcile(acme)
+        roster(acme, bob, *([line(ADA, "k1")] if meanwhile == "listed" else []), as_of=ago(7))
+        night = reconcile(acme)
+        assert night.items.filter(status="left-out").count() == (not held)
+        for days in (5, 4):
+            roster(acme, bob, as_of=ago(days))
+            night = reconcile(acme)
+        assert Hold.objects.filter(source_account_id=ada.pk).exists() is held
+        if not held:
+            item = night.items.get(status="left-out")
+            assert item.evidence["left_out_of"] == str(run.pk)
+
     def test_whom_the_guard_did_not_count_the_next_run_asks_about(self, acme: House) -> None:
         """When it was planned the row was of nobody; then somebody came who is what it means, and would be closed."""
         roster(acme, line(ADA, "k1", active=False), as_of=ago(1))
