@@ -35,7 +35,7 @@ def link(
 
 def unlink(*, account: Account, reason: str, actor: Actor) -> Outcome:
     """Not the same person: the account waits for its link, and no rule ties it to this identity again."""
-    return submit(_unlink(account, needed_reason(reason), actor))
+    return submit(unlinking(account=account, reason=needed_reason(reason), actor=actor))
 
 
 def unbind(*, account: Account, reason: str, actor: Actor) -> Outcome:
@@ -71,7 +71,7 @@ def foresee_link(
 
 
 def foresee_unlink(*, account: Account, actor: Actor) -> Decision:
-    return _foreseen(_unlink(account, "", actor))
+    return _foreseen(unlinking(account=account, reason="", actor=actor))
 
 
 def _foreseen(observation: Observation) -> Decision:
@@ -93,7 +93,7 @@ def _link(
     )
 
 
-def _unlink(account: Account, reason: str, actor: Actor) -> Observation:
+def unlinking(*, account: Account, reason: str, actor: Actor) -> Observation:
     return _observed(account, Intent.UNLINK, reason, actor)
 
 

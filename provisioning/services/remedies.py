@@ -95,7 +95,7 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
         assert remedy.observation is not None
         # It closes the finding in the same breath.
         return submit(remedy.observation)
-    if act not in ("hold", "release", "own"):
+    if act not in ("hold", "release", "own", "unlink"):
         return findings.decide(
             finding=finding,
             approve=remedy.approve,
@@ -140,6 +140,8 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             return
         case FindingKind.ORPHAN_IDENTITY | FindingKind.DORMANT | FindingKind.HELD_KEEPS_GROUPS:
             yield from _holds([finding.identity_id], finding, actor, reason)
+        case FindingKind.ATTRIBUTE_CONFLICT:
+            yield from _taking_off(finding, actor, reason)
         case FindingKind.STATES_DIFFER:
             # The stricter wins: what a source's word holds, only that source lifts.
             yield from _keeping_out(finding, actor, reason)
@@ -283,6 +285,26 @@ def _release(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             says="The hold of the grace that ended is lifted, and the account is not asked about again.",
             approve=True,
             observation=people.lifting(identity=identity, kind=HoldKind.EXPIRY, reason=reason, actor=actor),
+            grave=True,
+        )
+
+
+def _taking_off(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    """Whose values contradict each other may be two people by a wrong link: either account may be the stranger's."""
+    rows = Account.objects.filter(
+        tenant_id=finding.tenant_id, identity_id=finding.identity_id, deleted_at__isnull=True
+    )
+    accounts = list(rows.select_related("connection").order_by("connection__precedence", "id"))
+    if finding.identity_id is None or len(accounts) < 2:
+        return
+    for account in accounts:
+        yield Remedy(
+            name=f"unlink:{account.pk}",
+            title=f"{account} of {account.connection} is somebody else",
+            says="The account waits until somebody says whose it is, and nobody signs in by it meanwhile. What it "
+            "holds waits with it.",
+            approve=True,
+            observation=linking.unlinking(account=account, reason=reason, actor=actor),
             grave=True,
         )
 

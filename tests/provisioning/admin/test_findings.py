@@ -304,3 +304,22 @@ class TestStatesThatDiffer:
         assert 'value="release"' not in shown(browser, listed)
         assert "not there any more" in carry_out(browser, listed, "release")
         assert Hold.objects.count() == 2
+
+
+def test_an_account_whose_values_contradict_is_taken_off(acme: House, browser: Client) -> None:
+    doubts.an_attribute_conflict(acme)
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    finding = Finding.objects.get(kind="identity:attribute-conflict")
+    wrong = Account.objects.get(connection__name="Other")
+    page = shown(browser, finding)
+    assert f"{wrong} of Other is somebody else" in page
+    assert "No rule ties the account to" in page
+    carry_out(browser, finding, f"unlink:{wrong.pk}", reason="")
+    assert Account.objects.get(pk=wrong.pk).identity_id == finding.identity_id
+    carry_out(browser, finding, f"unlink:{wrong.pk}")
+    assert Account.objects.get(pk=wrong.pk).identity_id is None
+    assert Account.objects.filter(identity=finding.identity_id).count() == 1
+    finding.refresh_from_db()
+    assert finding.status == "approved"
+    record = AuditRecord.objects.get(reason="account:unlinked")
+    assert AuditValue.objects.get(record_id=record.pk).values["reason"] == "Asked her"

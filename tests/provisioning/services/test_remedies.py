@@ -45,7 +45,7 @@ def unconfirmed(where: House) -> Finding:
         (doubts.an_account_of_nobody, ["settled", "separate"]),
         (doubts.a_dormant_account, ["hold", "settled", "dismiss"]),
         (doubts.a_state_conflict, ["hold", "settled", "dismiss"]),
-        (doubts.an_attribute_conflict, ["settled", "dismiss"]),
+        (doubts.an_attribute_conflict, ["unlink", "unlink", "settled", "dismiss"]),
         (doubts.a_held_member, ["settled", "dismiss"]),
         (doubts.a_drifting_group, ["settled", "dismiss"]),
         (doubts.an_entitlement_without_group, ["settled", "dismiss"]),
