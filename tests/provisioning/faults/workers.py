@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -89,26 +90,82 @@ class Statements:
 
 
 def kill(seed: int, connection: Connection) -> dict[str, Any]:
-    """One run in a worker that is killed again and again, each time at another statement, and at last is not."""
-    dice = random.Random(seed)
-    # Before its plan is complete it starts over; after that it goes on.
-    points = [*(("simulates", dice.randint(1, 120)) for _ in range(4))]
-    points += [("executes", dice.randint(1, 70)) for _ in range(6)]
-    codes, left = [], []
-    for phase, point in points:
+    """One run in a worker that is killed again and again, each time at another statement, and at last is not.
 
-        def work(phase: str = phase, point: int = point) -> None:
-            if phase == "simulates":
-                Statements(point, die)
-            else:
-                _when_it_executes(lambda: Statements(point, die))
+    It dies once in each part of the run, at the part's end where that has fewer statements than the dice said.
+    """
+    dice = random.Random(seed)
+    whole = _statements_of_a_simulation(connection)
+    # Before its plan is complete it starts over; after that it goes on.
+    deaths: list[Callable[[], None]] = [
+        partial(_die_within, "_simulate", dice.randint(1, whole)) for _ in range(3)
+    ]
+    for check, batches in (
+        ("roster-gone", 1),
+        ("roster-new", 4),
+        ("unconfirmed", 11),
+        ("held-with-sessions", 1),
+        ("ghost-memberships", 1),
+    ):
+        number, point = dice.randint(1, batches), dice.randint(1, 40)
+        deaths.append(partial(_die_within, "_carry_out", point, check=check, number=number))
+    deaths.append(partial(_die_within, "_verify", dice.randint(1, whole)))
+    deaths.append(partial(_die_within, "_execute", dice.randint(1, 8), begins="_outcome"))
+    codes, left = [], []
+    for prepare in deaths:
+
+        def work(prepare: Callable[[], None] = prepare) -> None:
+            prepare()
             nightly(connection)
 
         codes.append(ended(fork(work)))
         _wait_for_its_end(connection)
         left.append(_where(connection))
     codes.append(ended(fork(lambda: nightly(connection))))
-    return {"codes": codes, "left": left}
+    return {"seed": seed, "codes": codes, "left": left}
+
+
+def _statements_of_a_simulation(connection: Connection) -> int:
+    """Measured in one that nobody kills; to look at everything again at the end takes about as many."""
+    read, write = os.pipe()
+
+    def work() -> None:
+        asked = Statements(0, die)
+        reconciliation.simulate(connection, tasks.SCHEDULE)
+        os.write(write, str(asked.number).encode())
+
+    assert ended(fork(work)) == 0
+    return int(os.read(read, 20))
+
+
+def _die_within(part: str, point: int, *, begins: str = "", check: str = "", number: int = 1) -> None:
+    """At a statement of a step of the run, counted from where `begins` does; at its end at the latest.
+
+    Of the batches it is the n-th one with items of a check.
+    """
+    step, first = getattr(runs, part), getattr(runs, begins or part)
+    met = 0
+
+    def is_it(arguments: tuple[Any, ...]) -> bool:
+        nonlocal met
+        met += not check or any(item.check_name == check for item in arguments[2])
+        return met == number
+
+    def begin(*arguments: Any, **options: Any) -> Any:
+        Statements(point, die)
+        return first(*arguments, **options)
+
+    def go(*arguments: Any, **options: Any) -> Any:
+        if not is_it(arguments):
+            return step(*arguments, **options)
+        if not begins:
+            Statements(point, die)
+        step(*arguments, **options)
+        return die()
+
+    if begins:
+        setattr(runs, begins, begin)
+    setattr(runs, part, go)
 
 
 def _when_it_executes(happens: Callable[[], object]) -> None:
