@@ -391,6 +391,7 @@ class Act(_Code):
     FINDING_OPENED = "finding:opened", "The hub itself asks about cases from now on."
     FINDING_GONE = "finding:gone", "The hub itself closed findings: their cases have gone."
     RUN_STARTED = "run:started", "A reconciliation run looks at what is stored."
+    RUN_TAKEN_UP = "run:taken-up", "A person asked for a run, and got the one that occupies the connection."
     RUN_SIMULATED = "run:simulated", "The run's plan is complete; nothing was changed."
     RUN_QUARANTINED = "run:quarantined", "The run would destroy too much: it waits for a person."
     RUN_HALF_RELEASED = "run:half-released", "One of two people let a quarantined run go on."
@@ -409,6 +410,10 @@ class Act(_Code):
     ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."
     ROSTER_ORDERED = "roster:ordered", "A person asked for a connection's people to be listed now."
     ROSTER_BEGUN = "roster:begun", "The loading of a roster began."
+    ROSTER_GIVEN_AGAIN = (
+        "roster:given-again",
+        "A person gave a file again whose loading had not ended; it goes on.",
+    )
     ROSTER_COMPLETED = "roster:completed", "A roster was read to its end, and its proof holds."
     ROSTER_REFUSED = "roster:refused", "A roster was refused: nothing is concluded from it."
     ROSTER_ACCEPTED = (

@@ -82,14 +82,23 @@ def simulate(
         with _alone(connection) as mine:
             if mine:
                 _bury_abandoned(connection)
-                return stored.running(connection) or _simulate(
+                if occupying := stored.running(connection):
+                    return _taken_up(occupying, requested_by, reason)
+                return _simulate(
                     connection, requested_by, roster or roster_differences.roster_for(connection), reason
                 )
         if occupying := stored.running(connection):
-            return occupying
+            return _taken_up(occupying, requested_by, reason)
         if monotonic() > deadline:
             raise Busy
         sleep(0.05)
+
+
+def _taken_up(run: ReconciliationRun, requested_by: Actor, reason: str) -> ReconciliationRun:
+    # What every night comes upon is no act of anybody.
+    if requested_by.is_person:
+        record(run, requested_by, "simulate", Act.RUN_TAKEN_UP, why=reason)
+    return run
 
 
 def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> ReconciliationRun:

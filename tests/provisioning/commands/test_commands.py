@@ -18,6 +18,7 @@ from provisioning import reconciliation
 from provisioning.decision.types import Actor, HoldKind
 from provisioning.models import (
     AuditRecord,
+    AuditValue,
     Connection,
     DirectoryGroup,
     Entitlement,
@@ -411,6 +412,18 @@ class TestReconcile:
         with pytest.raises(SystemExit) as ended:
             call_command("reconcile", "--connection", "Main", "--execute", "--reason", "As agreed", "--json")
         assert ended.value.code == 3
+
+    def test_a_run_that_waits_already_is_the_answer_and_why_somebody_asked_is_kept(self, acme: House) -> None:
+        for n in range(6):
+            sign_in(acme, f"jit-{n}", at=now() - timedelta(days=30))
+        waiting = reconciliation.simulate(acme.connection, Actor(kind="schedule"))
+        assert reconciliation.simulate(acme.connection, Actor(kind="schedule")).pk == waiting.pk
+        assert not AuditRecord.objects.filter(reason="run:taken-up").exists()
+        with pytest.raises(SystemExit):
+            call_command("reconcile", "--connection", "Main", "--execute", "--reason", "As agreed", "--json")
+        record = AuditRecord.objects.get(reason="run:taken-up")
+        assert (record.object_id, record.actor_kind) == (waiting.pk, "command")
+        assert AuditValue.objects.get(record_id=record.pk).values == {"reason": "As agreed"}
 
     def test_an_unknown_connection_is_an_error(self, acme: House, fail: Run) -> None:
         assert "no connection" in fail("reconcile", "--connection", "Nowhere")

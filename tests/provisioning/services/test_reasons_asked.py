@@ -3,6 +3,7 @@
 What is done, the table says by the code of its record. A code that stands in neither table fails this module.
 """
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -90,6 +91,8 @@ UNASKED = {
     Act.LOCAL_SIGNED_IN: "a person's own doing",
     Act.OTHER_SESSIONS_ENDED: "a person's own doing",
     Act.ACCOUNT_PURGED: "it is time",
+    Act.FINDING_OPENED: "the hub's own doing",
+    Act.FINDING_GONE: "the hub's own doing",
     Act.RUN_SIMULATED: "how it ended; why it began stands at run:started",
     Act.RUN_QUARANTINED: "the guard's doing",
     Act.RUN_UNDONE: "how it ended, with the reason of its order",
@@ -455,6 +458,12 @@ def waiting(where: House) -> ReconciliationRun:
     return run
 
 
+@asks(Act.RUN_TAKEN_UP)
+def a_run_that_waits_already(where: House, reason: str) -> object:
+    waiting(where)
+    return reconciliation.simulate(where.connection, OPERATOR, reason=reason)
+
+
 @asks(Act.RUN_ORDERED)
 def an_order(where: House, reason: str) -> object:
     return reconciliation.order(a_run(where, BEFORE), OPERATOR, reason)
@@ -533,6 +542,20 @@ def an_upload(where: House, reason: str) -> Roster:
 def a_loading(where: House, reason: str) -> object:
     roster = an_upload(where, BEFORE)
     return roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR, reason=reason)
+
+
+@asks(Act.ROSTER_GIVEN_AGAIN)
+def a_file_whose_loading_stopped(where: House, reason: str) -> object:
+    def open_() -> io.BufferedReader:
+        return io.BufferedReader(io.BytesIO(b"userName\nada@acme.example\n"))  # type: ignore[type-var, arg-type, return-value]
+
+    seen, preview = roster_files.look_at(open_, name="people.csv", options={}, mapped={})
+    facts: dict[str, Any] = {"connection": where.connection, "name": "people.csv", "actor": OPERATOR}
+    mapping = preview.mapping
+    rosters.begin(
+        **facts, kind="csv", fields=mapping.fields, mapping=mapping, digest=seen.digest, reason=BEFORE
+    )
+    return roster_files.import_file(**facts, open_=open_, seen=seen, preview=preview, reason=reason)
 
 
 @asks(Act.ROSTER_DISCARDED)

@@ -531,8 +531,10 @@ def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
         roster_files.import_file(**facts, progress=stop)
     roster = Roster.objects.get()
     assert (roster.status, roster.row_count) == ("loading", 3)
-    ended = roster_files.import_file(**facts)
+    ended = roster_files.import_file(**facts | {"reason": "The first try was stopped"})
     assert (ended.pk, ended.status, ended.row_count) == (roster.pk, "complete", 7)
+    record = AuditRecord.objects.get(reason="roster:given-again", object_id=roster.pk)
+    assert AuditValue.objects.get(record_id=record.pk).values == {"reason": "The first try was stopped"}
     assert rows_of(ended) == 7
 
 
