@@ -1,4 +1,4 @@
-"""An administrator says whose account this is, whose it is not, or that it is in the way.
+"""An administrator says whose account this is, whose it is not, that it is to be bound anew, or in the way.
 
 Each act is an observation like any other.
 """

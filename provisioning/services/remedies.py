@@ -355,7 +355,8 @@ def _bind_anew(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             name="unbind",
             title="Bind anew",
             says=f"{account} is bound to no NameID any more. The next login that its connection believes, and whose "
-            "name or key is the account's, binds its own: ask the person first who comes with it. No hold is lifted.",
+            "name or key is the account's, binds its own: ask first whether the NameID was changed on "
+            "purpose. No hold is lifted.",
             approve=True,
             observation=linking.unbinding(account=account, reason=reason, actor=actor, finding_id=finding.pk),
             grave=True,
