@@ -313,6 +313,8 @@ def _facts(finding: Finding) -> list[tuple[str, Any]]:
             return [("Left out of", _linked(run)), ("Items", said["items"])]
         case FindingKind.GROUPS_DIFFER:
             return [("Only logins bring", said["only_logins"]), ("Only SCIM has", said["only_scim"])]
+        case FindingKind.ATTRIBUTE_CONFLICT if "assertion" in said.get("sources", ()):
+            return [("Said by", "SCIM, and a login that says otherwise")]
         case FindingKind.DORMANT:
             return [("Asked from", f"{said['days']} days without a login on")]
         case FindingKind.HELD_KEEPS_GROUPS:

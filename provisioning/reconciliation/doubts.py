@@ -20,6 +20,8 @@ SEVERITY_OF_ATTRIBUTE = {
     "hr_number": Severity.HIGH,
     "user_type": Severity.MEDIUM,
     "email": Severity.MEDIUM,
+    "roles": Severity.MEDIUM,
+    "entitlements": Severity.MEDIUM,
     "family_name": Severity.LOW,
 }
 _GRAVEST = [Severity.HIGH, Severity.MEDIUM, Severity.LOW]
@@ -82,7 +84,7 @@ def state_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
 
 
 def attribute_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
-    for identity_id, names in stored.attribute_conflicts(tenant_id):
+    for identity_id, names, sources in stored.attribute_conflicts(tenant_id):
         gravest = min((SEVERITY_OF_ATTRIBUTE[name] for name in names), key=_GRAVEST.index)
         yield Question(
             kind=FindingKind.ATTRIBUTE_CONFLICT,
@@ -90,7 +92,7 @@ def attribute_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
             # Another attribute is another contradiction, whatever was said about the first one.
             mark=f"{identity_id}:{','.join(names)}",
             identity_id=identity_id,
-            evidence={"attributes": names},
+            evidence={"attributes": names, "sources": sources},
         )
 
 

@@ -251,41 +251,78 @@ def state_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[UUID], list[UU
         yield identity_id, list(active), list(inactive)
 
 
-# What one account says: SCIM's document, else the assertion. An e-mail differs where two accounts have none in common.
+# An assertion is a source beside its account's document. An e-mail differs where two have none in common. Of roles
+# and entitlements only privileged ones are compared, and only where both connections give such an attribute to anybody:
+# an IdP that never speaks of roles contradicts no role.
 _ATTRIBUTES = """
-WITH said AS (
-    SELECT a.identity_id, a.id, a.email_keys,
-           lower(COALESCE(NULLIF(a.resource #>> ARRAY[%(enterprise)s, 'employeeNumber'], ''),
-                          NULLIF(a.assertion ->> 'hr_number', ''))) AS hr_number,
+WITH told AS NOT MATERIALIZED (
+    SELECT a.identity_id, a.id, a.connection_id, a.resource, a.email_keys,
+           lower(NULLIF(a.resource #>> ARRAY[%(enterprise)s, 'employeeNumber'], '')) AS hr_number,
            lower(NULLIF(a.resource ->> 'userType', '')) AS user_type,
-           lower(COALESCE(NULLIF(a.resource #>> '{name,familyName}', ''),
-                          NULLIF(a.assertion ->> 'family_name', ''))) AS family_name
+           lower(NULLIF(a.resource #>> '{name,familyName}', '')) AS family_name,
+           lower(NULLIF(a.assertion ->> 'hr_number', '')) AS said_hr_number,
+           lower(NULLIF(a.assertion ->> 'family_name', '')) AS said_family_name,
+           CASE WHEN a.assertion ->> 'email' <> '' THEN ARRAY[lower(a.assertion ->> 'email')]::varchar[]
+                ELSE '{}' END AS said_email_keys
       FROM provisioning_account a
-     WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
-       AND a.identity_id IN (SELECT identity_id FROM provisioning_account
-                              WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
-                              GROUP BY identity_id HAVING count(*) > 1)
-), compared AS (
-    SELECT one.identity_id,
-           bool_or(one.hr_number <> other.hr_number) AS hr_number,
-           bool_or(one.user_type <> other.user_type) AS user_type,
-           bool_or(one.family_name <> other.family_name) AS family_name,
-           bool_or(one.email_keys <> '{}' AND other.email_keys <> '{}'
-                   AND NOT one.email_keys && other.email_keys) AS email
-      FROM said one JOIN said other ON other.identity_id = one.identity_id AND one.id < other.id
-     GROUP BY one.identity_id
+     WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.identity_id IS NOT NULL
+), several AS (
+    SELECT identity_id FROM told GROUP BY identity_id
+    HAVING count(*) > 1
+        OR bool_or(hr_number <> said_hr_number OR family_name <> said_family_name
+                   OR (email_keys <> '{}' AND said_email_keys <> '{}' AND NOT email_keys && said_email_keys))
+), speaks AS (
+    SELECT c.id, named.attribute
+      FROM provisioning_connection c CROSS JOIN (VALUES ('roles'), ('entitlements')) AS named (attribute)
+     WHERE c.tenant_id = %(tenant)s
+       AND EXISTS (SELECT FROM provisioning_account a
+                    WHERE a.tenant_id = c.tenant_id AND a.connection_id = c.id AND a.deleted_at IS NULL
+                      AND a.resource ? named.attribute)
+), privileged AS (
+    SELECT told.id, speaks.attribute, COALESCE(
+               (SELECT array_agg(DISTINCT lower(role) ORDER BY lower(role))
+                  FROM jsonb_array_elements(CASE jsonb_typeof(told.resource -> speaks.attribute) WHEN 'array'
+                                            THEN told.resource -> speaks.attribute ELSE '[]' END) AS entry
+                 CROSS JOIN LATERAL COALESCE(entry ->> 'value', entry ->> 'display', entry #>> '{}') AS role
+                 WHERE role ~* %(privileged)s), '{}') AS names
+      FROM told JOIN several USING (identity_id) JOIN speaks ON speaks.id = told.connection_id
+), said AS (
+    SELECT told.identity_id, told.id, 'scim' AS source, email_keys, hr_number, user_type, family_name,
+           roles.names AS roles, entitlements.names AS entitlements
+      FROM told JOIN several USING (identity_id)
+      LEFT JOIN privileged roles ON roles.id = told.id AND roles.attribute = 'roles'
+      LEFT JOIN privileged entitlements ON entitlements.id = told.id AND entitlements.attribute = 'entitlements'
+    UNION ALL
+    SELECT identity_id, id, 'assertion', said_email_keys, said_hr_number, NULL, said_family_name, NULL, NULL
+      FROM told JOIN several USING (identity_id)
+), pairs AS (
+    SELECT one.identity_id, one.source AS one_source, other.source AS other_source,
+           array_remove(ARRAY[
+               CASE WHEN one.hr_number <> other.hr_number THEN 'hr_number' END,
+               CASE WHEN one.user_type <> other.user_type THEN 'user_type' END,
+               CASE WHEN one.email_keys <> '{}' AND other.email_keys <> '{}'
+                         AND NOT one.email_keys && other.email_keys THEN 'email' END,
+               CASE WHEN one.family_name <> other.family_name THEN 'family_name' END,
+               CASE WHEN one.roles <> other.roles THEN 'roles' END,
+               CASE WHEN one.entitlements <> other.entitlements THEN 'entitlements' END], NULL) AS attributes
+      FROM said one JOIN said other ON other.identity_id = one.identity_id
+       AND (one.id, one.source) < (other.id, other.source)
 )
-SELECT identity_id, array_remove(ARRAY[
-           CASE WHEN hr_number THEN 'hr_number' END, CASE WHEN user_type THEN 'user_type' END,
-           CASE WHEN email THEN 'email' END, CASE WHEN family_name THEN 'family_name' END], NULL)
-  FROM compared WHERE hr_number OR user_type OR family_name OR email
+SELECT identity_id, array_agg(DISTINCT attribute),
+       array_agg(DISTINCT source)
+  FROM pairs CROSS JOIN unnest(attributes) AS attribute CROSS JOIN unnest(ARRAY[one_source, other_source]) AS source
+ GROUP BY identity_id
 """
 
 
-def attribute_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[str]]]:
-    """(identity, names of attributes) on which the accounts of one identity disagree."""
-    for identity_id, names in _stream(_ATTRIBUTES, {"tenant": tenant_id, "enterprise": ENTERPRISE_USER}):
-        yield identity_id, list(names)
+def attribute_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[str], list[str]]]:
+    """(identity, names of attributes, kinds of source) where the sources of one identity disagree.
+
+    A kind of source is `scim` (an account's document) or `assertion` (what its last login said).
+    """
+    parameters = {"tenant": tenant_id, "enterprise": ENTERPRISE_USER, "privileged": PRIVILEGED}
+    for identity_id, names, sources in _stream(_ATTRIBUTES, parameters):
+        yield identity_id, list(names), list(sources)
 
 
 _GROUPS = """

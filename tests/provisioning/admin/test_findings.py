@@ -68,7 +68,7 @@ def test_both_values_and_their_sources_are_read_when_the_page_is_shown(acme: Hou
     doubts.an_attribute_conflict(acme)
     reconciliation.ask_tenant(acme.tenant.pk, now())
     finding = Finding.objects.get(kind="identity:attribute-conflict")
-    assert finding.evidence == {"attributes": ["user_type"]}
+    assert finding.evidence == {"attributes": ["user_type"], "sources": ["scim"]}
     page = shown(browser, finding)
     for told in ("Employee", "Contractor", "Account of Main", "Account of Other"):
         assert told in page

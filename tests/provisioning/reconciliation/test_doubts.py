@@ -594,9 +594,59 @@ def test_what_two_sources_say_is_compared(
     look(acme)
     found = Finding.objects.filter(kind="identity:attribute-conflict").first()
     assert (found and found.evidence, found and found.severity) == (
-        names and {"attributes": names},
+        names and {"attributes": names, "sources": ["scim"]},
         severity,
     )
+
+
+@pytest.mark.parametrize(
+    ("asserted", "names"),
+    [
+        ({"hr_number": "7", "family_name": "EXAMPLE", "email": "ada@acme.example"}, None),
+        ({"given_name": "Augusta"}, None),
+        ({"hr_number": "9999"}, ["hr_number"]),
+        ({"hr_number": "9999", "family_name": "King"}, ["family_name", "hr_number"]),
+        ({"email": "king@acme.example"}, ["email"]),
+    ],
+    ids=["the same", "nothing that weighs", "an HR number", "two of them", "an e-mail"],
+)
+def test_what_a_login_says_is_compared_with_what_scim_said_of_the_same_account(
+    acme: House, asserted: dict[str, str], names: list[str] | None
+) -> None:
+    push(acme, person(acme, "ada", "e1", **{ENTERPRISE: {"employeeNumber": "7"}}))
+    Account.objects.update(assertion=asserted)
+    look(acme)
+    found = Finding.objects.filter(kind="identity:attribute-conflict").first()
+    assert (found and found.evidence) == (names and {"attributes": names, "sources": ["assertion", "scim"]})
+
+
+ROOT, READER = {"value": "Global Administrator"}, {"value": "Reader"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "others", "asked"),
+    [
+        pytest.param([ROOT], [READER], [], True, id="one says a privileged role, the other another"),
+        pytest.param([ROOT], None, [READER], True, id="the other says it of nobody, and roles of somebody"),
+        pytest.param([ROOT], None, [], False, id="the other never speaks of roles"),
+        pytest.param([ROOT], [{"value": "global administrator"}, READER], [], False, id="both say it"),
+        pytest.param([READER], [{"value": "Author"}], [], False, id="neither is privileged"),
+    ],
+)
+@pytest.mark.parametrize("attribute", ["roles", "entitlements"])
+def test_privilege_that_one_source_gives_and_the_other_does_not(
+    acme: House, attribute: str, first: Any, second: Any, others: Any, asked: bool
+) -> None:
+    linked_twice(acme)
+    one, two = Account.objects.order_by("id")
+    for account, said in ((one, first), (two, second)):
+        account.resource |= {attribute: said} if said else {}
+        account.save()
+    if others:
+        push(House(acme.tenant, two.connection, ""), person(acme, "bob", "x2", **{attribute: others}))
+    look(acme)
+    found = Finding.objects.filter(kind="identity:attribute-conflict").first()
+    assert (found and found.evidence["attributes"]) == ([attribute] if asked else None)
 
 
 def test_two_hr_numbers_are_grave_and_told_at_once(acme: House) -> None:
@@ -606,7 +656,10 @@ def test_two_hr_numbers_are_grave_and_told_at_once(acme: House) -> None:
     account.save()
     look(acme)
     finding = Finding.objects.get(kind="identity:attribute-conflict")
-    assert (finding.severity, finding.evidence) == ("high", {"attributes": ["hr_number"]})
+    assert (finding.severity, finding.evidence) == (
+        "high",
+        {"attributes": ["hr_number"], "sources": ["scim"]},
+    )
     assert OutboxMessage.objects.filter(topic="finding.opened", payload={"finding": str(finding.pk)}).exists()
 
 
