@@ -41,4 +41,4 @@ def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path) -> None:
     rows = RosterRow.objects.filter(roster_id=ended.pk)
     assert (rows.count(), rows.values("line").distinct().count()) == (ROWS, ROWS)
     told = AuditRecord.objects.filter(object_id=ended.pk).order_by("id").values_list("reason", flat=True)
-    assert list(told) == ["roster:begun", "roster:completed"]
+    assert list(told) == ["roster:begun", "roster:given-again", "roster:completed"]
