@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.db.models.lookups import GreaterThan
 
 from provisioning.models import ReconciliationItem, ReconciliationRun, Roster, RosterRow
@@ -98,7 +98,9 @@ def _may_be_back(run: ReconciliationRun, before: ReconciliationRun) -> Q:
     )
     unsaid = Q(check_name__in=_SAID_OF_AN_ACCOUNT)
     if run.roster is not None:
-        speaks_of = Coalesce("account__as_of", "account__updated_at")
+        # `AccountFacts.speaks_of`: PostgreSQL's greatest of two passes a null by.
+        said = Coalesce("account__as_of", "account__updated_at")
+        speaks_of = Greatest(said, "account__spoken_at")
         unsaid &= Q(GreaterThan(speaks_of, run.roster.as_of))
     return (
         (Q(check_name="roster-gone") & ~Q(listed))

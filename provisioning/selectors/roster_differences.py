@@ -147,14 +147,16 @@ def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield run[0], run[-1]
 
 
+# `AccountFacts.speaks_of` of an account `a`.
+_SPEAKS_OF = "greatest(coalesce(a.as_of, a.updated_at), a.spoken_at)"
 _ROWS = """(
     SELECT id, external_id, user_name_key, active, fingerprint FROM provisioning_rosterrow
      WHERE tenant_id = %(tenant)s AND roster_id = %(roster)s
 ) r"""
 _ACCOUNTS = """(
     SELECT id, external_id, user_name_key, active, fingerprint, identity_id, created_at,
-           confirmed_at IS NOT NULL AS confirmed, greatest(coalesce(as_of, updated_at), spoken_at) AS speaks_of
-      FROM provisioning_account
+           confirmed_at IS NOT NULL AS confirmed, {speaks_of} AS speaks_of
+      FROM provisioning_account a
      WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
 ) a"""
 _LIVE = "{0}.tenant_id = %(tenant)s AND {0}.connection_id = %(connection)s AND {0}.deleted_at IS NULL"
@@ -176,7 +178,7 @@ _ANSWERS = """
 INSERT INTO roster_pair
 SELECT p.row_id, p.row_key, p.row_name, p.row_active,
        a.id, a.external_id, a.user_name_key, a.active, a.confirmed_at IS NOT NULL, a.identity_id,
-       a.created_at, greatest(coalesce(a.as_of, a.updated_at), a.spoken_at), a.fingerprint IS NULL,
+       a.created_at, {speaks_of}, a.fingerprint IS NULL,
        (a.confirmed_at IS NOT NULL AND {same}) IS TRUE,
        EXISTS (SELECT FROM roster_pair k WHERE k.account_id = a.id AND k.row_id IS NOT NULL)
   FROM roster_pair p
@@ -279,7 +281,7 @@ SELECT 'active', coalesce(k.id, n.id), a.id, 0, false, NULL
     ON n.tenant_id = %(tenant)s AND n.roster_id = %(roster)s AND n.user_name_key = a.user_name_key
    AND (n.external_id IS NULL OR a.external_id IS NULL)
  WHERE h.tenant_id = %(tenant)s AND h.kind = '{scim}' AND coalesce(k.active, n.active) AND {says_active}
-   AND greatest(coalesce(a.as_of, a.updated_at), a.spoken_at) <= %(as_of)s
+   AND {speaks_of} <= %(as_of)s
    AND NOT EXISTS (SELECT FROM roster_difference d WHERE d.row_id = coalesce(k.id, n.id))
 """
 
@@ -300,7 +302,8 @@ def find(connection: Connection, roster: Roster) -> bool:
 
     spelled = {
         "rows": _ROWS,
-        "accounts": _ACCOUNTS,
+        "accounts": _ACCOUNTS.format(speaks_of=_SPEAKS_OF),
+        "speaks_of": _SPEAKS_OF,
         "key": "external_id" if says_keys else "user_name_key",
         "same": same,
         "says_active": "true" if "active" in roster.fields else "false",

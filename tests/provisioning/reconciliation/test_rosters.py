@@ -549,6 +549,19 @@ class TestWhichRoster:
             item = night.items.get(status="left-out")
             assert item.evidence["left_out_of"] == str(run.pk)
 
+    def test_a_push_that_changes_nothing_does_not_end_it_either(self, acme: House) -> None:
+        ada = arrive(acme, ADA, "k1")
+        roster(acme, line(ADA, "k1", active=False), as_of=ago(9))
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        reconciliation.leave_out(run, reconciliation.Choice(destructive=True), OPERATOR, "on leave")
+        reconciliation.execute(run)
+        say(acme, ada, Intent.UPDATE, 6)
+        for days in (7, 5):
+            roster(acme, line(ADA, "k1", active=False), as_of=ago(days))
+            night = reconcile(acme)
+            assert night.items.get(status="left-out").evidence["left_out_of"] == str(run.pk)
+        assert not Hold.objects.exists()
+
     def test_whom_the_guard_did_not_count_the_next_run_asks_about(self, acme: House) -> None:
         """When it was planned the row was of nobody; then somebody came who is what it means, and would be closed."""
         roster(acme, line(ADA, "k1", active=False), as_of=ago(1))
