@@ -20,11 +20,11 @@ import orjson
 import psycopg
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.search import SearchVectorField
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db import connection as database
 from django.db.models.expressions import DatabaseDefault
 
-from identity_hub.core.pipeline import Parameters, ask, send
+from identity_hub.core.pipeline import Parameters, ask, ready
 
 Model: TypeAlias = Any
 """A model class. (mypy takes one for unhashable, and these are keys of caches.)"""
@@ -83,11 +83,7 @@ execute = ask
 
 @contextmanager
 def _copying(statement: str) -> Iterator[psycopg.Copy]:
-    send()
-    own = connections[DEFAULT_DB_ALIAS]
-    own.close_if_health_check_failed()
-    own.ensure_connection()
-    own.validate_no_broken_transaction()
+    own = ready()
     started = time.monotonic()
     try:
         with own.wrap_database_errors, psycopg.Cursor(own.connection).copy(statement) as line:

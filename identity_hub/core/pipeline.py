@@ -116,10 +116,12 @@ def together() -> Iterator[None]:
         line.waiting.clear()
 
 
-def send() -> None:
-    """Makes what is waiting travel: before what goes by another way than `ask` or Django's cursors."""
-    if _here.line is not None:
-        _here.line.send()
+def ready() -> Any:
+    """Django's connection of this thread, looked at as its cursors do, and with nothing waiting: for what goes by
+    another way than `ask` or Django's cursors."""
+    own = connections[DEFAULT_DB_ALIAS]
+    _proven(own).send()
+    return own
 
 
 class _Here(threading.local):
