@@ -43,6 +43,22 @@ def database_is_away(error: BaseException | None) -> bool:
     return state is None or state.startswith(_AWAY)
 
 
+# The look of the people's pages (saml_sp/static/saml_sp/hub.css), in the page itself: it stands where nothing else does.
+_STYLE = (
+    ":root{color-scheme:light dark;--ground:#f5f6fa;--card:#fff;--ink:#171a2b;--soft:#565b73;--line:#dfe2ec;"
+    "--accent:#4338ca}"
+    "@media(prefers-color-scheme:dark){:root{--ground:#0f111a;--card:#191c29;--ink:#eef0f8;--soft:#a7adc4;"
+    "--line:#2c3042;--accent:#9a9bfa}}"
+    "*{box-sizing:border-box}"
+    "body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:1.25rem;"
+    "background:var(--ground);color:var(--ink);font:1rem/1.55 system-ui,sans-serif}"
+    "main{width:100%;max-width:28rem;margin-bottom:12vh;padding:2rem;background:var(--card);"
+    "border:1px solid var(--line);border-radius:1rem}"
+    "h1{margin:0 0 .5rem;font-size:1.6rem;line-height:1.2}p{margin:0 0 1rem}p:last-child{margin:0}"
+    ".soft{color:var(--soft);font-size:.9rem}code{overflow-wrap:anywhere}a{color:var(--accent)}"
+)
+
+
 def answer(request: HttpRequest, status: int) -> HttpResponse:
     """A SCIM Error (RFC 7644 3.12) under /scim/, a JSON object for programs, one calm page for people."""
     sentence, reference = _SENTENCES[status], current_request_id()
@@ -66,10 +82,8 @@ def _page(sentence: str, reference: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Identity Hub</title>'
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}"
-        "</style>"
-        f"</head><body><main><h1>This did not work</h1><p>{escape(sentence)}</p>"
-        f"<p>Reference: <code>{escape(reference)}</code></p>"
+        f"<style>{_STYLE}</style></head><body><main><h1>This did not work</h1><p>{escape(sentence)}</p>"
+        f'<p class="soft">Reference <code>{escape(reference)}</code></p>'
         '<p><a href="/">Start page</a></p></main></body></html>'
     )
 

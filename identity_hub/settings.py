@@ -177,6 +177,8 @@ WSGI_APPLICATION = "identity_hub.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    # Before the theme, one of whose templates it replaces.
+    "provisioning",
     # Not plain "unfold": that would put a site of its own in the place of the hub's.
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
@@ -191,7 +193,6 @@ INSTALLED_APPS = [
     "django_prometheus",
     "health_check",
     "django_scim",
-    "provisioning",
     "scim",
     "saml_sp",
 ]

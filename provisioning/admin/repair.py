@@ -95,7 +95,7 @@ class RepairPages(TenantAdmin):
             form,
             title=f"Take part of the run of {run.connection}",
             lead="Leave out what shall not be done, then release or execute the rest on the run's page. What is left "
-            "out is asked about again by the next run.",
+            "out stays out of the next runs too, until somebody takes it in again.",
             lines=lines,
             buttons=[("leave_out", "Leave out", "hub-primary"), ("take_in", "Take in again", "")],
             facts=[

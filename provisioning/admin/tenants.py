@@ -88,7 +88,7 @@ class TenantPage(TenantAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         if obj is None:
             return ["name", "slug", "domains", "reason"]
-        return ["name", "slug", configuration.RUN_LIMITS, "created_at", "reason"]
+        return ["name", "slug", *configuration.RUN_LIMITS, "created_at", "reason"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [] if obj is None else ["slug", "created_at"]
