@@ -43,7 +43,7 @@ def database_is_away(error: BaseException | None) -> bool:
     return state is None or state.startswith(_AWAY)
 
 
-# The look of the people's pages (saml_sp/static/saml_sp/hub.css), in the page itself: it stands where nothing else does.
+# The look of the people's pages (saml_sp/static/saml_sp/hub.css), in the page itself: it asks for nothing else.
 _STYLE = (
     ":root{color-scheme:light dark;--ground:#f5f6fa;--card:#fff;--ink:#171a2b;--soft:#565b73;--line:#dfe2ec;"
     "--accent:#4338ca}"

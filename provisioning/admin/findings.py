@@ -503,8 +503,8 @@ class FindingPage(ManyFindings, TenantAdmin):
                 initial={"owner": str(finding.owner_id or (mine if mine in owners else ""))},
             ),
             title="Who sees to this finding?",
-            lead="The owner finds it by the filter “Mine” of the list. Everybody who administers the organisation may still "
-            "decide it.",
+            lead="The owner finds it by the filter 'Mine' of the list. Everybody who administers the organisation may "
+            "still decide it.",
             submit="Assign",
             act=lambda data: findings.assign(
                 finding=finding,
