@@ -20,6 +20,11 @@ def keyed(digest_key: bytes, kind: str, connection_id: UUID | None, value: str) 
     return digest.digest()
 
 
+def part_digest(digest_key: bytes, kind: str, part: str) -> str:
+    """How a finding keeps a part of its case (`Finding.parts`): of each kind another one."""
+    return keyed(digest_key, f"finding {kind}", None, part).hex()[:32]
+
+
 # Setting a key up costs more than the digest of one value.
 @lru_cache(maxsize=1024)
 def _begun(digest_key: bytes, kind: str, connection_id: UUID | None) -> hmac.HMAC:

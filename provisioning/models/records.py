@@ -140,6 +140,8 @@ class Finding(TenantRow):
     """Identity ids as text, the likeliest first."""
     evidence = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64)
+    parts = ArrayField(models.CharField(max_length=32), default=list, db_default=[], editable=False)
+    """Keyed digests of what the case consists of, where an answer holds for these parts and for no others."""
     status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
     opened_at = models.DateTimeField(default=now)
     seen_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -162,12 +164,16 @@ class Finding(TenantRow):
             models.UniqueConstraint(fields=["tenant", "id"], name="finding_tenant_id"),
             models.UniqueConstraint(
                 fields=["tenant", "fingerprint"],
-                condition=Q(status__in=["open", "rejected"]),
+                # What was rejected in parts leaves the others to be asked about.
+                condition=Q(status="open") | Q(status="rejected", parts=[]),
                 name="finding_asked_once",
             ),
         ]
         indexes = [
             models.Index(fields=["tenant", "status", "opened_at"], name="finding_open"),
+            models.Index(
+                fields=["tenant", "fingerprint"], condition=~Q(status="obsolete"), name="finding_answers"
+            ),
             models.Index(fields=["account"], name="finding_account"),
             models.Index(fields=["identity"], condition=Q(status="open"), name="finding_identity"),
             models.Index(fields=["identity"], condition=~Q(status="obsolete"), name="finding_about"),

@@ -3,9 +3,11 @@
 A doubt is asked while it is there, and closes by itself when it has gone. Nobody's access depends on it.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from provisioning.decision.reasons import FindingKind
@@ -13,6 +15,7 @@ from provisioning.decision.score import LIKELY_FROM
 from provisioning.decision.types import Severity
 from provisioning.models import Connection
 from provisioning.selectors import doubts as stored
+from provisioning.selectors.doubts import Contradiction, Drift
 from provisioning.services.questions import Asked, Question, ask, close_those_over
 
 SEVERITY_OF_ATTRIBUTE = {
@@ -24,6 +27,7 @@ SEVERITY_OF_ATTRIBUTE = {
     "entitlements": Severity.MEDIUM,
     "family_name": Severity.LOW,
 }
+PRIVILEGES = frozenset({"roles", "entitlements"})
 _GRAVEST = [Severity.HIGH, Severity.MEDIUM, Severity.LOW]
 
 
@@ -51,6 +55,8 @@ def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Question]:
             kind=FindingKind.DUPLICATE_IDENTITIES,
             severity=Severity.MEDIUM if pair.score.value >= LIKELY_FROM else Severity.LOW,
             mark=f"{pair.one}:{pair.other}",
+            # What speaks for it since it was dealt with makes it worth another look.
+            parts=frozenset(one.value for one in pair.score.evidence if one.speaks_for),
             identity_id=pair.one,
             candidates=(pair.other,),
             evidence=pair.score.as_document(),
@@ -58,53 +64,109 @@ def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Question]:
 
 
 def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:
-    for identity_id, why, connections in stored.orphans(tenant_id, at):
+    for one in stored.orphans(tenant_id, at):
         yield Question(
             kind=FindingKind.ORPHAN_IDENTITY,
             # One silent connection makes very many of these, and is itself asked about before.
-            severity=Severity.LOW if why == "quiet" else Severity.MEDIUM,
-            # A source that was switched off is another case than one that is quiet.
-            mark=f"{identity_id}:{why}",
-            identity_id=identity_id,
-            evidence={"why": why, "connections": [str(one) for one in connections]},
+            severity=Severity.LOW if one.why == "quiet" else Severity.MEDIUM,
+            mark=str(one.identity_id),
+            # A source that was switched off is another case than one that is quiet, and so is its next silence.
+            parts=frozenset(f"{one.why} {heard}" for heard in one.heard or ("",)),
+            identity_id=one.identity_id,
+            evidence={"why": one.why, "connections": one.connections},
         )
 
 
 def state_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
     for identity_id, active, inactive in stored.state_conflicts(tenant_id):
-        sides = {"active": [str(one) for one in active], "inactive": [str(one) for one in inactive]}
-        yield Question(
-            kind=FindingKind.STATES_DIFFER,
-            severity=Severity.MEDIUM,
-            # The opposite contradiction is another one.
-            mark=f"{identity_id}:{sides}",
-            identity_id=identity_id,
-            evidence=sides,
-        )
+        yield _states_of(identity_id, [f"{one} {other}" for one in active for other in inactive])
+
+
+def _states_of(identity_id: UUID, pairs: Collection[str]) -> Question:
+    """The opposite contradiction is another one, and so is that of one more account."""
+    sides = [pair.split() for pair in pairs]
+    return Question(
+        kind=FindingKind.STATES_DIFFER,
+        severity=Severity.MEDIUM,
+        mark=str(identity_id),
+        parts=frozenset(pairs),
+        only=partial(_states_of, identity_id),
+        identity_id=identity_id,
+        evidence={
+            "active": sorted({active for active, _ in sides}),
+            "inactive": sorted({inactive for _, inactive in sides}),
+        },
+    )
 
 
 def attribute_conflicts(tenant_id: UUID, at: datetime) -> Iterator[Question]:
-    for identity_id, names, sources in stored.attribute_conflicts(tenant_id):
-        gravest = min((SEVERITY_OF_ATTRIBUTE[name] for name in names), key=_GRAVEST.index)
-        yield Question(
-            kind=FindingKind.ATTRIBUTE_CONFLICT,
-            severity=gravest,
-            # Another attribute is another contradiction, whatever was said about the first one.
-            mark=f"{identity_id}:{','.join(names)}",
-            identity_id=identity_id,
-            evidence={"attributes": names, "sources": sources},
+    for identity_id, found in stored.attribute_conflicts(tenant_id):
+        by_part: dict[str, list[Contradiction]] = defaultdict(list)
+        for one in found:
+            for part in _parts_of(one):
+                by_part[part].append(one)
+        yield _conflict_of(identity_id, by_part, by_part)
+
+
+def _parts_of(one: Contradiction) -> list[str]:
+    """Another value is another contradiction, whatever was said about the first one.
+
+    Two values contradict each other whichever source says which. A privilege counts by itself, and by who gives it.
+    """
+    first, second = one.values
+    if one.attribute not in PRIVILEGES:
+        return ["\0".join([one.attribute, *(" ".join(values) for values in sorted(one.values))])]
+    return [
+        "\0".join([one.attribute, name, connection])
+        for connection, names in zip(
+            one.connections, ({*first} - {*second}, {*second} - {*first}), strict=True
         )
+        for name in names
+    ]
+
+
+def _conflict_of(
+    identity_id: UUID, by_part: Mapping[str, list[Contradiction]], parts: Collection[str]
+) -> Question:
+    told = [one for part in parts for one in by_part[part]]
+    names = sorted({one.attribute for one in told})
+    return Question(
+        kind=FindingKind.ATTRIBUTE_CONFLICT,
+        severity=min((SEVERITY_OF_ATTRIBUTE[name] for name in names), key=_GRAVEST.index),
+        mark=str(identity_id),
+        parts=frozenset(parts),
+        only=partial(_conflict_of, identity_id, by_part),
+        identity_id=identity_id,
+        evidence={
+            "attributes": names,
+            "sources": sorted({source for one in told for source in one.sources}),
+        },
+    )
 
 
 def held_members(tenant_id: UUID, at: datetime) -> Iterator[Question]:
-    for identity_id, groups in stored.held_members(tenant_id, at):
-        yield Question(
-            kind=FindingKind.HELD_KEEPS_GROUPS,
-            severity=Severity.LOW,
-            mark=str(identity_id),
-            identity_id=identity_id,
-            evidence={"groups": groups},
-        )
+    for one in stored.held_members(tenant_id, at):
+        by_part = {}
+        for group, entitlement, staff in one.gives:
+            # Whoever is let in and held again is another case.
+            part = f"{one.since.isoformat()} {group} {entitlement}"
+            by_part[part] = group
+            if staff:
+                by_part[f"{part} staff"] = group
+        yield _held_in(one.identity_id, by_part, by_part)
+
+
+def _held_in(identity_id: UUID, by_part: Mapping[str, str], parts: Collection[str]) -> Question:
+    """Another group is another case, and so is one that gives more than it did."""
+    return Question(
+        kind=FindingKind.HELD_KEEPS_GROUPS,
+        severity=Severity.LOW,
+        mark=str(identity_id),
+        parts=frozenset(parts),
+        only=partial(_held_in, identity_id, by_part),
+        identity_id=identity_id,
+        evidence={"groups": len({by_part[part] for part in parts})},
+    )
 
 
 def unreachable_entitlements(tenant_id: UUID, at: datetime) -> Iterator[Question]:
@@ -113,6 +175,8 @@ def unreachable_entitlements(tenant_id: UUID, at: datetime) -> Iterator[Question
             kind=FindingKind.ENTITLEMENT_UNREACHABLE,
             severity=Severity.LOW,
             mark=str(entitlement_id),
+            # Groups that are empty may fill; no group never does.
+            parts=frozenset([why]),
             evidence={"entitlement": str(entitlement_id), "why": why},
         )
 
@@ -163,11 +227,12 @@ def overdue_listings(tenant_id: UUID, at: datetime) -> Iterator[Question]:
 
 
 def unlinked(connection: Connection, at: datetime) -> Iterator[Question]:
-    for account_id in stored.unlinked(connection):
+    for account_id, taken_off in stored.unlinked(connection):
         yield Question(
             kind=FindingKind.ORPHAN_ACCOUNT,
             severity=Severity.MEDIUM,
-            mark=str(account_id),
+            # Whose it is was said; taken off that person it is nobody's anew.
+            mark=f"{account_id}:{taken_off.isoformat()}" if taken_off else str(account_id),
             connection_id=connection.pk,
             account_id=account_id,
         )
@@ -188,25 +253,45 @@ def dormant(connection: Connection, at: datetime) -> Iterator[Question]:
 
 
 def group_drift(connection: Connection, at: datetime) -> Iterator[Question]:
-    for account_id, identity_id, brought, pushed in stored.group_drift(connection):
-        yield Question(
-            kind=FindingKind.GROUPS_DIFFER,
-            severity=Severity.LOW,
-            mark=str(account_id),
-            connection_id=connection.pk,
-            account_id=account_id,
-            identity_id=identity_id,
-            evidence={"only_logins": brought, "only_scim": pushed},
-        )
+    given = stored.given_by_groups(connection)
+    for one in stored.group_drift(connection):
+        by_part: dict[str, tuple[str, str]] = {}
+        for side, values in (("only_logins", one.only_logins), ("only_scim", one.only_scim)):
+            for value in values:
+                parts = [f"{side}\0{value}"]
+                for entitlement, staff in given.get(value, ()):
+                    parts += [f"{side}\0{value}\0{entitlement}"]
+                    parts += [f"{side}\0{value}\0{entitlement}\0staff"] if staff else []
+                by_part |= dict.fromkeys(parts, (side, value))
+        yield _drift_of(connection, one, by_part, by_part)
+
+
+def _drift_of(
+    connection: Connection, one: Drift, by_part: Mapping[str, tuple[str, str]], parts: Collection[str]
+) -> Question:
+    """Another group is another case, and so is one that stands for more than it did."""
+    groups = Counter(side for side, _ in {by_part[part] for part in parts})
+    return Question(
+        kind=FindingKind.GROUPS_DIFFER,
+        severity=Severity.LOW,
+        mark=str(one.account_id),
+        parts=frozenset(parts),
+        only=partial(_drift_of, connection, one, by_part),
+        connection_id=connection.pk,
+        account_id=one.account_id,
+        identity_id=one.identity_id,
+        evidence={"only_logins": groups["only_logins"], "only_scim": groups["only_scim"]},
+    )
 
 
 def privileged_unmapped(connection: Connection, at: datetime) -> Iterator[Question]:
-    for attribute, count, ids, values in stored.privileged_unmapped(connection):
+    for attribute, count, ids, names in stored.privileged_unmapped(connection):
         yield Question(
             kind=FindingKind.PRIVILEGED_UNMAPPED,
             severity=Severity.MEDIUM,
+            mark=f"{connection.pk}:{attribute}",
             # Whoever has looked at one role has said nothing of another.
-            mark=f"{connection.pk}:{attribute}:{values}",
+            parts=frozenset(names),
             connection_id=connection.pk,
             evidence={
                 "attribute": attribute,

@@ -5,6 +5,7 @@ with the organisation. Answers are ids and kinds; no value of a person leaves th
 two cases apart.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -170,48 +171,64 @@ def _said(*values: str | None) -> frozenset[str]:
     return frozenset(value for value in values if value)
 
 
+# When each of their connections was last heard of them, in seconds.
 _ORPHANS = """
+WITH listed AS (
+    SELECT connection_id, max(as_of) AS as_of FROM provisioning_roster
+     WHERE tenant_id = %(tenant)s AND status IN ('complete', 'superseded') GROUP BY connection_id
+), vouching AS (
+    SELECT a.identity_id, c.id, c.status, GREATEST(c.last_push_at, a.last_login_at, a.created_at, listed.as_of) AS heard
+      FROM provisioning_account a
+      JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
+      LEFT JOIN listed ON listed.connection_id = c.id
+     WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.identity_id IS NOT NULL
+)
 SELECT i.id,
-       CASE WHEN count(a.id) = 0 THEN 'no-account'
-            WHEN bool_and(c.status = 'disabled') THEN 'disabled' ELSE 'quiet' END,
-       array_agg(DISTINCT c.id) FILTER (WHERE c.id IS NOT NULL)
+       CASE WHEN count(v.id) = 0 THEN 'no-account'
+            WHEN bool_and(v.status = 'disabled') THEN 'disabled' ELSE 'quiet' END,
+       array_agg(DISTINCT v.id::text || ' ' || extract(epoch FROM v.heard)::bigint) FILTER (WHERE v.id IS NOT NULL)
   FROM provisioning_identity i
-  LEFT JOIN provisioning_account a ON a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL
-  LEFT JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
+  LEFT JOIN vouching v ON v.identity_id = i.id
  WHERE i.tenant_id = %(tenant)s AND NOT i.local AND i.kind = 'person' AND i.merged_into_id IS NULL
    AND NOT EXISTS (SELECT FROM provisioning_hold h WHERE h.tenant_id = i.tenant_id AND h.identity_id = i.id)
  GROUP BY i.id
-HAVING NOT COALESCE(bool_or(
-           c.status <> 'disabled'
-           AND (c.last_push_at > %(since)s OR a.last_login_at > %(since)s OR a.created_at > %(since)s
-                OR EXISTS (SELECT FROM provisioning_roster r
-                            WHERE r.tenant_id = c.tenant_id AND r.connection_id = c.id
-                              AND r.status IN ('complete', 'superseded') AND r.as_of > %(since)s))), false)
+HAVING NOT COALESCE(bool_or(v.status <> 'disabled' AND v.heard > %(since)s), false)
 """
 
 
-def orphans(tenant_id: UUID, at: datetime) -> Iterator[tuple[UUID, str, list[UUID]]]:
-    """(identity, why, connections) of people who may sign in and for whom no live source vouches.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """Why: `no-account`, `disabled` (every connection of theirs is), `quiet` (nothing was heard for three months)."""
 
-    Why: `no-account`, `disabled` (every connection of theirs is), `quiet` (nothing was heard for three months).
-    """
-    for identity_id, why, connections in _stream(_ORPHANS, {"tenant": tenant_id, "since": at - QUIET}):
-        yield identity_id, why, list(connections or ())
+    identity_id: UUID
+    why: str
+    heard: tuple[str, ...]
+    """Of each connection its id and, behind a space, when it was last heard of the person."""
+
+    @property
+    def connections(self) -> list[str]:
+        return sorted({one.partition(" ")[0] for one in self.heard})
 
 
-def unlinked(connection: Connection) -> Iterator[UUID]:
-    """Accounts that wait for their link while nothing asks whose they are."""
-    asked = Finding.objects.filter(
-        tenant_id=connection.tenant_id, account=OuterRef("pk"), status=Finding.Status.OPEN
-    ).exclude(kind=FindingKind.ORPHAN_ACCOUNT)
+def orphans(tenant_id: UUID, at: datetime) -> Iterator[Orphan]:
+    """People who may sign in and for whom no live source vouches."""
+    for identity_id, why, heard in _stream(_ORPHANS, {"tenant": tenant_id, "since": at - QUIET}):
+        yield Orphan(identity_id=identity_id, why=why, heard=tuple(heard or ()))
+
+
+def unlinked(connection: Connection) -> Iterator[tuple[UUID, datetime | None]]:
+    """(account, when somebody took it off an identity last) of those that wait while nothing asks whose they are."""
+    about = Finding.objects.filter(tenant_id=connection.tenant_id, account=OuterRef("pk"))
+    asked = about.filter(status=Finding.Status.OPEN).exclude(kind=FindingKind.ORPHAN_ACCOUNT)
+    taken_off = about.filter(kind=FindingKind.KEPT_APART).order_by("-opened_at")
     rows = Account.objects.filter(
         ~Exists(asked),
         tenant_id=connection.tenant_id,
         connection_id=connection.pk,
         deleted_at__isnull=True,
         identity__isnull=True,
-    )
-    yield from rows.order_by("id").values_list("id", flat=True).iterator(chunk_size=CHUNK)
+    ).annotate(taken_off=Subquery(taken_off.values("opened_at")[:1]))
+    yield from rows.order_by("id").values_list("id", "taken_off").iterator(chunk_size=CHUNK)
 
 
 def dormant(connection: Connection, at: datetime) -> Iterator[tuple[UUID, UUID, datetime]]:
@@ -287,42 +304,66 @@ WITH told AS NOT MATERIALIZED (
                  WHERE role ~* %(privileged)s), '{}') AS names
       FROM told JOIN several USING (identity_id) JOIN speaks ON speaks.id = told.connection_id
 ), said AS (
-    SELECT told.identity_id, told.id, 'scim' AS source, email_keys, hr_number, user_type, family_name,
-           roles.names AS roles, entitlements.names AS entitlements
+    SELECT told.identity_id, told.id, told.connection_id, 'scim' AS source, email_keys AS email, hr_number, user_type,
+           family_name, roles.names AS roles, entitlements.names AS entitlements
       FROM told JOIN several USING (identity_id)
       LEFT JOIN privileged roles ON roles.id = told.id AND roles.attribute = 'roles'
       LEFT JOIN privileged entitlements ON entitlements.id = told.id AND entitlements.attribute = 'entitlements'
     UNION ALL
-    SELECT identity_id, id, 'assertion', said_email_keys, said_hr_number, NULL, said_family_name, NULL, NULL
+    SELECT identity_id, id, connection_id, 'assertion', said_email_keys, said_hr_number, NULL,
+           said_family_name, NULL, NULL
       FROM told JOIN several USING (identity_id)
-), pairs AS (
-    SELECT one.identity_id, one.source AS one_source, other.source AS other_source,
-           array_remove(ARRAY[
-               CASE WHEN one.hr_number <> other.hr_number THEN 'hr_number' END,
-               CASE WHEN one.user_type <> other.user_type THEN 'user_type' END,
-               CASE WHEN one.email_keys <> '{}' AND other.email_keys <> '{}'
-                         AND NOT one.email_keys && other.email_keys THEN 'email' END,
-               CASE WHEN one.family_name <> other.family_name THEN 'family_name' END,
-               CASE WHEN one.roles <> other.roles THEN 'roles' END,
-               CASE WHEN one.entitlements <> other.entitlements THEN 'entitlements' END], NULL) AS attributes
-      FROM said one JOIN said other ON other.identity_id = one.identity_id
-       AND (one.id, one.source) < (other.id, other.source)
 )
-SELECT identity_id, array_agg(DISTINCT attribute),
-       array_agg(DISTINCT source)
-  FROM pairs CROSS JOIN unnest(attributes) AS attribute CROSS JOIN unnest(ARRAY[one_source, other_source]) AS source
- GROUP BY identity_id
+SELECT one.identity_id,
+       json_agg(json_build_object('attribute', attribute, 'sides', json_build_array(
+           json_build_object('source', one.source, 'connection', one.connection_id,
+                             'values', to_jsonb(one) -> attribute),
+           json_build_object('source', other.source, 'connection', other.connection_id,
+                             'values', to_jsonb(other) -> attribute))))
+  FROM said one JOIN said other ON other.identity_id = one.identity_id
+   AND (one.id, one.source) < (other.id, other.source)
+ CROSS JOIN LATERAL unnest(array_remove(ARRAY[
+           CASE WHEN one.hr_number <> other.hr_number THEN 'hr_number' END,
+           CASE WHEN one.user_type <> other.user_type THEN 'user_type' END,
+           CASE WHEN one.email <> '{}' AND other.email <> '{}' AND NOT one.email && other.email THEN 'email' END,
+           CASE WHEN one.family_name <> other.family_name THEN 'family_name' END,
+           CASE WHEN one.roles <> other.roles THEN 'roles' END,
+           CASE WHEN one.entitlements <> other.entitlements THEN 'entitlements' END], NULL)) AS attribute
+ GROUP BY one.identity_id
 """
 
 
-def attribute_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[str], list[str]]]:
-    """(identity, names of attributes, kinds of source) where the sources of one identity disagree.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Two sources that disagree on one attribute. `values` are theirs, in lower case.
 
     A kind of source is `scim` (an account's document) or `assertion` (what its last login said).
     """
+
+    attribute: str
+    sources: tuple[str, str]
+    connections: tuple[str, str]
+    values: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def attribute_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[Contradiction]]]:
+    """(identity, what its sources say that cannot both be so)."""
     parameters = {"tenant": tenant_id, "enterprise": ENTERPRISE_USER, "privileged": PRIVILEGED}
-    for identity_id, names, sources in _stream(_ATTRIBUTES, parameters):
-        yield identity_id, list(names), list(sources)
+    for identity_id, found in _stream(_ATTRIBUTES, parameters):
+        yield identity_id, [_contradiction(one["attribute"], *one["sides"]) for one in found]
+
+
+def _contradiction(attribute: str, one: dict[str, Any], other: dict[str, Any]) -> Contradiction:
+    return Contradiction(
+        attribute=attribute,
+        sources=(one["source"], other["source"]),
+        connections=(one["connection"], other["connection"]),
+        values=(_listed(one["values"]), _listed(other["values"])),
+    )
+
+
+def _listed(said: str | list[str]) -> tuple[str, ...]:
+    return tuple(sorted(said)) if isinstance(said, list) else (said,)
 
 
 _GROUPS = """
@@ -346,8 +387,9 @@ WITH allowed AS (
                                      ELSE g.external_id END AS value) AS named
      WHERE value IN (SELECT value FROM allowed)
 )
-SELECT accounts.id, accounts.identity_id, count(*) FILTER (WHERE pushed.id IS NULL),
-       count(*) FILTER (WHERE brought.id IS NULL)
+SELECT accounts.id, accounts.identity_id,
+       array_agg(DISTINCT brought.value) FILTER (WHERE pushed.id IS NULL),
+       array_agg(DISTINCT pushed.value) FILTER (WHERE brought.id IS NULL)
   FROM brought FULL JOIN pushed ON pushed.id = brought.id AND pushed.value = brought.value
   JOIN accounts ON accounts.id = COALESCE(brought.id, pushed.id)
  WHERE pushed.id IS NULL OR brought.id IS NULL
@@ -355,11 +397,40 @@ SELECT accounts.id, accounts.identity_id, count(*) FILTER (WHERE pushed.id IS NU
 """
 
 
-def group_drift(connection: Connection) -> Iterator[tuple[UUID, UUID, int, int]]:
-    """(account, identity, groups that only logins bring, groups that only SCIM has), where SCIM has groups (row 31)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Groups by the value that the connection's allow-list has, or had, for them."""
+
+    account_id: UUID
+    identity_id: UUID
+    only_logins: tuple[str, ...]
+    only_scim: tuple[str, ...]
+
+
+def group_drift(connection: Connection) -> Iterator[Drift]:
+    """Whose logins bring other groups than SCIM has, where SCIM has groups (row 31)."""
     manages = connection.group_attribute and connection.groups.filter(tenant_id=connection.tenant_id).exists()
-    if manages:
-        yield from _stream(_GROUPS, {"tenant": connection.tenant_id, "connection": connection.pk})
+    if not manages:
+        return
+    parameters = {"tenant": connection.tenant_id, "connection": connection.pk}
+    for account_id, identity_id, brought, pushed in _stream(_GROUPS, parameters):
+        yield Drift(
+            account_id=account_id,
+            identity_id=identity_id,
+            only_logins=tuple(brought or ()),
+            only_scim=tuple(pushed or ()),
+        )
+
+
+def given_by_groups(connection: Connection) -> dict[str, set[tuple[UUID, bool]]]:
+    """Value of the allow-list -> (entitlement, whether it administers the tenant) of what it stands for."""
+    given: dict[str, set[tuple[UUID, bool]]] = defaultdict(set)
+    rows = connection.asserted_groups.filter(tenant_id=connection.tenant_id)
+    for value, entitlement_id, staff in rows.values_list(
+        "value", "entitlement_id", "entitlement__grants_staff"
+    ):
+        given[value].add((entitlement_id, staff))
+    return given
 
 
 _UNREACHABLE = """
@@ -384,21 +455,36 @@ def unreachable_entitlements(tenant_id: UUID) -> Iterator[tuple[UUID, str]]:
 
 
 _HELD = """
-SELECT a.identity_id, count(DISTINCT s.group_id)
+SELECT a.identity_id, min(held.since),
+       json_agg(DISTINCT jsonb_build_array(s.group_id, m.entitlement_id, e.grants_staff))
   FROM provisioning_account a
+ CROSS JOIN LATERAL (SELECT min(h.placed_at) AS since FROM provisioning_hold h
+                      WHERE h.tenant_id = a.tenant_id AND h.identity_id = a.identity_id) AS held
   JOIN provisioning_membership s ON s.tenant_id = a.tenant_id AND s.account_id = a.id
- WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.active
-   AND EXISTS (SELECT FROM provisioning_hold h
-                WHERE h.tenant_id = a.tenant_id AND h.identity_id = a.identity_id AND h.placed_at < %(since)s)
-   AND EXISTS (SELECT FROM provisioning_entitlementmapping m
-                WHERE m.tenant_id = s.tenant_id AND m.group_id = s.group_id)
+  JOIN provisioning_entitlementmapping m ON m.tenant_id = s.tenant_id AND m.group_id = s.group_id
+  JOIN provisioning_entitlement e ON e.tenant_id = m.tenant_id AND e.id = m.entitlement_id
+ WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.active AND held.since < %(since)s
  GROUP BY a.identity_id
 """
 
 
-def held_members(tenant_id: UUID, at: datetime) -> Iterator[tuple[UUID, int]]:
-    """(identity, groups) of people held for long whose groups would give them something the day they are let in."""
-    yield from _stream(_HELD, {"tenant": tenant_id, "since": at - HELD_LONG})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldMember:
+    identity_id: UUID
+    since: datetime
+    """When the oldest of the holds was placed."""
+    gives: tuple[tuple[str, str, bool], ...]
+    """(group, entitlement, whether it administers the tenant) of what is given the day the person is let in."""
+
+
+def held_members(tenant_id: UUID, at: datetime) -> Iterator[HeldMember]:
+    """People held for long whose groups would give them something."""
+    for identity_id, since, gives in _stream(_HELD, {"tenant": tenant_id, "since": at - HELD_LONG}):
+        yield HeldMember(
+            identity_id=identity_id,
+            since=since,
+            gives=tuple((group, entitlement, staff) for group, entitlement, staff in gives),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

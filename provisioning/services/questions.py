@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
@@ -15,7 +15,8 @@ from django.db.models.functions import Greatest
 from provisioning import audit, outbox
 from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, Document, HoldKind, Severity
-from provisioning.models import Finding, Hold
+from provisioning.digests import part_digest
+from provisioning.models import Finding, Hold, Tenant
 
 GONE = "The case has gone."
 SCHEDULE = Actor(kind="schedule")
@@ -100,11 +101,19 @@ SETTLED = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One case as a check finds it. `mark` tells it from every other one of its kind in the tenant."""
+    """One case as a check finds it. `mark` tells it from every other one of its kind in the tenant.
+
+    An answer to a case of several parts holds for these parts: it is asked about anew as soon as there is another one,
+    and `only` says what the case is without those that were answered. They may hold values of a person, and are kept as
+    digests with the tenant's key.
+    """
 
     kind: FindingKind
     severity: Severity
     mark: str
+    parts: frozenset[str] = frozenset()
+    only: "Callable[[Collection[str]], Question] | None" = None
+    """None where the parts change nothing of what is told."""
     connection_id: UUID | None = None
     account_id: UUID | None = None
     identity_id: UUID | None = None
@@ -113,7 +122,20 @@ class Question:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"{self.kind}\0{self.mark}".encode()).hexdigest()
+        return fingerprint_of(self.kind, self.mark, in_parts=bool(self.parts))
+
+    def left(self, parts: frozenset[str]) -> "Question":
+        return self.only(parts) if self.only else replace(self, parts=parts)
+
+
+def fingerprint_of(kind: str, mark: str, *, in_parts: bool) -> str:
+    """That of a case of several parts is another one: what was answered before parts were kept answers none."""
+    said = f"{kind}\0{mark}" + ("\0" if in_parts else "")
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+Asking = tuple[Question, list[str]]
+"""What is still to be asked, and the digests of its parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +160,11 @@ def ask(
     Whoever dies in between has asked what it has asked; the next look goes on. What a person has answered stays so.
     """
     opened = known = 0
+    digest_key = bytes(Tenant.objects.values_list("digest_key", flat=True).get(pk=tenant_id))
     stream = iter(questions)
     while chunk := list(islice(stream, CHUNK)):
         with transaction.atomic():
-            new = _ask(tenant_id, chunk, at)
+            new = _ask(tenant_id, digest_key, chunk, at)
         opened += new
         known += len(chunk) - new
     # Only those that a check asks: what a push or a login asked has no date of having been seen.
@@ -153,43 +176,60 @@ def ask(
     return Asked(opened=opened, known=known, closed=_close(tenant_id, gone, at))
 
 
-def _ask(tenant_id: UUID, chunk: Sequence[Question], at: datetime) -> int:
+def _ask(tenant_id: UUID, digest_key: bytes, chunk: Sequence[Question], at: datetime) -> int:
     by_print = {question.fingerprint: question for question in chunk}
     there = Finding.objects.filter(tenant_id=tenant_id, fingerprint__in=list(by_print))
-    answered = Q(status=Finding.Status.REJECTED) | Q(
+    answers = Q(status=Finding.Status.REJECTED) | Q(
         status=Finding.Status.APPROVED, decided_at__gt=at - SETTLED
     )
-    silent = set(there.filter(answered).values_list("fingerprint", flat=True))
-    waiting = {row.fingerprint: row for row in there.filter(status=Finding.Status.OPEN)}
-    changed = [row for print_, row in waiting.items() if _follows(row, by_print[print_])]
-    Finding.objects.bulk_update(changed, ["severity", "evidence"])
+    answered: dict[str, set[str]] = defaultdict(set)
+    for print_, parts in there.filter(answers).values_list("fingerprint", "parts"):
+        answered[print_].update(parts)
+    asking = {
+        print_: left
+        for print_, question in by_print.items()
+        if (left := _unanswered(question, answered.get(print_), digest_key))
+    }
+    still_open = there.filter(fingerprint__in=list(asking), status=Finding.Status.OPEN)
+    waiting = {row.fingerprint: row for row in still_open}
+    before = {row.pk: row.severity for row in waiting.values()}
+    changed = [row for print_, row in waiting.items() if _follows(row, *asking[print_])]
+    Finding.objects.bulk_update(changed, ["severity", "evidence", "parts"])
     new = _open(
         tenant_id,
-        [
-            _finding(tenant_id, question, at)
-            for print_, question in by_print.items()
-            if print_ not in silent and print_ not in waiting
-        ],
+        [_finding(tenant_id, *left, at) for print_, left in asking.items() if print_ not in waiting],
         at,
     )
     # What another worker has just written was seen by this one, too, and must not be closed by either.
-    there.filter(status=Finding.Status.OPEN).update(seen_at=Greatest("seen_at", Value(at)))
+    still_open.update(seen_at=Greatest("seen_at", Value(at)))
     outbox.enqueue(
         ("finding.opened", {"finding": str(row.pk)}, tenant_id)
-        for row in new
-        if row.severity == Severity.HIGH.value
+        for row in (*new, *changed)
+        if row.severity == Severity.HIGH.value and before.get(row.pk) != row.severity
     )
     return len(new)
 
 
-def _follows(row: Finding, question: Question) -> bool:
+def _unanswered(question: Question, answered: set[str] | None, digest_key: bytes) -> Asking | None:
+    if not question.parts:
+        return (question, []) if answered is None else None
+    by_digest = {part_digest(digest_key, question.kind, part): part for part in question.parts}
+    left = by_digest.keys() - (answered or set())
+    if not left:
+        return None
+    if len(left) < len(by_digest):
+        question = question.left(frozenset(by_digest[digest] for digest in left))
+    return question, sorted(left)
+
+
+def _follows(row: Finding, question: Question, parts: list[str]) -> bool:
     """Takes over what the case looks like today; whether that is anything new."""
-    before = row.severity, row.evidence
-    row.severity, row.evidence = question.severity.value, dict(question.evidence)
-    return before != (row.severity, row.evidence)
+    before = row.severity, row.evidence, row.parts
+    row.severity, row.evidence, row.parts = question.severity.value, dict(question.evidence), parts
+    return before != (row.severity, row.evidence, row.parts)
 
 
-def _finding(tenant_id: UUID, question: Question, at: datetime) -> Finding:
+def _finding(tenant_id: UUID, question: Question, parts: list[str], at: datetime) -> Finding:
     return Finding(
         tenant_id=tenant_id,
         connection_id=question.connection_id,
@@ -200,6 +240,7 @@ def _finding(tenant_id: UUID, question: Question, at: datetime) -> Finding:
         candidates=[str(candidate) for candidate in question.candidates],
         evidence=dict(question.evidence),
         fingerprint=question.fingerprint,
+        parts=parts,
         opened_at=at,
         seen_at=at,
     )

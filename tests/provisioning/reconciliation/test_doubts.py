@@ -20,6 +20,7 @@ from provisioning.models import (
     AuditRecord,
     Connection,
     Distinction,
+    Entitlement,
     EntitlementMapping,
     Finding,
     Hold,
@@ -31,7 +32,16 @@ from provisioning.models import (
 )
 from provisioning.reconciliation import ask_tenant
 from provisioning.reconciliation.doubts import OF_CONNECTION, OF_TENANT
-from provisioning.services import configuration, findings, people, questions, roster_sources, submit, tokens
+from provisioning.services import (
+    configuration,
+    findings,
+    linking,
+    people,
+    questions,
+    roster_sources,
+    submit,
+    tokens,
+)
 
 from ..admin.scene import group_of
 from ..cast import OPERATOR, House, extend, push, pushed, sign_in, user
@@ -340,6 +350,109 @@ def test_a_case_that_has_gone_is_closed_with_its_reason_and_asked_again_when_it_
     assert look(acme) == {"connection:stale": 1}
 
 
+def told(where: House, connection: str, **more: Any) -> None:
+    """What the document of a connection's only account says from now on."""
+    account = Account.objects.get(tenant=where.tenant, connection__name=connection)
+    account.resource |= more
+    account.save()
+
+
+def a_conflict_of_roles(acme: House) -> None:
+    linked_twice(acme)
+    told(acme, "Main", roles=[{"value": "Global Administrator"}])
+    told(acme, "Other", roles=[])
+
+
+def a_conflict_of_hr_numbers(acme: House) -> None:
+    linked_twice(acme)
+    told(acme, "Other", **{ENTERPRISE: {"employeeNumber": "8"}})
+
+
+def a_conflict_of_e_mails(acme: House) -> None:
+    linked_twice(acme, emails=[{"value": "ada@elsewhere.example"}])
+
+
+def one_more_role(acme: House) -> None:
+    told(acme, "Main", roles=[{"value": "Global Administrator"}, {"value": "Site Owner"}])
+
+
+def the_role_said_by_the_other_source(acme: House) -> None:
+    told(acme, "Main", roles=[])
+    told(acme, "Other", roles=[{"value": "Global Administrator"}])
+
+
+def a_third_hr_number(acme: House) -> None:
+    told(acme, "Other", **{ENTERPRISE: {"employeeNumber": "9"}})
+
+
+def a_third_user_type(acme: House) -> None:
+    told(acme, "Other", userType="Guest")
+
+
+def an_hr_number_beside_the_user_type(acme: House) -> None:
+    told(acme, "Other", **{ENTERPRISE: {"employeeNumber": "8"}})
+
+
+def another_e_mail(acme: House) -> None:
+    Account.objects.filter(connection__name="Other").update(email_keys=["ada@third.example"])
+
+
+def another_group_of_the_held_member(acme: House) -> None:
+    account = Account.objects.get()
+    group = group_of(acme, "Board", [account.pk])
+    entitlement = configuration.create_entitlement(
+        tenant=acme.tenant, name="Administrator", actor=OPERATOR, reason="As agreed"
+    )
+    configuration.map_entitlement(entitlement=entitlement, group=group, actor=OPERATOR, reason="As agreed")
+
+
+def the_group_gives_more(acme: House) -> None:
+    Entitlement.objects.update(grants_staff=True)
+
+
+def let_in_and_held_again(acme: House) -> None:
+    Hold.objects.update(placed_at=now() - timedelta(days=40))
+
+
+def allowed_group(acme: House, value: str) -> None:
+    entitlement = configuration.create_entitlement(
+        tenant=acme.tenant, name=f"Role {value}", actor=OPERATOR, reason="As agreed"
+    )
+    configuration.allow_group(
+        connection=acme.connection, value=value, entitlement=entitlement, actor=OPERATOR, reason="As agreed"
+    )
+
+
+def a_login_brings_another_group(acme: House) -> None:
+    allowed_group(acme, "Admins")
+    sign_in(acme, "e1", email=f"ada@{acme.domain}", groups=("Board", "Admins"))
+
+
+def scim_has_another_group(acme: House) -> None:
+    allowed_group(acme, "Admins")
+    group_of(acme, "Admins", [Account.objects.get().pk])
+
+
+def a_third_source_is_inactive(acme: House) -> None:
+    three = extend(acme.tenant, "Third", trusted_hr_number=True)
+    outcome = push(three, person(acme, "ada", "y1", **{ENTERPRISE: {"employeeNumber": "7"}}))
+    submit(pushed(three, Intent.DISABLE, account_id=outcome.account_id, active=False))
+
+
+def a_push_and_another_silence(acme: House) -> None:
+    Connection.objects.update(last_push_at=now() - timedelta(days=100))
+
+
+def the_group_is_gone(acme: House) -> None:
+    EntitlementMapping.objects.all().delete()
+
+
+def linked_and_taken_off_again(acme: House) -> None:
+    account = Account.objects.get(connection__name="Other")
+    assert account.identity_id  # whoever says "nobody known" makes a person of it
+    linking.unlink(account=account, reason="not hers", actor=OPERATOR)
+
+
 def another_privileged_role(acme: House) -> None:
     push(acme, person(acme, "bob", "e2", roles=[{"value": "Site Owner"}]))
 
@@ -368,7 +481,22 @@ def a_login_and_another_silence(acme: House) -> None:
         (a_privileged_group, another_privileged_group, K.PRIVILEGED_UNMAPPED),
         (a_state_conflict, the_opposite_state_conflict, K.STATES_DIFFER),
         (an_orphan_of_whom_nothing_was_heard, the_connection_disabled, K.ORPHAN_IDENTITY),
+        (an_orphan_of_whom_nothing_was_heard, a_push_and_another_silence, K.ORPHAN_IDENTITY),
+        (an_account_of_nobody, linked_and_taken_off_again, K.ORPHAN_ACCOUNT),
         (a_dormant_account, a_login_and_another_silence, K.DORMANT),
+        (a_state_conflict, a_third_source_is_inactive, K.STATES_DIFFER),
+        (a_conflict_of_roles, one_more_role, K.ATTRIBUTE_CONFLICT),
+        (a_conflict_of_roles, the_role_said_by_the_other_source, K.ATTRIBUTE_CONFLICT),
+        (a_conflict_of_hr_numbers, a_third_hr_number, K.ATTRIBUTE_CONFLICT),
+        (a_conflict_of_e_mails, another_e_mail, K.ATTRIBUTE_CONFLICT),
+        (an_attribute_conflict, a_third_user_type, K.ATTRIBUTE_CONFLICT),
+        (an_attribute_conflict, an_hr_number_beside_the_user_type, K.ATTRIBUTE_CONFLICT),
+        (a_held_member, another_group_of_the_held_member, K.HELD_KEEPS_GROUPS),
+        (a_held_member, the_group_gives_more, K.HELD_KEEPS_GROUPS),
+        (a_held_member, let_in_and_held_again, K.HELD_KEEPS_GROUPS),
+        (a_drifting_group, a_login_brings_another_group, K.GROUPS_DIFFER),
+        (a_drifting_group, scim_has_another_group, K.GROUPS_DIFFER),
+        (an_entitlement_of_an_empty_group, the_group_is_gone, K.ENTITLEMENT_UNREACHABLE),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)).replace("_", " "),
 )
@@ -381,6 +509,171 @@ def test_no_case_is_silenced_by_what_was_said_of_another(
     assert kind not in look(acme)
     then(acme)
     assert look(acme)[kind] == 1
+
+
+def dismissed(acme: House, kind: FindingKind, *, approve: bool = False) -> Finding:
+    look(acme)
+    finding = Finding.objects.get(kind=kind, status="open")
+    findings.decide(finding=finding, approve=approve, reason="meant", actor=OPERATOR)
+    return finding
+
+
+def the_sources_swap_their_values(acme: House) -> None:
+    told(acme, "Main", **{ENTERPRISE: {"employeeNumber": "8"}})
+    told(acme, "Other", **{ENTERPRISE: {"employeeNumber": "7"}})
+
+
+def two_privileged_roles(acme: House) -> None:
+    a_conflict_of_roles(acme)
+    one_more_role(acme)
+
+
+def one_of_the_roles(acme: House) -> None:
+    told(acme, "Main", roles=[{"value": "site owner"}, {"value": "Reader"}])
+
+
+def two_privileged_roles_unmapped(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1", roles=[{"value": "Global Administrator"}, {"value": "Site Owner"}]))
+
+
+def one_of_them(acme: House) -> None:
+    account = Account.objects.get()
+    account.resource |= {"roles": [{"value": "Site Owner"}]}
+    account.save()
+
+
+def a_member_of_two_groups_is_held(acme: House) -> None:
+    a_held_member(acme)
+    another_group_of_the_held_member(acme)
+
+
+def one_of_its_groups_is_left(acme: House) -> None:
+    Membership.objects.filter(group__display_name="Engineering").delete()
+
+
+def the_group_gives_less(acme: House) -> None:
+    Entitlement.objects.update(grants_staff=False)
+
+
+def a_held_member_of_administrators(acme: House) -> None:
+    a_held_member(acme)
+    the_group_gives_more(acme)
+
+
+def two_drifting_groups(acme: House) -> None:
+    a_drifting_group(acme)
+    a_login_brings_another_group(acme)
+
+
+def one_of_the_groups_is_pushed(acme: House) -> None:
+    group_of(acme, "Board", [Account.objects.get().pk])
+
+
+def three_states(acme: House) -> None:
+    a_state_conflict(acme)
+    a_third_source_is_inactive(acme)
+
+
+def one_source_less(acme: House) -> None:
+    Account.objects.filter(connection__name="Third").update(deleted_at=now())
+
+
+@pytest.mark.parametrize(
+    ("case", "then", "kind"),
+    [
+        (a_conflict_of_hr_numbers, the_sources_swap_their_values, K.ATTRIBUTE_CONFLICT),
+        (two_privileged_roles, one_of_the_roles, K.ATTRIBUTE_CONFLICT),
+        (two_privileged_roles_unmapped, one_of_them, K.PRIVILEGED_UNMAPPED),
+        (a_member_of_two_groups_is_held, one_of_its_groups_is_left, K.HELD_KEEPS_GROUPS),
+        (a_held_member_of_administrators, the_group_gives_less, K.HELD_KEEPS_GROUPS),
+        (two_drifting_groups, one_of_the_groups_is_pushed, K.GROUPS_DIFFER),
+        (three_states, one_source_less, K.STATES_DIFFER),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)).replace("_", " "),
+)
+def test_what_is_less_than_what_was_dismissed_stays_answered(
+    acme: House, case: Callable[[House], None], then: Callable[[House], None], kind: FindingKind
+) -> None:
+    case(acme)
+    dismissed(acme, kind)
+    then(acme)
+    assert kind not in look(acme)
+
+
+class TestCasesOfSeveralParts:
+    KIND = K.ATTRIBUTE_CONFLICT
+
+    def test_only_what_is_new_is_asked_about(self, acme: House) -> None:
+        an_attribute_conflict(acme)
+        dismissed(acme, self.KIND)
+        told(acme, "Other", name={"givenName": "Ada", "familyName": "King"})
+        look(acme)
+        finding = Finding.objects.get(kind=self.KIND, status="open")
+        assert (finding.severity, finding.evidence["attributes"]) == ("low", ["family_name"])
+
+    def test_the_answers_to_several_cases_hold_for_all_of_them_together(self, acme: House) -> None:
+        an_attribute_conflict(acme)
+        dismissed(acme, self.KIND)
+        told(acme, "Other", userType="Employee", **{ENTERPRISE: {"employeeNumber": "8"}})
+        dismissed(acme, self.KIND)
+        told(acme, "Other", userType="Contractor")
+        assert self.KIND not in look(acme)
+
+    def test_what_was_dealt_with_is_asked_again_as_a_whole_after_three_months(self, acme: House) -> None:
+        an_attribute_conflict(acme)
+        finding = dismissed(acme, self.KIND, approve=True)
+        assert self.KIND not in look(acme)
+        Finding.objects.filter(pk=finding.pk).update(decided_at=now() - timedelta(days=91))
+        assert look(acme)[self.KIND] == 1
+
+    def test_an_open_finding_follows_its_parts_and_keeps_its_owner(self, acme: House) -> None:
+        an_attribute_conflict(acme)
+        look(acme)
+        finding = Finding.objects.get(kind=self.KIND)
+        owner = administrator(acme)
+        findings.assign(finding=finding, owner=owner, actor=OPERATOR, reason="my week")
+        an_hr_number_beside_the_user_type(acme)
+        look(acme)
+        finding.refresh_from_db()
+        assert (finding.status, finding.owner_id, finding.severity) == ("open", owner.pk, "high")
+        assert finding.evidence["attributes"] == ["hr_number", "user_type"]
+        # It has become grave, and is told at once like one that is new.
+        assert OutboxMessage.objects.filter(
+            topic="finding.opened", payload={"finding": str(finding.pk)}
+        ).exists()
+        findings.decide(finding=finding, approve=False, reason="meant", actor=OPERATOR)
+        assert self.KIND not in look(acme)
+
+    def test_an_open_finding_closes_where_only_what_was_answered_is_left(self, acme: House) -> None:
+        an_attribute_conflict(acme)
+        dismissed(acme, self.KIND)
+        an_hr_number_beside_the_user_type(acme)
+        assert look(acme)[self.KIND] == 1
+        told(acme, "Other", **{ENTERPRISE: {"employeeNumber": "7"}})
+        assert self.KIND not in look(acme)
+        assert set(Finding.objects.filter(kind=self.KIND).values_list("status", flat=True)) == {
+            "rejected",
+            "obsolete",
+        }
+
+    def test_parts_are_digests_with_the_tenant_s_key(self, acme: House, globex: House) -> None:
+        for where in (acme, globex):
+            a_conflict_of_roles(where)
+            look(where)
+        kept = dict(Finding.objects.filter(kind=self.KIND).values_list("tenant__slug", "parts"))
+        assert {len(part) for parts in kept.values() for part in parts} == {32}
+        assert not set(kept["acme"]) & set(kept["globex"])
+
+    def test_a_pair_that_was_dealt_with_is_asked_about_when_more_speaks_for_it(self, acme: House) -> None:
+        two_of_one(acme)
+        account = Account.objects.get(user_name="a.lovelace")
+        hr, account.resource = account.resource, {}
+        account.save()
+        dismissed(acme, K.DUPLICATE_IDENTITIES, approve=True)
+        assert K.DUPLICATE_IDENTITIES not in look(acme)
+        account.resource = hr
+        account.save()
+        assert look(acme)[K.DUPLICATE_IDENTITIES] == 1
 
 
 def test_more_people_with_the_role_that_was_dismissed_are_the_same_case(acme: House) -> None:
