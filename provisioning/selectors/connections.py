@@ -70,15 +70,19 @@ IN_USE = (Connection.Status.ACTIVE, Connection.Status.FROZEN)
 """Admits people, or will when somebody has confirmed its metadata."""
 
 
+FOLLOWING = (*IN_USE, Connection.Status.DRAFT)
+"""Reads its address: a disabled one speaks to nobody."""
+
+
 def following() -> Iterator[tuple[UUID, UUID]]:
-    """(tenant, connection) of every tenant's connections in use whose metadata has an address."""
-    rows = Connection.objects.filter(status__in=IN_USE).exclude(metadata_url="")
+    """(tenant, connection) of every tenant's connections whose metadata has an address, but for disabled ones."""
+    rows = Connection.objects.filter(status__in=FOLLOWING).exclude(metadata_url="")
     yield from rows.order_by("pk").values_list("tenant_id", "pk").iterator(chunk_size=500)
 
 
 def followed(tenant_id: UUID, connection_id: UUID) -> Connection | None:
     return (
-        Connection.objects.filter(tenant_id=tenant_id, pk=connection_id, status__in=IN_USE)
+        Connection.objects.filter(tenant_id=tenant_id, pk=connection_id, status__in=FOLLOWING)
         .exclude(metadata_url="")
         .first()
     )

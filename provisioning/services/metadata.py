@@ -20,6 +20,7 @@ from provisioning.idp_metadata import Certificate, Idp, Unusable, describe, requ
 from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import IN_USE
 
+from . import setup
 from .invalid import Invalid, needed_reason
 from .name_ids import NameIds, bound, settle
 from .operators import is_operator
@@ -125,10 +126,11 @@ def offer_metadata(
 ) -> Taken:
     """Takes a document, or says by `Invalid` why not. `at` is when it was read.
 
-    One that might be another IdP's is taken for an active connection only when a person has `confirmed` it;
-    else it `freezes` the connection, or is refused. With another entityID that is confirmed, `name_ids` says what
-    becomes of the NameIDs that people are bound to; without a confirmation nothing does. `reason` is None for what an
-    address gives that is followed anyway.
+    One that might be another IdP's is taken for a connection in use only when a person has `confirmed` it; else it
+    `freezes` the connection, or is refused. Nobody signs in through any other: it takes the document, and what a test
+    showed of the IdP before counts no longer. With another entityID that is confirmed, `name_ids` says what becomes of
+    the NameIDs that people are bound to; without a confirmation nothing does. `reason` is None for what an address
+    gives that is followed anyway.
     """
     if reason is not None:
         reason = needed_reason(reason)
@@ -142,10 +144,11 @@ def offer_metadata(
         if waits and not freezes:
             raise Invalid("idp_metadata", "Other metadata waits: first confirm or reject that.")
         known = known_idp(row)
-        why = causes(row, idp, at) if row.status in IN_USE and not confirmed else []
-        if why and not freezes:
+        why = [] if confirmed else causes(row, idp, at)
+        asks = bool(why) and row.status in IN_USE
+        if asks and not freezes:
             raise Invalid("new_keys_known", _ASKED[why[0]])
-        if why:
+        if asks:
             _refuse_rejected(row, idp)
             _freeze(row, known, idp, why, at, actor, source)
             outcome = Taken.FROZEN
@@ -162,6 +165,8 @@ def offer_metadata(
                 _keep(row, {"status": Connection.Status.DRAFT})
             said = name_ids if confirmed else None
             _take(row, known, idp, Act.METADATA_TAKEN, at, actor, source.kind, reason, said)
+            if why:
+                setup.forget_tests(row)
             outcome = Taken.TAKEN
         _keep(
             row,

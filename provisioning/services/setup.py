@@ -46,6 +46,19 @@ def prove(*, connection: Connection, item: Item, actor: Actor) -> None:
         )
 
 
+def forget_tests(connection: Connection) -> None:
+    """What test logins showed, they showed of what may have been another IdP: it is to be shown again."""
+    shown = Proof.objects.filter(
+        tenant_id=connection.tenant_id,
+        connection=connection,
+        item__in=(Item.MAPPING.value, Item.SIGN_OUT.value),
+        accepted=False,
+    )
+    for proof in shown:
+        proof.facts |= dict.fromkeys({"mapping", "idp"} & proof.facts.keys(), "")
+        proof.save(update_fields=["facts"])
+
+
 def accept(*, connection: Connection, item: Item, reason: str, actor: Actor) -> None:
     """A person says in writing that the connection may be used without the item. Raises Invalid."""
     allowed = OPERATOR_ACCEPTABLE if is_operator(actor) else ACCEPTABLE

@@ -20,8 +20,10 @@ from lxml import etree
 from time_machine import travel
 
 from identity_hub.core.clock import now
+from provisioning.decision.readiness import Item
 from provisioning.decision.types import Actor
 from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage, Tenant
+from provisioning.selectors.readiness import readiness
 from provisioning.services import configuration, findings, setup
 from provisioning.services import metadata as services
 from provisioning.services.configuration import Invalid
@@ -287,6 +289,67 @@ def test_it_is_read_over_tls_by_a_name_that_is_verified(
         assert "TLS connection to 127.0.0.1 failed" in problem_of(connection)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.crt"))
         assert refresh(connection) is Taken.TAKEN
+
+
+# What a refresh does to a draft: nobody signs in through it, and its test login shows the IdP of that day.
+
+TESTED = {
+    "another entityID": (idp_with(OLD, entity_id="https://other.example").metadata(), Taken.TAKEN, False),
+    "only keys that were not known": (idp_with(NEW).metadata(), Taken.TAKEN, False),
+    "a second key beside the old one": (idp_with(NEW, OLD).metadata(), Taken.TAKEN, True),
+    "nothing new": (idp_with(OLD).metadata(), Taken.UNCHANGED, True),
+}
+
+
+def shown(connection: Connection) -> set[str]:
+    """What of the readiness list a test login and its sign-out have met."""
+    tested = (Item.MAPPING, Item.KEY, Item.SIGN_OUT)
+    return {one.item.value for one in readiness(connection, now()) if one.item in tested and not one.is_open}
+
+
+def try_a_login(connection: Connection) -> None:
+    setup.note_test(
+        connection=connection,
+        actor=OPERATOR,
+        passed=True,
+        verdicts=dict.fromkeys(connection.required_attributes, "ok"),
+        key="name-id",
+    )
+    setup.prove(connection=connection, item=Item.SIGN_OUT, actor=OPERATOR)
+    assert shown(connection) == {"mapping", "key", "sign-out"}
+
+
+@pytest.mark.parametrize("what", TESTED)
+def test_a_refresh_of_a_draft_takes_what_it_finds_and_asks_for_another_test_where_that_may_be_another_idp(
+    followed: Connection, address: Address, what: str
+) -> None:
+    Connection.objects.update(status="draft")
+    try_a_login(followed)
+    address.document, outcome, still = TESTED[what]
+    assert refresh(followed) is outcome
+    followed.refresh_from_db()
+    assert (followed.status, followed.idp_metadata) == ("draft", address.document)
+    assert shown(followed) == ({"mapping", "key", "sign-out"} if still else set())
+    assert not Finding.objects.exists()
+    try_a_login(followed)
+
+
+def test_what_was_accepted_in_writing_stays_so_whatever_a_refresh_finds(
+    followed: Connection, address: Address
+) -> None:
+    Connection.objects.update(status="draft")
+    setup.accept(connection=followed, item=Item.KEY, reason="As agreed", actor=OPERATOR)
+    address.document = idp_with(NEW).metadata()
+    assert refresh(followed) is Taken.TAKEN
+    followed.refresh_from_db()
+    assert shown(followed) == {"key"}
+
+
+def test_keys_that_somebody_has_compared_are_the_idps_that_was_tested(connection: Connection) -> None:
+    try_a_login(connection)
+    assert import_(connection, idp_with(NEW).metadata(), confirmed=True) is Taken.TAKEN
+    connection.refresh_from_db()
+    assert shown(connection) == {"mapping", "key", "sign-out"}
 
 
 # What a person sees meanwhile.
@@ -651,18 +714,23 @@ def test_the_schedule_asks_each_address_and_one_that_fails_stops_no_other(
     other = make_connection(
         make_tenant("other", "other.example"), idp_with(OLD), name="Other", metadata_url="http://127.0.0.1:1/"
     )
-    make_connection(followed.tenant, idp_with(OLD), name="Draft", metadata_url=address.url, status="draft")
+    draft, disabled = (
+        make_connection(followed.tenant, idp_with(OLD), name=status, metadata_url=address.url, status=status)
+        for status in ("draft", "disabled")
+    )
     ordered: list[tuple[str, str]] = []
     monkeypatch.setattr(
         tasks.refresh_metadata, "apply_async", lambda arguments, **options: ordered.append(arguments)
     )
     tasks.refresh_all_metadata()
-    assert set(ordered) == {(str(row.tenant_id), str(row.pk)) for row in (followed, other)}
+    assert set(ordered) == {(str(row.tenant_id), str(row.pk)) for row in (followed, other, draft)}
     address.document = idp_with(NEW, OLD).metadata()
-    for arguments in ordered:
+    for arguments in [*ordered, (str(disabled.tenant_id), str(disabled.pk))]:
         tasks.refresh_metadata(*arguments)
     assert problem_of(other) != ""
-    assert (problem_of(followed), followed.idp_metadata) == ("", address.document)
+    for row in (followed, draft):
+        assert (problem_of(row), row.idp_metadata) == ("", address.document)
+    assert (problem_of(disabled), disabled.idp_metadata) == ("", idp_with(OLD).metadata())
 
 
 @pytest.mark.django_db(transaction=True)

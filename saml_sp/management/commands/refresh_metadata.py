@@ -14,7 +14,7 @@ from saml_sp import metadata
 class Command(HubCommand):
     help = (
         "Reads the metadata of identity providers from their addresses, as the schedule does every hour: of one "
-        "connection, or of all that are in use. Ends with 1 where an address gave nothing of use."
+        "connection, or of all that are not disabled. Ends with 1 where an address gave nothing of use."
     )
 
     def arguments(self, parser: CommandParser) -> None:
