@@ -47,8 +47,9 @@ from provisioning.decision.types import (
     UpdateAccount,
     UpdateIdentity,
     WithdrawFinding,
+    case_of,
 )
-from provisioning.digests import keyed, subject_text
+from provisioning.digests import keyed, part_digest, subject_text
 from provisioning.fingerprints import fingerprint
 from provisioning.load import Loaded, email_keys
 from provisioning.models import Account, Alias, Finding, Hold, Identity, Tombstone
@@ -115,6 +116,43 @@ UPDATE provisioning_finding f
  WHERE f.tenant_id = %s AND f.account_id = r.account_id AND f.evidence->'carried' IS NOT NULL
    AND f.kind = 'account:kept-apart' AND f.status = 'rejected'
 """
+
+
+PARTS_AT_MOST = 100
+"""Of what came under one open finding: an IdP that makes up a new key for each login must not make it grow for good."""
+
+# A case that is open already follows what came last; one that a person has rejected stays so. With many in one batch
+# they are locked in one order.
+_ASK = """
+INSERT INTO provisioning_finding AS f ({columns})
+SELECT {values} FROM {records}
+ WHERE r.parts = '{{}}'
+    OR NOT EXISTS (SELECT FROM provisioning_finding a
+                    WHERE a.tenant_id = r.tenant_id AND a.fingerprint = r.fingerprint AND a.status = 'rejected'
+                      AND a.parts::text[] @> r.parts)
+ ORDER BY r.fingerprint
+ON CONFLICT (tenant_id, fingerprint) WHERE status = 'open' OR (parts = '{{}}' AND status = 'rejected') DO UPDATE
+   SET evidence = EXCLUDED.evidence, seen_at = EXCLUDED.opened_at,
+       parts = CASE WHEN cardinality(f.parts) < {at_most}
+                    THEN ARRAY(SELECT DISTINCT unnest(f.parts || EXCLUDED.parts)) ELSE f.parts END
+ WHERE f.status = 'open'
+"""
+
+
+@cache
+def _asking(names: tuple[str, ...], *, few: bool) -> str:
+    return _ASK.format(
+        columns=", ".join(f'"{name}"' for name in names),
+        values=sql.selected(Finding, names),
+        records=sql.recordset(Finding, names, few=few),
+        at_most=PARTS_AT_MOST,
+    )
+
+
+def _ask(findings: Sequence[Columns]) -> None:
+    once = list({row["fingerprint"]: row for row in findings}.values())
+    if once:
+        sql.execute(_asking(tuple(once[0]), few=len(once) <= sql.FEW), (sql.as_json(once),))
 
 
 @cache
@@ -207,7 +245,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
             (tenant_id, list(work.ended)),
         )
     sql.add(Alias, work.aliases)
-    sql.add(Finding, work.findings)
+    _ask(work.findings)
     for finding_id, values in work.closed:
         Finding.objects.filter(tenant_id=tenant_id, pk=finding_id, status=Finding.Status.OPEN).update(
             **values
@@ -362,7 +400,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             }
             work.links.append({"account_id": change.account_id, "identity_id": None})
         case KeepApart():
-            work.findings.append(_kept_apart(change, observation))
+            work.findings.append(_kept_apart(change, observation, loaded))
         case LiftCarried():
             work.carried.append({"account_id": change.account_id, "kind": change.kind.value})
         case MoveHold():
@@ -423,7 +461,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             else:
                 work.logins.append({"account_id": account, "identity_id": identity, "at": at})
         case OpenFinding():
-            work.findings.append(_finding(change, observation))
+            work.findings.append(_finding(change, observation, loaded))
         case CloseFinding():
             status = Finding.Status.APPROVED if change.approved else Finding.Status.REJECTED
             work.closed.append(
@@ -495,7 +533,7 @@ def _tombstone(change: DeleteAccount, observation: Observation, loaded: Loaded) 
     }
 
 
-def _kept_apart(change: KeepApart, observation: Observation) -> Columns:
+def _kept_apart(change: KeepApart, observation: Observation, loaded: Loaded) -> Columns:
     """An answer that nobody had asked for: remembered like one to a finding."""
     asked = OpenFinding(
         kind=FindingKind.KEPT_APART.value,
@@ -505,7 +543,7 @@ def _kept_apart(change: KeepApart, observation: Observation) -> Columns:
         candidates=(change.identity_id,),
         evidence={"carried": [kind.value for kind in change.carried]} if change.carried else {},
     )
-    return _finding(asked, observation) | {
+    return _finding(asked, observation, loaded) | {
         "status": Finding.Status.REJECTED,
         "decided_at": observation.at,
         "decided_by": observation.actor.signature,
@@ -513,13 +551,15 @@ def _kept_apart(change: KeepApart, observation: Observation) -> Columns:
     }
 
 
-def _finding(change: OpenFinding, observation: Observation) -> Columns:
+def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> Columns:
     parts: Iterable[str] = (
         change.kind,
         str(change.account_id),
         str(change.identity_id),
         *sorted(str(candidate) for candidate in change.candidates),
+        *([case] if (case := case_of(change.evidence)) else []),
     )
+    said = [part_digest(loaded.rules.digest_key, change.kind, change.said)] if change.said else []
     return {
         "id": new_id(),
         "tenant_id": observation.tenant_id,
@@ -531,6 +571,7 @@ def _finding(change: OpenFinding, observation: Observation) -> Columns:
         "candidates": [str(candidate) for candidate in change.candidates],
         "evidence": dict(change.evidence),
         "fingerprint": hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
+        "parts": said,
         "status": Finding.Status.OPEN,
         "opened_at": observation.at,
         "decided_at": None,

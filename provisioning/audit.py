@@ -312,7 +312,7 @@ def tell(
             aside = {"alias": {change.kind: change.value}}
         case _:
             for field in fields(change):
-                if field.name not in ("evidence", "reason"):
+                if field.name not in ("evidence", "reason", "said"):
                     line[field.name] = getattr(change, field.name)
             aside = {}
     for name in ("account_id", "identity_id"):

@@ -36,6 +36,7 @@ from provisioning.decision.types import (
     Rule,
     Subject,
     TombstoneFacts,
+    case_of,
 )
 from provisioning.digests import Digests, digests_of, subject_text
 from provisioning.models import Account, Finding, Identity, Session
@@ -73,8 +74,9 @@ class Loaded:
     """(`email`, `former` or `hr`, value) -> identities of the tenant that answer to it."""
     holders: dict[tuple[UUID, str], UUID]
     rejected: "dict[UUID, list[Rejected]]"
-    asked: frozenset[tuple[str, UUID]]
-    """Where a roster speaks: (finding kind, identity or account) that a person is asked about, or has answered."""
+    asked: frozenset[tuple[str, UUID, str]]
+    """Where a roster speaks: (finding kind, identity or account, `case_of` its evidence) that a person is asked about,
+    or has answered."""
     switched_off: Counter[UUID] = field(default_factory=Counter)
     """Connection -> how many people this batch has switched off so far."""
     by: dict[tuple[str, UUID, str], AccountFacts] = field(default_factory=dict)
@@ -173,7 +175,7 @@ class Loaded:
             identities={key: self.identities[key] for key in concerned if key in self.identities},
             remembered=self.asked
             if observation.as_of is not None
-            else frozenset((one.kind, one.identity_id) for one in told),
+            else frozenset((one.kind, one.identity_id, one.case) for one in told),
             apart=frozenset(one.identity_id for one in told if one.kind in NOT_THE_SAME),
             carried=frozenset(kind for one in told for kind in one.carried),
         )
@@ -712,6 +714,7 @@ class Rejected(NamedTuple):
 
     kind: str
     identity_id: UUID
+    case: str
     carried: tuple[HoldKind, ...]
 
 
@@ -724,24 +727,27 @@ def _rejected(tenant_id: UUID, account_ids: set[UUID]) -> dict[UUID, list[Reject
             carried = (
                 tuple(map(HoldKind, evidence.get("carried", ()))) if kind == FindingKind.KEPT_APART else ()
             )
-            rejected[account_id] += [Rejected(kind, UUID(name), carried) for name in names]
+            rejected[account_id] += [Rejected(kind, UUID(name), case_of(evidence), carried) for name in names]
     return rejected
 
 
 _ASKED = """
-SELECT kind, identity_id, account_id FROM provisioning_finding
+SELECT kind, identity_id, account_id, evidence FROM provisioning_finding
  WHERE tenant_id = %s AND identity_id = ANY(%s::uuid[]) AND status <> 'obsolete'
  UNION ALL
-SELECT kind, identity_id, account_id FROM provisioning_finding
+SELECT kind, identity_id, account_id, evidence FROM provisioning_finding
  WHERE tenant_id = %s AND account_id = ANY(%s::uuid[]) AND identity_id IS NULL AND status <> 'obsolete'
 """
 
 
 def _asked(
     tenant_id: UUID, observations: Sequence[Observation], account_ids: set[UUID], identity_ids: set[UUID]
-) -> frozenset[tuple[str, UUID]]:
+) -> frozenset[tuple[str, UUID, str]]:
     """What need not be asked again: a roster says the same every night."""
     if all(o.as_of is None for o in observations):
         return frozenset()
     found = sql.rows(_ASKED, (tenant_id, sql.ids(identity_ids), tenant_id, sql.ids(account_ids)))
-    return frozenset((kind, identity_id or account_id) for kind, identity_id, account_id in found)
+    return frozenset(
+        (kind, identity_id or account_id, case_of(orjson.loads(evidence)))
+        for kind, identity_id, account_id, evidence in found
+    )

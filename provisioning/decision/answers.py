@@ -87,8 +87,8 @@ def question(case: Case, account: AccountFacts) -> list[Change]:
     )
 
 
-def protected_match(case: Case, account: AccountFacts | None) -> list[Change]:
-    """An IdP speaks of an identity that no IdP may touch."""
+def protected_match(case: Case, account: AccountFacts | None, *, by: str = "") -> list[Change]:
+    """An IdP speaks of an identity that no IdP may touch. That it tries to sign somebody in is a case of its own."""
     identities = case.correlation.identities or ((case.identity,) if case.identity else ())
     return finding(
         case,
@@ -96,7 +96,7 @@ def protected_match(case: Case, account: AccountFacts | None) -> list[Change]:
         Severity.HIGH,
         account,
         candidates=tuple(identity.id for identity in identities),
-        evidence=case.correlation.evidence(),
+        evidence={**case.correlation.evidence(), **({"by": by} if by else {})},
     )
 
 

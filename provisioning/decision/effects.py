@@ -43,6 +43,7 @@ from .types import (
     Subject,
     UpdateAccount,
     UpdateIdentity,
+    case_of,
 )
 
 T = TypeVar("T")
@@ -394,9 +395,10 @@ def doubts(case: Case, before: AccountFacts, after: AccountFacts) -> list[Change
     if before.resource.get("emails") != after.resource.get("emails"):
         was, now = (domain_of(_shown_email(account)) for account in (before, after))
         if was and now and was != now:
-            changes += finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, after)
+            changes += finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, after, said=now)
     if before.external_id and before.external_id != after.external_id and bindable(before.subject):
-        changes += finding(case, FindingKind.EXTERNAL_ID_CHANGED, Severity.MEDIUM, after)
+        key = after.external_id or "none"
+        changes += finding(case, FindingKind.EXTERNAL_ID_CHANGED, Severity.MEDIUM, after, said=key)
     return changes
 
 
@@ -410,11 +412,15 @@ def finding(
     identity_id: UUID | None = None,
     candidates: tuple[UUID, ...] = (),
     evidence: Document = NO_EVIDENCE,
+    said: str = "",
 ) -> list[Change]:
-    """A doubtful case for a person, unless it was put to one before. `account_id` is that of one that has ended."""
+    """A doubtful case for a person, unless it was put to one before. `account_id` is that of one that has ended.
+
+    Whether `said` was answered is known by its digest alone, to whoever carries the decision out.
+    """
     account_id = account.id if account else account_id
     about = identity_id or (account.identity_id if account else None) or next(iter(candidates), None)
-    if (kind.value, about or account_id) in case.known.remembered:
+    if not said and (kind.value, about or account_id, case_of(evidence)) in case.known.remembered:
         return []
     return [
         OpenFinding(
@@ -424,6 +430,7 @@ def finding(
             identity_id=about,
             candidates=candidates,
             evidence=evidence,
+            said=said,
         )
     ]
 

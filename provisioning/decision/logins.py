@@ -6,6 +6,7 @@ from .answers import accepted, identity_of, protected_match, question, refuse, r
 from .authority import profile_of_resource, shown_profile
 from .effects import (
     accounts_with,
+    bindable,
     creation,
     finding,
     jit_account,
@@ -129,10 +130,13 @@ def refuse_contradiction(case: Case) -> Decision:
     if case.other:
         evidence["other"] = str(case.other.id)
     kind = needed(case.finding, "finding")
+    subject = bindable(case.observation.subject)
+    # Another key that knocks is another case, whatever was said of the first one.
+    said = " ".join(key for key in (subject.value if subject else "", case.observation.external_id) if key)
     decision = refused(
         case,
         needed(case.reason, "reason"),
-        finding(case, kind, Severity.HIGH, account, evidence=evidence),
+        finding(case, kind, Severity.HIGH, account, evidence=evidence, said=said),
         account=str(account.id),
     )
     return replace(decision, found=_other_keys(case.observation, account))
@@ -172,7 +176,7 @@ def refuse_deleted(case: Case) -> Decision:
 
 def refuse_protected_login(case: Case) -> Decision:
     """Row 30: no IdP signs anybody in as break-glass, and somebody should know that one tried."""
-    return refused(case, Reason.LOGIN_PROTECTED, protected_match(case, case.account))
+    return refused(case, Reason.LOGIN_PROTECTED, protected_match(case, case.account, by="login"))
 
 
 def _moved_domain(case: Case, account: AccountFacts) -> list[Change]:
@@ -181,4 +185,4 @@ def _moved_domain(case: Case, account: AccountFacts) -> list[Change]:
     shown = domain_of(profile_of_resource(account.resource).email)
     if account.confirmed or not said or not shown or said == shown:
         return []
-    return finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, account)
+    return finding(case, FindingKind.EMAIL_DOMAIN_CHANGED, Severity.MEDIUM, account, said=said)

@@ -189,7 +189,8 @@ def refuse_collision(case: Case) -> Decision:
     holder = needed(case.other or case.account, "account")
     changes: list[Change] = []
     if case.finding:
-        changes += finding(case, case.finding, Severity.MEDIUM, holder)
+        key = case.observation.external_id or ""
+        changes += finding(case, case.finding, Severity.MEDIUM, holder, said=key)
     elif not holder.active:
         changes += finding(case, FindingKind.NAME_HELD_BY_INACTIVE, Severity.LOW, holder)
     attribute = "externalId" if reason is Reason.ACCOUNT_EXTERNAL_ID_TAKEN else "userName"

@@ -411,9 +411,9 @@ class Known:
     tombstones: tuple[TombstoneFacts, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     identities: Mapping[UUID, IdentityFacts] = field(default_factory=dict)
-    remembered: frozenset[tuple[str, UUID]] = frozenset()
-    """(finding kind, identity id) pairs that a person has already decided for this account's keys; where a roster
-    speaks also those that a person is being asked, and the account's id where there is no identity."""
+    remembered: frozenset[tuple[str, UUID, str]] = frozenset()
+    """(finding kind, identity id, `case_of` its evidence) that a person has already decided for this account's keys;
+    where a roster speaks also those that a person is being asked, and the account's id where there is no identity."""
     apart: frozenset[UUID] = frozenset()
     """Identities that a person has said are not this account's: no rule links them."""
     carried: frozenset[HoldKind] = frozenset()
@@ -586,6 +586,16 @@ class OpenFinding:
     identity_id: UUID | None = None
     candidates: tuple[UUID, ...] = ()
     evidence: Document = field(default_factory=dict)
+    said: str = ""
+    """What came, where something else that comes is another case. A value of a person: only its digest is kept."""
+
+
+_CASE = ("account", "other", "here", "by")
+
+
+def case_of(evidence: Document) -> str:
+    """What of a finding's evidence tells two cases of one kind apart, about whomever they are."""
+    return " ".join(f"{name}={evidence[name]}" for name in _CASE if evidence.get(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ from provisioning.decision.types import (
     UpdateIdentity,
     Verdict,
     WithdrawFinding,
+    case_of,
 )
 
 SPACE = UUID("6f1c0b1e-0000-4000-8000-000000000000")
@@ -292,7 +293,7 @@ class World:
             candidates=candidates,
             identities={i: self.identity(i) for i in concerned if i in self.profiles},
             remembered=frozenset(
-                (f.kind, about)
+                (f.kind, about, case_of(f.evidence))
                 for f in self.findings
                 if (about := f.identity_id or (f.account_id if o.as_of else None))
             ),
