@@ -159,24 +159,16 @@ def scim_write(known: Known, observation: Observation, policy: Policy) -> Case:
 
 def scim_delete(known: Known, observation: Observation, policy: Policy) -> Case:
     account = known.addressed
-    situation = Situation.LINKED
+
+    case = partial(Case, known=known, observation=observation, policy=policy, account=account)
+
     if account is None:
-        situation = Situation.UNMATCHED
-    elif observation.expected_version not in (None, account.version):
-        situation = Situation.STALE
-    elif _is_protected(known, account):
-        situation = Situation.PROTECTED
-    elif account.identity_id is None:
-        situation = Situation.WAITING
-    reason = None if account else Reason.ACCOUNT_UNKNOWN
-    return Case(
-        known=known,
-        observation=observation,
-        policy=policy,
-        situation=situation,
-        account=account,
-        reason=reason,
-    )
+        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if observation.expected_version not in (None, account.version):
+        return case(situation=Situation.STALE)
+    if _is_protected(known, account):
+        return case(situation=Situation.PROTECTED)
+    return case(situation=Situation.LINKED if account.identity_id else Situation.WAITING)
 
 
 def login(known: Known, observation: Observation, policy: Policy) -> Case:
@@ -354,16 +346,16 @@ def admin_unlink(known: Known, observation: Observation, policy: Policy) -> Case
 def admin_unbind(known: Known, observation: Observation, policy: Policy) -> Case:
     """An administrator says that an account is to be bound anew."""
     account = known.addressed
-    situation = _stored(known)
-    protected = Reason.IDENTITY_PROTECTED if situation is Situation.PROTECTED else None
-    return Case(
-        known=known,
-        observation=observation,
-        policy=policy,
-        situation=situation,
-        account=account,
-        reason=_unknown(known) or protected,
-    )
+
+    case = partial(Case, known=known, observation=observation, policy=policy, account=account)
+
+    if account is None:
+        return case(situation=Situation.UNMATCHED, reason=Reason.ACCOUNT_UNKNOWN)
+    if account.identity_id is None:
+        return case(situation=Situation.WAITING)
+    if _is_protected(known, account):
+        return case(situation=Situation.PROTECTED, reason=Reason.IDENTITY_PROTECTED)
+    return case(situation=Situation.LINKED)
 
 
 def admin_delete(known: Known, observation: Observation, policy: Policy) -> Case:
