@@ -139,19 +139,18 @@ def bare_one_member(people: Population) -> Request:
     return "PATCH", f"/bare/groups/{people.bare_group}", change, 204
 
 
-def many_members(op: str, wanted: int) -> Ask:
+def many_members(op: str, wanted: int) -> Work:
     """In WORK those who take them away follow those who bring them, so that every request changes something."""
 
-    def asked(people: Population) -> Request:
+    def ask(people: Population) -> Request:
         members = [{"value": member} for member in people.accounts[:MANY]]
         operation = {"op": op, "path": "members", "value": members}
         return "PATCH", f"/scim/v2/Groups/{people.changing}", _patch(operation), wanted
 
-    return asked
+    def bare(people: Population) -> Request:
+        return "PATCH", f"/bare/groups/{people.bare_changing}", {op: people.accounts[:MANY]}, 204
 
-
-def bare_many_members(op: str) -> Ask:
-    return lambda people: ("PATCH", f"/bare/groups/{people.bare_changing}", {op: people.accounts[:MANY]}, 204)
+    return Work(hub=ask, bare=bare, must=60, aim=30, heavy=True, in_milliseconds=True)
 
 
 def group(people: Population) -> Request:
@@ -189,22 +188,8 @@ WORK: dict[str, Work] = {
     f"list page of {PAGE}, first, counted": Work(hub=counted_page, bare=bare_page, must=0, aim=0),
     f"PATCH one member into {LARGE_GROUP:,}": Work(hub=one_member, bare=bare_one_member, must=0.4, aim=0.7),
     # Of a large group nothing is sent back.
-    f"PATCH {MANY:,} members into a group": Work(
-        hub=many_members("add", 204),
-        bare=bare_many_members("add"),
-        must=60,
-        aim=30,
-        heavy=True,
-        in_milliseconds=True,
-    ),
-    f"PATCH {MANY:,} members out of a group": Work(
-        hub=many_members("remove", 200),
-        bare=bare_many_members("remove"),
-        must=60,
-        aim=30,
-        heavy=True,
-        in_milliseconds=True,
-    ),
+    f"PATCH {MANY:,} members into a group": many_members("add", 204),
+    f"PATCH {MANY:,} members out of a group": many_members("remove", 200),
     f"GET group of {LARGE_GROUP:,}": Work(hub=group, bare=bare_group, must=0.8, aim=1.5, heavy=True),
     "GET group without members": Work(hub=group_alone, bare=bare_group_alone, must=0.8, aim=1.0),
 }
