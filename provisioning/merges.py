@@ -90,19 +90,19 @@ _BY_HAND = frozenset({"provisioning_hold", "provisioning_distinction"})
 Moved = dict[str, list[str]]
 
 
-def counted(tenant_id: UUID, identity_id: UUID) -> dict[str, int]:
-    """How many rows of each kind that the preview shows name an identity; one statement."""
+def counted(tenant_id: UUID, identity_id: UUID, at: datetime) -> dict[str, int]:
+    """How many rows of each kind that the preview shows name an identity at that moment; one statement."""
     shown = [one for one in REFERENCES if one.shown]
     live = {
         "provisioning_account": " AND deleted_at IS NULL",
-        "provisioning_session": " AND expire_date > now()",
+        "provisioning_session": " AND expire_date > %(at)s",
     }
     counts = ", ".join(
         f"(SELECT count(*) FROM {one.table} WHERE tenant_id = %(tenant)s AND {one.column} = %(identity)s"  # noqa: S608
         f"{live.get(one.table, '')})"
         for one in shown
     )
-    (row,) = sql.rows(f"SELECT {counts}", {"tenant": tenant_id, "identity": identity_id})
+    (row,) = sql.rows(f"SELECT {counts}", {"tenant": tenant_id, "identity": identity_id, "at": at})
     return {one.shown: number for one, number in zip(shown, row, strict=True)}
 
 

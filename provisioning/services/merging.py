@@ -104,7 +104,7 @@ def foresee(*, winner: Identity, loser: Identity, actor: Actor) -> Preview:
     accounted = any(one.local or one.accounts for one in both)
     return Preview(
         decision=decision,
-        moves=merges.counted(_tenant(loser), loser.pk),
+        moves=merges.counted(_tenant(loser), loser.pk, now()),
         folded=[change.account_id for change in decision.changes if isinstance(change, DeleteAccount)],
         shown=_differing(before.profile, after) if before and after else {},
         gained=[one for one in Entitlement.objects.of_identity(loser) if one.pk not in own],

@@ -1,9 +1,11 @@
 """What a merge moves and what taking it back restores, row by row; and what races it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db.models import ForeignKey
+from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning.decision.types import HoldKind, Intent
@@ -500,6 +502,16 @@ def test_the_preview_counts_what_would_go_and_writes_nothing(
     assert preview.moves["SCIM tokens to answer for"] == 1
     assert preview.held
     assert (picture(), AuditRecord.objects.count()) == (before, audited)
+
+
+def test_the_preview_counts_the_sessions_of_the_moment_when_it_is_asked(
+    acme: House, pair: tuple[Any, Any]
+) -> None:
+    winner, loser = map(identity, pair)
+    session_of(loser)
+    with travel(now() + timedelta(hours=2), tick=False):
+        preview = merging.foresee(winner=winner, loser=loser, actor=OPERATOR)
+    assert preview.moves["Sessions"] == 0
 
 
 def test_whoever_is_forgotten_is_forgotten_under_every_id(
