@@ -210,10 +210,7 @@ def _forget(row: TenantDomain, at: datetime) -> None:
         status=Finding.Status.OPEN,
         fingerprint__startswith=f"{row.pk.hex}:",
     )
-    questions.record(row.tenant_id, Act.FINDING_GONE, list(open_ones.values_list("kind", "pk")), at)
-    open_ones.update(
-        status=Finding.Status.OBSOLETE, decided_at=at, decision_reason="The domain is looked after again."
-    )
+    questions.close(row.tenant_id, open_ones, at, because="The domain is looked after again.")
 
 
 def _told_of(row: TenantDomain, **more: str) -> list[dict[str, str]]:

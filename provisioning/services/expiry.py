@@ -10,7 +10,7 @@ from provisioning.decision.reasons import FindingKind
 from provisioning.models import Finding, ScimToken
 from provisioning.selectors.credentials import ending
 
-from .questions import STEPS, settle, step_of
+from .questions import STEPS, close, settle, step_of
 
 
 def warn_of_expiry(*, at: datetime) -> list[Finding]:
@@ -30,16 +30,13 @@ def warn_of_expiry(*, at: datetime) -> list[Finding]:
 
 def forget_expiry(*, token: ScimToken, at: datetime) -> None:
     """Closes the questions about a token that was rotated or revoked."""
-    Finding.objects.filter(
+    asked = Finding.objects.filter(
         tenant_id=token.tenant_id,
         kind=FindingKind.TOKEN_EXPIRES,
         status=Finding.Status.OPEN,
         fingerprint__startswith=f"{token.pk.hex}:",
-    ).update(
-        status=Finding.Status.OBSOLETE,
-        decided_at=at,
-        decision_reason="The token was rotated or revoked.",
     )
+    close(token.tenant_id, asked, at, because="The token was rotated or revoked.")
 
 
 def _question(token: ScimToken, at: datetime) -> Iterator[Finding]:

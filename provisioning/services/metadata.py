@@ -20,7 +20,7 @@ from provisioning.idp_metadata import Certificate, Idp, Unusable, describe, requ
 from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import IN_USE
 
-from . import setup
+from . import questions, setup
 from .invalid import Invalid, needed_reason
 from .name_ids import NameIds, bound, settle
 from .operators import is_operator
@@ -308,9 +308,8 @@ def _freeze(
         "source": source.kind,
     }
     _keep(row, {"proposed_metadata": idp.document, "status": Connection.Status.FROZEN})
-    _open_findings(row).exclude(fingerprint=fingerprint).update(
-        status=Finding.Status.OBSOLETE, decided_at=at, decision_reason="Newer metadata has come."
-    )
+    older = _open_findings(row).exclude(fingerprint=fingerprint)
+    questions.close(row.tenant_id, older, at, because="Newer metadata has come.")
     if not _open_findings(row).update(evidence=evidence):
         finding = Finding.objects.create(
             tenant_id=row.tenant_id,

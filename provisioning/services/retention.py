@@ -28,6 +28,8 @@ from provisioning.models import (
     Tombstone,
 )
 
+from . import questions
+
 BATCH = 200
 DELIVERED_MESSAGES_KEPT = timedelta(days=7)
 REQUESTS_KEPT = timedelta(days=90)
@@ -87,11 +89,8 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
     )
     Alias.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).delete()
     about = Finding.objects.filter(tenant_id=tenant_id, account_id__in=account_ids)
-    about.filter(status=Finding.Status.OPEN).update(
-        status=Finding.Status.OBSOLETE,
-        decided_at=at,
-        decision_reason="The data of whom it was about is gone.",
-    )
+    open_ones = about.filter(status=Finding.Status.OPEN)
+    questions.close(tenant_id, open_ones, at, because="The data of whom it was about is gone.")
     about.update(evidence={})
     ReconciliationItem.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).update(evidence={})
     Tombstone.objects.filter(tenant_id=tenant_id, pk__in=account_ids).update(purged_at=at)
