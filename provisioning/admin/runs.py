@@ -38,6 +38,7 @@ _SIGNS = {
     "failed": "danger",
     "rejected": "warning",
     "cancelled": "warning",
+    "overtaken": "warning",
 }
 
 
@@ -167,7 +168,7 @@ class ReconciliationRunPage(RepairPages):
 
         def act(data: dict[str, Any]) -> str:
             released = reconciliation.release(run, actor_of(request), data["reason"])
-            if released.status == Status.FAILED:
+            if released.status in (Status.FAILED, Status.OVERTAKEN):
                 return f"Not released: {released.note}"
             if released.status == Status.QUARANTINED:
                 return "Released by you. Another administrator has to release it, too; nothing is done until then."

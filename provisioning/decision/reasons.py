@@ -406,6 +406,10 @@ class Act(_Code):
     RUN_NOT_VERIFIED = "run:not-verified", "Looked at again after the execution: something was left to do."
     RUN_CANCEL_ORDERED = "run:cancel-ordered", "A person asked for a run to stop after the batch in hand."
     RUN_CANCELLED = "run:cancelled", "A run stopped because a person asked for it; what was done stays done."
+    RUN_OVERTAKEN = (
+        "run:overtaken",
+        "A newer roster is complete, so the run ended; the next one compares with that.",
+    )
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
     ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."
     ROSTER_ORDERED = "roster:ordered", "A person asked for a connection's people to be listed now."

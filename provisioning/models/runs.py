@@ -22,6 +22,7 @@ class ReconciliationRun(TenantRow):
         FAILED = "failed", "Failed"
         REJECTED = "rejected", "Rejected"
         CANCELLED = "cancelled", "Cancelled"
+        OVERTAKEN = "overtaken", "Overtaken"
 
     connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="runs")
     status = models.CharField(max_length=16, choices=Status, default=Status.SIMULATING)

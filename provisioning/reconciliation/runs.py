@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
 from identity_hub.core.clock import now
 from identity_hub.core.collector import uncollected
@@ -30,7 +30,7 @@ from provisioning.services.alone import alone
 from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid, needed_reason
-from provisioning.services.runs import Item, begin, end_too_old, keep, move, record, settle
+from provisioning.services.runs import Item, begin, end_too_old, keep, move, record, settle, tally
 from provisioning.services.submission import retrying
 
 from . import left_out, plan
@@ -67,10 +67,11 @@ class Busy(RuntimeError):
 def simulate(
     connection: Connection, requested_by: Actor, roster: Roster | None = None, reason: str = ""
 ) -> ReconciliationRun:
-    """A new run with everything it would do, judged by the guard: SIMULATED, QUARANTINED or CANCELLED.
+    """A new run with everything it would do, judged by the guard: SIMULATED, QUARANTINED, CANCELLED or OVERTAKEN.
 
     It compares with `roster`, else with the newest complete one that no executed run has used. Writes nothing but the
-    run and its items. Where a run occupies the connection (at work, or in quarantine), that one is the answer. Raises
+    run and its items. Where a run occupies the connection (at work, or in quarantine), that one is the answer, unless a
+    newer roster has overtaken it: it ends. Raises
     Invalid for a roster that is not complete, or not the newest that is, and for a person without a reason.
     """
     if requested_by.is_person:
@@ -82,7 +83,8 @@ def simulate(
         with _alone(connection) as mine:
             if mine:
                 _bury_abandoned(connection)
-                if occupying := stored.running(connection):
+                occupying = stored.running(connection)
+                if occupying and not _ended(occupying, requested_by, "simulate"):
                     return _taken_up(occupying, requested_by, reason)
                 return _simulate(
                     connection, requested_by, roster or roster_differences.roster_for(connection), reason
@@ -141,6 +143,12 @@ def require_usable(connection: Connection, roster: Roster) -> None:
     newest = newest_complete(connection.tenant_id, connection.pk)
     if newest is not None and roster.as_of < newest.as_of:
         raise Invalid("roster", "A newer roster is complete already; please take the newest one.")
+
+
+def _ended(run: ReconciliationRun, actor: Actor, intent: str) -> bool:
+    """Whether it speaks of too old a day; called under the connection's lock."""
+    with transaction.atomic():
+        return end_too_old(run, actor, intent)
 
 
 def _alone(connection: Connection) -> AbstractContextManager[bool]:
@@ -207,6 +215,8 @@ def _simulate(
         record(
             run, requested_by, "simulate", Act.RUN_QUARANTINED if doubt else Act.RUN_SIMULATED, counts=counts
         )
+        # One that became complete while this was looking.
+        end_too_old(run, requested_by, "simulate")
     run.refresh_from_db()
     return run
 
@@ -300,7 +310,6 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
         remaining, following = _verify(run, scope, plans=look < LOOKS)
         if not following:
             break
-    outcome = _outcome(run)
     verdict = Act.RUN_VERIFIED if not remaining else Act.RUN_NOT_VERIFIED
     with transaction.atomic():
         at = now()
@@ -313,7 +322,7 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
             remaining=remaining.total(),
         )
         actor = Actor.who_signed(run.requested_by)
-        record(run, actor, "execute", Act.RUN_EXECUTED, counts=outcome)
+        record(run, actor, "execute", Act.RUN_EXECUTED, counts=tally(run))
         record(run, actor, "verify", verdict, counts=remaining)
 
 
@@ -448,23 +457,7 @@ def _stop(run: ReconciliationRun, **fields: Any) -> None:
     """Ends a cancelled run; called under the connection's lock."""
     with transaction.atomic():
         if move(run, _CANCELLABLE, Status.CANCELLED, finished_at=now(), **fields):
-            record(run, Actor.who_signed(run.requested_by), "cancel", Act.RUN_CANCELLED, counts=_outcome(run))
-
-
-def _outcome(run: ReconciliationRun) -> dict[str, int]:
-    """How many items ended how."""
-    found = Counter(
-        dict(
-            ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
-            .order_by()
-            .values_list("status")
-            .annotate(number=Count("id"))
-        )
-    )
-    return {
-        str(status): found[status]
-        for status in (ItemStatus.APPLIED, ItemStatus.UNCHANGED, ItemStatus.REFUSED)
-    }
+            record(run, Actor.who_signed(run.requested_by), "cancel", Act.RUN_CANCELLED, counts=tally(run))
 
 
 def _still_there(scope: Scope, batch: Sequence[ReconciliationItem]) -> dict[tuple[Any, ...], Hit]:

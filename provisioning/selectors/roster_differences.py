@@ -97,14 +97,15 @@ def executed_until(connection: Connection) -> datetime | None:
     ).aggregate(newest=Max("as_of"))["newest"]
 
 
-def is_overtaken(run: ReconciliationRun) -> bool:
-    """Whether a newer complete roster is there than the one that the run was planned with, or one where it had none.
+def overtaking(run: ReconciliationRun) -> Roster | None:
+    """The newest complete roster, where it is newer than the one that the run was planned with, or that one had none.
 
     It may list whom the run is about to hold as missing or unconfirmed.
     """
     if run.roster is None:
-        return roster_for(run.connection) is not None
-    return bool(_complete(run.connection).filter(as_of__gt=run.roster.as_of).exists())
+        return roster_for(run.connection)
+    newer: Roster | None = _complete(run.connection).filter(as_of__gt=run.roster.as_of).first()
+    return newer
 
 
 def before(roster: Roster) -> Roster | None:

@@ -111,7 +111,7 @@ KINDS: Sequence[str] = (TAKES, BRINGS, CHANGES, MENDS)
 """What a run does; what it only reports, it does not do."""
 
 _Status = ReconciliationRun.Status
-_EXECUTED = (_Status.DONE, _Status.EXECUTING, _Status.CANCELLED)
+_EXECUTED = (_Status.DONE, _Status.EXECUTING, _Status.CANCELLED, _Status.OVERTAKEN)
 
 
 def runs_by_day(*, tenant_id: UUID | None, at: datetime) -> list[RunDay]:

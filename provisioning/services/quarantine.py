@@ -14,12 +14,10 @@ from provisioning.models import ReconciliationItem, ReconciliationRun
 
 from . import run_brakes as brakes
 from .invalid import Invalid, needed_reason
-from .runs import end_too_old, move, record
+from .runs import WAITING, end_too_old, move, record
 
 Status = ReconciliationRun.Status
 ItemStatus = ReconciliationItem.Status
-
-WAITING = (Status.QUARANTINED, Status.SIMULATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,7 @@ class Choice:
 def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
     """Lets a run out of quarantine, and a worker executes it; or is the first of the two releases that it needs.
 
-    A run that a newer complete roster has overtaken ends instead, FAILED.
+    A run that a newer complete roster has overtaken ends instead.
     Raises Invalid without a reason, and for a second release by whoever gave the first, or by nobody in particular.
     """
     reason = needed_reason(reason)

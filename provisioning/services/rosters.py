@@ -27,6 +27,7 @@ from provisioning.selectors.rosters import needed, newest_complete
 
 from .alone import alone as alone_at
 from .invalid import Invalid, needed_reason
+from .runs import end_overtaken
 
 FAULTS_KEPT = 100
 ACCEPTABLE_FOR = timedelta(days=7)
@@ -295,6 +296,8 @@ def _end(roster: Roster, refusal: Refusal | None) -> None:
         told["code"] = refusal.flaw
     why = roster.shrinking_accepted if refusal is None else ""
     record(roster, actor, Act.ROSTER_REFUSED if refusal else Act.ROSTER_COMPLETED, why=why, told=told)
+    if refusal is None:
+        end_overtaken(roster, actor)
 
 
 def _old_ones(at: datetime) -> list[Roster]:

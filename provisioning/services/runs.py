@@ -1,9 +1,11 @@
 """What is written of a run: its row, its items, and what the audit says of it. Knows no step of a run."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count
 
 from identity_hub.core.clock import now
 from provisioning import audit, outbox, sql
@@ -15,8 +17,10 @@ from provisioning.selectors import roster_differences
 from .invalid import needed_reason
 
 Status = ReconciliationRun.Status
+ItemStatus = ReconciliationItem.Status
 
-UNFINISHED = (Status.SIMULATED, Status.QUARANTINED, Status.EXECUTING)
+WAITING = (Status.QUARANTINED, Status.SIMULATED)
+UNFINISHED = (*WAITING, Status.EXECUTING)
 Item = Mapping[str, Any]
 """Columns of an item -> their values."""
 
@@ -75,15 +79,39 @@ def end_too_old(run: ReconciliationRun, actor: Actor, intent: str) -> bool:
 
     To be called inside a transaction, before the run is let go on.
     """
-    if roster_differences.is_overtaken(run):
-        sentence = "A newer complete roster has come meanwhile; please simulate again."
-    elif run.roster is not None and run.roster.status != Roster.Status.COMPLETE:
+    if newer := roster_differences.overtaking(run):
+        sentence = f"The roster of {newer.as_of:%Y-%m-%d %H:%M} is newer, and complete: the next run compares with it."
+        if move(run, UNFINISHED, Status.OVERTAKEN, finished_at=now(), note=sentence):
+            record(run, actor, intent, Act.RUN_OVERTAKEN, counts=tally(run), roster=str(newer.pk))
+        return True
+    if run.roster is not None and run.roster.status != Roster.Status.COMPLETE:
         sentence = "The rows of this run's roster are gone; please simulate again."
-    else:
-        return False
-    if move(run, UNFINISHED, Status.FAILED, finished_at=now(), note=sentence):
-        record(run, actor, intent, Act.RUN_FAILED)
-    return True
+        if move(run, UNFINISHED, Status.FAILED, finished_at=now(), note=sentence):
+            record(run, actor, intent, Act.RUN_FAILED)
+        return True
+    return False
+
+
+def end_overtaken(roster: Roster, actor: Actor) -> None:
+    """Ends the runs that wait for a person or a worker, now that this newer roster of their connection is complete.
+
+    To be called inside the transaction that makes it so. What is at work looks for itself.
+    """
+    waiting = ReconciliationRun.objects.filter(
+        tenant_id=roster.tenant_id, connection_id=roster.connection_id, status__in=WAITING
+    )
+    for run in waiting.select_related("connection", "roster").order_by("started_at"):
+        end_too_old(run, actor, "load")
+
+
+def tally(run: ReconciliationRun) -> dict[str, int]:
+    """How many items ended how."""
+    rows = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run).order_by()
+    found = Counter(dict(rows.values_list("status").annotate(number=Count("id"))))
+    return {
+        str(status): found[status]
+        for status in (ItemStatus.APPLIED, ItemStatus.UNCHANGED, ItemStatus.REFUSED)
+    }
 
 
 def record(
@@ -94,9 +122,11 @@ def record(
     *,
     counts: Mapping[str, int] | None = None,
     why: str | None = None,
+    **told: str,
 ) -> None:
-    """`why` is None for how a run ended: whoever began it has said why."""
-    changes = [{"change": "run", "counts": dict(counts)}] if counts else []
+    """`why` is None for how a run ended: whoever began it has said why. `told` are ids."""
+    said = {**({"counts": dict(counts)} if counts else {}), **told}
+    changes = [{"change": "run", **said}] if said else []
     audit.record_act(
         reason, run, actor=actor, why=why, intent=intent, channel=Channel.ROSTER, changes=changes
     )

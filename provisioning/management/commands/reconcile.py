@@ -21,7 +21,7 @@ class Command(HubCommand):
     help = (
         "Looks at everything that is stored of a connection and says what it would do; --execute does it, unless the "
         "guard stops the run. Exit code 3: not everything was done (quarantine, another worker has the run, it was "
-        "cancelled, or looking again found something left to do)."
+        "cancelled or overtaken by a newer roster, or looking again found something left to do)."
     )
 
     def arguments(self, parser: CommandParser) -> None:

@@ -9,7 +9,7 @@ from time_machine import Traveller, travel
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.policy import Switch
-from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage
+from provisioning.models import AuditRecord, Connection, Finding, OutboxMessage, ReconciliationRun
 from provisioning.services import overdue, setup, switches
 from provisioning.tasks.overdue import warn_of_overdue_runs
 
@@ -75,6 +75,22 @@ def test_a_run_that_waits_for_a_person_has_not_finished(watched: House) -> None:
         assert run_it(watched) == "quarantined"
     assert asked(49) == ["open"]
     assert Finding.objects.get(kind="connection:run-overdue").evidence["last_status"] == "quarantined"
+
+
+def test_a_run_that_a_newer_roster_overtook_has_not_finished_either(watched: House) -> None:
+    ReconciliationRun.objects.create(
+        tenant=watched.tenant,
+        connection=watched.connection,
+        requested_by="schedule:",
+        status=ReconciliationRun.Status.OVERTAKEN,
+        started_at=MONDAY + timedelta(hours=40),
+        finished_at=MONDAY + timedelta(hours=41),
+    )
+    assert asked(49) == ["open"]
+    assert Finding.objects.get(kind="connection:run-overdue").evidence["last_status"] == "overtaken"
+    with travel(MONDAY + timedelta(hours=50), tick=False):
+        assert run_it(watched) == "done"
+    assert asked(51) == ["obsolete"]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ UNASKED = {
     Act.RUN_VERIFIED: "how it ended",
     Act.RUN_NOT_VERIFIED: "how it ended",
     Act.RUN_CANCELLED: "how it ended; why stands at run:cancel-ordered",
+    Act.RUN_OVERTAKEN: "how it ended",
     Act.RUN_FAILED: "how it ended",
     Act.ROSTER_COMPLETED: "how it ended",
     Act.ROSTER_REFUSED: "how it ended",
