@@ -327,7 +327,7 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
 
 
 def _carry_out_planned(run: ReconciliationRun, scope: Scope, on_progress: Progress | None) -> bool:
-    """False where somebody stopped it: the run, or all runs of the connection."""
+    """False where somebody stopped it, the run or all runs of the connection, or a newer roster has overtaken it."""
     items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
     planned = items.filter(status=ItemStatus.PLANNED).order_by("id")
     total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
@@ -339,6 +339,9 @@ def _carry_out_planned(run: ReconciliationRun, scope: Scope, on_progress: Progre
             _stop(run)
             return False
         if stored.runs_stopped(scope.connection):
+            return False
+        # Whoever became complete meanwhile may list whom the next batch would hold.
+        if _ended(run, Actor.who_signed(run.requested_by), "execute"):
             return False
         _carry_out(run, scope, batch)
         last = batch[-1].pk

@@ -58,6 +58,9 @@ def reconcile(tenant_id: str, connection_id: str) -> None:
     if run.status != ReconciliationRun.Status.QUARANTINED:
         run = reconciliation.execute(run)
     _log.info("run:ended", run=str(run.pk), connection=connection_id, status=run.status, counts=run.counts)
+    if run.status == ReconciliationRun.Status.OVERTAKEN:
+        # What it has left the newer roster's run does, and this night.
+        reconcile.delay(tenant_id, connection_id)
 
 
 @shared_task(name="provisioning.tasks.execute_run")

@@ -10,6 +10,7 @@ from identity_hub.core.clock import now
 from provisioning import reconciliation, tasks
 from provisioning.decision.types import Actor
 from provisioning.models import (
+    Account,
     AuditRecord,
     Connection,
     Hold,
@@ -19,7 +20,7 @@ from provisioning.models import (
 )
 from provisioning.reconciliation import Choice, runs
 from provisioning.roster import Page
-from provisioning.services import rosters
+from provisioning.services import rosters, undo
 from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, extend, push, sign_in, user
@@ -216,3 +217,84 @@ def test_a_plan_that_was_overtaken_while_it_was_made_is_none(
     run = simulated(acme)
     assert (run.status, codes(run)[-2:]) == (Status.OVERTAKEN, ["run:simulated", "run:overtaken"])
     assert simulated(acme).items_total == 2
+
+
+class TestOneThatExecutes:
+    @pytest.fixture
+    def batches_of_two(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runs, "BATCH", 2)
+
+    def overtaken(self, where: House, *numbers: int) -> ReconciliationRun:
+        """Five people are listed, and another roster becomes complete when two of them are made."""
+
+        def meanwhile(done: int, total: int) -> None:
+            complete(where, *numbers, days=3)
+
+        roster(where, *lines(*range(5)), as_of=ago(5))
+        return reconciliation.execute(simulated(where), meanwhile)
+
+    @pytest.mark.usefixtures("batches_of_two")
+    def test_ends_after_its_batch_and_the_next_one_does_the_rest(self, acme: House) -> None:
+        run = self.overtaken(acme, *range(6))
+        assert (run.status, run.items_done, run.items_total) == (Status.OVERTAKEN, 2, 5)
+        assert (run.verified_at, run.remaining) == (None, None)
+        assert sorted(run.items.values_list("status", flat=True)) == ["applied"] * 2 + ["planned"] * 3
+        told = AuditRecord.objects.get(reason="run:overtaken")
+        assert told.changes[0]["counts"] == {"applied": 2, "unchanged": 0, "refused": 0}
+        assert codes(run)[-1] == "run:overtaken", "neither executed nor verified"
+        assert reconciliation.execute(run).status == Status.OVERTAKEN
+        again = reconciliation.execute(simulated(acme))
+        assert (again.status, again.items_total, again.remaining) == (Status.DONE, 4, 0)
+        assert Account.objects.count() == 6
+
+    @pytest.mark.usefixtures("batches_of_two")
+    def test_what_it_did_can_be_taken_back(self, acme: House) -> None:
+        run = self.overtaken(acme, *range(5))
+        assert undo.order(run, actor=ADA, reason="wrong file") == 2
+        assert dict(undo.carry_out(run)) == {"item:undone": 2}
+        assert not Account.objects.filter(deleted_at=None).exists()
+
+    @pytest.mark.usefixtures("batches_of_two")
+    def test_holds_nobody_any_more_whom_the_newer_one_lists(
+        self, acme: House, waiting: ReconciliationRun
+    ) -> None:
+        def meanwhile(done: int, total: int) -> None:
+            complete(acme, *range(PEOPLE), days=3)
+
+        run = reconciliation.execute(reconciliation.release(waiting, ADA, "they left"), meanwhile)
+        assert (run.status, len(held())) == (Status.OVERTAKEN, 2)
+        again = reconciliation.execute(simulated(acme))
+        assert (again.status, again.remaining, held()) == (Status.DONE, 0, set())
+
+    @pytest.mark.usefixtures("batches_of_two")
+    def test_one_without_a_roster_ends_when_the_first_comes(self, acme: House) -> None:
+        for n in range(3):
+            sign_in(acme, f"k{n}", user_name=name(n), email=name(n), external_id=f"k{n}", at=ago(30))
+
+        def meanwhile(done: int, total: int) -> None:
+            complete(acme, 0, 1, 2, days=0)
+
+        run = reconciliation.execute(simulated(acme), meanwhile)
+        assert (run.status, len(held())) == (Status.OVERTAKEN, 2)
+        assert reconciliation.execute(simulated(acme)).remaining == 0
+        assert not held(), "the roster confirms all three"
+
+    @pytest.mark.usefixtures("batches_of_two")
+    def test_the_schedule_goes_on_with_the_newer_one_at_once(
+        self, acme: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            tasks.reconcile, "apply_async", lambda args, kwargs: tasks.reconcile(*args, **(kwargs or {}))
+        )
+        roster(acme, *lines(*range(5)), as_of=ago(5))
+        carry_out = runs._carry_out
+
+        def meanwhile(*arguments: Any) -> None:
+            carry_out(*arguments)
+            if not Roster.objects.filter(as_of__gt=ago(4)).exists():
+                complete(acme, *range(6), days=3)
+
+        monkeypatch.setattr(runs, "_carry_out", meanwhile)
+        tasks.reconcile_all()
+        ended = ReconciliationRun.objects.order_by("started_at").values_list("status", "items_done")
+        assert list(ended) == [("overtaken", 2), ("done", 4)]
