@@ -28,6 +28,7 @@ from provisioning.decision.types import (
     CreateIdentity,
     Decision,
     DeleteAccount,
+    EndOverride,
     EndSessions,
     KeepApart,
     LiftCarried,
@@ -40,6 +41,7 @@ from provisioning.decision.types import (
     PlaceHold,
     Profile,
     RecordLogin,
+    SetOverride,
     Severity,
     Subject,
     UnlinkAccount,
@@ -52,7 +54,7 @@ from provisioning.decision.types import (
 from provisioning.digests import keyed, part_digest, subject_text
 from provisioning.fingerprints import fingerprint
 from provisioning.load import Loaded, email_keys
-from provisioning.models import Account, Alias, Finding, Hold, Identity, Tombstone
+from provisioning.models import Account, Alias, Finding, Hold, Identity, Override, Tombstone
 from provisioning.search import search_keys
 
 Message = tuple[str, dict[str, Any], UUID | None]
@@ -200,6 +202,8 @@ class _Work:
     findings: list[Columns] = field(default_factory=list)
     closed: list[tuple[UUID, dict[str, Any]]] = field(default_factory=list)
     logins: list[Columns] = field(default_factory=list)
+    overrides: list[Columns] = field(default_factory=list)
+    overrides_ended: list[Columns] = field(default_factory=list)
 
 
 def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tuple[set[int], list[Message]]:
@@ -235,6 +239,8 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         few = len(work.moves) <= sql.FEW
         sql.execute(_moving(statement, few=few), (sql.as_json(work.moves), tenant_id))
     sql.add(Hold, work.holds)
+    sql.update(Override, tenant_id, work.overrides_ended)
+    sql.add(Override, work.overrides, new=True)
     for change, observation in work.merges:
         carry_out = merges.merge if isinstance(change, MergeIdentities) else merges.unmerge
         carry_out(change, observation)
@@ -334,19 +340,21 @@ def _subject_columns(subject: Subject | None) -> dict[str, str]:
     }
 
 
-def _profile_columns(profile: Profile) -> dict[str, Any]:
+def _profile_columns(profile: Profile, said_email: str | None = None) -> dict[str, Any]:
+    """`said_email`: by which an identity is recognised that shows another one."""
     shown = _shown(profile)
     if any(map(gt, map(len, shown), _LIMITS)):
         shown = tuple(value[:limit] for value, limit in zip(shown, _LIMITS, strict=True))
     columns = dict(zip(PROFILE_FIELDS, shown, strict=True))
     return columns | {
         "user_name_key": fold(columns["user_name"]),
-        "email_key": fold(columns["email"]),
+        "email_key": fold(columns["email"] if said_email is None else said_email[:LONGEST_EMAIL]),
     }
 
 
 _shown = attrgetter(*PROFILE_FIELDS)
 _LIMITS = tuple(Identity._meta.get_field(name).max_length for name in PROFILE_FIELDS)
+LONGEST_EMAIL = Identity._meta.get_field("email").max_length
 NEW_IDENTITY: Columns = {
     "password": UNUSABLE_PASSWORD_PREFIX,
     "kind": Identity.Kind.PERSON,
@@ -375,9 +383,9 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                 }
             )
         case UpdateIdentity():
-            columns = _profile_columns(change.profile)
+            columns = _profile_columns(change.profile, change.said_email)
             known = loaded.identities.get(change.identity_id)
-            if known is not None and fold(known.profile.email) != columns["email_key"]:
+            if known is not None and fold(known.known_email) != columns["email_key"]:
                 columns["email_changed_at"] = at
             work.identity_fields[change.identity_id] |= columns | {"updated_at": at}
         case UpdateAccount():
@@ -474,6 +482,27 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                         "decision_reason": observation.reason[:500],
                     },
                 )
+            )
+        case SetOverride():
+            work.overrides.append(
+                {
+                    "id": change.override.id,
+                    "tenant_id": tenant_id,
+                    "identity_id": change.identity_id,
+                    "attribute": change.override.attribute,
+                    "value": change.override.value,
+                    "instead_of": change.instead_of,
+                    "reason": change.reason[:500],
+                    "until": change.override.until,
+                    "set_by": observation.actor.signature,
+                    "set_at": at,
+                    "ended_at": None,
+                    "ended_by": "",
+                }
+            )
+        case EndOverride():
+            work.overrides_ended.append(
+                {"id": change.override_id, "ended_at": at, "ended_by": observation.actor.signature}
             )
         case WithdrawFinding():
             work.closed.append((change.finding_id, {"status": Finding.Status.OBSOLETE, "decided_at": at}))

@@ -24,6 +24,7 @@ from provisioning.decision.types import (
     Decision,
     IdentityFacts,
     Observation,
+    SetOverride,
     UpdateAccount,
     UpdateIdentity,
 )
@@ -307,6 +308,10 @@ def tell(
             after = _profile(change.profile)
             line["attributes"] = names = _differing(before, after)
             aside = _sides(names, before, after)
+        case SetOverride():
+            line |= {"attribute": change.override.attribute, "override_id": change.override.id}
+            line["until"] = change.override.until
+            aside = {"value": change.override.value}
         case AddAlias():
             line["kind"] = change.kind
             aside = {"alias": {change.kind: change.value}}

@@ -32,6 +32,7 @@ from provisioning.decision.types import (
     Known,
     Observation,
     Origin,
+    OverrideFacts,
     Profile,
     Rule,
     Subject,
@@ -467,7 +468,7 @@ def _accounts(
 # A hold may rest on somebody who is no longer, or was never, linked to the account that placed it.
 _IDENTITIES = f"""
 SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed_at, merged_into_id, kept_from_runs,
-       {", ".join(PROFILE_FIELDS)}
+       email_key, {", ".join(PROFILE_FIELDS)}
   FROM provisioning_identity
  WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
            SELECT unnest(%(ids)s::uuid[])
@@ -478,18 +479,23 @@ SELECT id, break_glass OR kind = '{Identity.Kind.SERVICE}', local, email_changed
 """  # noqa: S608 - constants of the model
 _IDENTITIES_LOCKED = _IDENTITIES + "FOR NO KEY UPDATE"
 _MERGED_INTO = 4
-_HOLDS = """
-SELECT identity_id, kind, source_account_id FROM provisioning_hold
- WHERE tenant_id = %s AND identity_id = ANY(%s::uuid[])
+# Overrides beside holds, in a statement of its own after the one that locks: one that waited for its lock answers with
+# the newest identity, and with what else there was when it began to wait.
+_HOLDS_AND_OVERRIDES = """
+SELECT identity_id, kind, source_account_id, NULL, NULL, NULL FROM provisioning_hold
+ WHERE tenant_id = %(tenant)s AND identity_id = ANY(%(ids)s::uuid[])
+ UNION ALL
+SELECT identity_id, attribute, id, value, instead_of, until FROM provisioning_override
+ WHERE tenant_id = %(tenant)s AND identity_id = ANY(%(ids)s::uuid[]) AND ended_at IS NULL
 """
 
 
 class _People(NamedTuple):
-    """Rows of identities, the accounts that are theirs or were asked for, and the holds on them."""
+    """Rows of identities, the accounts that are theirs or were asked for, the holds on them and their overrides."""
 
     rows: list[tuple[Any, ...]]
     accounts: dict[UUID, AccountFacts]
-    holds: list[tuple[Any, ...]]
+    laid_on: list[tuple[Any, ...]]
 
 
 def _people(
@@ -502,26 +508,39 @@ def _people(
         {"tenant": tenant_id, "ids": sql.ids(identity_ids), "sources": sql.ids(sources)},
     )
     accounts = _accounts(tenant_id, account_ids, identity_ids, lock)
-    holds = sql.ask(_HOLDS, (tenant_id, list(identity_ids)))
+    laid_on = _laid_on(tenant_id, identity_ids)
     rows = answer.rows()
     if held := {row[0] for row in rows} - identity_ids:
         accounts = _accounts(tenant_id, account_ids, identity_ids | held, lock)
-        holds = sql.ask(_HOLDS, (tenant_id, list(identity_ids | held)))
-    return _People(rows, accounts(), holds.rows())
+        laid_on = _laid_on(tenant_id, identity_ids | held)
+    return _People(rows, accounts(), laid_on.rows())
 
 
-def _identities(tenant_id: UUID, people: _People, sessions_at: datetime | None) -> dict[UUID, IdentityFacts]:
+def _laid_on(tenant_id: UUID, identity_ids: set[UUID]) -> Answer:
+    return sql.ask(_HOLDS_AND_OVERRIDES, {"tenant": tenant_id, "ids": list(identity_ids)})
+
+
+def _identities(
+    tenant_id: UUID, people: _People, at: datetime, sessions_at: datetime | None
+) -> dict[UUID, IdentityFacts]:
     rows, accounts = people.rows, people.accounts
     if not rows:
         return {}
     ids = [row[0] for row in rows]
     holds: dict[UUID, list[HoldFacts]] = defaultdict(list)
-    for identity_id, kind, source in people.holds:
-        holds[identity_id].append(HoldFacts(kind=HoldKind(kind), source_account_id=source))
-    own: dict[UUID, list[AccountFacts]] = defaultdict(list)
+    overrides: dict[UUID, list[OverrideFacts]] = {}
+    for identity_id, what, key, value, instead_of, until in people.laid_on:
+        if until is None:
+            holds[identity_id].append(HoldFacts(kind=HoldKind(what), source_account_id=key))
+            continue
+        overrides.setdefault(identity_id, []).append(
+            OverrideFacts(id=key, attribute=what, value=value, instead_of=instead_of, over=until <= at)
+        )
+    other_email = {key for key, own in overrides.items() if any(one.attribute == "email" for one in own)}
+    accounts_of: dict[UUID, list[AccountFacts]] = defaultdict(list)
     for facts in accounts.values():
         if facts.identity_id is not None:
-            own[facts.identity_id].append(facts)
+            accounts_of[facts.identity_id].append(facts)
     signed_in: set[UUID] = set()
     if sessions_at is not None:
         signed_in = set(
@@ -536,13 +555,15 @@ def _identities(tenant_id: UUID, people: _People, sessions_at: datetime | None) 
             local=local,
             profile=Profile(**dict(zip(PROFILE_FIELDS, profile, strict=True))),
             holds=tuple(holds[identity_id]),
-            accounts=tuple(own[identity_id]),
+            accounts=tuple(accounts_of[identity_id]),
             email_changed_at=email_changed_at,
             live_sessions=identity_id in signed_in,
             merged_into=merged_into,
             kept_from_runs=kept_from_runs,
+            overrides=tuple(overrides.get(identity_id, ())),
+            said_email=email_key if identity_id in other_email else None,
         )
-        for identity_id, protected, local, email_changed_at, merged_into, kept_from_runs, *profile in rows
+        for identity_id, protected, local, email_changed_at, merged_into, kept_from_runs, email_key, *profile in rows
     }
 
 
@@ -643,6 +664,7 @@ def load(
     identities = _identities(
         tenant_id,
         people,
+        at=observations[0].at,
         sessions_at=next((o.at for o in observations if _asks_for_sessions(o)), None),
     )
     return Loaded(

@@ -64,6 +64,13 @@ REFERENCES = tuple(
             "Holds",
             "The stricter wins: whoever was held is held. The same hold counts once.",
         ),
+        (
+            "override",
+            "identity",
+            S,
+            "",
+            "It was said of what this identity shows, which nobody looks at until it stands for itself again.",
+        ),
         ("alias", "identity", M, "Former names and keys", "They belong to the accounts."),
         ("finding", "identity", M, "Findings", "Open and answered; so does its place among the candidates."),
         ("finding", "owner", M, "Findings to see to", "The same person sees to them."),

@@ -33,6 +33,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="40"),
         "options": {"expires": 3600},
     },
+    # An end that was promised for eight o'clock is not kept at nine.
+    "end-overrides": {
+        "task": "provisioning.tasks.end_overrides",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 300},
+    },
     "purge-deleted": {
         "task": "provisioning.tasks.purge_deleted",
         "schedule": crontab(hour="4", minute="5"),

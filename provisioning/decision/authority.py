@@ -4,17 +4,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from .types import PROFILE_FIELDS, AccountFacts, Document, Profile
+from .types import PROFILE_FIELDS, AccountFacts, Document, OverrideFacts, Profile
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+OVERRIDABLE = ("display_name", "given_name", "family_name", "email", "title", "department")
+"""What an administrator may override. userName and HR number are names that sources recognise somebody by, and are
+shown as they say them; locale and time zone are the person's own."""
 
 _PERSONAL = ("locale", "time_zone")
 NOTHING_SAID = Profile()
 
 
 def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = None) -> Profile:
-    """What an identity shows of its live accounts.
+    """What an identity shows of its live accounts, where nothing is overridden.
 
     What SCIM said wins, the lower precedence number first; assertions fill the blanks, and speak alone for an
     account that SCIM has not confirmed. Locale and time zone belong to the person: once set, they stay.
@@ -31,6 +35,12 @@ def shown_profile(accounts: Iterable[AccountFacts], current: Profile | None = No
     if current is None or all(getattr(current, name) in ("", getattr(shown, name)) for name in _PERSONAL):
         return shown
     return replace(shown, **{name: getattr(current, name) or getattr(shown, name) for name in _PERSONAL})
+
+
+def overridden(said: Profile, overrides: Collection[OverrideFacts]) -> Profile:
+    """What an identity shows of what its sources say: an administrator's word goes first, until its end."""
+    live = {one.attribute: one.value for one in overrides if not one.over}
+    return replace(said, **live) if live else said
 
 
 def shown_alone(account: AccountFacts, profile: Profile) -> Profile:

@@ -269,5 +269,6 @@ def _emails_spoken_of(known: Known, observation: Observation) -> frozenset[str]:
 
 
 def _emails_of(identity: IdentityFacts) -> frozenset[str]:
-    said = {identity.profile.email, *(email for a in identity.accounts for email in a.emails)}
+    # Attack: whoever is shown with somebody else's e-mail would be taken for that person by a push or a login.
+    said = {identity.known_email, *(email for a in identity.accounts for email in a.emails)}
     return frozenset(fold(email) for email in said if email)

@@ -1,6 +1,6 @@
 """What an account's new state does to its identity. Knows holds, aliases, what is shown; not why."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -9,6 +9,7 @@ from .authority import (
     assertion_of_profile,
     first_said,
     overlaid,
+    overridden,
     profile_of_resource,
     resource_of_profile,
     shown_profile,
@@ -37,7 +38,9 @@ from .types import (
     Observation,
     OpenFinding,
     Origin,
+    OverrideFacts,
     PlaceHold,
+    Profile,
     Rule,
     Severity,
     Subject,
@@ -241,11 +244,19 @@ def update(before: AccountFacts, after: AccountFacts) -> list[Change]:
 
 
 def show(identity: IdentityFacts, accounts: Iterable[AccountFacts]) -> list[Change]:
-    """The profile that these accounts, and no others, let an identity show."""
-    profile = shown_profile(accounts, identity.profile)
-    if profile == identity.profile:
+    """The profile that these accounts, and no others, let an identity show, under the overrides that it has."""
+    return showing(identity, shown_profile(accounts, identity.profile), identity.overrides)
+
+
+def showing(identity: IdentityFacts, said: Profile, overrides: Collection[OverrideFacts]) -> list[Change]:
+    """What an identity shows where its sources say this and these overrides live."""
+    profile = overridden(said, overrides) if overrides else said
+    if profile == identity.profile and (
+        identity.said_email is None or fold_name(said.email) == identity.said_email
+    ):
         return []
-    return [UpdateIdentity(identity_id=identity.id, profile=profile)]
+    said_email = said.email if profile.email != said.email else None
+    return [UpdateIdentity(identity_id=identity.id, profile=profile, said_email=said_email)]
 
 
 def accounts_with(identity: IdentityFacts, account: AccountFacts) -> list[AccountFacts]:

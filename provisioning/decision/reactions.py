@@ -35,6 +35,7 @@ from .logins import (
     wait_by_login,
 )
 from .merges import merge, unmerge
+from .overrides import end_override, set_override
 from .pushes import (
     adopt,
     answer_stale,
@@ -215,6 +216,17 @@ _BY_FACT: dict[tuple[Channel, Intent], dict[Situation, Reaction]] = {
         S.LINKED: lift_hold,
         S.HELD: lift_hold,
         S.COLLISION: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.OVERRIDE): {
+        S.LINKED: set_override,
+        S.HELD: set_override,
+        S.COLLISION: refuse,
+        S.UNMATCHED: refuse,
+    },
+    (Channel.ADMIN, Intent.END_OVERRIDE): {
+        S.LINKED: end_override,
+        S.HELD: end_override,
         S.UNMATCHED: refuse,
     },
 }

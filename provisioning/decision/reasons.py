@@ -127,6 +127,18 @@ class Reason(_Code):
         "identity:accounts-collide",
         "Both identities have a live account of one connection, and neither is a login's duplicate of the other.",
     )
+    IDENTITY_OVERRIDDEN = (
+        "identity:overridden",
+        "An administrator said what an identity shows, until a day, whatever its sources say.",
+    )
+    IDENTITY_OVERRIDE_ENDED = (
+        "identity:override-ended",
+        "An override ended: the identity shows again what its sources say.",
+    )
+    IDENTITY_OVERRIDE_REFUSED = (
+        "identity:override-refused",
+        "This attribute is not an administrator's to override.",
+    )
     IDENTITY_HOLD_REFUSED = (
         "identity:hold-refused",
         "This kind of hold is not an administrator's to place or lift.",

@@ -272,7 +272,7 @@ def roster_row(known: Known, observation: Observation, policy: Policy) -> Case:
 
 
 def one_identity(known: Known, observation: Observation, policy: Policy) -> Case:
-    """An administrator places or lifts a hold on one identity, or a run looks at its sessions."""
+    """An administrator holds one identity, lifts that or says what it shows; or a run looks at its sessions."""
     case = Case(
         known=known,
         observation=observation,
@@ -285,6 +285,14 @@ def one_identity(known: Known, observation: Observation, policy: Policy) -> Case
     if case.identity.merged_into and observation.channel is Channel.ADMIN:
         # A hold on whoever ended in somebody else would keep nobody out.
         return replace(case, situation=Situation.COLLISION, reason=Reason.IDENTITY_MERGED_AWAY)
+    return replace(case, situation=Situation.LINKED if case.identity.enabled else Situation.HELD)
+
+
+def admin_end_override(known: Known, observation: Observation, policy: Policy) -> Case:
+    """An administrator, or its time, ends an override: also of somebody who ended in another one meanwhile."""
+    case = Case(known=known, observation=observation, policy=policy, situation=Situation.UNMATCHED)
+    if case.identity is None:
+        return replace(case, reason=Reason.IDENTITY_UNKNOWN)
     return replace(case, situation=Situation.LINKED if case.identity.enabled else Situation.HELD)
 
 
@@ -469,6 +477,8 @@ NAMINGS: dict[tuple[Channel, Intent], Naming] = {
     (Channel.ADMIN, Intent.UNDO): admin_undo,
     (Channel.ADMIN, Intent.DISABLE): one_identity,
     (Channel.ADMIN, Intent.ENABLE): one_identity,
+    (Channel.ADMIN, Intent.OVERRIDE): one_identity,
+    (Channel.ADMIN, Intent.END_OVERRIDE): admin_end_override,
 }
 
 

@@ -35,6 +35,8 @@ class Intent(StrEnum):
     MERGE = "merge"
     UNMERGE = "unmerge"
     UNDO = "undo"
+    OVERRIDE = "override"
+    END_OVERRIDE = "end-override"
 
 
 class Situation(StrEnum):
@@ -190,6 +192,16 @@ NO_FIELDS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What an administrator says that an identity shows as one attribute, whatever its sources say, until a moment."""
+
+    id: UUID
+    attribute: str
+    value: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
     """One merge of two identities; `accounts` are those that it had moved."""
 
@@ -244,6 +256,7 @@ class Observation:
     `former_identity_id` is the identity that an administrator takes the account from; `fold_duplicate` says that an
     account which only doubles another one of its connection may end in it. Of a merge the target is the identity that
     stays and the former one that which ends in it; `merge` names it, and what it had moved when it is to be undone.
+    `override` is one to set on the target, `override_id` one of its that is to end.
     """
 
     channel: Channel
@@ -281,6 +294,8 @@ class Observation:
     hold: HoldKind | None = None
     finding_id: UUID | None = None
     taken_back: tuple[TakenBack, ...] = ()
+    override: Override | None = None
+    override_id: UUID | None = None
     may_take_access: bool = True
     reason: str = ""
 
@@ -329,6 +344,19 @@ class HoldFacts:
     source_account_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideFacts:
+    """An override that nobody has ended yet."""
+
+    id: UUID
+    attribute: str
+    value: str
+    instead_of: str
+    """What was shown before it."""
+    over: bool = False
+    """Its end has come: nothing shows it any more."""
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityFacts:
@@ -347,6 +375,14 @@ class IdentityFacts:
     """The identity that stands for this one since the two were found to be one person."""
     kept_from_runs: bool = False
     """An administrator has said that no run may hold it."""
+    overrides: tuple[OverrideFacts, ...] = ()
+    said_email: str | None = None
+    """Where an override shows another e-mail: the one that its sources say, in lower case."""
+
+    @property
+    def known_email(self) -> str:
+        """By this it is recognised, whatever it shows."""
+        return self.profile.email if self.said_email is None else self.said_email
 
     @property
     def spared(self) -> bool:
@@ -429,10 +465,27 @@ class CreateIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateIdentity:
-    """`profile` is the whole profile to show from now on."""
+    """`profile` is the whole profile to show from now on; `said_email` what the sources say where that shows another
+    e-mail by an override: by this one it is recognised."""
 
     identity_id: UUID
     profile: Profile
+    said_email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOverride:
+    identity_id: UUID
+    override: Override
+    instead_of: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOverride:
+    identity_id: UUID
+    override_id: UUID
+    attribute: str
 
 
 @quick
@@ -648,6 +701,8 @@ Change = (
     | RecordLogin
     | CloseFinding
     | WithdrawFinding
+    | SetOverride
+    | EndOverride
 )
 
 

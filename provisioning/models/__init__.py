@@ -3,7 +3,7 @@
 from .connections import Connection, ConnectionDomain, ScimClient, ScimToken, Scope
 from .groups import AssertedGroup, DirectoryGroup, Entitlement, EntitlementMapping, Membership
 from .merges import Merge
-from .people import Account, Alias, Hold, Identity, Tombstone
+from .people import Account, Alias, Hold, Identity, Override, Tombstone
 from .proofs import Proof
 from .records import AuditRecord, AuditValue, Distinction, Finding, OutboxMessage
 from .requests import ScimRequest
@@ -34,6 +34,7 @@ __all__ = [
     "Merge",
     "OpenSession",
     "OutboxMessage",
+    "Override",
     "Proof",
     "ReconciliationItem",
     "ReconciliationRun",

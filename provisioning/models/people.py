@@ -12,6 +12,7 @@ from django.utils.crypto import salted_hmac
 
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
+from provisioning.decision.authority import OVERRIDABLE
 from provisioning.decision.types import HoldKind, Origin, Rule
 
 from .base import TenantForeignKey, TenantRow
@@ -345,6 +346,45 @@ class Hold(TenantRow):
 
     def __str__(self) -> str:
         return self.kind
+
+
+class Override(TenantRow):
+    """What an administrator says that an identity shows as one attribute, until a moment: `decision.authority` says
+    which may be overridden. It lives until something ends it, at `until` the schedule."""
+
+    identity = TenantForeignKey(Identity, on_delete=models.CASCADE, related_name="overrides")
+    attribute = models.CharField(max_length=32, choices=[(name, name) for name in OVERRIDABLE])
+    value = models.CharField(max_length=512, blank=True)
+    instead_of = models.CharField(max_length=512, blank=True)
+    """What was shown before it: all there is to show afterwards where no account lives to ask."""
+    reason = models.CharField(max_length=500)
+    until = models.DateTimeField()
+    set_by = models.CharField(max_length=100)
+    set_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["-set_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "identity", "attribute"],
+                condition=Q(ended_at__isnull=True),
+                name="override_once",
+            ),
+            models.CheckConstraint(condition=Q(until__gt=F("set_at")), name="override_ends"),
+            models.CheckConstraint(
+                condition=(~Q(value="") & ~Q(reason="")) | Q(ended_at__isnull=False),
+                name="override_says_something",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["identity"], name="override_identity"),
+            models.Index(fields=["until"], condition=Q(ended_at__isnull=True), name="override_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.attribute
 
 
 class Alias(TenantRow):

@@ -120,7 +120,7 @@ def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Pair]:
 
 
 _PERSONS = """
-SELECT i.id, i.hr_number, i.user_name, i.email, i.display_name, i.given_name || ' ' || i.family_name,
+SELECT i.id, i.hr_number, i.user_name, i.email_key, i.display_name, i.given_name || ' ' || i.family_name,
        NOT EXISTS (SELECT FROM provisioning_hold h WHERE h.tenant_id = i.tenant_id AND h.identity_id = i.id)
        AND COALESCE(GREATEST(i.last_login, max(a.last_login_at)), '-infinity') > %(lately)s,
        array_agg(DISTINCT a.user_name) FILTER (WHERE a.id IS NOT NULL),

@@ -196,6 +196,61 @@ _NOT_FOLDED = """
           AND f.changes @> jsonb_build_array(jsonb_build_object('change', 'DeleteAccount', 'account_id', a.id)))
 """.replace("{partners}", _PARTNERS)
 
+_OVERRIDES = (
+    Law(
+        name="override:shown",
+        sentence="An identity shows what a live override of it says.",
+        about="override",
+        query="""
+SELECT o.id, o.identity_id FROM provisioning_override o
+  JOIN provisioning_identity i ON i.tenant_id = o.tenant_id AND i.id = o.identity_id
+ WHERE o.tenant_id = %(tenant)s AND o.ended_at IS NULL AND o.until > %(at)s
+   AND o.value IS DISTINCT FROM CASE o.attribute
+       WHEN 'display_name' THEN i.display_name WHEN 'given_name' THEN i.given_name
+       WHEN 'family_name' THEN i.family_name WHEN 'email' THEN i.email
+       WHEN 'title' THEN i.title WHEN 'department' THEN i.department END
+""",
+    ),
+    Law(
+        name="override:recognised-by-its-sources",
+        sentence="Whoever shows another e-mail by an override is recognised by one that a live account says.",
+        about="override",
+        query="""
+SELECT o.id, o.identity_id FROM provisioning_override o
+  JOIN provisioning_identity i ON i.tenant_id = o.tenant_id AND i.id = o.identity_id
+ WHERE o.tenant_id = %(tenant)s AND o.ended_at IS NULL AND o.attribute = 'email' AND i.merged_into_id IS NULL
+   AND i.email_key <> ''
+   AND EXISTS (SELECT FROM provisioning_account a
+                WHERE a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL)
+   AND NOT EXISTS (SELECT FROM provisioning_account a
+                    WHERE a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL
+                      AND (a.email_keys @> ARRAY[i.email_key] OR lower(a.assertion->>'email') = i.email_key))
+""",
+    ),
+    Law(
+        name="override:ends",
+        sentence="No override goes on for a day after its end.",
+        about="override",
+        query="""
+SELECT id, identity_id FROM provisioning_override
+ WHERE tenant_id = %(tenant)s AND ended_at IS NULL AND until < %(at)s - interval '1 day'
+""",
+    ),
+    Law(
+        name="audit:set-each-override",
+        sentence="Every override has the audit row of the decision that set it.",
+        about="override",
+        query="""
+SELECT o.id, o.identity_id FROM provisioning_override o
+ WHERE o.tenant_id = %(tenant)s
+   AND NOT EXISTS (SELECT FROM provisioning_auditrecord r
+                    WHERE r.tenant_id = o.tenant_id AND r.identity_id = o.identity_id AND r.at = o.set_at
+                      AND r.changes @> jsonb_build_array(jsonb_build_object(
+                            'change', 'SetOverride', 'override_id', o.id)))
+""",
+    ),
+)
+
 _HOLDS = (
     Law(
         name="session:of-the-enabled",
@@ -483,7 +538,7 @@ SELECT f.id, NULL FROM provisioning_finding f
     ),
 )
 
-LAWS: tuple[Law, ...] = (*_KEYS, *_LINKS, *_HOLDS, *_GRAVES, *_GROUPS, *_RUNS, *_AUDIT)
+LAWS: tuple[Law, ...] = (*_KEYS, *_LINKS, *_HOLDS, *_OVERRIDES, *_GRAVES, *_GROUPS, *_RUNS, *_AUDIT)
 """Of every tenant."""
 
 CATALOGUE: tuple[Law, ...] = (

@@ -28,6 +28,8 @@ UNION SELECT identity_id FROM provisioning_account WHERE email_keys @> ARRAY[%(l
 UNION SELECT identity_id FROM provisioning_account WHERE deleted_at IS NOT NULL {tenant}
          AND (user_name_key = %(lower)s OR external_id = %(text)s OR subject_value = %(text)s)
 UNION SELECT identity_id FROM provisioning_alias WHERE value_key = %(lower)s {tenant}
+UNION SELECT identity_id FROM provisioning_override
+       WHERE ended_at IS NULL AND attribute = 'email' AND lower(value) = %(lower)s {tenant}
 UNION SELECT identity_id FROM provisioning_auditrecord
        WHERE request_id = %(reference)s AND request_id <> '' {tenant}
 LIMIT %(most)s

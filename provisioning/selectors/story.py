@@ -62,6 +62,7 @@ KINDS: dict[str, tuple[str, Q]] = {
         _told("LinkAccount", "UnlinkAccount", "MergeIdentities", "UnmergeIdentities")
         | Q(reason__in=_OF_THE_ENDED),
     ),
+    "override": ("Overrides", _told("SetOverride", "EndOverride")),
     "group": ("Groups", Q(reason__startswith="group:")),
     "finding": ("Findings", Q(reason__startswith="finding:") | _told("OpenFinding", "CloseFinding")),
     "roster": ("Rosters and runs", Q(channel=Channel.ROSTER)),

@@ -53,6 +53,8 @@ _DONE = {
     "WithdrawFinding": "Finding withdrawn",
     "AddAlias": "Former name kept",
     "RecordLogin": "Login recorded",
+    "SetOverride": "Overridden until its end",
+    "EndOverride": "Override ended",
 }
 
 
@@ -113,7 +115,8 @@ class Event:
                     for key in sorted({*before, *after} - {"schemas"})
                 ]
             elif name in _DONE:
-                told.append((_DONE[name], "", str(change.get("kind") or change.get("rule") or "")))
+                which = change.get("kind") or change.get("rule") or change.get("attribute")
+                told.append((_DONE[name], "", str(which or "")))
         return told
 
 

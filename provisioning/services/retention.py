@@ -21,6 +21,7 @@ from provisioning.models import (
     Finding,
     Identity,
     OutboxMessage,
+    Override,
     ReconciliationItem,
     ReconciliationRun,
     ScimRequest,
@@ -94,7 +95,7 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
     about.update(evidence={})
     ReconciliationItem.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).update(evidence={})
     Tombstone.objects.filter(tenant_id=tenant_id, pk__in=account_ids).update(purged_at=at)
-    _forget_identities(tenant_id, {grave.identity_id for grave in graves if grave.identity_id})
+    _forget_identities(tenant_id, {grave.identity_id for grave in graves if grave.identity_id}, at, actor)
     _purge_values(tenant_id, Q(account_id__in=account_ids))
     for grave in graves:
         audit.record(
@@ -110,7 +111,7 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
         )
 
 
-def _forget_identities(tenant_id: UUID, identity_ids: set[UUID]) -> None:
+def _forget_identities(tenant_id: UUID, identity_ids: set[UUID], at: datetime, actor: Actor) -> None:
     """Those of whom no account and no unpurged tombstone is left."""
     live = Account.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), deleted_at__isnull=True)
     kept = Tombstone.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), purged_at__isnull=True)
@@ -123,6 +124,9 @@ def _forget_identities(tenant_id: UUID, identity_ids: set[UUID]) -> None:
     gone += _ended_in(tenant_id, gone)
     Identity.objects.filter(tenant_id=tenant_id, pk__in=gone).update(**_NO_PROFILE)
     Alias.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
+    overrides = Override.objects.filter(tenant_id=tenant_id, identity_id__in=gone)
+    overrides.filter(ended_at__isnull=True).update(ended_at=at, ended_by=actor.signature)
+    overrides.update(value="", instead_of="")
     AuditValue.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
 
 

@@ -28,6 +28,7 @@ from provisioning.decision.types import (
     CreateAccount,
     Decision,
     DeleteAccount,
+    EndOverride,
     EndSessions,
     Intent,
     Known,
@@ -39,6 +40,7 @@ from provisioning.decision.types import (
     Observation,
     Outcome,
     PlaceHold,
+    SetOverride,
     UnlinkAccount,
     UnmergeIdentities,
     UpdateAccount,
@@ -337,6 +339,8 @@ def _touches(decision: Decision, known: Known) -> set[UUID]:
                 | PlaceHold()
                 | LiftHold()
                 | MoveHold()
+                | SetOverride()
+                | EndOverride()
             ):
                 touched.add(change.identity_id)
             case MergeIdentities() | UnmergeIdentities():

@@ -64,6 +64,13 @@ _OF_A_LOGIN = """r.channel = 'saml' AND NOT asked.of_login AND (c->>'change' = '
     OR c->>'change' = 'UpdateAccount' AND coalesce(c->'fields', '[]') <@ '["subject"]'
    AND NOT jsonb_path_exists(c, '$.attributes[*] ? (!(@ starts with "assertion."))'))"""
 
+# The taking back itself; and what an administrator says that somebody shows, which no run says and no undo changes.
+_BESIDE = (
+    Reason.ITEM_UNDONE.value,
+    Reason.IDENTITY_OVERRIDDEN.value,
+    Reason.IDENTITY_OVERRIDE_ENDED.value,
+)
+
 # Whom somebody is changes with these, though the row of whoever ended in another may tell of no other change.
 _MERGED = (
     Reason.IDENTITY_MERGED.value,
@@ -453,7 +460,7 @@ SELECT asked.item, found.id
                  JOIN provisioning_auditrecord a
                    ON a.identity_id = (line->>'identity_id')::uuid AND a.id > asked.audited
                 WHERE i.tenant_id = %(tenant)s AND i.id = asked.item AND a.reason = ANY(%(merged)s::text[])) r
-        WHERE r.tenant_id = %(tenant)s AND r.verdict IN ('applied', 'pending') AND r.reason <> 'item:undone'
+        WHERE r.tenant_id = %(tenant)s AND r.verdict IN ('applied', 'pending') AND r.reason <> ALL(%(beside)s::text[])
           AND (r.reason = ANY(%(merged)s::text[])
             OR EXISTS (SELECT FROM jsonb_array_elements(r.changes) c
                         WHERE c->>'change' <> ALL(%(quiet)s::text[]) AND NOT ({_OF_A_LOGIN})))
@@ -504,6 +511,7 @@ def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
             "identities": [item.identity_id for item in asked],
             "of_login": [one.of_login for one in free],
             "quiet": list(_QUIET),
+            "beside": list(_BESIDE),
             "merged": list(_MERGED),
         }
         newer = dict(sql.rows(_NEWER, parameters, prepared=False))

@@ -21,6 +21,7 @@ from . import (
     doubts,  # noqa: F401 - its jobs are found by being imported
     laws,  # noqa: F401 - its jobs are found by being imported
     overdue,  # noqa: F401 - its jobs are found by being imported
+    overrides,  # noqa: F401 - its jobs are found by being imported
     pulls,  # noqa: F401 - its jobs are found by being imported
     rosters,  # noqa: F401 - its jobs are found by being imported
     tokens,  # noqa: F401 - its jobs are found by being imported

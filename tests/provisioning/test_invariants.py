@@ -14,7 +14,7 @@ from provisioning import reconciliation
 from provisioning.decision.types import HoldKind, Intent, Profile
 from provisioning.models import Account, DirectoryGroup, Finding, Identity
 from provisioning.selectors.invariants import INSTALLATION, LAWS, violations
-from provisioning.services import configuration, laws, linking, people, submit
+from provisioning.services import configuration, laws, linking, overrides, people, submit
 from provisioning.services.groups import submit_group
 from provisioning.services.retention import purge_deleted
 from provisioning.tasks import delivery
@@ -55,6 +55,15 @@ def ids(acme: House) -> Ids:
         reason="a story",
         actor=OPERATOR,
     )
+    for attribute, value in (("title", "Head"), ("email", "shown@acme.example")):
+        overrides.override(
+            identity=Identity.objects.get(pk=ada.identity_id),
+            attribute=attribute,
+            value=value,
+            until=now() + timedelta(days=30),
+            reason="a story",
+            actor=OPERATOR,
+        )
     other = extend(acme.tenant, "Other")
     waits = push(other, user("ada@acme.example", "x1"))
     staff = submit_group(group(acme, Intent.CREATE, display_name="Staff", add=(ada.account_id,)))
@@ -147,6 +156,17 @@ BROKEN: dict[str, list[str]] = {
     ],
     "hold:expiry-of-the-unconfirmed": [
         "UPDATE provisioning_account SET confirmed_at = now() WHERE id = %(jit)s"
+    ],
+    "override:shown": ["UPDATE provisioning_identity SET title = 'Clerk' WHERE id = %(ada_identity)s"],
+    "override:recognised-by-its-sources": [
+        "UPDATE provisioning_identity SET email_key = 'shown@acme.example' WHERE id = %(ada_identity)s"
+    ],
+    "override:ends": [
+        "ALTER TABLE provisioning_override DROP CONSTRAINT override_ends",
+        "UPDATE provisioning_override SET until = now() - interval '25 hours' WHERE attribute = 'title'",
+    ],
+    "audit:set-each-override": [
+        "UPDATE provisioning_override SET id = gen_random_uuid() WHERE attribute = 'title'"
     ],
     "account:inactive-holds": ["DELETE FROM provisioning_hold WHERE source_account_id = %(bob)s"],
     "hold:of-the-inactive": [

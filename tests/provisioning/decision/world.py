@@ -22,6 +22,7 @@ from provisioning.decision.types import (
     CreateIdentity,
     Decision,
     DeleteAccount,
+    EndOverride,
     EndSessions,
     HoldFacts,
     HoldKind,
@@ -36,10 +37,12 @@ from provisioning.decision.types import (
     MoveHold,
     Observation,
     OpenFinding,
+    OverrideFacts,
     PlaceHold,
     Profile,
     RecordLogin,
     Rule,
+    SetOverride,
     Subject,
     TombstoneFacts,
     UnlinkAccount,
@@ -87,6 +90,8 @@ class World:
     apart: dict[tuple[UUID, UUID], tuple[HoldKind, ...]] = field(default_factory=dict)
     """(account, identity) that a person said are not one -> what the account carries."""
     aliases: set[tuple[UUID, str, str]] = field(default_factory=set)
+    overrides: dict[UUID, list[OverrideFacts]] = field(default_factory=dict)
+    said_emails: dict[UUID, str] = field(default_factory=dict)
     born: int = 0
 
     def post(self, user: str, external_id: str | None = None, **said: Any) -> Decision:
@@ -254,7 +259,14 @@ class World:
             email_changed_at=self.email_changed.get(identity_id),
             live_sessions=identity_id in self.sessions,
             merged_into=self.merged.get(identity_id),
+            overrides=tuple(self.overrides.get(identity_id, ())),
+            said_email=self._said_email(identity_id),
         )
+
+    def _said_email(self, identity_id: UUID) -> str | None:
+        if all(one.attribute != "email" for one in self.overrides.get(identity_id, ())):
+            return None
+        return self.said_emails.get(identity_id, fold(self.profiles[identity_id].email))
 
     def known(self, o: Observation) -> Known:
         here = [a for a in self.accounts.values() if a.connection_id == o.connection_id]
@@ -341,7 +353,7 @@ class World:
             rules = []
             if o.profile.hr_number and o.profile.hr_number == profile.hr_number:
                 rules.append(Rule.HR_NUMBER)
-            if emails & {fold(profile.email), *(e for a in facts.accounts for e in a.emails)}:
+            if emails & {fold(facts.known_email), *(e for a in facts.accounts for e in a.emails)}:
                 rules.append(Rule.OTHER_EMAIL)
             if rules:
                 found.append(Candidate(identity=facts, rules=tuple(rules)))
@@ -360,6 +372,21 @@ class World:
                 self.profiles[key] = profile
             case UpdateIdentity(identity_id=key, profile=profile):
                 self.profiles[key] = profile
+                email = profile.email if change.said_email is None else change.said_email
+                self.said_emails[key] = fold(email)
+            case SetOverride(identity_id=key, override=override):
+                own = self.overrides.setdefault(key, [])
+                assert override.attribute not in {one.attribute for one in own}
+                own.append(
+                    OverrideFacts(
+                        id=override.id,
+                        attribute=override.attribute,
+                        value=override.value,
+                        instead_of=change.instead_of,
+                    )
+                )
+            case EndOverride(identity_id=key):
+                self.overrides[key] = [one for one in self.overrides[key] if one.id != change.override_id]
             case CreateAccount():
                 assert change.account_id not in self.accounts
                 self.accounts[change.account_id] = AccountFacts(

@@ -25,6 +25,7 @@ from provisioning.models import (
     Finding,
     Identity,
     Merge,
+    Override,
     ReconciliationRun,
     Roster,
     RosterSource,
@@ -42,6 +43,7 @@ from provisioning.services import (
     linking,
     merging,
     metadata,
+    overrides,
     ownership,
     people,
     pulls,
@@ -126,6 +128,24 @@ def acting(identity: Identity) -> Actor:
 def person(where: House, name: str = "ada") -> Identity:
     outcome = push(where, user(f"{name}@{where.domain}", name))
     return Identity.objects.with_state().get(pk=outcome.identity_id)
+
+
+@asks(Reason.IDENTITY_OVERRIDDEN)
+def an_override(where: House, reason: str) -> object:
+    return overrides.override(
+        identity=person(where),
+        attribute="title",
+        value="Head",
+        until=now() + timedelta(days=1),
+        reason=reason,
+        actor=OPERATOR,
+    )
+
+
+@asks(Reason.IDENTITY_OVERRIDE_ENDED)
+def an_override_ended(where: House, reason: str) -> object:
+    an_override(where, BEFORE)
+    return overrides.end(override=Override.objects.get(), reason=reason, actor=OPERATOR)
 
 
 @asks(Act.TENANT_CREATED)

@@ -1,0 +1,129 @@
+"""An administrator says what an identity shows as one attribute, for a reason and until a day; and the end of that.
+
+Each is an observation like any other: what an identity shows is decided in one place (`decision.authority`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from identity_hub.core.clock import now
+from identity_hub.core.ids import new_id
+from provisioning.decision.authority import OVERRIDABLE
+from provisioning.decision.types import Actor, Intent, Observation, Outcome
+from provisioning.decision.types import Override as OverrideToSet
+from provisioning.formats import Format, cleaned, unprintable
+from provisioning.models import Identity, Override
+
+from .invalid import Invalid, needed_reason
+from .people import observed
+from .submission import submit, submit_many
+
+LONGEST = timedelta(days=366)
+"""What goes on for longer than a year belongs into a source."""
+BATCH = 200
+SCHEDULE = Actor(kind="schedule")
+
+
+def override(
+    *, identity: Identity, attribute: str, value: str, until: datetime, reason: str, actor: Actor
+) -> Outcome:
+    """The identity shows this value until then, in place of what its sources say and of an earlier override.
+
+    Raises Invalid without a reason, for an attribute that nobody overrides, an unfit value, and an end that is past or
+    more than a year away.
+    """
+    reason = needed_reason(reason, "Say in writing why it is overridden.")
+    set_ = OverrideToSet(
+        id=new_id(), attribute=_attribute(attribute), value=_value(attribute, value), until=_end(until, now())
+    )
+    return submit(
+        observed(
+            tenant_id=_tenant(identity),
+            intent=Intent.OVERRIDE,
+            identity_id=identity.pk,
+            override=set_,
+            reason=reason,
+            actor=actor,
+        )
+    )
+
+
+def end(*, override: Override, reason: str, actor: Actor) -> Outcome:
+    """The identity shows again what its sources say. Raises Invalid without a reason."""
+    reason = needed_reason(reason, "Say in writing why the override ends.")
+    return submit(_ending(override.tenant_id, override.identity_id, override.pk, reason, actor))
+
+
+def end_due(*, at: datetime) -> int:
+    """Ends what has come to its end, in every tenant; answers how many. Each is decided by itself, under its locks."""
+    return sum(
+        len([outcome for outcome in submit_many(batch) if outcome.accepted])
+        for tenant_id in _tenants(at)
+        for batch in _due(tenant_id, at)
+    )
+
+
+def _tenants(at: datetime) -> list[UUID]:
+    due = Override.objects.filter(ended_at__isnull=True, until__lte=at).order_by("tenant_id")
+    return list(due.values_list("tenant_id", flat=True).distinct())
+
+
+def _due(tenant_id: UUID, at: datetime) -> Iterator[list[Observation]]:
+    rows = Override.objects.filter(tenant_id=tenant_id, ended_at__isnull=True, until__lte=at).order_by("id")
+    last = None
+    while found := list(
+        (rows if last is None else rows.filter(id__gt=last)).values_list("id", "identity_id")[:BATCH]
+    ):
+        last = found[-1][0]
+        yield [_ending(tenant_id, identity_id, key, "", SCHEDULE) for key, identity_id in found]
+
+
+def _ending(tenant_id: UUID, identity_id: UUID, key: UUID, reason: str, actor: Actor) -> Observation:
+    return observed(
+        tenant_id=tenant_id,
+        intent=Intent.END_OVERRIDE,
+        identity_id=identity_id,
+        override_id=key,
+        reason=reason,
+        actor=actor,
+    )
+
+
+def _attribute(attribute: str) -> str:
+    if attribute not in OVERRIDABLE:
+        raise Invalid("attribute", "This attribute is not an administrator's to override.")
+    return attribute
+
+
+def _value(attribute: str, value: str) -> str:
+    value = " ".join(value.split())
+    if not value:
+        # What is wrong is overridden by what is right; to show nothing, the source says nothing.
+        raise Invalid("value", "Say what is to be shown.")
+    if len(value) > longest(attribute):
+        raise Invalid("value", f"At most {longest(attribute)} characters.")
+    if unprintable(value):
+        raise Invalid("value", "This holds characters that no reader sees as they are.")
+    if attribute == "email" and cleaned(value, Format.EMAIL) is None:
+        raise Invalid("value", "This is no e-mail address.")
+    return value
+
+
+def longest(attribute: str) -> int:
+    """How many characters of it an identity has room for."""
+    return int(Identity._meta.get_field(attribute).max_length or 0)
+
+
+def _end(until: datetime, at: datetime) -> datetime:
+    if until <= at:
+        raise Invalid("until", "This is past; an override ends later.")
+    if until - at > LONGEST:
+        raise Invalid("until", "At most a year from now; what stays longer belongs into a source.")
+    return until
+
+
+def _tenant(identity: Identity) -> UUID:
+    if identity.tenant_id is None:
+        raise ValueError("an installation superuser belongs to no tenant")
+    return identity.tenant_id
