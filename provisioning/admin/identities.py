@@ -21,13 +21,14 @@ from provisioning.models import (
     Membership,
     OpenSession,
 )
-from provisioning.selectors import merges, people_search, request_log, sessions, story, timeline
+from provisioning.selectors import merges, overrides, people_search, request_log, sessions, story, timeline
 from provisioning.selectors.groups import brought_by
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, said, tenant_of
 from .forms import HoldForm, LiftForm, ReasonForm
 from .merging import MergingActs
+from .overriding import OverridingActs
 from .requests import told
 from .sessions import end_one, facts_of
 from .site import FOUND_AT_MOST, Found
@@ -88,7 +89,7 @@ def _live_accounts() -> QuerySet[Account]:
 
 
 @admin.register(Identity)
-class IdentityPage(MergingActs, StoryPage, TenantAdmin):
+class IdentityPage(MergingActs, OverridingActs, StoryPage, TenantAdmin):
     list_display = ["person", "state", "kind", "sources", "last_login"]
     list_filter = [StateFilter, "kind", "local"]
     more_lookups = frozenset({"accounts__connection__id__exact"})
@@ -103,7 +104,7 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
         {
             "title": "More",
             "icon": "more_horiz",
-            "items": [*MergingActs.MERGING, "keep_from_runs", "leave_to_runs"],
+            "items": ["override", *MergingActs.MERGING, "keep_from_runs", "leave_to_runs"],
         },
     ]
     ordering = ["-id"]
@@ -211,6 +212,7 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
         )
         for finding in findings:
             finding.sentence = timeline.meaning(finding.kind)
+        overridden = overrides.shown(identity, [row for row in accounts if row.deleted_at is None])
         badge, words = state_of(identity)
         return {
             "badge": badge,
@@ -220,6 +222,8 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
             "entries": shown(told_of),
             "older": told_of.older is not None,
             "accounts": accounts,
+            "overrides": overridden,
+            "overridden": {one.label for one in overridden},
             "groups": groups,
             "brought": brought_by(identity),
             "entitlements": list(Entitlement.objects.of_identity(identity)),
@@ -232,12 +236,14 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
                 for label, value in (
                     ("userName", identity.user_name),
                     ("E-mail", identity.email),
+                    ("Display name", identity.display_name),
                     ("Given name", identity.given_name),
                     ("Family name", identity.family_name),
                     ("Title", identity.title),
                     ("Department", identity.department),
                     ("HR number", identity.hr_number),
                     ("Locale", identity.locale),
+                    ("Time zone", identity.time_zone),
                     ("Sign-in name", identity.login_name),
                     ("Kind", _kind(identity)),
                     ("Protected from runs", identity.kept_from_runs_why),
@@ -258,7 +264,14 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
             lacking.add("lift_hold")
         lacking |= set(self.MERGING) - self.merging_acts(identity)
         if identity.merged_into_id is not None:
-            lacking |= {"place_hold", "lift_hold", "end_sessions", "keep_from_runs", "leave_to_runs"}
+            lacking |= {
+                "place_hold",
+                "lift_hold",
+                "end_sessions",
+                "override",
+                "keep_from_runs",
+                "leave_to_runs",
+            }
         return [act for act in offered if act.path.replace("-", "_") not in lacking]
 
     def _person(self, request: HttpRequest, object_id: str) -> Identity:
@@ -389,6 +402,11 @@ class IdentityPage(MergingActs, StoryPage, TenantAdmin):
                 "<path:object_id>/link-account/",
                 self.admin_site.admin_view(self.link_account_view),
                 name="provisioning_identity_link_account",
+            ),
+            path(
+                "<path:object_id>/end-override/<str:attribute>/",
+                self.admin_site.admin_view(self.end_override_view),
+                name="provisioning_identity_end_override",
             ),
             path(
                 "<path:object_id>/end-session/<str:handle>/",

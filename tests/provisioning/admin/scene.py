@@ -22,7 +22,7 @@ from provisioning.models import (
     ScimToken,
     Session,
 )
-from provisioning.services import configuration, people, roster_files, schemas, submit
+from provisioning.services import configuration, overrides, people, roster_files, schemas, submit
 from provisioning.services.definitions import AttributeDefinition, Definition
 from provisioning.services.groups import submit_group
 from provisioning.services.tokens import create_client
@@ -153,6 +153,14 @@ def scene(where: House) -> Scene:
     )
     client, _ = create_client(
         connection=where.connection, name=f"Client of {slug}", actor=OPERATOR, reason="As agreed"
+    )
+    overrides.override(
+        identity=identity(active),
+        attribute="title",
+        value=f"Head of {slug}",
+        until=now() + timedelta(days=30),
+        reason=f"The directory of {slug} is late",
+        actor=actor,
     )
     who = identity(active)
     session = session_of(

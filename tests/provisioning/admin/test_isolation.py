@@ -106,6 +106,7 @@ def filled(model: type[Model], pattern: str, scene: Scene, key: Any = None) -> s
     path = (
         pattern.replace("<path:object_id>", quote(str(key or row_of(model, scene).pk), safe=""))
         .replace("<str:handle>", scene.session.handle)
+        .replace("<str:attribute>", "title")
         .replace("<str:item>", "lifecycle")
         .replace("<uuid:token_id>", str(scene.token.pk))
         .replace("<uuid:scim_client_id>", str(scene.client.pk))
