@@ -219,6 +219,8 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
             for change in decision.changes:
                 _sort(work, change, observation, loaded)
     sql.add(Identity, work.identities)
+    if work.deleted:
+        sql.execute(_SEIZE, (tenant_id, sql.ids(row["id"] for row in work.deleted)))
     sql.update(Account, tenant_id, [{"id": key, **columns} for key, columns in work.account_fields.items()])
     sql.update(Identity, tenant_id, [{"id": key, **columns} for key, columns in work.identity_fields.items()])
     if work.logins:
@@ -609,11 +611,25 @@ def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> C
     }
 
 
-# A group that loses a member is another one to whoever reads it; in a batch as if they had left one by one.
+# A group push keeps whom it takes in (FOR KEY SHARE) until it ends. It waits for us, and finds them gone, or we for it,
+# and find them in the group.
+_SEIZE = """
+SELECT id FROM provisioning_account WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
+"""
+
+# A group that loses a member is another one to whoever reads it; in a batch as if they had left one by one. The group
+# before its members, as whoever takes a member out locks them.
 _LEAVE = """
-WITH gone AS (
-    DELETE FROM provisioning_membership WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])
-    RETURNING group_id
+WITH left_behind AS MATERIALIZED (
+    SELECT id FROM provisioning_directorygroup
+     WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
+               SELECT group_id FROM provisioning_membership
+                WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])))
+     ORDER BY id FOR NO KEY UPDATE
+), gone AS (
+    DELETE FROM provisioning_membership m USING left_behind g
+     WHERE m.tenant_id = %(tenant)s AND m.group_id = g.id AND m.account_id = ANY(%(accounts)s::uuid[])
+    RETURNING m.group_id
 )
 UPDATE provisioning_directorygroup g SET version = g.version + left_by.members, updated_at = %(at)s
   FROM (SELECT group_id, count(*) AS members FROM gone GROUP BY group_id) AS left_by

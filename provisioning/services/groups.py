@@ -63,12 +63,13 @@ def _create(observation: GroupObservation, skip_unknown: bool) -> Outcome:
 
 
 def _update(observation: GroupObservation, skip_unknown: bool) -> Outcome:
+    # People before groups, as whoever deletes somebody locks them: nobody waits for us who holds what we wait for.
+    wanted, unknown = _members(observation, observation.add)
     group = _locked(observation)
     if group is None:
         return _refused(observation, Reason.GROUP_UNKNOWN, None)
     if observation.expected_version is not None and observation.expected_version != group.version:
         return Outcome(verdict=Verdict.STALE, situation=Situation.STALE, reason=Reason.GROUP_STALE)
-    wanted, unknown = _members(observation, observation.add)
     if (unknown or observation.strangers) and not skip_unknown:
         return _refused(observation, Reason.GROUP_MEMBER_UNKNOWN, group.id, unknown)
     fields = _changed_fields(observation, group)
@@ -154,8 +155,8 @@ def _changed_fields(observation: GroupObservation, group: _Group) -> dict[str, A
 def _members(observation: GroupObservation, ids: tuple[UUID, ...]) -> tuple[list[UUID], list[UUID]]:
     """(those that are live accounts of this connection, those that are not).
 
-    Who joins is kept from then on, as the membership's reference would at the end: an undo that takes accounts away
-    waits for us and finds them in the group, or we wait for it and find that they are gone.
+    Who joins is kept from then on, as the membership's reference would at the end: whoever deletes accounts (FOR
+    UPDATE) waits for us and finds them in the group, or we wait for it and find that they are gone.
     """
     if not ids:
         return [], []

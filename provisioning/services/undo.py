@@ -254,19 +254,14 @@ def _carry_out(tenant_id: UUID, run_id: UUID) -> Counter[str]:
 
 
 def _one_of_each(items: QuerySet[Any]) -> list[ReconciliationItem]:
-    """Memberships and accounts apart: a group push locks the group before its members, a deletion afterwards."""
     met: set[UUID] = set()
     chosen: list[ReconciliationItem] = []
     for item in items:
         whom = {key for key in (item.account_id, item.identity_id) if key is not None}
-        if met.isdisjoint(whom) and (not chosen or _is_of_group(item) is _is_of_group(chosen[0])):
+        if met.isdisjoint(whom):
             chosen.append(item)
         met |= whom
     return chosen
-
-
-def _is_of_group(item: ReconciliationItem) -> bool:
-    return any(line["change"] == "AddMember" for line in item.inverse)
 
 
 def _settle(one: _Wanted, outcomes: Sequence[Outcome], at: datetime) -> None:

@@ -35,7 +35,7 @@ from provisioning.tasks import delivery, undo_run
 
 from ..cast import OPERATOR, House, asserted, extend, push, pushed, sign_in, user
 from ..services.test_groups import group
-from ..services.test_races import until_somebody_waits
+from ..services.test_races import closing, until_somebody_waits
 from .listings import line, roster
 
 ADA = Actor(kind="identity", id="ada")
@@ -585,7 +585,7 @@ class TestRaceForAMembership:
         join: Callable[[], Outcome],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """The undo gives that group a member back, too; the push holds the group, and has not come to its member."""
+        """The undo gives that group a member back, too; the push holds its member, and has not come to the group."""
         item = run.items.get(reason="account:created")
         ghost = {"change": "AddMember", "group_id": str(staff), "account_id": str(gone.account_id)}
         ReconciliationItem.objects.create(
@@ -600,20 +600,20 @@ class TestRaceForAMembership:
             audit_id=item.audit_id,
             undo_wanted=True,
         )
-        members, lock, held, begun = groups._members, undo._lock, Event(), []
+        locked, lock, held, begun = groups._locked, undo._lock, Event(), []
 
-        def members_when_the_undo_waits(observation: GroupObservation, ids: Any) -> Any:
+        def locked_when_the_undo_waits(observation: GroupObservation) -> Any:
             if observation.channel is Channel.SCIM:
                 begun.append("push")
                 held.set()
                 until_somebody_waits()
-            return members(observation, ids)
+            return locked(observation)
 
         def lock_told(tenant_id: Any, wanted: Any) -> None:
             begun.append(f"undo of {len(wanted)}")
             lock(tenant_id, wanted)
 
-        monkeypatch.setattr(groups, "_members", members_when_the_undo_waits)
+        monkeypatch.setattr(groups, "_locked", locked_when_the_undo_waits)
         monkeypatch.setattr(undo, "_lock", lock_told)
         with ThreadPoolExecutor(1) as pool:
             pushing = pool.submit(closing(join))
@@ -621,17 +621,5 @@ class TestRaceForAMembership:
             assert dict(undo.carry_out(run)) == {"item:undone": 1, "item:touched-since": 1}
             assert pushing.result(30).accepted
         # Nobody was a deadlock's victim, and began again.
-        assert begun == ["push", "undo of 1", "undo of 1"]
+        assert begun == ["push", "undo of 2"]
         assert Membership.objects.count() == 2
-
-
-def closing(act: Callable[[], Any]) -> Callable[[], Any]:
-    """For a thread, whose database connection ends with it."""
-
-    def run() -> Any:
-        try:
-            return act()
-        finally:
-            connections.close_all()
-
-    return run

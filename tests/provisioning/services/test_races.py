@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
 
+from provisioning import apply as applying
 from provisioning.decision.types import Intent, Outcome, Verdict
-from provisioning.models import Account, AuditRecord, Finding, Identity, Membership
-from provisioning.services import submission, submit, submit_many
+from provisioning.models import Account, AuditRecord, DirectoryGroup, Finding, Identity, Membership
+from provisioning.services import groups, merging, submission, submit, submit_many
 from provisioning.services.groups import submit_group
 
-from ..cast import House, asserted, extend, pushed, user
+from ..cast import OPERATOR, House, asserted, extend, pushed, user
 from .test_groups import group
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,14 +26,23 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
     barrier = Barrier(len(acts))
 
     def run(act: Callable[[], Any]) -> Any:
+        barrier.wait(timeout=30)
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [future.result(timeout=60) for future in [pool.submit(closing(run), act) for act in acts]]
+
+
+def closing(act: Callable[..., Any]) -> Callable[..., Any]:
+    """For a thread, whose database connection ends with it."""
+
+    def run(*arguments: Any) -> Any:
         try:
-            barrier.wait(timeout=30)
-            return act()
+            return act(*arguments)
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return [future.result(timeout=60) for future in [pool.submit(run, act) for act in acts]]
+    return run
 
 
 def until_somebody_waits(seconds: float = 30) -> None:
@@ -170,17 +180,163 @@ def test_a_login_that_waits_for_a_delete_makes_no_ghost_of_the_leaver(acme: Hous
     key = "ada@acme.example"
     ada = submit(pushed(acme, Intent.CREATE, user(key, "e1")))
 
-    def login() -> Outcome:
-        try:
-            return submit(asserted(acme, key, format="unspecified", email=key))
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
-            waiting = pool.submit(login)
-            until_somebody_waits()
-        outcome = waiting.result(timeout=60)
+    outcome = while_it_is_open(
+        lambda: submit(pushed(acme, Intent.DELETE, account_id=ada.account_id)),
+        lambda: submit(asserted(acme, key, format="unspecified", email=key)),
+    )
     assert (outcome.verdict, outcome.reason) == (Verdict.REFUSED, "login:account-deleted")
     assert Identity.objects.count() == Account.objects.count() == 1
+
+
+class TestOfALeaverAndAGroup:
+    """Somebody is deleted while a push speaks of her as a member: one of the two learns of the other."""
+
+    @pytest.fixture
+    def ada(self, acme: House) -> Any:
+        return submit(pushed(acme, Intent.CREATE, user("ada@acme.example", "e1"))).account_id
+
+    @pytest.fixture
+    def staff(self, acme: House) -> Any:
+        return submit_group(group(acme, Intent.CREATE, display_name="Staff")).account_id
+
+    @pytest.fixture
+    def leave(self, acme: House, ada: Any) -> Callable[[], Outcome]:
+        return lambda: submit(pushed(acme, Intent.DELETE, account_id=ada))
+
+    @pytest.fixture
+    def join(self, acme: House, ada: Any, staff: Any) -> Callable[[], Outcome]:
+        return lambda: submit_group(group(acme, Intent.UPDATE, group_id=staff, add=(ada,)))
+
+    @pytest.mark.parametrize("way", ["into a group", "into a new group", "as all that a group has"])
+    def test_a_push_takes_nobody_in_who_is_being_deleted(
+        self, acme: House, ada: Any, staff: Any, leave: Callable[[], Outcome], way: str
+    ) -> None:
+        said = {
+            "into a group": {"intent": Intent.UPDATE, "group_id": staff, "add": (ada,)},
+            "into a new group": {"intent": Intent.CREATE, "display_name": "New", "add": (ada,)},
+            "as all that a group has": {
+                "intent": Intent.UPDATE,
+                "group_id": staff,
+                "add": (ada,),
+                "replace_members": True,
+            },
+        }[way]
+        assert while_it_is_open(leave, lambda: submit_group(group(acme, **said))).reason == (
+            "group:member-unknown"
+        )
+        assert not Membership.objects.exists()
+
+    def test_a_push_that_may_leave_somebody_out_leaves_out_who_is_being_deleted(
+        self, acme: House, ada: Any, staff: Any, leave: Callable[[], Outcome]
+    ) -> None:
+        said = group(acme, Intent.UPDATE, group_id=staff, add=(ada,))
+        assert while_it_is_open(leave, lambda: submit_group(said, skip_unknown=True)).accepted
+        assert not Membership.objects.exists()
+        assert Finding.objects.get().kind == "group:member-unknown"
+
+    def test_whom_a_push_is_taking_in_leaves_the_group_with_her_account(
+        self, staff: Any, leave: Callable[[], Outcome], join: Callable[[], Outcome]
+    ) -> None:
+        assert while_it_is_open(join, leave).accepted
+        assert not Membership.objects.exists()
+        assert DirectoryGroup.objects.get(pk=staff).version == 3
+
+    def test_a_login_account_that_ends_in_the_pushed_one_is_taken_in_by_no_group(self, acme: House) -> None:
+        """An administrator's act ends it, not its IdP."""
+        made = submit(asserted(acme, "p-1", email="ada@acme.example"))
+        there = submit(pushed(acme, Intent.CREATE, user("ada.l@acme.example", "e1")))
+        assert made.account_id != there.account_id
+        staff = submit_group(group(acme, Intent.CREATE, display_name="Staff")).account_id
+        loser, winner = (Identity.objects.with_state().get(pk=one.identity_id) for one in (made, there))
+        end = lambda: merging.merge(  # noqa: E731
+            winner=winner, loser=loser, actor=OPERATOR, reason="One person"
+        )
+        join = lambda: submit_group(  # noqa: E731
+            group(acme, Intent.UPDATE, group_id=staff, add=(made.account_id,))
+        )
+        assert while_it_is_open(end, join).reason == "group:member-unknown"
+        assert not Membership.objects.exists()
+
+    def test_a_push_that_takes_a_leaver_out_waits_for_her_deletion_in_no_circle(
+        self,
+        acme: House,
+        ada: Any,
+        staff: Any,
+        leave: Callable[[], Outcome],
+        join: Callable[[], Outcome],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """As IdPs do when somebody leaves: out of her group, and deleted. The push has the group and not her yet."""
+        join()
+        begun, held, leave_group = count_begun(monkeypatch), Event(), groups._leave
+
+        def left_when_the_deletion_waits(*arguments: Any) -> Any:
+            held.set()
+            until_somebody_waits()
+            return leave_group(*arguments)
+
+        monkeypatch.setattr(groups, "_leave", left_when_the_deletion_waits)
+        out = group(acme, Intent.UPDATE, group_id=staff, remove=(ada,))
+        assert beside(lambda: submit_group(out), held, leave).accepted
+        # Nobody was a deadlock's victim, and began again.
+        assert sorted(begun) == ["deletion", "push"]
+        assert not Membership.objects.exists()
+
+    def test_a_push_that_takes_a_leaver_in_once_more_waits_for_her_deletion_in_no_circle(
+        self,
+        leave: Callable[[], Outcome],
+        join: Callable[[], Outcome],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A member already: the deletion has her, and has not come to her group."""
+        join()
+        begun, held, bury = count_begun(monkeypatch), Event(), applying._bury
+
+        def buried_when_the_push_waits(*arguments: Any) -> Any:
+            with connection.cursor() as cursor:
+                # What travels with the next statement arrives.
+                cursor.execute("SELECT 1")
+            held.set()
+            until_somebody_waits()
+            return bury(*arguments)
+
+        monkeypatch.setattr(applying, "_bury", buried_when_the_push_waits)
+        assert beside(leave, held, join).reason == "group:member-unknown"
+        assert sorted(begun) == ["deletion", "push"]
+        assert not Membership.objects.exists()
+
+
+def count_begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each beginning of a deletion and of a push, from now on."""
+    begun: list[str] = []
+
+    def counting(what: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            begun.append(what)
+            return act(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(submission, "apply", counting("deletion", submission.apply))
+    monkeypatch.setattr(groups, "_update", counting("push", groups._update))
+    return begun
+
+
+def beside(first: Callable[[], Any], held: Event, second: Callable[[], Outcome]) -> Outcome:
+    """What the second comes to, begun when the first has told that it holds what it has."""
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(closing(first))
+        assert held.wait(30)
+        outcome = second()
+        other.result(timeout=60)
+    return outcome
+
+
+def while_it_is_open(first: Callable[[], Any], second: Callable[[], Outcome]) -> Outcome:
+    """What the second comes to that waits for the first one's transaction."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            first()
+            other = pool.submit(closing(second))
+            until_somebody_waits()
+        return other.result(timeout=60)
