@@ -30,7 +30,7 @@ from provisioning.models import (
     ScimToken,
     TenantDomain,
 )
-from provisioning.selectors import comparison
+from provisioning.selectors import comparison, contradictions
 from provisioning.selectors.comparison import Side
 from provisioning.selectors.doubts import persons
 from provisioning.selectors.findings import administrators
@@ -185,6 +185,8 @@ def sides_of(finding: Finding) -> list[Side]:
             tenant_id=tenant_id, identity=finding.identity_id, deleted_at__isnull=True
         )
         keys = accounts.order_by("connection__precedence", "id").values_list("pk", flat=True)
+        if finding.kind == FindingKind.ATTRIBUTE_CONFLICT:
+            return comparison.of_sources(tenant_id, list(keys[:COLUMNS_AT_MOST]))[:COLUMNS_AT_MOST]
         return comparison.of_accounts(tenant_id, list(keys[:COLUMNS_AT_MOST]))
     candidates = [key for name in finding.candidates if (key := as_uuid(name)) is not None][:COLUMNS_AT_MOST]
     first = [account.pk] if account is not None else []
@@ -313,8 +315,6 @@ def _facts(finding: Finding) -> list[tuple[str, Any]]:
             return [("Left out of", _linked(run)), ("Items", said["items"])]
         case FindingKind.GROUPS_DIFFER:
             return [("Only logins bring", said["only_logins"]), ("Only SCIM has", said["only_scim"])]
-        case FindingKind.ATTRIBUTE_CONFLICT if "assertion" in said.get("sources", ()):
-            return [("Said by", "SCIM, and a login that says otherwise")]
         case FindingKind.DORMANT:
             return [("Asked from", f"{said['days']} days without a login on")]
         case FindingKind.HELD_KEEPS_GROUPS:
@@ -351,6 +351,12 @@ def _privileged(finding: Finding) -> list[tuple[str, Any]]:
             format_html("{}{}", shown, f" and {left} more" if left > 0 else ""),
         )
     ]
+
+
+def _contradictions(finding: Finding) -> list[contradictions.Contradiction]:
+    if finding.kind != FindingKind.ATTRIBUTE_CONFLICT or finding.identity is None:
+        return []
+    return contradictions.of_person(finding.identity, finding.evidence.get("attributes", ()))
 
 
 def _about(finding: Finding) -> tuple[str, str] | None:
@@ -464,6 +470,7 @@ class FindingPage(ManyFindings, TenantAdmin):
             "sentence": meaning(finding.kind),
             "columns": columns,
             "comparison": comparison.rows(sides) if sides else [],
+            "contradictions": _contradictions(finding),
             "scored": any(column.score for column in columns),
             "weighed": any(column.rules or column.vetoes for column in columns),
             "remedies": [

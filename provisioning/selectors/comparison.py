@@ -5,8 +5,9 @@ The values are read when a page is shown and are kept nowhere.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,14 @@ _OWN_KEYS = frozenset({"external_id"})
 """Each connection has its own: that two of them differ says nothing."""
 
 
+class Channel(StrEnum):
+    """How a source said it, as a page names it."""
+
+    SCIM = "SCIM"
+    ROSTER = "Roster"
+    LOGIN = "Login"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     account: Account
@@ -55,6 +64,8 @@ class Side:
     groups: tuple[str, ...]
     more_groups: int = 0
     entitlements: tuple[str, ...] = ()
+    channel: Channel | None = None
+    """Where it is what an account says by one of its two channels, and not by both."""
 
     @property
     def is_identity(self) -> bool:
@@ -105,6 +116,29 @@ def of_accounts(tenant_id: UUID, ids: Collection[UUID]) -> list[Side]:
     }
     groups = _groups(tenant_id, list(found))
     return [_account(found[key], groups.get(key, [])) for key in ids if key in found]
+
+
+def of_sources(tenant_id: UUID, ids: Collection[UUID]) -> list[Side]:
+    """Each account as what was delivered of it and as what its last login said: two that may contradict each other."""
+    told = []
+    for side in of_accounts(tenant_id, ids):
+        account = side.row
+        assert isinstance(account, Account)
+        if account.confirmed_at:
+            delivered = Channel.ROSTER if account.as_of else Channel.SCIM
+            told.append(replace(side, values=delivered_by(account), channel=delivered))
+        if account.assertion:
+            brought = tuple(sorted(map(str, account.assertion.get("groups") or ())))
+            told.append(
+                replace(
+                    side,
+                    values=asserted_by(account),
+                    channel=Channel.LOGIN,
+                    groups=brought[:GROUPS_SHOWN],
+                    more_groups=max(0, len(brought) - GROUPS_SHOWN),
+                )
+            )
+    return told
 
 
 def rows(sides: list[Side]) -> list[Row]:
@@ -200,17 +234,37 @@ def _source(account: Account) -> Source:
 
 def _values(account: Account) -> dict[str, tuple[str, ...]]:
     """What the account's connection says: SCIM's document, else the assertion."""
-    document = account.resource if isinstance(account.resource, dict) else {}
-    pushed, asserted = profile_of_resource(document), profile_of_assertion(account.assertion)
-    plain = {
-        name: _once([getattr(pushed, name, "") or getattr(asserted, name, "")]) for name, _ in ATTRIBUTES
+    delivered, asserted = _document_of(account), asserted_by(account)
+    email = delivered["email"][:1] or asserted["email"]
+    return {name: delivered[name] or asserted[name] for name, _ in ATTRIBUTES} | {
+        "user_name": _once([account.user_name]),
+        "external_id": _once([account.external_id or ""]),
+        "email": _once([*email, *account.email_keys]),
     }
+
+
+def delivered_by(account: Account) -> dict[str, tuple[str, ...]]:
+    """What was pushed or listed of an account: nothing where only logins spoke."""
+    return _document_of(account) if account.confirmed_at else {}
+
+
+def asserted_by(account: Account) -> dict[str, tuple[str, ...]]:
+    """What the last login said."""
+    said = profile_of_assertion(account.assertion if isinstance(account.assertion, dict) else {})
+    plain = {name: _once([getattr(said, name, "")]) for name, _ in ATTRIBUTES}
+    return plain | {"external_id": _once([account.asserted_key or ""])}
+
+
+def _document_of(account: Account) -> dict[str, tuple[str, ...]]:
+    document = account.resource if isinstance(account.resource, dict) else {}
+    pushed = profile_of_resource(document)
+    plain = {name: _once([getattr(pushed, name, "")]) for name, _ in ATTRIBUTES}
     phones = document.get("phoneNumbers")
     kind = document.get("userType")
     return plain | {
         "user_name": _once([account.user_name]),
         "external_id": _once([account.external_id or ""]),
-        "email": _once([pushed.email or asserted.email, *account.email_keys]),
+        "email": _once([pushed.email, *account.email_keys]),
         "phone": _once(
             [
                 str(entry.get("value") or "")

@@ -581,6 +581,16 @@ PRIVILEGED = (
 )
 """What a role is called that lets its holder do much (PostgreSQL's regular expressions, case aside)."""
 
+
+def privileged(names: Iterable[str]) -> set[str]:
+    """Those of these names that sound like it."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) AS name WHERE name ~* %s", [list(names), PRIVILEGED]
+        )
+        return {name for (name,) in cursor}
+
+
 _PRIVILEGED_VALUES = """
 WITH said AS (
     SELECT a.id, 'userType' AS attribute, a.resource ->> 'userType' AS value FROM provisioning_account a

@@ -1,9 +1,11 @@
 """The page of a finding shows every kind of case, whoever it is about, and what each remedy would change."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,6 +15,7 @@ from provisioning import reconciliation
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Channel, HoldKind, Intent
 from provisioning.models import Account, AuditRecord, AuditValue, Finding, Hold, Identity, Tombstone
+from provisioning.selectors import contradictions
 from provisioning.selectors.timeline import meaning
 from provisioning.services import people, submit
 
@@ -74,6 +77,83 @@ def test_both_values_and_their_sources_are_read_when_the_page_is_shown(acme: Hou
         assert told in page
     Account.objects.update(resource={})
     assert "Contractor" not in shown(browser, finding)
+
+
+def one_account_of_two_sources(acme: House) -> Finding:
+    """SCIM and a login of one account, each with a number and a name of its own."""
+    document = user("ada@acme.example", "e1", **{doubts.ENTERPRISE: {"employeeNumber": "4711"}})
+    outcome = push(acme, document, at=now() - timedelta(days=3))
+    Account.objects.filter(pk=outcome.account_id).update(
+        assertion={"hr_number": "9999", "family_name": "King", "email": "ada@acme.example"},
+        last_login_at=now() - timedelta(hours=2),
+    )
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    return Finding.objects.get(kind="identity:attribute-conflict")
+
+
+def test_scim_and_a_login_of_one_account_stand_side_by_side_with_what_each_says(
+    acme: House, browser: Client
+) -> None:
+    finding = one_account_of_two_sources(acme)
+    pushed_on, signed_in_on = now() - timedelta(days=3), now() - timedelta(hours=2)
+    page = shown(browser, finding)
+    sides = re.findall(r'<div class="hub-side( hub-chosen)?">(.*?)</ul>', page, re.S)
+    told = [(bool(chosen), re.sub(r"<[^>]+>|\s+", " ", text).split()) for chosen, text in sides]
+    assert [(chosen, words[0]) for chosen, words in told] == [
+        (True, "4711"),
+        (False, "9999"),
+        (True, "Example"),
+        (False, "King"),
+    ]
+    for chosen, words in told:
+        channel, at = ("SCIM", pushed_on) if chosen else ("Login", signed_in_on)
+        assert [channel, "Main", f"{at:%Y-%m-%d}", f"{at:%H:%M}"] == words[-4:]
+    # And in the columns below: one for each source.
+    table = page.partition("Everything that they say")[2]
+    assert table.count("Account of Main") == 2
+    for value in ("4711", "9999", "King"):
+        assert value in table
+    assert table.count('class="hub-differs"') == 2
+
+
+def test_a_value_of_several_sources_is_told_once_with_all_of_them(acme: House, browser: Client) -> None:
+    doubts.a_conflict_of_hr_numbers(acme)
+    Account.objects.filter(connection__name="Main").update(assertion={"hr_number": "8"})
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    finding = Finding.objects.get(kind="identity:attribute-conflict")
+    (one,) = contradictions.of_person(finding.identity, finding.evidence["attributes"])
+    assert [(side.values, side.shown, [str(s.channel) for s in side.sources]) for side in one.sides] == [
+        (("7",), True, ["SCIM"]),
+        (("8",), False, ["Login", "SCIM"]),
+    ]
+    for account in Account.objects.all():
+        account.resource |= {doubts.ENTERPRISE: {"employeeNumber": "8"}}
+        account.save()
+    assert "they agree by now" in shown(browser, finding)
+
+
+@pytest.mark.parametrize(
+    ("case", "sides"),
+    [
+        (doubts.a_conflict_of_roles, [(("Global Administrator",), ["Main"]), ((), ["Other"])]),
+        (doubts.an_attribute_conflict, [(("Employee",), ["Main"]), (("Contractor",), ["Other"])]),
+        (
+            doubts.a_conflict_of_e_mails,
+            [(("ada@acme.example",), ["Main"]), (("ada@elsewhere.example",), ["Other"])],
+        ),
+    ],
+    ids=["a privileged role and none", "two user types", "two e-mails"],
+)
+def test_each_attribute_says_who_says_what(
+    acme: House, browser: Client, case: Callable[[House], None], sides: list[Any]
+) -> None:
+    case(acme)
+    reconciliation.ask_tenant(acme.tenant.pk, now())
+    finding = Finding.objects.get(kind="identity:attribute-conflict")
+    (one,) = contradictions.of_person(finding.identity, finding.evidence["attributes"])
+    assert [(side.values, [s.connection for s in side.sources]) for side in one.sides] == sides
+    page = shown(browser, finding)
+    assert ("the person shows none of them" in page) is (not one.of_person)
 
 
 def test_two_accounts_that_one_login_names_stand_side_by_side(acme: House, browser: Client) -> None:
