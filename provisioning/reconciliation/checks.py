@@ -10,6 +10,7 @@ import orjson
 
 from identity_hub.core.ids import new_id
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
+from provisioning.decision.keys import fold
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import Report
 from provisioning.decision.types import Actor, Channel, Document, GroupObservation, Intent, Observation
@@ -174,14 +175,20 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
             report=report,
             row_id=row.row_id,
             hands_on=row.hands_on,
-            evidence={"line": row.line, "says": _told_apart(scope, row.document)},
+            evidence={"line": row.line, **_told_apart(scope, row)},
         )
 
 
-def _told_apart(scope: Scope, document: Document) -> str:
-    """What a row says, as the next roster is asked whether it still does. Nobody reads a value from it."""
-    said = orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
-    return keyed(scope.digest_key, "row", scope.connection.pk, said).hex()[:32]
+def _told_apart(scope: Scope, row: roster_differences.Listed) -> Document:
+    """What a row says, and whose it is, as the next roster is asked about both. Nobody reads a value from it."""
+    said = {
+        "says": orjson.dumps(row.document, option=orjson.OPT_SORT_KEYS).decode(),
+        "whose": f"key {row.external_id}" if row.external_id else f"name {fold(row.user_name)}",
+    }
+    return {
+        name: keyed(scope.digest_key, f"row-{name}", scope.connection.pk, text).hex()[:32]
+        for name, text in said.items()
+    }
 
 
 def gone(scope: Scope, among: Among) -> Iterator[Hit]:

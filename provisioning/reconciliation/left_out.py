@@ -2,17 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Greatest
 from django.db.models.lookups import GreaterThan
 
 from provisioning.models import ReconciliationItem, ReconciliationRun, Roster, RosterRow
+from provisioning.selectors.rosters import APART
 from provisioning.services.runs import Item
 
 ItemStatus = ReconciliationItem.Status
+NEWCOMERS = "roster-new"
+"""The check whose items are about nobody who is here: what is told of a row says who it is."""
 Same = bytes
 """Two items with one of these are about the same person, for the same cause, and would do the same."""
 
@@ -45,14 +50,26 @@ def kept_out(items: Iterable[Item], known: Mapping[Same, str]) -> list[Item]:
 def carried(run: ReconciliationRun, before: ReconciliationRun | None) -> Iterator[Item]:
     """What the run before left out and this one does not come to, as long as its cause may be back by the next night.
 
-    Example: a push makes an account newer than the roster. Not carried is what has settled itself (listed again,
-    confirmed, deleted), and about whom this run has something else to do. To be called when all else is planned.
+    Example: a push makes an account newer than the roster. Not carried is what has settled itself (listed again, not
+    listed any more, confirmed, linked, deleted), and about whom this run has something else to do. To be called when
+    all else is planned.
     """
     if before is None:
         return
-    found = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run, account=OuterRef("account"))
-    items = ReconciliationItem.objects.filter(
-        ~Exists(found.filter(status__in=(ItemStatus.PLANNED, ItemStatus.LEFT_OUT))),
+    found = ReconciliationItem.objects.filter(
+        tenant_id=run.tenant_id,
+        run=run,
+        status__in=(ItemStatus.PLANNED, ItemStatus.LEFT_OUT),
+    )
+    # Whose a waiting account is remains the question, whatever else changes about it.
+    of_link, of_newcomer = Q(check_name="waiting"), Q(check_name=NEWCOMERS)
+    met = found.filter(account=OuterRef("account"))
+    listed = found.annotate(of=KT("evidence__whose")).filter(of=OuterRef("whose"))
+    rows = ReconciliationItem.objects.annotate(whose=KT("evidence__whose"))
+    items = rows.filter(
+        (of_link & ~Exists(met.filter(of_link)))
+        | (of_newcomer & ~Exists(listed))
+        | (~of_link & ~of_newcomer & ~Exists(met)),
         _may_be_back(run, before),
         tenant_id=run.tenant_id,
         run=before,
@@ -70,7 +87,12 @@ def carried(run: ReconciliationRun, before: ReconciliationRun | None) -> Iterato
         "evidence",
     )
     for item in items.order_by("id").values(*columns).iterator(chunk_size=2000):
-        of = item["evidence"].get("left_out_of", str(before.pk))
+        evidence = {"left_out_of": str(before.pk), **item["evidence"]}
+        if item["check_name"] == NEWCOMERS and run.roster is not None:
+            # Missing once is not gone, here as there.
+            since = evidence.setdefault("unlisted", run.roster.as_of.isoformat())
+            if run.roster.as_of - datetime.fromisoformat(since) >= APART:
+                continue
         yield {
             **item,
             "tenant_id": run.tenant_id,
@@ -78,7 +100,7 @@ def carried(run: ReconciliationRun, before: ReconciliationRun | None) -> Iterato
             "row_id": None,
             "inverse": [],
             "status": ItemStatus.LEFT_OUT,
-            "evidence": {**item["evidence"], "left_out_of": of},
+            "evidence": evidence,
         }
 
 
@@ -105,11 +127,19 @@ def _may_be_back(run: ReconciliationRun, before: ReconciliationRun) -> Q:
     return (
         (Q(check_name="roster-gone") & ~Q(listed))
         | Q(check_name="unconfirmed", account__confirmed_at__isnull=True)
+        | Q(check_name="waiting", account__identity__isnull=True)
+        | Q(check_name=NEWCOMERS)
         | unsaid
     )
 
 
-_SAID_OF_AN_ACCOUNT = ("roster-inactive", "roster-changed", "roster-active", "roster-renamed")
+_SAID_OF_AN_ACCOUNT = (
+    "roster-inactive",
+    "roster-changed",
+    "roster-active",
+    "roster-renamed",
+    "roster-ambiguous",
+)
 
 
 def _again(item: Item, known: Mapping[Same, str]) -> Item:

@@ -456,7 +456,8 @@ SELECT i.run_id, min(coalesce(i.account_id, i.identity_id)::text) FROM provision
   LEFT JOIN provisioning_tombstone t ON t.tenant_id = i.tenant_id AND t.id = i.account_id
  WHERE i.tenant_id = %(tenant)s AND i.status <> 'reported' AND coalesce(i.account_id, i.identity_id) IS NOT NULL
    AND t.purged_at IS NULL
- GROUP BY i.run_id, i.check_name, i.account_id, i.identity_id, i.row_id, i.evidence->>'group' HAVING count(*) > 1
+ GROUP BY i.run_id, i.check_name, i.account_id, i.identity_id, i.row_id, i.evidence->>'group', i.evidence->>'says'
+HAVING count(*) > 1
 """,
     ),
     Law(

@@ -562,6 +562,42 @@ class TestWhichRoster:
             assert night.items.get(status="left-out").evidence["left_out_of"] == str(run.pk)
         assert not Hold.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("then", "made"),
+        [
+            pytest.param("the same", False, id="the next roster says the same"),
+            pytest.param("no roster", False, id="nor after a night without one"),
+            pytest.param("something else", True, id="but where it says something else she is new"),
+            pytest.param("once", False, id="nor where she was not listed for a night"),
+            pytest.param("one file twice", False, id="nor where one listing without her came twice"),
+            pytest.param("twice", True, id="but where two of them did not list her"),
+        ],
+    )
+    def test_somebody_new_whom_a_person_left_out_stays_out(self, acme: House, then: str, made: bool) -> None:
+        arrive(acme, BOB, "k2")
+        bob, ada, eve = line(BOB, "k2"), line(ADA, "k1"), line("eve@acme.example", "k3")
+        roster(acme, bob, ada, eve, as_of=ago(9))
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        reconciliation.leave_out(run, reconciliation.Choice(reasons=["account:created"]), OPERATOR, "not yet")
+        reconciliation.execute(run)
+        without = {"once": [8], "one file twice": [8, 7.9], "twice": [8, 7.4]}.get(then, [])
+        for days in without:
+            roster(acme, bob, as_of=ago(days))
+            assert reconcile(acme).items.filter(status="left-out").count() == (0 if days == 7.4 else 2)
+        if then == "no roster":
+            roster(acme, bob, as_of=ago(8))
+            wrong = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+            reconciliation.reject(wrong, OPERATOR, "wrong file")
+            assert reconcile(acme).items.filter(status="left-out").count() == 2
+        changed = {"department": "Engines"} if then == "something else" else {}
+        fields = [*FIELDS, "department"] if changed else FIELDS
+        roster(acme, bob, line(ADA, "k1", **changed), eve, as_of=ago(6), fields=fields)
+        night = reconcile(acme)
+        assert Account.objects.filter(external_id="k1").exists() is made
+        assert set(night.items.filter(status="left-out").values_list("evidence__left_out_of", flat=True)) <= {
+            str(run.pk)
+        }
+
     def test_whom_the_guard_did_not_count_the_next_run_asks_about(self, acme: House) -> None:
         """When it was planned the row was of nobody; then somebody came who is what it means, and would be closed."""
         roster(acme, line(ADA, "k1", active=False), as_of=ago(1))

@@ -29,8 +29,8 @@ from provisioning.models import (
     ReconciliationRun,
     Session,
 )
-from provisioning.reconciliation import runs
-from provisioning.services import people, submit
+from provisioning.reconciliation import Choice, runs
+from provisioning.services import linking, people, submit
 from provisioning.services.groups import submit_group
 from provisioning.tasks import delivery
 
@@ -208,6 +208,29 @@ class TestChecks:
         ]
         assert Account.objects.get(pk=second.account_id).identity_id == first.identity_id
         assert planned(reconciliation.simulate(other.connection, OPERATOR, reason="As agreed")) == []
+
+    def test_a_link_that_a_person_left_out_stays_out_over_a_night_without_it(self, acme: House) -> None:
+        number = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"employeeNumber": "4711"}}
+        other = extend(acme.tenant, "Other")
+        push(acme, user("ada@acme.example", "e1", **number))
+        second = push(other, user("ada@else.example", "x9", **number))
+        nights: list[ReconciliationRun] = []
+        for trusted in (True, False, True):
+            other.connection.trusted_hr_number = trusted
+            other.connection.save()
+            run = reconciliation.simulate(other.connection, OPERATOR, reason="As agreed")
+            if not nights:
+                choice = Choice(reasons=["account:linked"])
+                assert reconciliation.leave_out(run, choice, OPERATOR, "a namesake?") == 1
+            nights.append(reconciliation.execute(run))
+        (item,) = nights[-1].items.filter(status="left-out")
+        assert (item.check_name, item.evidence["left_out_of"]) == ("waiting", str(nights[0].pk))
+        account = Account.objects.get(pk=second.account_id)
+        assert account.identity_id is None
+        # Whose it is has been said: nothing is left out any more.
+        linking.link(account=account, identity=Identity.objects.get(), reason="asked her", actor=OPERATOR)
+        last = reconciliation.execute(reconciliation.simulate(other.connection, OPERATOR, reason="As agreed"))
+        assert not last.items.filter(status="left-out").exists()
 
     def test_an_account_that_waits_for_nobody_is_reported(self, acme: House) -> None:
         other = extend(acme.tenant, "Other")
