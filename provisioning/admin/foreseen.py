@@ -10,6 +10,7 @@ from provisioning.decision.types import (
     CreateIdentity,
     Decision,
     DeleteAccount,
+    EndOverride,
     EndSessions,
     HoldKind,
     KeepApart,
@@ -18,6 +19,7 @@ from provisioning.decision.types import (
     MergeIdentities,
     MoveHold,
     PlaceHold,
+    SetOverride,
     UnlinkAccount,
     UpdateAccount,
     UpdateIdentity,
@@ -70,6 +72,13 @@ def _line(change: Change, names: Names, reason: str) -> str:
             return "A new person is made for the account"
         case UpdateAccount() if reason == Reason.ACCOUNT_UNBOUND:
             return "The account is bound to no NameID, and its next login binds one"
+        case SetOverride():
+            until = f"{change.override.until:%Y-%m-%d}"
+            return f"What is shown of {_who(change.identity_id, names)} is overridden until {until}"
+        case EndOverride():
+            return f"The override before it of {_who(change.identity_id, names)} ends"
+        case UpdateIdentity() if reason == Reason.IDENTITY_OVERRIDDEN:
+            return ""
         case UpdateIdentity():
             return f"What is shown of {_who(change.identity_id, names)} follows all accounts"
         case DeleteAccount() if reason == Reason.ACCOUNT_ENDED:

@@ -6,14 +6,14 @@ from typing import Any
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from provisioning.models import Identity
 from provisioning.selectors.overrides import LABELS, live_of
 from provisioning.services import overrides
 
 from .base import actor_of, said
-from .forms import ReasonForm
+from .forms import ReasonField, ReasonForm
 
 
 class OverrideForm(ReasonForm):
@@ -25,7 +25,7 @@ class OverrideForm(ReasonForm):
     value = forms.CharField(
         max_length=512,
         label="Shown as",
-        widget=UnfoldAdminTextInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
         help_text="Nobody is recognised by it, and no account says it.",
     )
     until = forms.DateField(
@@ -33,6 +33,7 @@ class OverrideForm(ReasonForm):
         widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
         help_text="At most a year away. Afterwards the sources are shown again.",
     )
+    reason = ReasonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
     field_order = ["attribute", "value", "until", "reason"]
 
 

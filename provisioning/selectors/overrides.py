@@ -11,7 +11,7 @@ from provisioning.models import Account, Identity, Override
 from .comparison import ATTRIBUTES
 from .timeline import actor_names
 
-LABELS = {name: label for name, label in ATTRIBUTES if name in OVERRIDABLE}
+LABELS = {name: dict(ATTRIBUTES)[name] for name in OVERRIDABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def shown(identity: Identity, accounts: Iterable[Account]) -> list[Live]:
             attribute=row.attribute,
             label=LABELS[row.attribute],
             value=row.value,
-            said=list(_said(row.attribute, accounts)),
+            said=list(said(row.attribute, accounts)),
             reason=row.reason,
             set_by=actors[Actor.who_signed(row.set_by)],
             set_at=row.set_at,
@@ -56,7 +56,8 @@ def shown(identity: Identity, accounts: Iterable[Account]) -> list[Live]:
     ]
 
 
-def _said(attribute: str, accounts: Iterable[Account]) -> Iterable[tuple[str, str]]:
+def said(attribute: str, accounts: Iterable[Account]) -> Iterable[tuple[str, str]]:
+    """(source, value) of each that says anything of it; `accounts` come with their connections."""
     for account in accounts:
         name = account.connection.name
         document = getattr(profile_of_resource(account.resource), attribute)

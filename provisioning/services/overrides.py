@@ -34,18 +34,28 @@ def override(
     more than a year away.
     """
     reason = needed_reason(reason, "Say in writing why it is overridden.")
-    set_ = OverrideToSet(
-        id=new_id(), attribute=_attribute(attribute), value=_value(attribute, value), until=_end(until, now())
-    )
     return submit(
-        observed(
-            tenant_id=_tenant(identity),
-            intent=Intent.OVERRIDE,
-            identity_id=identity.pk,
-            override=set_,
-            reason=reason,
-            actor=actor,
+        overriding(
+            identity=identity, attribute=attribute, value=value, until=until, reason=reason, actor=actor
         )
+    )
+
+
+def overriding(
+    *, identity: Identity, attribute: str, value: str, until: datetime, reason: str, actor: Actor
+) -> Observation:
+    """The same, as the decision core hears it."""
+    if attribute not in OVERRIDABLE:
+        raise Invalid("attribute", "This attribute is not an administrator's to override.")
+    return observed(
+        tenant_id=_tenant(identity),
+        intent=Intent.OVERRIDE,
+        identity_id=identity.pk,
+        override=OverrideToSet(
+            id=new_id(), attribute=attribute, value=_value(attribute, value), until=_end(until, now())
+        ),
+        reason=reason,
+        actor=actor,
     )
 
 
@@ -88,12 +98,6 @@ def _ending(tenant_id: UUID, identity_id: UUID, key: UUID, reason: str, actor: A
         reason=reason,
         actor=actor,
     )
-
-
-def _attribute(attribute: str) -> str:
-    if attribute not in OVERRIDABLE:
-        raise Invalid("attribute", "This attribute is not an administrator's to override.")
-    return attribute
 
 
 def _value(attribute: str, value: str) -> str:

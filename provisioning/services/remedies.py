@@ -1,21 +1,30 @@
 """What can be done about a finding, one remedy for each answer, with what it would change. Knows no page."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
+from provisioning.decision.authority import OVERRIDABLE
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, Decision, HoldKind, Observation, Outcome
 from provisioning.models import Account, Finding, Hold, Identity, ScimClient, ScimToken
+from provisioning.selectors.overrides import LABELS, said
 
-from . import findings, linking, merging, ownership, people
+from . import findings, linking, merging, overrides, ownership, people
 from .invalid import Invalid, needed_reason
 from .submission import simulate_many, submit
+
+SHOWN_FOR = timedelta(days=90)
+"""Until a finding that was dealt with is asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,7 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
         assert remedy.observation is not None
         # It closes the finding in the same breath.
         return submit(remedy.observation)
-    if act not in ("hold", "release", "own", "unlink"):
+    if act not in ("hold", "release", "own", "unlink", "show"):
         return findings.decide(
             finding=finding,
             approve=remedy.approve,
@@ -142,6 +151,7 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             yield from _holds([finding.identity_id], finding, actor, reason)
         case FindingKind.ATTRIBUTE_CONFLICT:
             yield from _taking_off(finding, actor, reason)
+            yield from _showing(finding, actor, reason)
         case FindingKind.STATES_DIFFER:
             # The stricter wins: what a source's word holds, only that source lifts.
             yield from _keeping_out(finding, actor, reason)
@@ -307,6 +317,41 @@ def _taking_off(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]
             observation=linking.unlinking(account=account, reason=reason, actor=actor),
             grave=True,
         )
+
+
+def _showing(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
+    """Until the sources agree, one of the values that they say may be shown."""
+    identity = finding.identity
+    if identity is None or identity.merged_into_id is not None:
+        return
+    rows = Account.objects.filter(tenant_id=finding.tenant_id, identity=identity, deleted_at__isnull=True)
+    accounts = list(rows.select_related("connection").order_by("connection__precedence", "id"))
+    until = now() + SHOWN_FOR
+    for attribute in OVERRIDABLE:
+        if attribute not in finding.evidence.get("attributes", ()):
+            continue
+        sources: dict[str, list[str]] = {}
+        for source, value in said(attribute, accounts):
+            sources.setdefault(value, []).append(source)
+        for value, names in sources.items():
+            with suppress(Invalid):
+                observation = overrides.overriding(
+                    identity=identity,
+                    attribute=attribute,
+                    value=value,
+                    until=until,
+                    reason=reason,
+                    actor=actor,
+                )
+                yield Remedy(
+                    # By the value: what somebody has agreed to is not another one that a push has brought since.
+                    name=f"show:{attribute}:{sha256(value.encode()).hexdigest()[:16]}",
+                    title=f"Show {value}",
+                    says=f"{LABELS[attribute]} as {' and '.join(names)} says. An override until {until:%Y-%m-%d}: "
+                    "the accounts keep what they say, and if they still disagree then, it is asked again.",
+                    approve=True,
+                    observation=observation,
+                )
 
 
 def _keeping_out(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:

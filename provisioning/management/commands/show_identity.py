@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from provisioning.management.base import HubCommand, pairs, table, tenant_named
 from provisioning.management.lookup import Found, identities_named
 from provisioning.models import Account, Hold, Identity, Tombstone
-from provisioning.selectors import groups, merges, timeline
+from provisioning.selectors import groups, merges, overrides, timeline
 
 
 class Command(HubCommand):
@@ -51,6 +51,7 @@ def _shown(one: dict[str, Any]) -> Iterator[str]:
             *[("Ended here", key) for key in one["ended_here"]],
             ("userName", one["userName"]),
             ("E-mail", one["email"]),
+            *[("Overridden", f"{o['attribute']}, until {o['until'][:19]}") for o in one["overrides"]],
             *[("Why not" if not one["enabled"] else "Why", why) for why in one["why"]],
             ("Groups", ", ".join(one["groups"]) or "none"),
         ]
@@ -93,6 +94,16 @@ def _told(hit: Found) -> dict[str, Any]:
         "ended_here": sorted(str(key) for key in merges.all_ids(identity) if key != identity.pk),
         "why": why,
         "groups": groups.of_identity(tenant_id=tenant_id, identity_id=identity.pk) if tenant_id else [],
+        "overrides": [
+            {
+                "attribute": row.attribute,
+                "value": row.value,
+                "until": row.until.isoformat(),
+                "reason": row.reason,
+                "set_by": row.set_by,
+            }
+            for row in overrides.live_of(identity).values()
+        ],
         "accounts": _accounts(identity),
         "holds": [
             {

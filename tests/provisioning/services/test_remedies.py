@@ -8,7 +8,17 @@ import pytest
 from identity_hub.core.clock import now
 from provisioning import reconciliation
 from provisioning.decision.types import Actor, HoldKind, Verdict
-from provisioning.models import Account, AuditRecord, Distinction, Finding, Hold, Identity, Merge, ScimToken
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Distinction,
+    Finding,
+    Hold,
+    Identity,
+    Merge,
+    Override,
+    ScimToken,
+)
 from provisioning.services import configuration, merging, people, remedies
 from provisioning.services.invalid import Invalid
 
@@ -211,3 +221,36 @@ def test_a_request_is_granted_or_refused(acme: House, name: str, kinds: list[str
     assert list(Hold.objects.values_list("kind", flat=True)) == kinds
     finding.refresh_from_db()
     assert finding.status == status
+
+
+class TestOfValuesThatDisagree:
+    def finding(self, where: House) -> Finding:
+        return asked_by(
+            lambda acme: doubts.linked_twice(acme, name={"givenName": "Ada", "familyName": "King"}), where
+        )
+
+    def test_one_of_them_is_shown_until_it_is_asked_again(self, acme: House) -> None:
+        finding = self.finding(acme)
+        assert names(finding) == ["unlink", "unlink", "show", "show", "settled", "dismiss"]
+        king = next(one for one in remedies.foresee(finding, OPERATOR) if one.remedy.title == "Show King")
+        assert king.decision is not None
+        assert [type(one).__name__ for one in king.decision.changes] == ["SetOverride", "UpdateIdentity"]
+        remedies.carry_out(
+            finding=finding, name=king.remedy.name, reason="Her passport says so", actor=OPERATOR
+        )
+        identity = Identity.objects.get(pk=finding.identity_id)
+        row = Override.objects.get()
+        assert (identity.family_name, row.value, row.reason) == ("King", "King", "Her passport says so")
+        finding.refresh_from_db()
+        assert finding.status == "approved"
+        reconciliation.ask_tenant(acme.tenant.pk, now())
+        assert not Finding.objects.filter(status="open", kind=finding.kind).exists()
+        assert row.until - now() > timedelta(days=89)
+
+    def test_what_a_push_has_changed_since_is_not_what_somebody_agreed_to(self, acme: House) -> None:
+        finding = self.finding(acme)
+        (name,) = [one.name for one in remedies.remedies(finding, OPERATOR) if one.title == "Show King"]
+        doubts.told(acme, "Other", name={"givenName": "Ada", "familyName": "Queen"})
+        with pytest.raises(Invalid):
+            remedies.carry_out(finding=finding, name=name, reason="x", actor=OPERATOR)
+        assert not Override.objects.exists()
