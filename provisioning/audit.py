@@ -243,7 +243,7 @@ def of_decision(
     if decision.detail:
         told.append({"change": "detail", **decision.detail})
     if decision.found:
-        values["found"] = [value[:LONGEST_FOUND] for value in decision.found[:FOUND_AT_MOST]]
+        values["found"] = shortened(decision.found)
     if observation.reason:
         values["reason"] = observation.reason
     elif observation.channel is Channel.ADMIN and observation.actor.is_person:
@@ -269,6 +269,11 @@ def of_decision(
         },
         values=values,
     )
+
+
+def shortened(found: Sequence[str]) -> list[str]:
+    """What is kept of what an assertion brought."""
+    return [value[:LONGEST_FOUND] for value in found[:FOUND_AT_MOST]]
 
 
 _UNTOLD = frozenset({"schemas"})

@@ -13,7 +13,7 @@ from .refusal import Refused, refuse
 
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-_CONDITIONS = {saml(name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction")}
+CONDITIONS = frozenset(saml(name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction"))
 
 
 @quick
@@ -131,7 +131,7 @@ def read_assertion(element: etree._Element) -> Assertion:
         unknown_conditions=tuple(
             child.tag
             for child in (conditions if conditions is not None else ())
-            if child.tag not in _CONDITIONS
+            if child.tag not in CONDITIONS
         ),
         authenticated_at=_moment(statement, "AuthnInstant"),
         authn_context=_authn_context(statement),

@@ -7,7 +7,7 @@ mapping read those very elements, so no second parser can see another document.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
@@ -37,7 +37,8 @@ _XENC11 = "http://www.w3.org/2009/xmlenc11#"
 
 # SAML core 5.4.3: inclusive canonicalisation takes the namespaces of the place where a message happens to stand.
 CANONICALIZATIONS = frozenset({EXCLUSIVE_C14N, f"{EXCLUSIVE_C14N}WithComments"})
-TRANSFORMS = frozenset({ENVELOPED, EXCLUSIVE_C14N, f"{EXCLUSIVE_C14N}WithComments"})
+INCLUSIVE = f"{{{EXCLUSIVE_C14N}}}InclusiveNamespaces"
+"""The one parameter that canonicalisation takes."""
 # No SHA-1 or MD5 (collisions), no DSA, and no HMAC: with it an attacker signs by the public key's bytes.
 DIGESTS = frozenset({f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512"})
 SIGNATURES = frozenset(
@@ -232,7 +233,7 @@ class XmlSecBackend(CryptoBackend):
         holder = root.find(saml("EncryptedAssertion"))
         assertion = self.decrypt_into(holder)
         if assertion.tag != saml("Assertion"):
-            raise Refused(refuse("saml:decryption-failed", what="not an assertion", found=assertion.tag))
+            raise Refused(unexpected(saml("Assertion"), assertion))
         holder.getparent().replace(holder, assertion)
         if refusal := screen(root):
             raise Refused(_unreadable(refusal))
@@ -246,11 +247,15 @@ class XmlSecBackend(CryptoBackend):
         """
         data = holder.find(xenc("EncryptedData"))
         keys = list(holder.iter(xenc("EncryptedKey")))
-        if data is None or len(list(holder.iter(xenc("EncryptedData")))) != 1:
-            raise Refused(refuse("saml:decryption-failed", what="not exactly one EncryptedData"))
+        number = len(list(holder.iter(xenc("EncryptedData"))))
+        if data is None or number != 1:
+            raise Refused(refuse("saml:decryption-failed", what="EncryptedData", expected=1, found=number))
         # Attack: thousands of keys cost an RSA operation each; nested encryption multiplies.
         if not 1 <= len(keys) <= MAX_ENCRYPTED_KEYS:
-            raise Refused(refuse("saml:decryption-failed", what="number of encrypted keys", count=len(keys)))
+            few = f"1 to {MAX_ENCRYPTED_KEYS}"
+            raise Refused(
+                refuse("saml:decryption-failed", what="EncryptedKey", expected=few, found=len(keys))
+            )
         # Attack: CipherReference and a foreign RetrievalMethod make the service provider fetch an address.
         if next(holder.iter(xenc("CipherReference")), None) is not None:
             raise Refused(refuse("saml:cipher-reference"))
@@ -259,7 +264,7 @@ class XmlSecBackend(CryptoBackend):
                 raise Refused(refuse("saml:cipher-reference", what="RetrievalMethod"))
         cipher = _algorithm(data)
         if cipher not in DATA_CIPHERS:
-            raise Refused(refuse("saml:algorithm", what="encryption", found=cipher))
+            raise Refused(forbidden("encryption", DATA_CIPHERS, cipher))
         plain = self._decrypt(data, keys, DATA_CIPHERS[cipher])
         try:
             element = _parse_in(holder, plain)
@@ -274,7 +279,7 @@ class XmlSecBackend(CryptoBackend):
         for encrypted_key in keys:
             transport = _algorithm(encrypted_key)
             if transport not in KEY_TRANSPORTS:
-                raise Refused(refuse("saml:algorithm", what="key transport", found=transport))
+                raise Refused(forbidden("key transport", KEY_TRANSPORTS, transport))
             for private_key in self._decryption_keys:
                 session_key = _unlock(encrypted_key, private_key)
                 # GCM and CBC keys are the same kind of bytes; only their number belongs to the algorithm.
@@ -337,34 +342,48 @@ def _the_signature(element: etree._Element, node_id: str) -> etree._Element:
     """The element's own signature, of the only shape that SAML allows (core 5.4). Raises Refused."""
     signatures = element.findall(ds("Signature"))
     if len(signatures) != 1:
-        raise Refused(refuse("saml:signature-shape", what="signatures", count=len(signatures)))
+        raise Refused(refuse("saml:signature-shape", what="Signature", expected=1, found=len(signatures)))
     signature = signatures[0]
     signed_info = signature.findall(ds("SignedInfo"))
     references = [*signature.iter(ds("Reference"))]
     if len(signed_info) != 1 or len(references) != 1 or references[0].getparent() is not signed_info[0]:
-        raise Refused(refuse("saml:signature-shape", what="references", count=len(references)))
+        raise Refused(
+            refuse(
+                "saml:signature-shape",
+                what="Reference in SignedInfo",
+                expected="1 in 1",
+                found=f"{len(references)} in {len(signed_info)}",
+            )
+        )
     reference = references[0]
     # Attack: a reference to another element, to the whole document or to a file (URI="", "#xpointer(...)", a URL).
     # One to an element without an ID is a reference to anything.
     if not node_id or reference.get("URI") != f"#{node_id}":
-        raise Refused(refuse("saml:signature-reference", expected=f"#{node_id}", found=reference.get("URI")))
+        found = reference.get("URI") or "nothing"
+        raise Refused(refuse("saml:signature-reference", expected=f"#{node_id}", found=found))
     transforms = [e.get("Algorithm", "") for e in reference.iter(ds("Transform"))]
     # Attack: XPath, XSLT and base64 transforms choose what is digested, or run code. The enveloped transform comes
     # first; what follows may only canonicalise.
-    if transforms[:1] != [ENVELOPED] or len(transforms) > 2 or not TRANSFORMS.issuperset(transforms):
-        raise Refused(refuse("saml:algorithm", what="transforms", found=" ".join(transforms)))
-    if transforms.count(ENVELOPED) != 1:
-        raise Refused(refuse("saml:algorithm", what="transforms", found=" ".join(transforms)))
+    if (
+        transforms[:1] != [ENVELOPED]
+        or len(transforms) > 2
+        or not CANONICALIZATIONS.issuperset(transforms[1:])
+    ):
+        expected = f"{ENVELOPED}, then at most one of {' '.join(sorted(CANONICALIZATIONS))}"
+        found = " ".join(transforms) or "none"
+        raise Refused(refuse("saml:algorithm", what="transforms", expected=expected, found=found))
     for parameter in (
         *reference.iterfind(f"{ds('Transforms')}/{ds('Transform')}/*"),
         *signed_info[0].iterfind(f"{ds('CanonicalizationMethod')}/*"),
     ):
-        if parameter.tag != f"{{{EXCLUSIVE_C14N}}}InclusiveNamespaces":
-            raise Refused(refuse("saml:algorithm", what="transform parameter", found=parameter.tag))
+        if parameter.tag != INCLUSIVE:
+            what, found = "transform parameter", parameter.tag
+            raise Refused(refuse("saml:algorithm", what=what, expected=INCLUSIVE, found=found))
         # Attack: each of thousands of prefixes is looked up again at every element, before any key is tried.
         prefixes = len(parameter.get("PrefixList", "").split())
         if prefixes > MAX_PREFIXES:
-            raise Refused(refuse("saml:signature-shape", what="inclusive prefixes", count=prefixes))
+            what = "inclusive prefixes"
+            raise Refused(refuse("saml:signature-shape", what=what, size=prefixes, limit=MAX_PREFIXES))
     for name, allowed in (
         ("CanonicalizationMethod", CANONICALIZATIONS),
         ("SignatureMethod", SIGNATURES),
@@ -372,14 +391,25 @@ def _the_signature(element: etree._Element, node_id: str) -> etree._Element:
     ):
         methods = [*signed_info[0].iter(ds(name))]
         # Attack: HMACOutputLength shortens what is compared (CVE-2009-0217); no method here takes parameters.
-        if len(methods) != 1 or (len(methods[0]) and name != "CanonicalizationMethod"):
-            raise Refused(refuse("saml:signature-shape", what=name, count=len(methods)))
+        parameters = sum(map(len, methods)) if name != "CanonicalizationMethod" else 0
+        if len(methods) != 1 or parameters:
+            expected, found = "1 with 0 parameters", f"{len(methods)} with {parameters} parameters"
+            raise Refused(refuse("saml:signature-shape", what=name, expected=expected, found=found))
         if methods[0].get("Algorithm") not in allowed:
-            raise Refused(refuse("saml:algorithm", what=name, found=methods[0].get("Algorithm")))
+            raise Refused(forbidden(name, allowed, methods[0].get("Algorithm")))
     # Attack: two digest values, one for the verifier and one for show (xml-crypto, CVE-2025-29774 and -29775).
-    if len([*signature.iter(ds("DigestValue"))]) != 1 or len([*signature.iter(ds("SignatureValue"))]) != 1:
-        raise Refused(refuse("saml:signature-shape", what="digest or signature values"))
+    for name in ("DigestValue", "SignatureValue"):
+        if (number := len([*signature.iter(ds(name))])) != 1:
+            raise Refused(refuse("saml:signature-shape", what=name, expected=1, found=number))
     return signature
+
+
+def forbidden(what: str, allowed: Iterable[str], found: str | None) -> Refusal:
+    return refuse("saml:algorithm", what=what, expected=" ".join(sorted(allowed)), found=found or "none")
+
+
+def unexpected(expected: str, element: etree._Element) -> Refusal:
+    return refuse("saml:decryption-failed", what="content", expected=expected, found=element.tag)
 
 
 def _unreadable(refusal: Refusal) -> Refusal:

@@ -5,12 +5,12 @@ Judges values only; knows no key, no database and no clock. pysaml2 7.5.5 accept
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from provisioning.decision.quick import quick
 
-from .assertion import Assertion, Confirmation, Response
+from .assertion import CONDITIONS, ENTITY, Assertion, Confirmation, Response
 from .refusal import Refusal, refuse
 
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
@@ -63,13 +63,15 @@ def judge(login: Login) -> Refusal | None:
 
 
 def version(response: Response, expected: Expected) -> Refusal | None:
-    return None if response.version == "2.0" else refuse("saml:version", found=response.version)
+    if response.version != "2.0":
+        return refuse("saml:version", where="Response", expected="2.0", found=response.version or "none")
+    return None
 
 
 def response_issuer(response: Response, expected: Expected) -> Refusal | None:
     # Attack: mix-up. Another IdP's answer arrives at the address of this connection.
     if not response.issuer:
-        return refuse("saml:issuer-missing", where="Response")
+        return refuse("saml:issuer-missing", where="Response", expected=expected.idp, found="none")
     if response.issuer != expected.idp:
         return refuse("saml:issuer-foreign", where="Response", expected=expected.idp, found=response.issuer)
     return None
@@ -78,7 +80,9 @@ def response_issuer(response: Response, expected: Expected) -> Refusal | None:
 def destination(response: Response, expected: Expected) -> Refusal | None:
     # Attack: a response meant for another service provider of the same IdP is forwarded here (bindings 3.5.5.2).
     if response.destination is not None and response.destination != expected.acs:
-        return refuse("saml:destination-foreign", expected=expected.acs, found=response.destination)
+        return refuse(
+            "saml:destination-foreign", expected=expected.acs, found=response.destination or "nothing"
+        )
     return None
 
 
@@ -95,7 +99,7 @@ def succeeded(response: Response, expected: Expected) -> Refusal | None:
 def destination_of_signed_response(login: Login) -> Refusal | None:
     # Bindings 3.5.5.2: a signed Response must say where it goes, else its signature can be carried elsewhere.
     if login.response_signed and not login.response.destination:
-        return refuse("saml:destination-missing", expected=login.expected.acs)
+        return refuse("saml:destination-missing", expected=login.expected.acs, found="none")
     return None
 
 
@@ -106,13 +110,15 @@ def response_age(login: Login) -> Refusal | None:
 def assertion_version(login: Login) -> Refusal | None:
     # Core 2.3.3: what another version's elements mean is not known here.
     found = login.assertion.version
-    return None if found == "2.0" else refuse("saml:version", where="Assertion", found=found)
+    if found != "2.0":
+        return refuse("saml:version", where="Assertion", expected="2.0", found=found or "none")
+    return None
 
 
 def assertion_issuer(login: Login) -> Refusal | None:
     # Attack: tenant 2's genuinely signed assertion inside an unsigned Response that names tenant 1.
     if not login.assertion.issuer:
-        return refuse("saml:issuer-missing", where="Assertion")
+        return refuse("saml:issuer-missing", where="Assertion", expected=login.expected.idp, found="none")
     if login.assertion.issuer != login.expected.idp:
         return refuse(
             "saml:issuer-foreign",
@@ -122,7 +128,8 @@ def assertion_issuer(login: Login) -> Refusal | None:
         )
     # Profiles 4.1.4.2: an IdP is named by its entity ID; a name of another kind that reads the same is somebody else.
     if login.assertion.issuer_format:
-        return refuse("saml:issuer-foreign", where="Assertion", format=login.assertion.issuer_format)
+        found = login.assertion.issuer_format
+        return refuse("saml:issuer-foreign", where="Format of Issuer", expected=ENTITY, found=found)
     return None
 
 
@@ -156,7 +163,10 @@ def conditions_present(login: Login) -> Refusal | None:
 def conditions_known(login: Login) -> Refusal | None:
     # Core 2.5.1: with a condition that is not understood nobody knows whether the assertion holds.
     unknown = login.assertion.unknown_conditions
-    return refuse("saml:condition-unknown", found=" ".join(unknown)) if unknown else None
+    if unknown:
+        known = " ".join(sorted(CONDITIONS))
+        return refuse("saml:condition-unknown", expected=known, found=" ".join(unknown))
+    return None
 
 
 def conditions_window(login: Login) -> Refusal | None:
@@ -177,6 +187,7 @@ def _window(where: str, start: datetime | None, end: datetime | None, login: Log
             where=where,
             issued=login.assertion.issued_at.isoformat(),
             not_on_or_after=end.isoformat(),
+            limit=MAX_WINDOW,
         )
     return None
 
@@ -185,7 +196,7 @@ def audience(login: Login) -> Refusal | None:
     # Attack: an assertion for another service, which its owner replays here. Restrictions add up (core 2.5.1.4):
     # each of them has to name us; pysaml2 is content with one.
     if not login.assertion.audiences:
-        return refuse("saml:audience-missing", expected=login.expected.sp)
+        return refuse("saml:audience-missing", expected=login.expected.sp, found="none")
     for named in login.assertion.audiences:
         if login.expected.sp not in named:
             return refuse(
@@ -199,7 +210,8 @@ def bearer_confirmation(login: Login) -> Refusal | None:
     # nothing in a browser and are passed over.
     judged = [_bearer(c, login) for c in login.assertion.confirmations if c.method == BEARER]
     if not judged:
-        return refuse("saml:confirmation-missing")
+        methods = " ".join(c.method for c in login.assertion.confirmations)
+        return refuse("saml:confirmation-missing", expected=BEARER, found=methods or "none")
     if any(refusal is None for refusal in judged):
         return None
     # The most telling one: of several, the one that was at least meant for us.
@@ -264,7 +276,11 @@ def attribute_limits(login: Login) -> Refusal | None:
     attributes = login.assertion.attributes
     values = [value for attribute in attributes for value in attribute.values]
     if len(attributes) > MAX_ATTRIBUTES or len(values) > MAX_VALUES:
-        return refuse("saml:attributes-too-many", attributes=len(attributes), values=len(values))
+        return refuse(
+            "saml:attributes-too-many",
+            expected=f"at most {MAX_ATTRIBUTES}, with {MAX_VALUES} values",
+            found=f"{len(attributes)}, with {len(values)} values",
+        )
     longest = max(map(len, values), default=0)
     if longest > MAX_VALUE_LENGTH:
         return refuse("saml:attribute-too-long", length=longest, limit=MAX_VALUE_LENGTH)
@@ -300,9 +316,11 @@ RULES: tuple[Callable[[Login], Refusal | None], ...] = (
 def one_email(emails: Iterable[tuple[str, str]]) -> Refusal | None:
     """The assertion may name one e-mail address, however often: (where it came, the address; without case)."""
     # Attack: two addresses, of which one rule reads the first and another the second.
-    sources: dict[str, str] = {}
+    said: dict[str, tuple[str, str]] = {}
     for source, email in emails:
-        sources.setdefault(email.lower(), source)
-    if len(sources) > 1:
-        return refuse("saml:emails-disagree", count=len(sources), sources=" and ".join(sources.values()))
+        said.setdefault(email.lower(), (source, email))
+    if len(said) > 1:
+        sources = " and ".join(source for source, _ in said.values())
+        refusal = refuse("saml:emails-disagree", count=len(said), sources=sources)
+        return replace(refusal, found=tuple(f"{source}: {email}" for source, email in said.values()))
     return None

@@ -45,8 +45,10 @@ from .backend import (
     XmlSecBackend,
     check_shapes,
     collecting,
+    forbidden,
     install_schema_check,
     signed_by,
+    unexpected,
 )
 from .checks import SKEW
 from .message import assertion_of, decode, ds, inflate, parse, saml, screen
@@ -418,11 +420,12 @@ def _with_parts_decrypted(backend: XmlSecBackend, assertion: etree._Element) -> 
     assertion = deepcopy(assertion)
     holders = list(assertion.iter(*plain))
     if len(holders) > MAX_ENCRYPTED_PARTS:
-        raise Refused(refuse("saml:decryption-failed", what="encrypted parts", count=len(holders)))
+        found, limit = len(holders), MAX_ENCRYPTED_PARTS
+        raise Refused(refuse("saml:decryption-failed", what="encrypted parts", size=found, limit=limit))
     for holder in holders:
         element = backend.decrypt_into(holder)
         if element.tag != plain[holder.tag] or any(not isinstance(node.tag, str) for node in element.iter()):
-            raise Refused(refuse("saml:decryption-failed", what="unexpected content", found=element.tag))
+            raise Refused(unexpected(plain[holder.tag], element))
         holder.getparent().replace(holder, element)
     return assertion
 
@@ -458,7 +461,8 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
         root = parse(incoming.xml())
         if refusal := screen(root, kind=kind):
             return refusal
-        certificates = client_of(connection).sec.metadata.certificates
+        client = client_of(connection)
+        certificates = client.sec.metadata.certificates
         if incoming.binding == "redirect":
             valid = _query_signed_by(incoming, certificates)
         elif root.find(ds("Signature")) is None:
@@ -469,7 +473,7 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
             return _with_parts_decrypted(_backend(own_keys.pairs()), root)
     except Refused as refused:
         return refused.refusal
-    return refuse("saml:signature-invalid")
+    return refuse("saml:signature-invalid", **_keys_compared(client, root))
 
 
 def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
@@ -490,7 +494,7 @@ def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
             raise Refused(refuse("saml:malformed", what="ambiguous parameter", name=name))
     algorithm = unquote_plus(parts["SigAlg"])
     if algorithm not in SIGNATURES:
-        raise Refused(refuse("saml:algorithm", what="SigAlg", found=algorithm))
+        raise Refused(forbidden("SigAlg", SIGNATURES, algorithm))
     content = "&".join(
         f"{name}={parts[name]}" for name in (incoming.field, "RelayState", "SigAlg") if name in parts
     ).encode()

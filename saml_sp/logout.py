@@ -99,7 +99,7 @@ def _believed(connection: Connection, incoming: Incoming, at: datetime) -> Logou
         return refused.refusal
     here = addresses.saml_logout(connection.id)
     if asked.version != "2.0":
-        return refuse("saml:version", found=asked.version)
+        return refuse("saml:version", where="LogoutRequest", expected="2.0", found=asked.version or "none")
     if asked.issuer != connection.idp_entity_id:
         return refuse("saml:issuer-foreign", expected=connection.idp_entity_id, found=asked.issuer)
     # Bindings 3.4.5.2: a signed message names where it goes, else it can be carried to another provider.

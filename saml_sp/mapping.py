@@ -5,7 +5,7 @@ that depends on whether the person is known.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -196,13 +196,16 @@ def _refusal(
         ("external_id", rules.external_id_attribute),
     ):
         if verdicts[attribute].verdict is AttributeVerdict.AMBIGUOUS:
-            return refuse("saml:attribute-ambiguous", attribute=attribute, values=len(_values(said, name)))
-    too_long = [
-        key
-        for key in ("name_id", "user_name", "external_id")
-        if verdicts[key].verdict is AttributeVerdict.TOO_LONG
-    ]
-    return refuse("saml:attribute-too-long", attribute=too_long[0]) if too_long else None
+            came = verdicts[attribute].came
+            refusal = refuse("saml:attribute-ambiguous", attribute=attribute, source=name, values=len(came))
+            return replace(refusal, found=came)
+    for attribute in ("name_id", "user_name", "external_id"):
+        if verdicts[attribute].verdict is AttributeVerdict.TOO_LONG:
+            # A NameID is as long as a name, which it may become.
+            limit = _rule("user_name" if attribute == "name_id" else attribute, rules).longest
+            (value,) = verdicts[attribute].came
+            return refuse("saml:attribute-too-long", attribute=attribute, length=_length(value), limit=limit)
+    return None
 
 
 def _by_name(assertion: Assertion) -> dict[str, tuple[str, ...]]:
@@ -243,8 +246,7 @@ def _judge(values: Iterable[str], source: str, rule: Rule) -> Judged:
     if len(meant) > 1:
         return _bad(AttributeVerdict.AMBIGUOUS, source, meant)
     value = meant[0]
-    # Some letters grow when they are folded to lower case, which is what the index holds.
-    if max(len(value), len(value.lower())) > rule.longest:
+    if _length(value) > rule.longest:
         return _bad(AttributeVerdict.TOO_LONG, source, meant)
     kept = cleaned(value, rule.format)
     if kept is None:
@@ -252,6 +254,11 @@ def _judge(values: Iterable[str], source: str, rule: Rule) -> Judged:
     if rule.allowed and fold(kept) not in rule.allowed:
         return _bad(AttributeVerdict.NOT_ALLOWED, source, meant)
     return Judged(verdict=AttributeVerdict.OK, source=source, value=kept)
+
+
+def _length(value: str) -> int:
+    # Some letters grow when they are folded to lower case, which is what the index holds.
+    return max(len(value), len(value.lower()))
 
 
 def _bad(verdict: AttributeVerdict, source: str, came: Iterable[str]) -> Judged:

@@ -72,7 +72,7 @@ def inflate(encoded: str) -> bytes:
         raise Refused(refuse("saml:malformed", what="not deflated")) from None
     # Attack: a compression bomb. What does not end within the limit is never inflated further.
     if inflater.unconsumed_tail:
-        raise Refused(refuse("saml:message-too-large", limit=MAX_XML))
+        raise Refused(refuse("saml:message-too-large", size=f"more than {MAX_XML}", limit=MAX_XML))
     if not inflater.eof:
         raise Refused(refuse("saml:malformed", what="cut short"))
     return xml
@@ -85,7 +85,8 @@ def parse(xml: bytes) -> etree._Element:
     # Attack: two parsers that guess different encodings read different documents (UTF-7, UTF-16).
     declared = _DECLARED_ENCODING.match(xml.removeprefix(b"\xef\xbb\xbf"))
     if declared and declared[1].lower() not in (b"utf-8", b"utf8", b"us-ascii", b"ascii"):
-        raise Refused(refuse("saml:malformed", what="encoding", declared=declared[1].decode("ascii")))
+        found = declared[1].decode("ascii")
+        raise Refused(refuse("saml:malformed", what="encoding", expected="UTF-8", found=found))
     try:
         xml.decode("utf-8")
     except UnicodeDecodeError:
@@ -107,8 +108,12 @@ def parse(xml: bytes) -> etree._Element:
         raise Refused(refuse("saml:doctype"))
     # Attack: canonicalisation looks through all namespaces in scope at every element. Most messages declare few, so
     # that nobody need ask each element.
-    if xml.count(b"xmlns") > MAX_NAMESPACES and any(len(e.nsmap) > MAX_NAMESPACES for e in root.iter()):
-        raise Refused(refuse("saml:message-too-large", namespaces=f"more than {MAX_NAMESPACES}"))
+    if (
+        xml.count(b"xmlns") > MAX_NAMESPACES
+        and (most := max(len(e.nsmap) for e in root.iter())) > MAX_NAMESPACES
+    ):
+        what = "namespaces of one element"
+        raise Refused(refuse("saml:message-too-large", what=what, size=most, limit=MAX_NAMESPACES))
     return root
 
 
@@ -123,10 +128,18 @@ def screen(root: etree._Element, *, kind: str = "Response") -> Refusal | None:
         if not isinstance(node.tag, str):
             return refuse("saml:comment", inside=getattr(node.getparent(), "tag", ""))
         if count > MAX_ELEMENTS:
-            return refuse("saml:message-too-large", elements=f"more than {MAX_ELEMENTS}")
+            return refuse(
+                "saml:message-too-large", what="elements", size=f"{count} or more", limit=MAX_ELEMENTS
+            )
         # Attack: canonicalisation sorts the attributes of an element by insertion, so thousands cost their square.
         if len(node.attrib) > MAX_ATTRIBUTES_OF_ONE:
-            return refuse("saml:message-too-large", attributes=len(node.attrib), of=node.tag)
+            return refuse(
+                "saml:message-too-large",
+                what="attributes of one element",
+                of=node.tag,
+                size=len(node.attrib),
+                limit=MAX_ATTRIBUTES_OF_ONE,
+            )
         # Attack: two elements with one ID, of which the verifier checks the first and the reader takes the other.
         for name in ID_NAMES:
             value = node.get(name)
@@ -150,7 +163,7 @@ def _lone_assertion(root: etree._Element) -> Refusal | None:
     # Attack: signature wrapping keeps the signed assertion somewhere and shows another (USENIX Security 2012,
     # "On Breaking SAML"); several assertions let the checks judge one and the reader take the other.
     if len(bare) > 1 or len(found) > len(bare) + 1:
-        return refuse("saml:several-assertions", count=len(found))
+        return refuse("saml:several-assertions", expected=1, found=len(found))
     if bare and bare[0].getparent() is not root:
         return refuse("saml:wrapped", what="assertion", inside=bare[0].getparent().tag)
     return None

@@ -75,6 +75,8 @@ class Check:
     state: str
     reason: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
+    found: tuple[str, ...] = ()
+    """What of the person disagrees."""
 
 
 @dataclass(slots=True)
@@ -173,7 +175,7 @@ def _judge(
 def _note(report: Report, code: str, refusal: Refusal | None) -> None:
     report.checks = [check for check in report.checks if check.code != code]
     report.checks.append(
-        Check(code=code, state="failed", reason=refusal.reason, detail=refusal.detail)
+        Check(code=code, state="failed", reason=refusal.reason, detail=refusal.detail, found=refusal.found)
         if refusal
         else Check(code=code, state="passed")
     )

@@ -18,7 +18,7 @@ from provisioning import addresses
 from provisioning.decision.reasons import Reason
 from provisioning.decision.types import Actor, Channel, Intent, Observation, Outcome
 from provisioning.models import Connection
-from provisioning.services import sessions
+from provisioning.services import contradictions, sessions
 from provisioning.services.submission import retrying, submit_within
 from provisioning.sessions import SessionStore
 
@@ -100,6 +100,10 @@ def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) 
         return Ending(reason=refusal.reason, reference="")
     attempt = _attempt(request, connection, refusal.reason, admitted=False)
     attempt.detail, attempt.verdicts = dict(refusal.detail), dict(refusal.verdicts)
+    if connection is not None and refusal.found:
+        attempt.audit_id = contradictions.note(
+            connection=connection, reason=refusal.reason, detail=refusal.detail, found=refusal.found
+        )
     attempt.save(force_insert=True)
     _log_attempt(attempt)
     return Ending(reason=refusal.reason, reference=attempt.reference)
@@ -179,7 +183,7 @@ def _pending(
     # Attack: a stolen answer in another browser, or the victim's browser made to answer the attacker's request.
     if bytes(pending.browser_digest) != browser.digest(browser.binding_of(request)):
         found = "another browser" if browser.binding_of(request) else "no cookie"
-        return refuse("saml:browser-foreign", found=found)
+        return refuse("saml:browser-foreign", expected="the browser that asked", found=found)
     if pending.expires_at <= at:
         return refuse("saml:request-expired", expired=pending.expires_at.isoformat(), now=at.isoformat())
     return pending
@@ -241,7 +245,11 @@ def _echo(
         and at - winner.created_at <= DOUBLE_CLICK
     )
     if not same_click:
-        return note(request, connection, refuse("saml:replayed", first_used=winner.created_at.isoformat()))
+        return note(
+            request,
+            connection,
+            refuse("saml:replayed", first_used=winner.created_at.isoformat(), now=at.isoformat()),
+        )
     attempt = LoginAttempt.objects.filter(
         tenant_id=connection.tenant_id, reference=winner.attempt_reference
     ).first()

@@ -200,8 +200,13 @@ def _check(check: dict[str, Any]) -> dict[str, Any]:
         "title": title_of(check["code"]),
         "badge": badge,
         "word": word,
-        "detail": sorted(check["detail"].items()),
+        "detail": sorted((check["detail"] | _found(check)).items()),
     }
+
+
+def _found(check: dict[str, Any]) -> dict[str, str]:
+    found = check.get("found")
+    return {"found": ", ".join(found)} if found else {}
 
 
 def _label(attribute: str) -> str:

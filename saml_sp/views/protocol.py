@@ -3,6 +3,7 @@
 from typing import cast
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.multipartparser import MultiPartParserError
@@ -68,11 +69,16 @@ def _posted(request: HttpRequest, name: str) -> str:
     """A field of the form, "" where it has none. Raises Refused for a body that is too large, or no form."""
     try:
         # The form's encoding makes base64 a little longer.
-        if int(request.META.get("CONTENT_LENGTH") or 0) > 2 * MAX_ENCODED:
-            raise Refused(refuse("saml:message-too-large", limit=2 * MAX_ENCODED))
+        if (size := int(request.META.get("CONTENT_LENGTH") or 0)) > 2 * MAX_ENCODED:
+            raise Refused(refuse("saml:message-too-large", size=size, limit=2 * MAX_ENCODED))
         values = request.POST.getlist(name)
-    except (RequestDataTooBig, TooManyFieldsSent):
-        raise Refused(refuse("saml:message-too-large")) from None
+    except RequestDataTooBig:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raise Refused(refuse("saml:message-too-large", size=f"more than {limit}", limit=limit)) from None
+    except TooManyFieldsSent:
+        limit = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        told = {"what": "fields", "size": f"more than {limit}", "limit": limit}
+        raise Refused(refuse("saml:message-too-large", **told)) from None
     # Also a charset in which nothing can be read, or that is none of text.
     except (BadRequest, MultiPartParserError, LookupError, ValueError):
         raise Refused(refuse("saml:malformed", what="form")) from None
@@ -92,7 +98,7 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     if isinstance(connection, str):
         return refused(request, connections.by_address(connection_id), connection)
     if request.method != "POST":
-        response = refused(request, connection, "saml:method", method=request.method)
+        response = refused(request, connection, "saml:method", expected="POST", found=request.method)
         response["Allow"] = "POST"
         return response
     try:

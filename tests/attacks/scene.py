@@ -24,6 +24,7 @@ from provisioning.models import Connection, Session
 from provisioning.services import configuration
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR
+from tests.saml_sp.comparisons import assert_both_sides
 from tests.saml_sp.idp import (
     DS,
     SAML,
@@ -212,6 +213,8 @@ def rows() -> dict[str, int]:
 
 
 _AUDIT = {"provisioning_auditrecord", "provisioning_auditvalue"}
+_GENUINE = ("login:", "saml:emails-disagree", "saml:attribute-ambiguous")
+"""What is told to the audit, too: the message was believed, and who it spoke of was not let in."""
 _LOGIN_LOG = LoginAttempt._meta.db_table
 _USED_UP = "saml_sp_consumedassertion"
 
@@ -258,7 +261,7 @@ def assert_refused(scene: Scene, attack: Attack, *, clock: Callable[[], float] =
     browser.client.cookies.pop(settings.SESSION_COOKIE_NAME, None)
     last = LoginAttempt.objects.order_by("-at").first()
     used_up = {_USED_UP: 1} if attack.uses_up else {}
-    with no_row_but({_LOGIN_LOG: 1} | used_up, audited=attack.reason.startswith("login:")):
+    with no_row_but({_LOGIN_LOG: 1} | used_up, audited=attack.reason.startswith(_GENUINE)):
         began = clock()
         answer = post(scene, message)
         took = clock() - began
@@ -266,6 +269,7 @@ def assert_refused(scene: Scene, attack: Attack, *, clock: Callable[[], float] =
     assert attempt is not None
     assert attempt != last
     assert (attempt.reason, attempt.outcome) == (attack.reason, "refused"), (attempt.reason, attempt.detail)
+    assert_both_sides(attempt)
     assert 400 <= answer.status_code < 500
     assert attempt.reference in answer.content.decode()
     assert settings.SESSION_COOKIE_NAME not in answer.cookies
@@ -297,6 +301,7 @@ def assert_nobody_leaves(
         attempt = LoginAttempt.objects.order_by("-at").first()
         assert attempt is not None
         assert (attempt.reason, attempt.outcome) == (attack.reason, "refused"), attempt.detail
+        assert_both_sides(attempt)
     assert Session.objects.count() == sessions
     assert scene.browser.me().status_code == 200
     return at_once(took)

@@ -1,5 +1,5 @@
 """The parties of a login, for every test of this face."""
 
-from .parties import browser, connection, idp, sp_certificate, tenant
+from .parties import administrator, browser, connection, idp, sp_certificate, tenant
 
-__all__ = ["browser", "connection", "idp", "sp_certificate", "tenant"]
+__all__ = ["administrator", "browser", "connection", "idp", "sp_certificate", "tenant"]

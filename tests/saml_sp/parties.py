@@ -87,6 +87,28 @@ def browser(connection: Connection, idp: TestIdp) -> Browser:
     return Browser(connection=connection, idp=idp)
 
 
+def administrator_of(tenant: Tenant) -> Client:
+    """Somebody's browser who administers the tenant."""
+    client = Client()
+    client.force_login(
+        configuration.create_local_identity(
+            login_name=f"mia.{tenant.slug}",
+            password="correct horse battery",
+            tenant=tenant,
+            tenant_administrator=True,
+            actor=OPERATOR,
+            reason="As agreed",
+        ),
+        backend="provisioning.backends.HubBackend",
+    )
+    return client
+
+
+@pytest.fixture
+def administrator(connection: Connection) -> Client:
+    return administrator_of(connection.tenant)
+
+
 @pytest.fixture
 def sp_certificate() -> bytes:
     return Path(settings.SAML_SP_CERT_FILE).read_bytes()

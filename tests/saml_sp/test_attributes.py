@@ -1,13 +1,16 @@
 """What is made of each attribute of an assertion, and what a bad one does to an account."""
 
+import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from identity_hub.core.clock import now
 from provisioning.decision.types import Profile
-from provisioning.models import Account, Connection, Identity
-from provisioning.services import configuration
+from provisioning.models import Account, AuditRecord, AuditValue, Connection, Identity
+from provisioning.services import configuration, retention
 from saml_sp.assertion import Attribute, NameId
 from saml_sp.mapping import Person, Reading, Rules, read_person
 from saml_sp.models import LoginAttempt
@@ -15,7 +18,7 @@ from saml_sp.refusal import Refusal
 from tests.provisioning.cast import OPERATOR
 
 from .idp import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
-from .parties import Browser, nobody_came_in
+from .parties import Browser, administrator_of, make_tenant, nobody_came_in
 from .test_login import _push
 from .test_presets import asserted
 
@@ -318,6 +321,87 @@ def test_the_names_under_which_two_addresses_came_are_told(browser: Browser) -> 
     attempt = last_attempt()
     assert attempt.reason == "saml:emails-disagree"
     assert attempt.detail == {"count": "2", "sources": "email and mail"}
+
+
+def test_both_lengths_of_a_key_that_is_too_long_are_told() -> None:
+    for name, said in {"name_id": {}, "external_id": {"oid": ["x" * 600]}}.items():
+        reading = read(said, name_id="x" * 700 if name == "name_id" else "p-1", external_id_attribute="oid")
+        assert isinstance(reading.outcome, Refusal)
+        length = {"name_id": "700", "external_id": "600"}[name]
+        assert reading.outcome.detail == {"attribute": name, "length": length, "limit": "512"}
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], dict[str, list[str]], str, list[str]]] = {
+    "two e-mails of one attribute": (
+        {},
+        {"email": [MAIL, "boss@corp.example"]},
+        "saml:emails-disagree",
+        [f"email: {MAIL}", "email: boss@corp.example"],
+    ),
+    "e-mails of two attributes": (
+        {},
+        {"email": [MAIL], "mail": ["boss@corp.example"]},
+        "saml:emails-disagree",
+        [f"email: {MAIL}", "mail: boss@corp.example"],
+    ),
+    "two keys": (
+        {"external_id_attribute": "oid"},
+        {"email": [MAIL], "oid": ["key-1", "key-2"]},
+        "saml:attribute-ambiguous",
+        ["key-1", "key-2"],
+    ),
+    "two names": (
+        {"user_name_attribute": "uid"},
+        {"email": [MAIL], "uid": ["ada", "grace"]},
+        "saml:attribute-ambiguous",
+        ["ada", "grace"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_the_administrator_reads_both_values_where_an_assertion_contradicts_itself_by(
+    browser: Browser,
+    connection: Connection,
+    administrator: Client,
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+) -> None:
+    changes, said, reason, both = CONTRADICTIONS[what]
+    if changes:
+        configuration.change_connection(
+            connection=connection, changes=changes, actor=OPERATOR, reason="As agreed"
+        )
+    with caplog.at_level(logging.INFO, "saml_sp.sign_in"):
+        answer = browser.sign_in(attributes=said)
+    attempt, logged = last_attempt(), [record.msg for record in caplog.records]
+    assert logged
+    assert (answer.status_code, attempt.reason) == (403, reason)
+    assert not Account.objects.exists()
+    record = AuditRecord.objects.get(pk=attempt.audit_id)
+    assert (record.tenant_id, record.connection_id, record.reason, record.verdict) == (
+        connection.tenant_id,
+        connection.pk,
+        reason,
+        "refused",
+    )
+    page = administrator.get(f"/admin/saml_sp/loginattempt/{attempt.pk}/change/").content.decode()
+    assert ", ".join(both) in page
+    for value in (one.rpartition(": ")[2] for one in both):
+        # A person's value: neither in the log, nor in what is kept for good, nor before her own eyes.
+        kept = (attempt.detail, attempt.verdicts, record.changes, answer.content.decode(), logged)
+        assert value not in str(kept)
+    beside = AuditValue.objects.filter(pk=record.pk)
+    assert retention.trim_found(at=now() + timedelta(days=29)) == 0
+    assert beside.get().values == {"found": both}
+    assert retention.trim_found(at=now() + timedelta(days=31)) == 1
+
+
+def test_another_tenants_administrator_reads_neither(browser: Browser, connection: Connection) -> None:
+    browser.sign_in(attributes={"email": [MAIL, "boss@corp.example"]})
+    elsewhere = administrator_of(make_tenant("other", "other.example"))
+    address = f"/admin/saml_sp/loginattempt/{last_attempt().pk}/change/"
+    assert "boss@corp.example" not in elsewhere.get(address, follow=True).content.decode()
 
 
 def test_what_cannot_be_configured(connection: Connection) -> None:

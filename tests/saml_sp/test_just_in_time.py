@@ -136,23 +136,6 @@ LIMITS: dict[str, tuple[dict[str, Any], dict[str, list[str]], str, dict[str, str
 }
 
 
-@pytest.fixture
-def administrator(connection: Connection) -> Client:
-    client = Client()
-    client.force_login(
-        configuration.create_local_identity(
-            login_name="mia",
-            password="correct horse battery",
-            tenant=connection.tenant,
-            tenant_administrator=True,
-            actor=OPERATOR,
-            reason="As agreed",
-        ),
-        backend="provisioning.backends.HubBackend",
-    )
-    return client
-
-
 @pytest.mark.parametrize("what", LIMITS)
 def test_a_first_login_is_refused_for(
     browser: Browser, connection: Connection, administrator: Client, what: str

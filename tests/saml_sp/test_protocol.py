@@ -27,6 +27,7 @@ from saml_sp import errors, limits, tasks, urls
 from saml_sp.browser import COOKIE, own_path
 from saml_sp.models import ConsumedAssertion, LoginAttempt, PendingRequest
 
+from .comparisons import assert_both_sides
 from .idp import SAMLP, Asked, TestIdp, deflate, encode, key_pair, parse, sign
 from .parties import Browser, make_connection, nobody_came_in
 
@@ -245,7 +246,9 @@ def test_an_answer_after_ten_minutes_is_late(browser: Browser) -> None:
     with travel(now() + timedelta(minutes=11), tick=True):
         answer = browser.post(browser.idp.signed_assertion(browser.idp.facts(asked, now())))
         assert answer.status_code == 403
-    assert LoginAttempt.objects.get().reason == "saml:request-expired"
+    attempt = LoginAttempt.objects.get()
+    assert attempt.reason == "saml:request-expired"
+    assert_both_sides(attempt)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,6 +12,7 @@ from provisioning.services import configuration
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR
 
+from .comparisons import assert_both_sides
 from .idp import PERSISTENT, SAML, SAMLP, Facts, assertion_xml, inflate, parse, response_xml, sign
 from .parties import Browser, nobody_came_in
 
@@ -63,7 +64,9 @@ def test_no_weaker_authentication_is_taken(browser: Browser, said: str, status: 
     message = saying(browser, browser.facts(), PASSWORD, said)
     assert browser.post(message).status_code == status
     if status == 403:
-        assert LoginAttempt.objects.get().reason == "saml:authentication-weak"
+        attempt = LoginAttempt.objects.get()
+        assert attempt.reason == "saml:authentication-weak"
+        assert_both_sides(attempt)
         assert nobody_came_in()
 
 
@@ -84,7 +87,9 @@ def test_an_authentication_from_before_the_request_is_old(
     message = saying(browser, facts, xml[start : start + 35], f'AuthnInstant="{instant}"')
     assert browser.post(message).status_code == status
     if status == 403:
-        assert LoginAttempt.objects.get().reason == "saml:authentication-old"
+        attempt = LoginAttempt.objects.get()
+        assert attempt.reason == "saml:authentication-old"
+        assert_both_sides(attempt)
         assert nobody_came_in()
 
 

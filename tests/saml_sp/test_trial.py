@@ -165,6 +165,12 @@ def test_the_report_names_every_check_that_failed_and_what_was_expected_and_foun
     assert "saml:audience-foreign" in page
 
 
+def test_the_report_names_both_values_where_the_assertion_contradicts_itself(test: Test) -> None:
+    row = test.run(attributes={"email": ["ada@corp.example"], "mail": ["boss@corp.example"]})
+    page = test.client.get(trial.result_of(row)).content.decode()
+    assert "<dd>email: ada@corp.example, mail: boss@corp.example</dd>" in page
+
+
 def test_a_bad_signature_leaves_the_rest_unjudged(test: Test) -> None:
     facts = test.begin()
     test.answer(test.idp.signed_assertion(facts).replace("p-4711", "administrator"))
