@@ -186,6 +186,7 @@ def record_act(
     intent: str = "configure",
     channel: Channel = Channel.ADMIN,
     changes: Iterable[Mapping[str, Any]] = (),
+    values: Mapping[str, Any] | None = None,
     object_id: UUID | None = None,
     at: datetime | None = None,
 ) -> int:
@@ -204,7 +205,7 @@ def record_act(
         reason=code,
         request_id=current_request_id(),
         changes=changes,
-        values={"reason": why} if why else None,
+        values={**(values or {}), **({"reason": why} if why else {})},
         **_whereabouts(row) | ({} if object_id is None else {"object_id": object_id}),
     )
 

@@ -13,6 +13,7 @@ urlpatterns = [
     path("login/<slug:slug>/", people.tenant_login, name="tenant-sign-in"),
     path("logout/", people.logout, name="sign-out"),
     path("me/", people.me, name="me"),
+    path("me/preferences", people.set_preferences, name="preferences"),
     path("me/sessions/end-others", people.end_other_sessions, name="end-other-sessions"),
     path("me/sessions/<str:handle>/end", people.end_session, name="end-session"),
     path("saml/<uuid:connection_id>/metadata", protocol.metadata, name="metadata"),

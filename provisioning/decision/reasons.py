@@ -397,6 +397,10 @@ class Act(_Code):
     SESSIONS_ENDED = "identity:sessions-ended", "All sessions of an identity were ended, without a hold."
     OTHER_SESSIONS_ENDED = "identity:other-sessions-ended", "A person ended all sessions but the one in use."
     SESSION_ENDED = "identity:session-ended", "One session was ended."
+    PREFERENCES_SET = (
+        "identity:preferences-set",
+        "A person chose a language or a time zone of their own, or gave it back.",
+    )
     MERGED_INTO = "identity:merged-into", "This identity ended in another one, which stands for it."
     STANDS_AGAIN = "identity:stands-again", "This identity stands for itself again."
     ACCOUNT_PURGED = "account:purged", "A deleted account's data is gone; keyed digests stay."

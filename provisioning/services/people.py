@@ -11,9 +11,10 @@ from identity_hub.core.request_id import current_request_id
 from provisioning import audit, outbox
 from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
+from provisioning.formats import LABELS, Format, cleaned
 from provisioning.models import Finding, Identity, OpenSession, Session
 
-from .invalid import needed_reason
+from .invalid import Invalid, needed_reason
 from .submission import submit
 
 ENDING = "end-sessions"
@@ -104,6 +105,47 @@ def _spare(identity: Identity, code: Act, actor: Actor, reason: str, **fields: A
         if rows.exclude(kept_from_runs=fields["kept_from_runs"]).update(**fields):
             audit.record_act(code, identity, actor=actor, why=reason, intent="protect")
     identity.refresh_from_db(fields=list(fields))
+
+
+def prefer(*, identity: Identity, locale: str, time_zone: str) -> None:
+    """A person's own act: what they choose stays, whatever sources say. Empty: a source may say it again.
+
+    Raises Invalid for what is no language tag (RFC 5646), or no name of the time zone database.
+    """
+    chosen = {
+        "locale": _chosen(identity, "locale", locale, Format.LOCALE),
+        "time_zone": _chosen(identity, "time_zone", time_zone, Format.TIME_ZONE),
+    }
+    with transaction.atomic():
+        # Logins and pushes write the whole profile of whom they have locked.
+        row = Identity.objects.select_for_update(no_key=True).get(
+            pk=identity.pk, tenant_id=identity.tenant_id
+        )
+        before = {name: getattr(row, name) for name in chosen if getattr(row, name) != chosen[name]}
+        if before:
+            after = {name: chosen[name] for name in before}
+            Identity.objects.filter(pk=row.pk, tenant_id=row.tenant_id).update(**after, updated_at=now())
+            audit.record_act(
+                Act.PREFERENCES_SET,
+                row,
+                actor=Actor(kind="identity", id=str(row.pk)),
+                why=None,
+                intent="prefer",
+                changes=[{"change": "UpdateIdentity", "identity_id": row.pk, "attributes": sorted(before)}],
+                values={"UpdateIdentity": {"before": before, "after": after}},
+            )
+    identity.refresh_from_db(fields=list(chosen))
+
+
+def _chosen(identity: Identity, field: str, value: str, format: Format) -> str:
+    if value == getattr(identity, field):
+        # What a source has said is not refused for being left alone.
+        return value
+    longest = Identity._meta.get_field(field).max_length or 0
+    kept = cleaned(value, format) if value and len(value) <= longest else ""
+    if value and not kept:
+        raise Invalid(field, f"This is not {LABELS[format]}.")
+    return kept or ""
 
 
 def _request_of(identity: Identity) -> UUID | None:

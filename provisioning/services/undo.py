@@ -64,11 +64,13 @@ _OF_A_LOGIN = """r.channel = 'saml' AND NOT asked.of_login AND (c->>'change' = '
     OR c->>'change' = 'UpdateAccount' AND coalesce(c->'fields', '[]') <@ '["subject"]'
    AND NOT jsonb_path_exists(c, '$.attributes[*] ? (!(@ starts with "assertion."))'))"""
 
-# The taking back itself; and what an administrator says that somebody shows, which no run says and no undo changes.
+# The taking back itself; and what somebody shows by an administrator's word or their own: no run says that, and no
+# undo changes it.
 _BESIDE = (
     Reason.ITEM_UNDONE.value,
     Reason.IDENTITY_OVERRIDDEN.value,
     Reason.IDENTITY_OVERRIDE_ENDED.value,
+    Act.PREFERENCES_SET.value,
 )
 
 # Whom somebody is changes with these, though the row of whoever ended in another may tell of no other change.

@@ -3,19 +3,24 @@
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth import logout as end_local_session
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from provisioning.decision.keys import domain_of
 from provisioning.decision.types import Actor
+from provisioning.formats import Format, cleaned
 from provisioning.models import Connection, Identity, Session
-from provisioning.selectors import connections, groups, sessions
+from provisioning.selectors import choices, connections, groups, sessions
 from provisioning.services import people
+from provisioning.services.invalid import Invalid
 from provisioning.sessions import FACTS
 from saml_sp.browser import choice_of, own_path
 from saml_sp.browser import forget_choice as forget
@@ -149,14 +154,42 @@ def me(request: HttpRequest) -> HttpResponse:
                 "groups": group_names,
             }
         )
-    page = {
+    return _account_page(request, person, connection=connection, groups=group_names)
+
+
+def _account_page(request: HttpRequest, person: Identity, **page: Any) -> HttpResponse:
+    """Times are told as the person's clock has them."""
+    zone = person.time_zone if cleaned(person.time_zone, Format.TIME_ZONE) else "UTC"
+    page |= {
         "person": person,
-        "connection": connection,
-        "groups": group_names,
         "sessions": sessions.of_identity(person),
         "current": _handle(request, person),
+        "locales": choices.with_current(choices.locales(), person.locale),
+        "time_zones": choices.time_zones(),
+        "listed_zone": any(
+            kept == person.time_zone for _, zones in choices.time_zones() for kept, _ in zones
+        ),
+        "zone": zone,
     }
-    return render(request, "saml_sp/me.html", page)
+    with timezone.override(ZoneInfo(zone)):
+        return render(request, "saml_sp/me.html", page)
+
+
+@never_cache
+@require_POST
+def set_preferences(request: HttpRequest) -> HttpResponse:
+    """A person's own language and time zone, which no source changes from then on."""
+    person = request.user
+    if not isinstance(person, Identity) or not person.is_authenticated:
+        return HttpResponseRedirect(reverse("saml:sign-in"))
+    said = {name: request.POST.get(name, "").replace("\x00", "") for name in ("locale", "time_zone")}
+    try:
+        people.prefer(identity=person, **said)
+    except Invalid:
+        # What the page offers is never refused.
+        return HttpResponse("Please choose from the lists.", status=400, content_type="text/plain")
+    messages.success(request, "Kept.")
+    return HttpResponseRedirect(f"{reverse('saml:me')}#yours")
 
 
 def _connection(request: HttpRequest, person: Identity) -> Connection | None:

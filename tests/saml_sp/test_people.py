@@ -1,7 +1,7 @@
 """Sign in, my account, sign out, as a person sees them."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +9,11 @@ import time_machine
 from django.test import Client
 
 from identity_hub.core.clock import now
+from provisioning.formats import Format, cleaned
 from provisioning.models import (
     Account,
     AuditRecord,
+    AuditValue,
     Connection,
     DirectoryGroup,
     Identity,
@@ -20,6 +22,7 @@ from provisioning.models import (
     Session,
     Tenant,
 )
+from provisioning.selectors import choices
 
 from .idp import TestIdp, key_pair
 from .parties import Browser, make_connection, make_tenant
@@ -156,6 +159,92 @@ def test_pages_carry_no_script_and_no_inline_style(browser: Browser) -> None:
         assert "<script" not in text
         assert " style=" not in text
         assert '<html lang="en">' in text
+
+
+class TestMyLanguageAndTimeZone:
+    def choose(self, browser: Browser, **said: str) -> Any:
+        browser.client.get("/me/")
+        csrf = browser.client.cookies["hub_csrf"].value
+        return browser.client.post("/me/preferences", {"csrfmiddlewaretoken": csrf, **said}, follow=True)
+
+    def test_what_i_choose_stays_whatever_my_organisation_says(self, browser: Browser) -> None:
+        browser.sign_in()
+        page = self.choose(browser, locale="de", time_zone="Europe/Berlin")
+        assert page.redirect_chain == [("/me/#yours", 302)]
+        text = page.content.decode()
+        assert "Kept." in text
+        assert '<option value="Europe/Berlin" selected>Berlin' in text
+        assert '<option value="de" selected>Deutsch' in text
+        browser.sign_in(
+            attributes={"email": ["ada@corp.example"], "locale": ["fr"], "zoneinfo": ["Asia/Tokyo"]}
+        )
+        me = Identity.objects.get()
+        assert (me.locale, me.time_zone) == ("de", "Europe/Berlin")
+
+    def test_it_is_on_record_with_what_was_before(self, browser: Browser) -> None:
+        browser.sign_in()
+        for zone in ("Europe/Berlin", "Asia/Tokyo", "Asia/Tokyo"):
+            self.choose(browser, locale="", time_zone=zone)
+        _, record = AuditRecord.objects.filter(reason="identity:preferences-set").order_by("id")
+        assert record.changes[0]["attributes"] == ["time_zone"]
+        assert record.actor_id == str(record.identity_id)
+        assert AuditValue.objects.get(pk=record.pk).values == {
+            "UpdateIdentity": {"before": {"time_zone": "Europe/Berlin"}, "after": {"time_zone": "Asia/Tokyo"}}
+        }
+
+    def test_times_are_told_by_my_clock(self, browser: Browser) -> None:
+        browser.sign_in()
+        Session.objects.update(created_at=datetime(2026, 1, 2, 23, 30, tzinfo=UTC))
+        assert "2 Jan 2026, 23:30</time> UTC" in browser.client.get("/me/").content.decode()
+        page = self.choose(browser, locale="", time_zone="Asia/Tokyo")
+        assert "3 Jan 2026, 08:30</time> Asia/Tokyo" in page.content.decode()
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"locale": "nonsense language", "time_zone": ""},
+            {"locale": "", "time_zone": "Mars/Olympus"},
+            {"locale": "", "time_zone": "../../etc/passwd"},
+            {"locale": "x" * 5000, "time_zone": ""},
+            {"locale": "<b>", "time_zone": "UTC"},
+        ],
+    )
+    def test_what_nobody_offers_is_not_kept(self, browser: Browser, said: dict[str, str]) -> None:
+        browser.sign_in()
+        assert self.choose(browser, **said).status_code == 400
+        me = Identity.objects.get()
+        assert (me.locale, me.time_zone) == ("", "")
+
+    def test_what_a_source_has_said_oddly_is_offered_and_may_stay(self, browser: Browser) -> None:
+        browser.sign_in()
+        Identity.objects.update(locale="klingon_", time_zone="Moon")
+        assert '<option value="Moon" selected>' in browser.client.get("/me/").content.decode()
+        assert self.choose(browser, locale="klingon_", time_zone="Europe/Oslo").status_code == 200
+        assert Identity.objects.get().time_zone == "Europe/Oslo"
+
+    def test_given_back_it_is_the_organisations_again(self, browser: Browser) -> None:
+        browser.sign_in()
+        self.choose(browser, locale="de", time_zone="Europe/Berlin")
+        self.choose(browser, locale="", time_zone="")
+        browser.sign_in(attributes={"email": ["ada@corp.example"], "zoneinfo": ["Asia/Tokyo"]})
+        assert Identity.objects.get().time_zone == "Asia/Tokyo"
+
+    def test_a_superuser_chooses_too_and_who_is_not_signed_in_nothing(
+        self, client: Client, connection: Connection
+    ) -> None:
+        assert client.post("/me/preferences", {"locale": "de"})["Location"] == "/login/"
+        root = Identity.objects.create(local=True, login_name="root", is_superuser=True, display_name="Root")
+        client.force_login(root)
+        assert client.post("/me/preferences", {"locale": "pt-BR", "time_zone": "UTC"}).status_code == 302
+        root.refresh_from_db()
+        assert (root.locale, root.time_zone) == ("pt-BR", "UTC")
+
+    def test_every_choice_that_is_offered_can_be_kept(self) -> None:
+        for tag, _ in choices.locales():
+            assert cleaned(tag, Format.LOCALE) == tag
+        for _, zones in choices.time_zones():
+            for name, _ in zones:
+                assert cleaned(name, Format.TIME_ZONE) == name
 
 
 def test_all_my_other_sessions_end(browser: Browser) -> None:

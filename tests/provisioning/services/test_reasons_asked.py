@@ -92,6 +92,7 @@ UNASKED = {
     Act.RESOURCE_DELETED: "a directory's doing",
     Act.LOCAL_SIGNED_IN: "a person's own doing",
     Act.OTHER_SESSIONS_ENDED: "a person's own doing",
+    Act.PREFERENCES_SET: "a person's own doing",
     Act.ACCOUNT_PURGED: "it is time",
     Act.FINDING_OPENED: "the hub's own doing",
     Act.FINDING_GONE: "the hub's own doing",
