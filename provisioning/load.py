@@ -16,6 +16,7 @@ import orjson
 from identity_hub.core.pipeline import Answer
 from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
+from provisioning.decision.deadlines import SETTLED
 from provisioning.decision.keys import fold
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import FindingKind
@@ -753,13 +754,19 @@ def _rejected(tenant_id: UUID, account_ids: set[UUID]) -> dict[UUID, list[Reject
     return rejected
 
 
-_ASKED = """
-SELECT kind, identity_id, account_id, evidence FROM provisioning_finding
- WHERE tenant_id = %s AND identity_id = ANY(%s::uuid[]) AND status <> 'obsolete'
+# Of what was dealt with a while ago it is asked again; so it is where SCIM has opened and closed somebody since.
+_STANDS = f"""status <> 'obsolete' AND NOT (status = 'approved' AND (
+    decided_at <= %(settled)s OR kind = '{FindingKind.STATE_CONFLICT.value}' AND EXISTS (
+        SELECT FROM provisioning_hold h
+         WHERE h.tenant_id = f.tenant_id AND h.identity_id = f.identity_id AND h.source_account_id = f.account_id
+           AND h.placed_at > f.decided_at)))"""
+_ASKED = f"""
+SELECT kind, identity_id, account_id, evidence FROM provisioning_finding f
+ WHERE tenant_id = %(tenant)s AND identity_id = ANY(%(identities)s::uuid[]) AND {_STANDS}
  UNION ALL
-SELECT kind, identity_id, account_id, evidence FROM provisioning_finding
- WHERE tenant_id = %s AND account_id = ANY(%s::uuid[]) AND identity_id IS NULL AND status <> 'obsolete'
-"""
+SELECT kind, identity_id, account_id, evidence FROM provisioning_finding f
+ WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[]) AND identity_id IS NULL AND {_STANDS}
+"""  # noqa: S608 - what is put in is written above
 
 
 def _asked(
@@ -768,7 +775,15 @@ def _asked(
     """What need not be asked again: a roster says the same every night."""
     if all(o.as_of is None for o in observations):
         return frozenset()
-    found = sql.rows(_ASKED, (tenant_id, sql.ids(identity_ids), tenant_id, sql.ids(account_ids)))
+    found = sql.rows(
+        _ASKED,
+        {
+            "tenant": tenant_id,
+            "identities": sql.ids(identity_ids),
+            "accounts": sql.ids(account_ids),
+            "settled": min(o.at for o in observations) - SETTLED,
+        },
+    )
     return frozenset(
         (kind, identity_id or account_id, case_of(orjson.loads(evidence)))
         for kind, identity_id, account_id, evidence in found

@@ -1,4 +1,4 @@
-"""When a finding is due. Knows its severity and when it was opened, and neither its kind nor who sees to it."""
+"""When a finding is due, and when it is asked again. Knows neither its kind nor who sees to it."""
 
 from datetime import timedelta
 
@@ -9,3 +9,5 @@ DUE_AFTER = {
     Severity.MEDIUM: timedelta(days=14),
     Severity.LOW: timedelta(days=60),
 }
+SETTLED = timedelta(days=90)
+"""After so long what a person has dealt with and is still there is asked again; what was rejected never is."""

@@ -52,8 +52,16 @@ def adopt_listed(case: Case) -> Decision:
 
 
 def leave_closed(case: Case) -> Decision:
-    """The roster lists as active whom SCIM or a person closed: nothing is revived."""
+    """The roster lists as active whom SCIM or a person closed: nothing is revived.
+
+    Whom an administrator let in since is in, as the roster says: there is nothing to ask.
+    """
     account = needed(case.account, "account")
+    identity = identity_of(case, account)
+    if identity and not any(
+        hold.kind is HoldKind.SCIM and hold.source_account_id == account.id for hold in identity.holds
+    ):
+        return leave_account(case)
     return _contradicted(case, "inactive", account)
 
 

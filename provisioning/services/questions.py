@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from provisioning import audit, outbox
+from provisioning.decision.deadlines import SETTLED
 from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, Document, HoldKind, Severity
 from provisioning.digests import part_digest
@@ -95,8 +96,6 @@ def record(
 
 
 CHUNK = 500
-SETTLED = timedelta(days=90)
-"""After so long what a person has dealt with and is still there is asked again; what was rejected never is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +292,13 @@ def _over(tenant_id: UUID) -> Iterator[Q]:
     yield Q(kind__in=_ABOUT_AN_ACCOUNT, account__deleted_at__isnull=False)
     yield Q(kind__in=_WHOSE, account__identity__isnull=False)
     yield Q(kind=F.UNCONFIRMED, account__confirmed_at__isnull=False)
-    yield Q(kind=F.NAME_HELD_BY_INACTIVE, account__active=True)
+    held = Hold.objects.filter(
+        tenant_id=tenant_id, kind=HoldKind.SCIM.value, source_account_id=OuterRef("account")
+    )
+    let_in = Q(~Exists(held), account__identity__isnull=False) | Q(account__deleted_at__isnull=False)
+    contradicted = Q(kind=F.STATE_CONFLICT, evidence__here="inactive")
+    active = Q(account__active=True)
+    yield (Q(kind=F.NAME_HELD_BY_INACTIVE) & active) | (contradicted & (active | let_in))
     approval = Hold.objects.filter(
         tenant_id=tenant_id, identity=OuterRef("identity"), kind=HoldKind.APPROVAL.value
     )
@@ -301,6 +306,7 @@ def _over(tenant_id: UUID) -> Iterator[Q]:
 
 
 def close_those_over(tenant_id: UUID, at: datetime) -> int:
-    """Closes what nobody need decide any more: the account was deleted, linked, confirmed or switched on again."""
+    """Closes what nobody need decide any more: the account was deleted, linked, confirmed, switched on again or let
+    in."""
     waiting = Finding.objects.filter(tenant_id=tenant_id, status=Finding.Status.OPEN)
     return sum(close(tenant_id, waiting.filter(over), at) for over in _over(tenant_id))
