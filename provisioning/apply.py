@@ -3,7 +3,6 @@
 Knows the tables; decides nothing. `apply` runs inside the transaction and under the locks of `services.submit_many`.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from identity_hub.core.ids import new_id
 from provisioning import merges, sql
 from provisioning.decision.authority import profile_of_resource
-from provisioning.decision.keys import fold
+from provisioning.decision.keys import fold, other_skeleton
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import (
     PROFILE_FIELDS,
@@ -51,7 +50,7 @@ from provisioning.decision.types import (
     WithdrawFinding,
     case_of,
 )
-from provisioning.digests import keyed, part_digest, subject_text
+from provisioning.digests import case_digest, fingerprint_of, keyed, part_digest, subject_text
 from provisioning.fingerprints import fingerprint
 from provisioning.load import Loaded, email_keys
 from provisioning.models import Account, Alias, Finding, Hold, Identity, Override, Tombstone
@@ -301,6 +300,7 @@ def _account(change: CreateAccount, observation: Observation) -> Columns:
         "version": 1,
         "user_name": change.user_name,
         "user_name_key": fold(change.user_name),
+        "user_name_skeleton": other_skeleton(change.user_name),
         "external_id": change.external_id,
         "asserted_key": change.asserted_key,
         "fingerprint": _fingerprint(change),
@@ -518,6 +518,7 @@ def _account_columns(change: UpdateAccount, facts: AccountFacts, observation: Ob
         "active": change.active,
         "user_name": change.user_name,
         "user_name_key": fold(change.user_name),
+        "user_name_skeleton": other_skeleton(change.user_name),
         "external_id": change.external_id,
         "asserted_key": change.asserted_key,
         "fingerprint": _fingerprint(change),
@@ -584,13 +585,12 @@ def _kept_apart(change: KeepApart, observation: Observation, loaded: Loaded) -> 
 
 def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> Columns:
     parts: Iterable[str] = (
-        change.kind,
         str(change.account_id),
         str(change.identity_id),
         *sorted(str(candidate) for candidate in change.candidates),
         *([case] if (case := case_of(change.evidence)) else []),
     )
-    said = [part_digest(loaded.rules.digest_key, change.kind, change.said)] if change.said else []
+    said = change.parts or ((change.said,) if change.said else ())
     return {
         "id": new_id(),
         "tenant_id": observation.tenant_id,
@@ -601,8 +601,10 @@ def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> C
         "severity": change.severity.value,
         "candidates": [str(candidate) for candidate in change.candidates],
         "evidence": dict(change.evidence),
-        "fingerprint": hashlib.sha256("\x00".join(parts).encode()).hexdigest(),
-        "parts": said,
+        "fingerprint": fingerprint_of(change.kind, change.mark, in_parts=bool(change.parts))
+        if change.mark
+        else case_digest(change.kind, *parts),
+        "parts": sorted(part_digest(loaded.rules.digest_key, change.kind, part) for part in said),
         "status": Finding.Status.OPEN,
         "opened_at": observation.at,
         "decided_at": None,

@@ -54,6 +54,16 @@ def subject_text(subject: Subject) -> str:
     return f"{subject.issuer}\x00{subject.value}"
 
 
+def case_digest(kind: str, *marks: str) -> str:
+    """What tells one case of findings from every other in its tenant."""
+    return hashlib.sha256("\x00".join((kind, *marks)).encode()).hexdigest()
+
+
+def fingerprint_of(kind: str, mark: str, *, in_parts: bool) -> str:
+    """That of a case of several parts is another one: what was answered before parts were kept answers none."""
+    return case_digest(kind, mark, *([""] if in_parts else []))
+
+
 def lock_number(tenant_id: UUID, key: tuple[str, ...]) -> int:
     """A signed 64-bit number for PostgreSQL's advisory locks; a collision costs waiting, never correctness."""
     return lock_numbers(tenant_id, [key])[0]

@@ -5,19 +5,20 @@ that a decision may change are locked too (identities first, then accounts, each
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.db.models import Q
 
 from identity_hub.core.pipeline import Answer
 from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.deadlines import SETTLED
-from provisioning.decision.keys import fold
+from provisioning.decision.keys import fold, other_skeleton, skeleton
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.situations import KEPT_KEYS
@@ -41,7 +42,7 @@ from provisioning.decision.types import (
     case_of,
 )
 from provisioning.digests import Digests, digests_of, subject_text
-from provisioning.models import Account, Finding, Identity, Session
+from provisioning.models import Account, Distinction, Finding, Identity, Session
 from provisioning.selectors import connections
 
 FEW = 10
@@ -73,9 +74,11 @@ class Loaded:
     digests: dict[int, Digests]
     """What an observation's keys are digested to, by the identity (`id`) of the observation object."""
     candidates: dict[tuple[str, str], set[UUID]]
-    """(`email`, `former` or `hr`, value) -> identities of the tenant that answer to it."""
+    """(`email`, `former`, `hr` or `alike`, value) -> identities of the tenant that answer to it."""
     holders: dict[tuple[UUID, str], UUID]
     rejected: "dict[UUID, list[Rejected]]"
+    distinct: Mapping[UUID, frozenset[UUID]]
+    """Where names look alike: identity -> those that a person has told apart from it."""
     asked: frozenset[tuple[str, UUID, str]]
     """Where a roster speaks: (finding kind, identity or account, `case_of` its evidence) that a person is asked about,
     or has answered."""
@@ -162,7 +165,11 @@ class Loaded:
         sources |= {grave.account_id for grave in tombstones}
         concerned |= {held for source in sources for held in self.held_by.get(source, ())}
         answering = addressed or found.get("by_external_id") or found.get("by_asserted_key")
-        told = self._remembered(answering or found.get("by_user_name"), tombstones)
+        answering = answering or found.get("by_user_name")
+        told = self._remembered(answering, tombstones)
+        apart = frozenset(one.identity_id for one in told if one.kind in NOT_THE_SAME)
+        if self.distinct and answering is not None and answering.identity_id is not None:
+            apart |= self.distinct.get(answering.identity_id, frozenset())
         return Known(
             addressed=addressed,
             **found,
@@ -178,7 +185,7 @@ class Loaded:
             remembered=self.asked
             if observation.as_of is not None
             else frozenset((one.kind, one.identity_id, one.case) for one in told),
-            apart=frozenset(one.identity_id for one in told if one.kind in NOT_THE_SAME),
+            apart=apart,
             carried=frozenset(kind for one in told for kind in one.carried),
         )
 
@@ -217,34 +224,46 @@ class Loaded:
         return tuple(sorted(graves, key=lambda grave: grave.deleted_at, reverse=True))
 
     def _candidates(self, observation: Observation, addressed: AccountFacts | None) -> tuple[Candidate, ...]:
-        if not _asks_for_candidates(observation, addressed):
-            return ()
-        emails = observation.emails or (addressed.emails if addressed else ())
-        hr_number = observation.profile.hr_number
-        if not hr_number and addressed is not None:
-            hr_number = _hr_number(addressed)
-        rules: dict[UUID, set[Rule]] = defaultdict(set)
-        for identity_id in self.candidates.get(("hr", hr_number), ()) if hr_number else ():
-            rules[identity_id].add(Rule.HR_NUMBER)
-        for email in emails:
-            for identity_id in self.candidates.get(("email", fold(email)), ()):
-                # What an e-mail is worth depends on the connection's domains, which the decision looks at.
-                rules[identity_id].add(Rule.OTHER_EMAIL)
-        if _is_login(observation):
-            # Row 21: a former name lets nobody in, and makes no second person of somebody who was renamed.
-            for name in _names_and_emails(observation):
-                for identity_id in self.candidates.get(("former", name), ()):
-                    rules[identity_id].add(Rule.USER_NAME)
+        rules: dict[UUID, set[Rule]] = {}
+        for name in _names(observation):
+            for identity_id in self.candidates.get(("alike", skeleton(name)), ()):
+                rules[identity_id] = set()
+        if _asks_for_candidates(observation, addressed):
+            self._by_rule(observation, addressed, rules)
         found = [
             Candidate(identity=self.identities[identity_id], rules=tuple(sorted(which)))
             for identity_id, which in rules.items()
             if identity_id in self.identities
         ]
-        return tuple(sorted(found, key=lambda candidate: (candidate.rules[0], candidate.identity.id)))
+        return tuple(sorted(found, key=lambda one: (not one.rules, one.rules, one.identity.id)))
+
+    def _by_rule(
+        self, observation: Observation, addressed: AccountFacts | None, rules: dict[UUID, set[Rule]]
+    ) -> None:
+        """Adds who answers by a rule, with the rules."""
+        emails = observation.emails or (addressed.emails if addressed else ())
+        hr_number = observation.profile.hr_number
+        if not hr_number and addressed is not None:
+            hr_number = _hr_number(addressed)
+        for identity_id in self.candidates.get(("hr", hr_number), ()) if hr_number else ():
+            rules.setdefault(identity_id, set()).add(Rule.HR_NUMBER)
+        for email in emails:
+            for identity_id in self.candidates.get(("email", fold(email)), ()):
+                # What an e-mail is worth depends on the connection's domains, which the decision looks at.
+                rules.setdefault(identity_id, set()).add(Rule.OTHER_EMAIL)
+        if _is_login(observation):
+            # Row 21: a former name lets nobody in, and makes no second person of somebody who was renamed.
+            for name in _names_and_emails(observation):
+                for identity_id in self.candidates.get(("former", name), ()):
+                    rules.setdefault(identity_id, set()).add(Rule.USER_NAME)
 
 
 def _is_login(observation: Observation) -> bool:
     return observation.intent is Intent.AUTHENTICATE
+
+
+def _names(observation: Observation) -> list[str]:
+    return [name for name in (observation.user_name, *observation.login_names) if name]
 
 
 def _names_and_emails(observation: Observation) -> set[str]:
@@ -302,35 +321,57 @@ def _keyed(names: Sequence[str]) -> str:
 # A key of one connection is looked for in the others of the batch, too; what it finds there answers to nobody.
 _EACH = "unnest(%(connections)s::uuid[]) AS c (connection_id) CROSS JOIN "
 
+_EVERYWHERE = (
+    " CROSS JOIN (SELECT id AS connection_id FROM provisioning_connection WHERE tenant_id = %(tenant)s) AS c"
+)
+
+# A name that looks like another is the skeleton of that one, or has the same skeleton. The last column says of whom one
+# does so; nearly nobody does, and the index of skeletons is nearly empty.
 _MATCHES = " UNION ".join(
     _probes(
-        "found.id, found.identity_id, found.version",
+        f"found.id, found.identity_id, found.version, {alike}",
         "provisioning_account",
         keys,
         condition,
         f"found.deleted_at IS NULL{afterwards}",
     )
-    for keys, condition, afterwards in (
-        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value", ""),
+    for keys, condition, afterwards, alike in (
+        ("unnest(%(ids)s::uuid[]) AS k (value)", "id = k.value", "", "''"),
         (
             _EACH + "unnest(%(external_ids)s::text[]) AS k (external_id)",
             _keyed(["external_id"]) + " AND external_id IS NOT NULL",
             "",
+            "''",
         ),
         (
             _EACH + "unnest(%(external_ids)s::text[]) AS k (asserted_key)",
             _keyed(["asserted_key"]) + " AND asserted_key IS NOT NULL",
             " AND found.confirmed_at IS NULL",
+            "''",
         ),
         (
             _EACH + "unnest(%(names)s::text[]) AS k (user_name_key)",
             _keyed(["user_name_key"]),
             "",
+            "''",
         ),
         (
             _EACH + "unnest(%(subjects)s::text[], %(issuers)s::text[]) AS k (subject_value, subject_issuer)",
             _keyed(["subject_value", "subject_issuer"]) + " AND subject_value <> ''",
             "",
+            "''",
+        ),
+        (
+            "unnest(%(other_skeletons)s::text[]) AS k (user_name_key)" + _EVERYWHERE,
+            _keyed(["user_name_key"]),
+            " AND found.identity_id IS NOT NULL",
+            "k.user_name_key",
+        ),
+        (
+            "unnest(%(skeletons)s::text[]) AS k (value)",
+            "user_name_skeleton = k.value AND user_name_skeleton <> '' AND deleted_at IS NULL",
+            " AND found.identity_id IS NOT NULL",
+            "k.value",
         ),
     )
 )
@@ -374,9 +415,12 @@ _HOLDERS = _probes(
 
 
 def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> Answer:
-    """(account, identity, version) of the live accounts that answer to a key."""
+    """(account, identity, version, nothing) of the live accounts that answer to a key, and those of people whose name
+    looks like one that is said, with its skeleton last."""
     external: set[str] = set()
     names: set[str] = set()
+    skeletons: set[str] = set()
+    other_skeletons: set[str] = set()
     subjects: set[Subject] = set()
     for o in observations:
         if o.external_id:
@@ -384,7 +428,10 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> Answer:
         if o.subject is not None and o.subject.is_key:
             external.add(o.subject.value)
             subjects.add(o.subject)
-        names.update(fold(name) for name in (o.user_name, *o.login_names) if name)
+        said = _names(o)
+        names.update(map(fold, said))
+        skeletons.update(map(skeleton, said))
+        other_skeletons.update(filter(None, map(other_skeleton, said)))
     return sql.ask(
         _MATCHES,
         {
@@ -393,6 +440,8 @@ def _matches(tenant_id: UUID, observations: Sequence[Observation]) -> Answer:
             "ids": [o.account_id for o in observations if o.account_id is not None],
             "external_ids": sql.array(external),
             "names": sql.array(names),
+            "skeletons": sql.array(skeletons),
+            "other_skeletons": sql.array(other_skeletons),
             "issuers": list({subject.issuer for subject in subjects}),
             "subjects": [subject.value for subject in subjects],
         },
@@ -634,16 +683,21 @@ def load(
     ruled = connection_ids | _merging(tenant_id, observations)
     # Asked together, read after.
     ruling = connections.ask_rules(tenant_id, ruled, at=observations[0].at)
-    matches = _matches(tenant_id, observations).rows()
+    found = _matches(tenant_id, observations).rows()
     rules = ruling()
-    account_ids = {account_id for account_id, _, _ in matches}
-    identity_ids = {identity_id for _, identity_id, _ in matches if identity_id is not None}
+    matches = [row for row in found if not row[-1]]
+    alike = [(said, identity_id) for _, identity_id, _, said in found if said]
+    account_ids = {account_id for account_id, _, _, _ in matches}
+    identity_ids = {identity_id for _, identity_id, _, _ in matches if identity_id is not None}
     named = {key for o in observations for key in (o.target_identity_id, o.former_identity_id) if key}
     named |= {line.identity_id for o in observations for line in o.taken_back if line.identity_id}
     identity_ids |= named
-    waiting = {account_id for account_id, identity_id, _ in matches if identity_id is None}
+    waiting = {account_id for account_id, identity_id, _, _ in matches if identity_id is None}
 
+    distinct = _distinct(tenant_id, identity_ids, {identity_id for _, identity_id in alike})
     candidates = _candidates(tenant_id, observations, account_ids, waiting)
+    for said, identity_id in alike:
+        candidates["alike", said].add(identity_id)
     identity_ids |= {identity_id for found in candidates.values() for identity_id in found}
     digests = {id(o): digests_of(o, rules.digest_key) for o in observations}
     asking = [digests[id(o)] for o in observations if _asks_for_tombstones(o)]
@@ -659,7 +713,7 @@ def load(
     if any(f.identity_id is not None and f.identity_id not in identity_ids for f in accounts.values()):
         # Linked by somebody else between the two reads; under the row lock it cannot happen again.
         return load(tenant_id, observations, lock=lock)
-    if any(key not in accounts or accounts[key].version != version for key, _, version in matches):
+    if any(key not in accounts or accounts[key].version != version for key, _, version, _ in matches):
         # Deleted or renamed meanwhile: taken for nobody, a leaver would sign in as somebody new.
         return load(tenant_id, observations, lock=lock)
     identities = _identities(
@@ -677,8 +731,21 @@ def load(
         candidates=candidates,
         holders=_holders(tenant_id, observations),
         rejected=_rejected(tenant_id, waiting | {grave.account_id for grave in graves}),
+        distinct=distinct,
         asked=_asked(tenant_id, observations, sources, identity_ids),
     )
+
+
+def _distinct(tenant_id: UUID, these: set[UUID], alike: set[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Of these identities, whom a person has told apart from them among those that look alike."""
+    told: dict[UUID, set[UUID]] = defaultdict(set)
+    if these and alike:
+        for one, other in Distinction.objects.filter(
+            Q(one__in=these, other__in=alike) | Q(one__in=alike, other__in=these), tenant_id=tenant_id
+        ).values_list("one_id", "other_id"):
+            told[one].add(other)
+            told[other].add(one)
+    return {identity_id: frozenset(others) for identity_id, others in told.items()}
 
 
 def _merging(tenant_id: UUID, observations: Sequence[Observation]) -> set[UUID]:

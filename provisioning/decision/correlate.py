@@ -10,7 +10,17 @@ from .authority import profile_of_resource
 from .keys import domain_of, fold, look_alike
 from .policy import Policy
 from .score import Person, Score, weigh
-from .types import Candidate, Channel, Document, IdentityFacts, Known, Observation, Profile, Rule
+from .types import (
+    AccountFacts,
+    Candidate,
+    Channel,
+    Document,
+    IdentityFacts,
+    Known,
+    Observation,
+    Profile,
+    Rule,
+)
 
 
 class Match(StrEnum):
@@ -87,7 +97,7 @@ NOBODY = Correlation()
 def correlate(
     known: Known, observation: Observation, policy: Policy, *, without: frozenset[UUID] = _NO_IDENTITIES
 ) -> Correlation:
-    """The rules of HR numbers and e-mails over the candidates, `without` those identities.
+    """The rules of HR numbers, e-mails and names over the candidates, `without` those identities.
 
     One answer by a rule that nothing vetoes is strong. Anything else that answers waits for a person. Whom a person
     has said not to be the account's is no answer.
@@ -100,11 +110,13 @@ def correlate(
         for candidate in known.candidates
         if candidate.identity.id not in without
     )
-    answering = sorted(
-        (a for a in assessed if a.rules or Veto.LOOK_ALIKE in a.vetoes),
-        key=lambda a: (a.strong is None, -a.likelihood.value, a.identity.id),
+    answering = [a for a in assessed if a.rules or Veto.LOOK_ALIKE in a.vetoes]
+    if any(a.rules and _has_the_name(a.identity, observation) for a in answering):
+        # Whom a person looks like under a name that is hers already is another question, about her and that one.
+        answering = [a for a in answering if a.rules]
+    assessments = tuple(
+        sorted(answering, key=lambda a: (a.strong is None, -a.likelihood.value, a.identity.id))
     )
-    assessments = tuple(answering)
     if not assessments:
         return NOBODY
     # One protected candidate is enough: linking past it would be a guess about break-glass access.
@@ -156,6 +168,30 @@ def assess(candidate: Candidate, known: Known, observation: Observation, policy:
     )
 
 
+def looking_like(known: Known, account: AccountFacts) -> tuple[IdentityFacts, ...]:
+    """Whose name looks like that of an account which is somebody else's, but for whom a person has told apart."""
+    return tuple(
+        candidate.identity
+        for candidate in known.candidates
+        if candidate.identity.id not in known.apart | {account.identity_id}
+        and any(look_alike(account.user_name, name) for name in names_of(candidate.identity))
+    )
+
+
+def likeness(one: IdentityFacts, other: IdentityFacts, at: datetime, domains: frozenset[str]) -> Score:
+    """How likely two identities are one person."""
+    return weigh(_known(one, at), _known(other, at), domains)
+
+
+def names_of(identity: IdentityFacts) -> frozenset[str]:
+    return _said(identity.profile.user_name, *(a.user_name for a in identity.accounts))
+
+
+def _has_the_name(identity: IdentityFacts, observation: Observation) -> bool:
+    asked = {fold(name) for name in (observation.user_name, *observation.login_names) if name}
+    return not asked.isdisjoint(map(fold, names_of(identity)))
+
+
 def _observed(observation: Observation, spoken: frozenset[str]) -> Person:
     """Whom the observation speaks of, to be weighed."""
     profile, key = observation.profile, (str(observation.connection_id), observation.external_id or "")
@@ -176,7 +212,7 @@ def _known(identity: IdentityFacts, at: datetime) -> Person:
     profiles = [identity.profile, *(profile_of_resource(a.resource) for a in identity.accounts)]
     return Person(
         hr_numbers=_said(*(profile.hr_number for profile in profiles)),
-        user_names=_said(identity.profile.user_name, *(a.user_name for a in identity.accounts)),
+        user_names=names_of(identity),
         emails=_emails_of(identity),
         phones=frozenset().union(*(_phones(a.resource) for a in identity.accounts)),
         names=frozenset().union(*map(_names, profiles)),
@@ -254,8 +290,7 @@ def _against(rule: Rule, identity: IdentityFacts, observation: Observation, poli
 
 def _looks_alike(identity: IdentityFacts, observation: Observation, spoken: frozenset[str]) -> bool:
     asked = {observation.user_name, *observation.login_names} - {""}
-    held = {identity.profile.user_name, *(a.user_name for a in identity.accounts)} - {""}
-    return any(look_alike(one, other) for one in asked for other in held) or any(
+    return any(look_alike(one, other) for one in asked for other in names_of(identity)) or any(
         look_alike(one, other) for one in spoken for other in _emails_of(identity)
     )
 

@@ -14,6 +14,7 @@ from .authority import (
     resource_of_profile,
     shown_profile,
 )
+from .correlate import correlate, likeness, looking_like
 from .duplicates import Duplicate
 from .keys import domain_of
 from .keys import fold as fold_name
@@ -401,7 +402,7 @@ def renames(before: AccountFacts, after: AccountFacts) -> list[Change]:
 
 
 def doubts(case: Case, before: AccountFacts, after: AccountFacts) -> list[Change]:
-    """What a person should look at when an account changes: a moved domain, a moved key."""
+    """What a person should look at when an account changes: a moved domain, a moved key, a name like another's."""
     changes: list[Change] = []
     if before.resource.get("emails") != after.resource.get("emails"):
         was, now = (domain_of(_shown_email(account)) for account in (before, after))
@@ -410,6 +411,51 @@ def doubts(case: Case, before: AccountFacts, after: AccountFacts) -> list[Change
     if before.external_id and before.external_id != after.external_id and bindable(before.subject):
         key = after.external_id or "none"
         changes += finding(case, FindingKind.EXTERNAL_ID_CHANGED, Severity.MEDIUM, after, said=key)
+    if fold_name(before.user_name) != fold_name(after.user_name):
+        changes += _look_alikes(case, after)
+    return changes
+
+
+def _look_alikes(case: Case, account: AccountFacts) -> list[Change]:
+    """Attack: somebody takes a name that looks like another's, and is taken for that one where names are read.
+
+    The nightly look asks the same question where the two score enough (`mark`): it is asked once.
+    """
+    others = looking_like(case.known, account)
+    identity = case.known.identities.get(account.identity_id) if account.identity_id else None
+    if identity is None:
+        if not others:
+            return []
+        return finding(
+            case,
+            FindingKind.LOOK_ALIKE,
+            Severity.MEDIUM,
+            account,
+            candidates=tuple(other.id for other in others),
+            evidence=correlate(case.known, case.observation, case.policy).evidence(),
+        )
+    changes: list[Change] = []
+    renamed = replace(identity, accounts=tuple(accounts_with(identity, account)))
+    for other in others:
+        if other.protected:
+            changes += finding(
+                case, FindingKind.PROTECTED_MATCH, Severity.HIGH, account, candidates=(other.id,)
+            )
+            continue
+        one, two = sorted((identity.id, other.id))
+        score = likeness(renamed, other, case.observation.at, case.policy.domains)
+        changes.append(
+            OpenFinding(
+                kind=FindingKind.DUPLICATE_IDENTITIES.value,
+                severity=Severity.MEDIUM,
+                account_id=None,
+                identity_id=one,
+                candidates=(two,),
+                evidence=score.as_document(),
+                mark=f"{one}:{two}",
+                parts=score.in_favour,
+            )
+        )
     return changes
 
 

@@ -21,8 +21,40 @@ def look_alike(one: str, other: str) -> bool:
     return fold(one) != fold(other) and _skeleton(one) == _skeleton(other)
 
 
+LONGEST_KEY = 512
+"""Letters of a stored name. A few letters stand for eighteen others, and a key of an index has its limit."""
+
+
+def skeleton(name: str) -> str:
+    """The key under which names that look alike are looked for; `look_alike` says whether two of them do."""
+    return fold(name) if name.isascii() else _skeleton(name)[:LONGEST_KEY]
+
+
+def other_skeleton(name: str) -> str:
+    """The skeleton where it is not the folded name itself, which nearly everybody's is; else nothing."""
+    if name.isascii():
+        return ""
+    found = skeleton(name)
+    return found if found != fold(name) else ""
+
+
+def differing(one: str, other: str) -> tuple[str, str]:
+    """What is left of each of two folded names without what they begin and end with alike."""
+    mine, theirs = fold(one), fold(other)
+    shorter = min(len(mine), len(theirs))
+    start = next((n for n in range(shorter) if mine[n] != theirs[n]), shorter)
+    most = shorter - start
+    end = next((n for n in range(most) if mine[-1 - n] != theirs[-1 - n]), most)
+    return mine[start : len(mine) - end], theirs[start : len(theirs) - end]
+
+
 def _skeleton(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def name_key(name: str) -> tuple[str, ...]:
+    """Of all connections, and of all names that look alike: whoever comes second is asked about."""
+    return "user_name", skeleton(name)
 
 
 def lock_keys(observation: Observation) -> frozenset[tuple[str, ...]]:
@@ -43,9 +75,9 @@ def lock_keys(observation: Observation) -> frozenset[tuple[str, ...]]:
             keys.add(("external_id", connection, subject.value))
     for name in (observation.user_name, *observation.login_names):
         if name:
-            keys.add(("user_name", connection, fold(name)))
+            keys.add(name_key(name))
     if observation.channel is Channel.SAML and observation.profile.user_name:
-        keys.add(("user_name", connection, fold(observation.profile.user_name)))
+        keys.add(name_key(observation.profile.user_name))
     for email in (observation.profile.email, *observation.emails):
         if email:
             keys.add(("email", fold(email)))

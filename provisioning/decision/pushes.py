@@ -243,10 +243,15 @@ def answer_stale(case: Case) -> Decision:
 
 
 def hold_candidates(case: Case, account: AccountFacts, reason: str) -> list[Change]:
-    """Row 13b: whoever this may be loses access where the connection already speaks for them."""
+    """Row 13b: whoever this may be loses access where the connection already speaks for them.
+
+    Attack: a name that only looks like another's is given up, and takes her access along. It holds nobody, and the
+    question that it was asked by stays.
+    """
     changes: list[Change] = []
     elsewhere: list[UUID] = []
-    for identity in correlate(case.known, case.observation, case.policy).identities:
+    correlation = correlate(case.known, case.observation, case.policy)
+    for identity in (a.identity for a in correlation.assessments if a.rules):
         own = any(a.connection_id == account.connection_id for a in identity.accounts if a.id != account.id)
         if own and not identity.protected:
             changes += suspend(identity, HoldKind.SCIM, account.id, reason)

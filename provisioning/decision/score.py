@@ -67,6 +67,11 @@ class Score:
     evidence: tuple[Evidence, ...]
     """The weightiest first, whichever way it points."""
 
+    @property
+    def in_favour(self) -> tuple[str, ...]:
+        """The parts of the case: what speaks for it since it was dealt with makes it worth another look."""
+        return tuple(one.value for one in self.evidence if one.speaks_for)
+
     def as_document(self) -> Document:
         """Kinds of evidence and no value of a person."""
         return {"score": self.value, "evidence": [one.value for one in self.evidence]}

@@ -406,7 +406,10 @@ class TombstoneFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An identity that may be the same person, with the rules that say so, strongest first."""
+    """An identity that may be the same person, with the rules that say so, strongest first.
+
+    With none it shares no key: one of its names may look like the observation's.
+    """
 
     identity: IdentityFacts
     rules: tuple[Rule, ...]
@@ -418,11 +421,11 @@ class Known:
     """What the hub holds about the keys of one observation, read under their locks.
 
     Accounts and tombstones are those of the observation's connection only; candidates are identities of the
-    tenant that share an e-mail or HR number; `identities` are those of every account, tombstone and
-    candidate named here and of `target_identity_id`, and those with a hold whose source is an account or
-    tombstone here. Tombstones are those that answer to a key, and those of the candidates' identities
-    (`matched` is then empty). A candidate's `rules` say which key it shares; the core decides what an e-mail
-    is worth.
+    tenant that share an e-mail or HR number, or have a name that looks like the observation's; `identities` are
+    those of every account, tombstone and candidate named here and of `target_identity_id`, and those with a hold
+    whose source is an account or tombstone here. Tombstones are those that answer to a key, and those of the
+    candidates' identities (`matched` is then empty). A candidate's `rules` say which key it shares; the core
+    decides what an e-mail is worth. Of an account that is linked only look-alikes are candidates.
     """
 
     addressed: AccountFacts | None = None
@@ -451,7 +454,7 @@ class Known:
     """(finding kind, identity id, `case_of` its evidence) that a person has already decided for this account's keys;
     where a roster speaks also those that a person is being asked, and the account's id where there is no identity."""
     apart: frozenset[UUID] = frozenset()
-    """Identities that a person has said are not this account's: no rule links them."""
+    """Identities that a person has said are not this account's, or not its person's: no rule links them."""
     carried: frozenset[HoldKind] = frozenset()
     """What the account held when it was unlinked: it holds whoever it is linked to next."""
 
@@ -631,7 +634,11 @@ class EndSessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFinding:
-    """`kind` is `subject:what` like a reason code; `candidates` are identity ids, the likeliest first."""
+    """`kind` is `subject:what` like a reason code; `candidates` are identity ids, the likeliest first.
+
+    `mark` tells the case from others of its kind where the nightly look asks about it, too, and `parts` are what it
+    would have found.
+    """
 
     kind: str
     severity: Severity
@@ -641,6 +648,8 @@ class OpenFinding:
     evidence: Document = field(default_factory=dict)
     said: str = ""
     """What came, where something else that comes is another case. A value of a person: only its digest is kept."""
+    mark: str = ""
+    parts: tuple[str, ...] = ()
 
 
 _CASE = ("account", "other", "here", "by")

@@ -218,6 +218,10 @@ class Account(TenantRow):
     user_name = models.CharField(max_length=512)
     # Ranges, prefixes and orders go by code points, whatever the database's own collation is.
     user_name_key = models.CharField(max_length=512, db_collation="C")
+    user_name_skeleton = models.CharField(
+        max_length=512, db_collation="C", blank=True, default="", db_default="", editable=False
+    )
+    """`decision.keys.other_skeleton` of the name: nearly nobody has one."""
     # Null and not empty: SCIM tells an absent externalId from every value, and so must uniqueness.
     external_id = models.CharField(max_length=512, null=True, blank=True, db_collation="C")  # noqa: DJ001
     asserted_key = models.CharField(max_length=512, null=True, blank=True, db_collation="C")  # noqa: DJ001
@@ -298,6 +302,11 @@ class Account(TenantRow):
                 fields=["asserted_key", "connection"],
                 condition=Q(deleted_at__isnull=True, asserted_key__isnull=False),
                 name="account_asserted_key",
+            ),
+            models.Index(
+                fields=["user_name_skeleton"],
+                condition=Q(deleted_at__isnull=True) & ~Q(user_name_skeleton=""),
+                name="account_looks_like",
             ),
             # With the end, so that counting who has a live account reads the index alone.
             models.Index(fields=["tenant", "identity"], include=["deleted_at"], name="account_identity"),

@@ -11,7 +11,7 @@ from functools import partial
 from uuid import UUID
 
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.score import LIKELY_FROM
+from provisioning.decision.score import LIKELY_FROM, Evidence, Score
 from provisioning.decision.types import Severity
 from provisioning.models import Connection
 from provisioning.selectors import doubts as stored
@@ -53,14 +53,18 @@ def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Question]:
     for pair in stored.duplicates(tenant_id, at):
         yield Question(
             kind=FindingKind.DUPLICATE_IDENTITIES,
-            severity=Severity.MEDIUM if pair.score.value >= LIKELY_FROM else Severity.LOW,
+            severity=Severity.MEDIUM if _is_grave(pair.score) else Severity.LOW,
             mark=f"{pair.one}:{pair.other}",
-            # What speaks for it since it was dealt with makes it worth another look.
-            parts=frozenset(one.value for one in pair.score.evidence if one.speaks_for),
+            parts=frozenset(pair.score.in_favour),
             identity_id=pair.one,
             candidates=(pair.other,),
             evidence=pair.score.as_document(),
         )
+
+
+def _is_grave(score: Score) -> bool:
+    """Likely one person, or somebody whose name imitates another's."""
+    return score.value >= LIKELY_FROM or Evidence.LOOK_ALIKE in score.evidence
 
 
 def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:

@@ -3,6 +3,7 @@
 The values are read when a page is shown and are kept nowhere.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
-from provisioning.decision.keys import fold
+from provisioning.decision.keys import differing, fold, look_alike
 from provisioning.decision.score import Person, digits, plain
 from provisioning.models import Account, Entitlement, Identity, Membership
 
@@ -34,6 +35,10 @@ ATTRIBUTES = (
 """What is compared, in the order in which it is shown."""
 _OWN_KEYS = frozenset({"external_id"})
 """Each connection has its own: that two of them differ says nothing."""
+_NAMES = frozenset({"user_name", "email"})
+"""Of these that two look alike is evidence."""
+SPELLED = 8
+"""Letters at most."""
 
 
 class Channel(StrEnum):
@@ -74,10 +79,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """`mark` compares it with the first column: `same`, `differs`, or nothing where one of the two says nothing."""
+    """`mark` compares it with the first column: `same`, `differs`, or nothing where one of the two says nothing.
+
+    `letters` spells where names differ that look the same.
+    """
 
     values: tuple[str, ...]
     mark: str = ""
+    letters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +161,13 @@ def rows(sides: list[Side]) -> list[Row]:
                     name=name,
                     label=label,
                     cells=[
-                        Cell(values=values, mark=_mark(name, said[0], values) if number else "")
+                        Cell(
+                            values=values,
+                            mark=_mark(name, said[0], values),
+                            letters=_letters(values, said[0]) if name in _NAMES else (),
+                        )
+                        if number
+                        else Cell(values=values)
                         for number, values in enumerate(said)
                     ],
                 )
@@ -167,6 +182,17 @@ def _mark(name: str, first: Iterable[str], other: Iterable[str]) -> str:
     if mine & theirs:
         return "same"
     return "" if name in _OWN_KEYS else "differs"
+
+
+def _letters(values: Iterable[str], first: Iterable[str]) -> tuple[str, ...]:
+    """By their code points: an eye, or a font, does not tell them apart."""
+    pieces = [differing(one, other) for one in values for other in first if look_alike(one, other)]
+    return tuple(f"{_spelled(here)}; the first column has {_spelled(there)}" for here, there in pieces)
+
+
+def _spelled(letters: str) -> str:
+    names = [f"U+{ord(letter):04X} {unicodedata.name(letter, '')}".strip() for letter in letters[:SPELLED]]
+    return ", ".join(names + ["and more"] * (len(letters) > SPELLED)) or "nothing"
 
 
 def _comparable(name: str, values: Iterable[str]) -> frozenset[str]:

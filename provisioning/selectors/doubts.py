@@ -70,7 +70,9 @@ WITH here AS (
      CROSS JOIN unnest(a.email_keys) AS spoken (email)
      WHERE split_part(spoken.email, '@', 2) = ANY(%(domains)s)
     UNION
-    SELECT 'user_name', lower(normalize(user_name, NFKC)), id FROM people WHERE user_name <> ''
+    SELECT 'user_name', COALESCE(NULLIF(a.user_name_skeleton, ''), a.user_name_key), p.id
+      FROM people p
+      JOIN provisioning_account a ON a.tenant_id = %(tenant)s AND a.identity_id = p.id AND a.deleted_at IS NULL
     UNION
     SELECT 'name', split_part(email_key, '@', 1) || ' ' || lower(given_name || ' ' || family_name), id FROM people
      WHERE email_key <> '' AND given_name <> '' AND family_name <> ''

@@ -1,6 +1,5 @@
 """Findings that a schedule asks: opened while their cause is there, gone when it has gone. Knows no cause."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from provisioning import audit, outbox
 from provisioning.decision.deadlines import SETTLED
 from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, Document, HoldKind, Severity
-from provisioning.digests import part_digest
+from provisioning.digests import fingerprint_of, part_digest
 from provisioning.models import Finding, Hold, Tenant
 
 GONE = "The case has gone."
@@ -125,12 +124,6 @@ class Question:
 
     def left(self, parts: frozenset[str]) -> "Question":
         return self.only(parts) if self.only else replace(self, parts=parts)
-
-
-def fingerprint_of(kind: str, mark: str, *, in_parts: bool) -> str:
-    """That of a case of several parts is another one: what was answered before parts were kept answers none."""
-    said = f"{kind}\0{mark}" + ("\0" if in_parts else "")
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 Asking = tuple[Question, list[str]]

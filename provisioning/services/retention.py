@@ -43,6 +43,7 @@ FOUND_KEPT = timedelta(days=30)
 _NO_ACCOUNT_DATA: dict[str, Any] = {
     "user_name": "",
     "user_name_key": "",
+    "user_name_skeleton": "",
     "external_id": None,
     "asserted_key": None,
     "subject_issuer": "",

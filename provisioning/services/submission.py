@@ -20,7 +20,7 @@ from provisioning import audit, outbox, sql
 from provisioning.apply import apply, says_more
 from provisioning.decision.brakes import switches_off
 from provisioning.decision.decide import decide
-from provisioning.decision.keys import fold, lock_keys
+from provisioning.decision.keys import fold, lock_keys, name_key
 from provisioning.decision.policy import Switch
 from provisioning.decision.reasons import Reason
 from provisioning.decision.types import (
@@ -264,7 +264,7 @@ def _settle(tenant_id: UUID, items: Sequence[_Pending], outcomes: dict[int, Outc
             put_off |= _answering(known)
             continue
         touched |= whom
-        freed |= frees(decision, loaded)
+        freed |= {name_key(key[-1]) if key[0] == "user_name" else key for key in frees(decision, loaded)}
         _count_deactivation(observation, decision, loaded)
         settled.append(_Settled(item, observation, decision))
 

@@ -67,6 +67,14 @@ def test_candidates_stand_side_by_side_with_the_score_and_what_agrees(acme: Hous
     assert page.count('value="merge:') == 2
 
 
+def test_where_names_that_look_alike_differ_is_spelled(acme: House, browser: Client) -> None:
+    push(acme, user("fiona@acme.example", "e1"))
+    push(acme, user("\ufb01ona@acme.example", "e2", emails=[]))
+    page = shown(browser, Finding.objects.get(kind="account:look-alike"))
+    assert "Looks the same, and is not: U+0066 LATIN SMALL LETTER F, U+0069 LATIN SMALL LETTER I; " in page
+    assert "the first column has U+FB01 LATIN SMALL LIGATURE FI." in page
+
+
 def test_both_values_and_their_sources_are_read_when_the_page_is_shown(acme: House, browser: Client) -> None:
     doubts.an_attribute_conflict(acme)
     reconciliation.ask_tenant(acme.tenant.pk, now())

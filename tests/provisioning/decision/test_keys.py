@@ -2,7 +2,15 @@
 
 import pytest
 
-from provisioning.decision.keys import domain_of, fold, lock_keys, look_alike
+from provisioning.decision.keys import (
+    differing,
+    domain_of,
+    fold,
+    lock_keys,
+    look_alike,
+    other_skeleton,
+    skeleton,
+)
 from provisioning.decision.types import Intent
 
 from .world import EMAIL_FORMAT, OKTA, TRANSIENT_FORMAT, World, name
@@ -28,9 +36,19 @@ POST = world.pushed(Intent.CREATE, "Ada", "key-1", hr_number="7", email="Ada@Exa
             id="by HR number",
         ),
         pytest.param(
-            world.pushed(Intent.CREATE, "ada", "key-1", email="x@x.org", connection_id=OKTA),
+            world.pushed(Intent.CREATE, "\uff21da", "x", email="x@x.org"),
+            True,
+            id="by a name that looks like it",
+        ),
+        pytest.param(
+            world.pushed(Intent.CREATE, "\uff41da", "x", email="x@x.org", connection_id=OKTA),
+            True,
+            id="by a name that looks like it, in another connection",
+        ),
+        pytest.param(
+            world.pushed(Intent.CREATE, "x", "key-1", email="x@x.org", connection_id=OKTA),
             False,
-            id="not by the name of another connection",
+            id="not by the key of another connection",
         ),
         pytest.param(
             world.asserted("x", "key-1", format=TRANSIENT_FORMAT, email="x@x.org"),
@@ -55,6 +73,38 @@ def test_names_fold_by_lower_case_and_look_alikes_are_no_equals():
     assert look_alike("straße", "strasse")
     assert look_alike("\uff41da", "ada")
     assert not look_alike("ada", "bob")
+
+
+@pytest.mark.parametrize(
+    ("name", "looks", "other"),
+    [
+        pytest.param("Ada", "ada", "", id="ASCII is its own"),
+        pytest.param("J\u00f3zef", "j\u00f3zef", "", id="so is what folds to itself"),
+        pytest.param("Straße", "strasse", "strasse", id="a sharp s"),
+        pytest.param("\uff21\uff44\uff41", "ada", "ada", id="wide letters"),
+        pytest.param("\ufdfa" * 40, None, None, id="a letter that stands for eighteen is cut"),
+    ],
+)
+def test_a_skeleton_is_kept_where_it_is_not_the_folded_name(name, looks, other):
+    if looks is None:
+        assert len(skeleton(name)) == len(other_skeleton(name)) == 512
+    else:
+        assert (skeleton(name), other_skeleton(name)) == (looks, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pieces"),
+    [
+        ("\ufb01ona", "FIONA", ("\ufb01", "fi")),
+        ("jos\u00e9@x", "jose\u0301@x", ("\u00e9", "e\u0301")),
+        ("\uff41d\uff41", "ada", ("\uff41d\uff41", "ada")),
+        ("ada", "ada", ("", "")),
+        ("aa", "a", ("a", "")),
+    ],
+)
+def test_where_two_names_differ(one, other, pieces):
+    assert differing(one, other) == pieces
+    assert differing(other, one) == pieces[::-1]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from provisioning.decision.types import (
     Verdict,
 )
 
-from .world import EMAIL_FORMAT, OKTA, OPEN, World, answer, kinds, name
+from .world import EMAIL_FORMAT, ENTRA, OKTA, OPEN, World, answer, kinds, name
 
 
 @pytest.fixture
@@ -260,6 +260,116 @@ def test_look_alike_names_are_put_to_a_person(world):
     decision = world.post("straße", "okta-1", hr_number="7", email="", connection_id=OKTA)
     assert decision.situation is Situation.WEAK
     assert world.asked() == ["account:look-alike"]
+
+
+LOOKS = [
+    pytest.param("strasse", "straße", id="a sharp s is two"),
+    pytest.param("straße", "strasse", id="two letters are a sharp s"),
+    pytest.param("ada", "\uff41da", id="a wide letter"),
+    pytest.param("fiona", "\ufb01ona", id="a ligature"),
+    pytest.param("jos\u00e9", "jose\u0301", id="an accent that is a letter of its own"),
+]
+
+
+@pytest.mark.parametrize(("hers", "his"), LOOKS)
+@pytest.mark.parametrize("connection", [OKTA, ENTRA], ids=["another connection", "the same one"])
+def test_a_name_that_looks_like_somebody_s_is_asked_about_when_it_comes(world, hers, his, connection):
+    ada = world.post(hers, "key-1", email="a@example.org")
+    decision = world.post(his, "key-2", email="b@example.org", connection_id=connection)
+    assert (decision.situation, decision.identity_id) == (Situation.WEAK, None)
+    (finding,) = world.findings
+    assert (finding.kind, finding.candidates) == ("account:look-alike", (ada.identity_id,))
+    assert "look-alike-name" in finding.evidence["candidates"][0]["vetoes"]
+    assert "look-alike" in finding.evidence["candidates"][0]["evidence"]
+
+
+@pytest.mark.parametrize(
+    "other", ["ada2", "ADA", "\u0430da"], ids=["another", "case", "a letter of Cyrillic"]
+)
+def test_a_name_that_looks_like_nobody_s_is_a_person_s(world, other):
+    """NFKC and case folding are what is compared; a confusable letter of another script is another letter."""
+    world.post("ada", "key-1", email="a@example.org")
+    world.post(other, "key-2", email="b@example.org", connection_id=OKTA)
+    assert world.findings == []
+    assert len(world.profiles) == 2
+
+
+def test_whose_name_it_is_already_is_linked_whomever_it_looks_like(world):
+    world.policy = replace(OPEN, trusted_hr_number=True)
+    world.post("strasse", "key-1", email="")
+    hers = world.post("straße", "key-2", email="", hr_number="7", connection_id=OKTA)
+    world.act(Intent.CREATE, account_id=hers.account_id, connection_id=OKTA)
+    world.findings.clear()
+    identity_id = world.accounts[hers.account_id].identity_id
+    decision = world.post("straße", "third-1", email="", hr_number="7", connection_id=name("third"))
+    assert (decision.reason, decision.identity_id) == ("account:linked", identity_id)
+    assert world.findings == []
+
+
+def test_a_waiting_look_alike_that_is_given_up_holds_nobody(world):
+    """Attack: the name of somebody who is about to be missed is imitated, and its account is closed."""
+    world.post("ada", "key-1", email="a@example.org")
+    pending = world.post("\uff41da", "key-2", email="b@example.org")
+    world.put(pending.account_id, external_id="key-2", email="b@example.org", active=False)
+    world.delete(pending.account_id)
+    assert world.holds == []
+    assert world.asked() == ["account:look-alike"]
+
+
+class TestRenames:
+    def test_a_new_name_that_looks_like_somebody_s_is_asked_about(self, world):
+        ada = world.post("ada", "key-1", email="a@example.org", given_name="Ada")
+        bob = world.post("bob", "key-2", email="b@example.org")
+        decision = world.put(bob.account_id, "\uff41da", "key-2", email="b@example.org")
+        assert answer(decision) == (Verdict.APPLIED, "account:updated")
+        (finding,) = world.findings
+        one, other = sorted((ada.identity_id, bob.identity_id))
+        assert (finding.kind, finding.severity) == ("identity:duplicate", "medium")
+        assert (finding.identity_id, finding.candidates, finding.account_id) == (one, (other,), None)
+        assert finding.mark == f"{one}:{other}"
+        assert "look-alike" in finding.evidence["evidence"]
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            pytest.param(["straße", "strasse"], id="one's own name in other letters"),
+            pytest.param(["straße", "STRASSE"], id="and in capitals"),
+            pytest.param(["carla"], id="a name like nobody's"),
+            pytest.param(["bob"], id="no other name at all"),
+        ],
+    )
+    def test_nobody_is_asked_about(self, world, names):
+        world.post("ada", "key-1", email="a@example.org")
+        bob = world.post("bob", "key-2", email="b@example.org")
+        for new in names:
+            world.put(bob.account_id, new, "key-2", email="b@example.org")
+        assert world.findings == []
+
+    def test_who_was_told_apart_is_not_asked_about_again(self, world):
+        ada = world.post("ada", "key-1", email="a@example.org")
+        bob = world.post("bob", "key-2", email="b@example.org")
+        world.distinct.add(frozenset((ada.identity_id, bob.identity_id)))
+        world.put(bob.account_id, "\uff41da", "key-2", email="b@example.org")
+        assert world.findings == []
+
+    def test_one_of_an_account_that_waits_asks_whose_it_is(self, world):
+        ada = world.post("ada", "key-1", email="a@example.org")
+        world.post("bob", "key-2", email="b@example.org")
+        pending = world.post("bobby", "okta-1", email="b@example.org", connection_id=OKTA)
+        world.findings.clear()
+        world.put(pending.account_id, "\uff41da", "okta-1", email="b@example.org", connection_id=OKTA)
+        (finding,) = world.findings
+        assert (finding.kind, finding.account_id) == ("account:look-alike", pending.account_id)
+        assert finding.candidates == (ada.identity_id,)
+
+    def test_one_like_a_protected_identity_s_is_grave(self, world):
+        robot = world.post("robot", "key-1", email="r@example.org")
+        world.protected.add(robot.identity_id)
+        bob = world.post("bob", "key-2", email="b@example.org")
+        world.put(bob.account_id, "ro\uff42ot", "key-2", email="b@example.org")
+        (finding,) = world.findings
+        assert (finding.kind, finding.severity) == ("account:protected-match", "high")
+        assert finding.candidates == (robot.identity_id,)
 
 
 def test_a_match_against_a_protected_identity_lives_unlinked(world):

@@ -55,6 +55,7 @@ ROWS: dict[str, list[str]] = {
     "8": [
         f"{PUSHES}::test_an_email_links_across_connections_only_when",
         f"{PUSHES}::test_look_alike_names_are_put_to_a_person",
+        f"{PUSHES}::test_a_name_that_looks_like_somebody_s_is_asked_about_when_it_comes",
         f"{LOGINS}::test_a_login_that_only_shares_an_email_waits_for_its_link",
         f"{LISTINGS}::test_an_e_mail_alone_never_matches_and_a_weak_match_waits",
         f"{DOUBTS}::an_account_of_nobody",

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from provisioning.decision.authority import resource_of_profile
 from provisioning.decision.decide import decide
-from provisioning.decision.keys import fold
+from provisioning.decision.keys import fold, look_alike
 from provisioning.decision.policy import Jit, Policy
 from provisioning.decision.types import (
     PERSISTENT,
@@ -89,6 +89,8 @@ class World:
     """Identity -> the one that it ended in."""
     apart: dict[tuple[UUID, UUID], tuple[HoldKind, ...]] = field(default_factory=dict)
     """(account, identity) that a person said are not one -> what the account carries."""
+    distinct: set[frozenset[UUID]] = field(default_factory=set)
+    """Two identities that a person told apart."""
     aliases: set[tuple[UUID, str, str]] = field(default_factory=set)
     overrides: dict[UUID, list[OverrideFacts]] = field(default_factory=dict)
     said_emails: dict[UUID, str] = field(default_factory=dict)
@@ -309,7 +311,8 @@ class World:
                 for f in self.findings
                 if (about := f.identity_id or (f.account_id if o.as_of else None))
             ),
-            apart=frozenset(i for a, i in self.apart if addressed and a == addressed.id),
+            apart=frozenset(i for a, i in self.apart if addressed and a == addressed.id)
+            | {i for pair in self.distinct if addressed and addressed.identity_id in pair for i in pair},
             carried=frozenset(
                 kind
                 for (a, _), kinds in self.apart.items()
@@ -342,8 +345,8 @@ class World:
         return answering
 
     def _candidates(self, o: Observation, addressed: AccountFacts | None) -> list[Candidate]:
-        if addressed and addressed.identity_id:
-            return []
+        linked = bool(addressed and addressed.identity_id)
+        said = [n for n in (o.user_name, *o.login_names) if n]
         emails = {fold(e) for e in o.emails or (addressed.emails if addressed else ())}
         found = []
         for identity_id, profile in self.profiles.items():
@@ -351,11 +354,15 @@ class World:
                 continue
             facts = self.identity(identity_id)
             rules = []
-            if o.profile.hr_number and o.profile.hr_number == profile.hr_number:
+            alike = any(look_alike(n, a.user_name) for n in said for a in facts.accounts)
+            if not linked and o.profile.hr_number and o.profile.hr_number == profile.hr_number:
                 rules.append(Rule.HR_NUMBER)
-            if emails & {fold(facts.known_email), *(e for a in facts.accounts for e in a.emails)}:
+            if not linked and emails & {
+                fold(facts.known_email),
+                *(e for a in facts.accounts for e in a.emails),
+            }:
                 rules.append(Rule.OTHER_EMAIL)
-            if rules:
+            if rules or alike:
                 found.append(Candidate(identity=facts, rules=tuple(rules)))
         return found
 

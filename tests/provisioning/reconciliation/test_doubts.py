@@ -773,7 +773,9 @@ def a_member_held_for(acme: House, days: int) -> None:
 def two_who_signed_in(acme: House, days: int) -> None:
     """One who signs in today and one who did so then: together they speak against a pair of 35 points."""
     _, two = two_of_one(acme)
-    Account.objects.update(resource={}, email_keys=[], user_name="ada.l", last_login_at=now())
+    Account.objects.update(
+        resource={}, email_keys=[], user_name="ada.l", user_name_key="ada.l", last_login_at=now()
+    )
     Identity.objects.update(hr_number="", email="", given_name="", family_name="", user_name="ada.l")
     Account.objects.filter(pk=two.account_id).update(last_login_at=now() - timedelta(days=days))
 

@@ -367,9 +367,10 @@ class Model:
         return keyed, promised, next((a for a in here if a.name.lower() == row.name.lower()), None)
 
     def independent(self, source: Source, rows: Collection[Row]) -> bool:
-        """Of no two rows does one concern whom the other concerns."""
+        """Of no two rows does one concern whom the other concerns, or look like the other."""
         concerned = [{a.id for a in self.answers(source, row) if a} for row in rows]
-        return sum(map(len, concerned)) == len(set().union(*concerned))
+        looks = {alike(row.name) for row in rows}
+        return len(looks) == len(rows) and sum(map(len, concerned)) == len(set().union(*concerned))
 
     def list_row(self, source: Source, row: Row, at: datetime) -> Account | str | None:
         """The account that says what the row says from now on, or `new`; None where nothing follows."""
