@@ -272,8 +272,8 @@ def state_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[UUID], list[UU
 
 # An assertion is a source beside its account's document. An e-mail differs where two have none in common. Of roles
 # and entitlements only privileged ones are compared, and only where both connections give such an attribute to anybody:
-# an IdP that never speaks of roles contradicts no role. Whoever has one value of everything, as almost everybody has, is
-# left out first, by hashes: whole documents would be sorted, which takes minutes among a million.
+# an IdP that never speaks of roles contradicts no role. Almost everybody has one value of everything, and is left out
+# first, by hashes: whole documents would be sorted, which takes minutes among a million.
 _ATTRIBUTES = """
 WITH told AS NOT MATERIALIZED (
     SELECT a.identity_id, a.id, a.connection_id, a.resource, NULLIF(a.email_keys, '{}') AS email,

@@ -202,6 +202,22 @@ def test_a_decided_finding_offers_nothing(acme: House, browser: Client) -> None:
     assert "a namesake" in page
 
 
+@pytest.mark.parametrize(
+    ("days", "name"), [(0, "today"), (3, "this week"), (20, "this month"), (200, "older")]
+)
+def test_a_finding_says_how_long_it_has_waited_and_is_found_by_it(
+    acme: House, browser: Client, days: int, name: str
+) -> None:
+    finding = weak_match(acme)
+    Finding.objects.filter(pk=finding.pk).update(opened_at=now() - timedelta(days=days, hours=1))
+    for age in ("today", "this week", "this month", "older"):
+        answer = browser.get("/admin/provisioning/finding/", {"age": age}).content.decode()
+        assert (str(finding.pk) in answer) is (age == name)
+    said = {0: "1 hour", 3: "3 days", 20: "2 weeks", 200: "6 months"}[days]
+    listed = unescape(browser.get("/admin/provisioning/finding/").content.decode()).replace("\xa0", " ")
+    assert said in listed
+
+
 class TestMany:
     LIST = "/admin/provisioning/finding/"
 

@@ -247,7 +247,7 @@ def test_several_candidates_are_disputed_and_all_of_them_named(world):
     decision = world.post("x", "o-1", hr_number="7", email="shared@example.org", connection_id=OKTA)
     assert (decision.situation, decision.reason) == (Situation.DISPUTED, "account:link-pending")
     (finding,) = world.findings
-    assert finding.candidates == (ada.identity_id, bob)
+    assert (finding.kind, finding.candidates) == ("account:disputed", (ada.identity_id, bob))
     assert [(c["score"], c["evidence"]) for c in finding.evidence["candidates"]] == [
         (70, ["same-hr-number"]),
         (55, ["same-owned-email"]),

@@ -944,6 +944,16 @@ def test_privilege_that_one_source_gives_and_the_other_does_not(
     assert (found and found.evidence["attributes"]) == ([attribute] if asked else None)
 
 
+def test_whom_one_source_calls_inactive_stays_out_whatever_the_other_says(acme: House) -> None:
+    a_state_conflict(acme)
+    account = Account.objects.get(connection=acme.connection)
+    for document in (person(acme, "ada", "e1", title="Dean"), person(acme, "ada", "e1")):
+        submit(pushed(acme, Intent.ENABLE, document, account_id=account.pk, active=True))
+        look(acme)
+        assert not Identity.objects.with_state().get(pk=account.identity_id).enabled
+    assert Finding.objects.get(kind=K.STATES_DIFFER).status == "open"
+
+
 def test_two_hr_numbers_are_grave_and_told_at_once(acme: House) -> None:
     linked_twice(acme)
     account = Account.objects.order_by("id").last()
