@@ -150,7 +150,8 @@ def _asking(names: tuple[str, ...], *, few: bool) -> str:
     )
 
 
-def _ask(findings: Sequence[Columns]) -> None:
+def ask(findings: Sequence[Columns]) -> None:
+    """Opens findings, in one statement; one that is open already follows, one that a person has rejected stays so."""
     once = list({row["fingerprint"]: row for row in findings}.values())
     if once:
         sql.execute(_asking(tuple(once[0]), few=len(once) <= sql.FEW), (sql.as_json(once),))
@@ -252,7 +253,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
             (tenant_id, list(work.ended)),
         )
     sql.add(Alias, work.aliases)
-    _ask(work.findings)
+    ask(work.findings)
     for finding_id, values in work.closed:
         Finding.objects.filter(tenant_id=tenant_id, pk=finding_id, status=Finding.Status.OPEN).update(
             **values

@@ -7,6 +7,7 @@ import orjson
 
 from identity_hub.core.ids import new_id
 from provisioning import audit, sql
+from provisioning.apply import ask
 from provisioning.decision.keys import fold
 from provisioning.decision.reasons import FindingKind, Reason
 from provisioning.decision.types import (
@@ -200,20 +201,21 @@ def _report_unknown(observation: GroupObservation, group_id: UUID, unknown: list
         # Their values may be names of people, so they are counted and not kept.
         missing["strangers"] = {"members": str(observation.strangers)}
     if missing:
-        Finding.objects.bulk_create(
+        ask(
             [
-                Finding(
-                    tenant_id=observation.tenant_id,
-                    connection_id=observation.connection_id,
-                    kind=FindingKind.MEMBER_UNKNOWN,
-                    severity=Severity.LOW.value,
-                    evidence={"group": str(group_id), **who},
-                    fingerprint=f"{group_id.hex}{key}",
-                    opened_at=observation.at,
+                sql.row(
+                    Finding(
+                        tenant_id=observation.tenant_id,
+                        connection_id=observation.connection_id,
+                        kind=FindingKind.MEMBER_UNKNOWN.value,
+                        severity=Severity.LOW.value,
+                        evidence={"group": str(group_id), **who},
+                        fingerprint=f"{group_id.hex}{key}",
+                        opened_at=observation.at,
+                    )
                 )
                 for key, who in missing.items()
-            ],
-            ignore_conflicts=True,
+            ]
         )
 
 

@@ -64,6 +64,21 @@ def test_a_connection_may_choose_to_skip_unknown_members(acme: House) -> None:
     assert Finding.objects.get().kind == "group:member-unknown"
 
 
+def test_a_member_that_is_named_again_is_asked_about_once_and_seen_again(acme: House) -> None:
+    stranger = uuid4()
+    made = submit_group(
+        group(acme, Intent.CREATE, display_name="Staff", add=(stranger,), strangers=2), skip_unknown=True
+    )
+    again = group(acme, Intent.UPDATE, group_id=made.account_id, add=(stranger,), strangers=3)
+    submit_group(again, skip_unknown=True)
+    told = {**dict(Finding.objects.values_list("evidence__account", "seen_at"))}
+    assert told == {str(stranger): again.at, None: again.at}
+    assert Finding.objects.get(evidence__members="3")
+    Finding.objects.update(status="rejected")
+    submit_group(again, skip_unknown=True)
+    assert set(Finding.objects.values_list("status", flat=True)) == {"rejected"}
+
+
 def test_another_tenants_group_is_unknown(acme: House, globex: House) -> None:
     made = submit_group(group(acme, Intent.CREATE, display_name="Staff"))
     outcome = submit_group(group(globex, Intent.DELETE, group_id=made.account_id))
