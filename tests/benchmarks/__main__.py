@@ -28,7 +28,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from tests.benchmarks import logins, pages, reconciling, rosters  # noqa: E402
+from tests.benchmarks import doubts, logins, pages, reconciling, rosters  # noqa: E402
 from tests.benchmarks.population import BATCH, LINES, Population, populate  # noqa: E402
 from tests.benchmarks.work import WORK, Ask, Request  # noqa: E402
 
@@ -144,11 +144,14 @@ def main() -> int:
     )
     parser.add_argument(
         "--only",
-        default="scim,logins,rosters,reconciling,pages",
+        default="scim,logins,rosters,reconciling,pages,doubts",
         help="the parts that are measured (default: %(default)s)",
     )
     parser.add_argument(
-        "--people", type=int, default=1_000_000, help="of the run and of the pages (default: %(default)s)"
+        "--people",
+        type=int,
+        default=1_000_000,
+        help="of the run, of the pages and of a night (default: %(default)s)",
     )
     parser.add_argument(
         "--changes", type=int, default=100_000, help="that its roster makes (default: %(default)s)"
@@ -166,6 +169,8 @@ def main() -> int:
         reconciling.report(arguments.people, arguments.changes)
     if "pages" in arguments.only:
         pages.report(arguments.people, arguments.changes)
+    if "doubts" in arguments.only:
+        doubts.report(arguments.people)
     if "logins" in arguments.only:
         logins.report(arguments.rounds, heavy=not arguments.small)
     if "rosters" in arguments.only:

@@ -143,14 +143,14 @@ def copy_people(where: Connection, number: int, at: datetime) -> None:
         sql.copy(
             Identity,
             (
-                _identity(where, key, profile_of_resource(one), at)
+                identity_row(where, key, profile_of_resource(one), at)
                 for key, one in zip(ids, documents, strict=True)
             ),
         )
-        sql.copy(Account, (_account(where, key, one, at) for key, one in zip(ids, documents, strict=True)))
+        sql.copy(Account, (account_row(where, key, one, at) for key, one in zip(ids, documents, strict=True)))
 
 
-def _identity(where: Connection, key: UUID, profile: Profile, at: datetime) -> sql.Row:
+def identity_row(where: Connection, key: UUID, profile: Profile, at: datetime) -> sql.Row:
     shown = {name: getattr(profile, name) for name in Profile.__dataclass_fields__}
     return {
         **NEW_IDENTITY,
@@ -164,7 +164,7 @@ def _identity(where: Connection, key: UUID, profile: Profile, at: datetime) -> s
     }
 
 
-def _account(where: Connection, identity_id: UUID, resource: dict[str, Any], at: datetime) -> sql.Row:
+def account_row(where: Connection, identity_id: UUID, resource: dict[str, Any], at: datetime) -> sql.Row:
     profile = profile_of_resource(resource)
     key = str(resource["externalId"])
     return {
@@ -299,7 +299,7 @@ def _work(where: Connection, wanted: Mix) -> Worker:
     with TemporaryFile() as said:
         process = subprocess.Popen(command, env=os.environ, stdout=said)
         while process.poll() is None:
-            memory.append(_resident(process.pid))
+            memory.append(resident(process.pid))
             spent.append((now(), spent_by(process.pid)))
             time.sleep(0.2)
         said.seek(0)
@@ -352,7 +352,7 @@ def _ticks(pid: int, *, ended: bool = False) -> tuple[int, int]:
     return sum(int(ticks) for ticks in fields[11 : 15 if ended else 13]), int(fields[1])
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
