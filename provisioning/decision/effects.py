@@ -477,7 +477,9 @@ def finding(
     """
     account_id = account.id if account else account_id
     about = identity_id or (account.identity_id if account else None) or next(iter(candidates), None)
-    if not said and (kind.value, about or account_id, case_of(evidence)) in case.known.remembered:
+    # An account that had no person when it was asked about may have one by now.
+    whom = {about, account_id} - {None}
+    if not said and any((kind.value, one, case_of(evidence)) in case.known.remembered for one in whom):
         return []
     return [
         OpenFinding(

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -343,6 +344,8 @@ def _carry_out_planned(run: ReconciliationRun, scope: Scope, on_progress: Progre
         # Whoever became complete meanwhile may list whom the next batch would hold.
         if _ended(run, Actor.who_signed(run.requested_by), "execute"):
             return False
+        # What the next check finds depends on what this one has changed: whose a waiting account is, on its e-mail.
+        batch = list(next(groupby(batch, key=attrgetter("check_name")))[1])
         _carry_out(run, scope, batch)
         last = batch[-1].pk
         done += len(batch)
