@@ -177,8 +177,6 @@ WSGI_APPLICATION = "identity_hub.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    # Before the theme, one of whose templates it replaces.
-    "provisioning",
     # Not plain "unfold": that would put a site of its own in the place of the hub's.
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
@@ -193,6 +191,8 @@ INSTALLED_APPS = [
     "django_prometheus",
     "health_check",
     "django_scim",
+    # After django.contrib.auth, one of whose signals it ends.
+    "provisioning",
     "scim",
     "saml_sp",
 ]
@@ -229,6 +229,8 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before the theme's, of which it replaces one.
+        "DIRS": [BASE_DIR / "provisioning" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
