@@ -590,6 +590,8 @@ def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> C
         str(change.identity_id),
         *sorted(str(candidate) for candidate in change.candidates),
         *([case] if (case := case_of(change.evidence)) else []),
+        # An answer to one that names nothing that came, as a roster's, is none to another key.
+        *(["said"] if change.said else []),
     )
     said = change.parts or ((change.said,) if change.said else ())
     return {

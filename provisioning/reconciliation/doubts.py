@@ -75,7 +75,7 @@ def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:
             severity=Severity.LOW if one.why == "quiet" else Severity.MEDIUM,
             mark=str(one.identity_id),
             # A source that was switched off is another case than one that is quiet, and so is its next silence.
-            parts=frozenset(f"{one.why} {heard}" for heard in one.heard or ("",)),
+            parts=frozenset(f"{one.why} {heard}" for heard in one.heard),
             identity_id=one.identity_id,
             evidence={"why": one.why, "connections": one.connections},
         )

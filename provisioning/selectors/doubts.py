@@ -188,7 +188,10 @@ WITH listed AS (
 SELECT i.id,
        CASE WHEN count(v.id) = 0 THEN 'no-account'
             WHEN bool_and(v.status = 'disabled') THEN 'disabled' ELSE 'quiet' END,
-       array_agg(DISTINCT v.id::text || ' ' || extract(epoch FROM v.heard)::bigint) FILTER (WHERE v.id IS NOT NULL)
+       COALESCE(array_agg(DISTINCT v.id::text || ' ' || extract(epoch FROM v.heard)::bigint)
+                    FILTER (WHERE v.id IS NOT NULL),
+                (SELECT ARRAY[' ' || extract(epoch FROM max(t.deleted_at))::bigint] FROM provisioning_tombstone t
+                  WHERE t.tenant_id = %(tenant)s AND t.identity_id = i.id))
   FROM provisioning_identity i
   LEFT JOIN vouching v ON v.identity_id = i.id
  WHERE i.tenant_id = %(tenant)s AND NOT i.local AND i.kind = 'person' AND i.merged_into_id IS NULL
@@ -205,17 +208,18 @@ class Orphan:
     identity_id: UUID
     why: str
     heard: tuple[str, ...]
-    """Of each connection its id and, behind a space, when it was last heard of the person."""
+    """Of each connection its id and, behind a space, when it was last heard of the person; without any, when the last
+    account ended."""
 
     @property
     def connections(self) -> list[str]:
-        return sorted({one.partition(" ")[0] for one in self.heard})
+        return sorted({one.partition(" ")[0] for one in self.heard} - {""})
 
 
 def orphans(tenant_id: UUID, at: datetime) -> Iterator[Orphan]:
     """People who may sign in and for whom no live source vouches."""
     for identity_id, why, heard in _stream(_ORPHANS, {"tenant": tenant_id, "since": at - QUIET}):
-        yield Orphan(identity_id=identity_id, why=why, heard=tuple(heard or ()))
+        yield Orphan(identity_id=identity_id, why=why, heard=tuple(one or "" for one in heard))
 
 
 def unlinked(connection: Connection) -> Iterator[tuple[UUID, datetime | None]]:

@@ -443,6 +443,12 @@ def a_push_and_another_silence(acme: House) -> None:
     Connection.objects.update(last_push_at=now() - timedelta(days=100))
 
 
+def an_account_that_came_and_ended_again(acme: House) -> None:
+    outcome = push(acme, person(acme, "ada", "e1"))
+    submit(pushed(acme, Intent.DELETE, account_id=outcome.account_id, at=now() + timedelta(minutes=1)))
+    Hold.objects.all().delete()
+
+
 def the_group_is_gone(acme: House) -> None:
     EntitlementMapping.objects.all().delete()
 
@@ -482,6 +488,7 @@ def a_login_and_another_silence(acme: House) -> None:
         (a_state_conflict, the_opposite_state_conflict, K.STATES_DIFFER),
         (an_orphan_of_whom_nothing_was_heard, the_connection_disabled, K.ORPHAN_IDENTITY),
         (an_orphan_of_whom_nothing_was_heard, a_push_and_another_silence, K.ORPHAN_IDENTITY),
+        (an_orphan_without_account, an_account_that_came_and_ended_again, K.ORPHAN_IDENTITY),
         (an_account_of_nobody, linked_and_taken_off_again, K.ORPHAN_ACCOUNT),
         (a_dormant_account, a_login_and_another_silence, K.DORMANT),
         (a_state_conflict, a_third_source_is_inactive, K.STATES_DIFFER),

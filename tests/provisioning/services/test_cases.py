@@ -78,6 +78,14 @@ def posted(key: str) -> Story:
     return lambda acme: push(acme, user("ada@acme.example", key))
 
 
+def listed_with(key: str) -> Story:
+    def story(acme: House) -> None:
+        said = pushed(acme, Intent.CREATE, user("ada@acme.example", key))
+        submit(replace(said, channel=Channel.ROSTER, as_of=now(), at=now() + timedelta(minutes=1)))
+
+    return story
+
+
 def an_idp_knows_the_emergency_administrator(acme: House) -> None:
     push(acme, user("ada@acme.example", "e1"))
     Identity.objects.filter(accounts__external_id="e1").update(kind="service")
@@ -130,6 +138,12 @@ CASES: dict[str, tuple[str, Story, Story, Story]] = {
         "account:key-contradicts",
         ada_only_signed_in,
         posted("e9"),
+        posted("e10"),
+    ),
+    "a name that is asked for by a push, where a roster had another key for it": (
+        "account:key-contradicts",
+        ada_only_signed_in,
+        listed_with("e9"),
         posted("e10"),
     ),
     "a login as a service identity of which a push spoke": (
