@@ -55,6 +55,12 @@ E = Evidence
         ),
         pytest.param({"phones": "4711"}, {"phones": "4711"}, set(), id="an extension says nothing"),
         pytest.param(
+            {"phones": "+49 (0)30 1234567 \u00b9"},
+            {"phones": "030/1234567"},
+            {E.SAME_PHONE},
+            id="a footnote is no digit",
+        ),
+        pytest.param(
             {"names": "Ada Lovelace"}, {"names": "LOVELACE, Ádá"}, {E.SAME_NAME}, id="one name, turned round"
         ),
         pytest.param(

@@ -805,7 +805,67 @@ def test_time_is_counted_to_the_day(
     assert (kind in look(acme)) is asked
 
 
+def phoned(*numbers: Any) -> dict[str, Any]:
+    return {"phoneNumbers": [{"value": number, "type": "work"} for number in numbers]}
+
+
+def mailed(*emails: str) -> dict[str, Any]:
+    return {"emails": [{"value": email} for email in emails]}
+
+
+def named(given: str, family: str) -> dict[str, Any]:
+    return {"name": {"givenName": given, "familyName": family}}
+
+
+ADA, BOB = named("Ada", "Lovelace"), named("Bob", "Lee")
+HOME, NUMBER = "ada@mail.example", "+49 (0)30 1234-567"
+
+
 class TestDuplicates:
+    @pytest.mark.parametrize(
+        ("one", "other", "score"),
+        [
+            pytest.param(ADA | mailed(HOME), mailed(HOME.upper()), 30, id="an e-mail of another domain"),
+            pytest.param(ADA | mailed("a@x.example", HOME), ADA | mailed(HOME), 50, id="the second e-mail"),
+            pytest.param(ADA | mailed("a@x.example"), ADA | mailed(HOME), 0, id="a name alone"),
+            pytest.param(
+                ADA | mailed("i@x.example"), BOB | mailed("i@x.example"), 0, id="two of one mailbox"
+            ),
+            pytest.param(ADA | phoned(NUMBER), ADA | phoned("0049-30-1234567"), 45, id="a number and a name"),
+            pytest.param(
+                named("\u00c1d\u00e1", "Lovelace") | phoned(NUMBER, "1"),
+                named("Lovelace", "Ada") | phoned("7654321", "030/1234567"),
+                45,
+                id="whatever the accents of the name, and the order of its words",
+            ),
+            pytest.param(ADA | phoned(NUMBER), BOB | phoned(NUMBER), 0, id="two of one number"),
+            pytest.param(ADA | phoned("4711"), ADA | phoned("4711"), 0, id="an extension"),
+            pytest.param(
+                ADA | phoned(None, 1234567), ADA | {"phoneNumbers": "1234567"}, 0, id="no list of numbers"
+            ),
+        ],
+    )
+    def test_whoever_shares_enough_is_asked_about(
+        self, acme: House, one: dict[str, Any], other: dict[str, Any], score: int
+    ) -> None:
+        for n, said in enumerate((one, other)):
+            # What they share came later: a newcomer who shares it would wait.
+            where = extend(acme.tenant, f"Other {n}")
+            account_id = push(where, user(f"u{n}", f"k{n}", emails=[], name={})).account_id
+            document = user(f"u{n}", f"k{n}", **{"emails": [], "name": {}, **said})
+            submit(pushed(where, Intent.UPDATE, document, account_id=account_id))
+        assert look(acme) == ({"identity:duplicate": 1} if score else {})
+        if score:
+            assert Finding.objects.get(kind="identity:duplicate").evidence["score"] == score
+
+    def test_of_a_number_that_many_have_those_with_one_name_are_compared(self, acme: House) -> None:
+        for n in range(24):
+            # The last two are one person, and not among the first ten.
+            said = ADA if n > 21 else named(f"Given{n}", f"Family{n}")
+            where = extend(acme.tenant, f"Other {n}")
+            push(where, user(f"u{n}", f"k{n}", emails=[], **said, **phoned(NUMBER)))
+        assert look(acme) == {"identity:duplicate": 1}
+
     def test_who_was_told_apart_by_an_answer_to_a_push_is_not_asked_about_by_a_look(
         self, acme: House
     ) -> None:
