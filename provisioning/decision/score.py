@@ -68,6 +68,16 @@ class Score:
     """The weightiest first, whichever way it points."""
 
     @property
+    def is_asked(self) -> bool:
+        """Whether the pair is put to a person. A name that imitates another is, also where one directory knows both."""
+        return self.value >= ASKED_FROM or Evidence.LOOK_ALIKE in self.evidence
+
+    @property
+    def is_grave(self) -> bool:
+        """Likely one person, or somebody whose name imitates another's."""
+        return self.value >= LIKELY_FROM or Evidence.LOOK_ALIKE in self.evidence
+
+    @property
     def in_favour(self) -> tuple[str, ...]:
         """The parts of the case: what speaks for it since it was dealt with makes it worth another look."""
         return tuple(one.value for one in self.evidence if one.speaks_for)

@@ -11,7 +11,6 @@ from functools import partial
 from uuid import UUID
 
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.score import LIKELY_FROM, Evidence, Score
 from provisioning.decision.types import Severity
 from provisioning.models import Connection
 from provisioning.selectors import doubts as stored
@@ -53,18 +52,13 @@ def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Question]:
     for pair in stored.duplicates(tenant_id, at):
         yield Question(
             kind=FindingKind.DUPLICATE_IDENTITIES,
-            severity=Severity.MEDIUM if _is_grave(pair.score) else Severity.LOW,
+            severity=Severity.MEDIUM if pair.score.is_grave else Severity.LOW,
             mark=f"{pair.one}:{pair.other}",
             parts=frozenset(pair.score.in_favour),
             identity_id=pair.one,
             candidates=(pair.other,),
             evidence=pair.score.as_document(),
         )
-
-
-def _is_grave(score: Score) -> bool:
-    """Likely one person, or somebody whose name imitates another's."""
-    return score.value >= LIKELY_FROM or Evidence.LOOK_ALIKE in score.evidence
 
 
 def orphans(tenant_id: UUID, at: datetime) -> Iterator[Question]:

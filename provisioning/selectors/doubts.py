@@ -19,7 +19,7 @@ from django.db.models.fields.json import KT
 
 from provisioning.decision.authority import ENTERPRISE_USER
 from provisioning.decision.reasons import FindingKind
-from provisioning.decision.score import ASKED_FROM, LAST_DIGITS, LEAST_DIGITS, Person, Score, weigh
+from provisioning.decision.score import LAST_DIGITS, LEAST_DIGITS, Person, Score, weigh
 from provisioning.models import (
     Account,
     Connection,
@@ -123,7 +123,7 @@ def duplicates(tenant_id: UUID, at: datetime) -> Iterator[Pair]:
         for one, other in pairs:
             if one in people and other in people:
                 score = weigh(people[one], people[other], domains)
-                if score.value >= ASKED_FROM:
+                if score.is_asked:
                     yield Pair(one=one, other=other, score=score)
 
 

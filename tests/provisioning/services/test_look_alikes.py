@@ -101,17 +101,13 @@ class TestRenames:
         self.rename(acme, bob, WIDE)
         finding = Finding.objects.get()
         assert (finding.kind, finding.severity, finding.seen_at) == ("identity:duplicate", "medium", None)
-        # As if two directories said it: then the two score enough by night, too.
-        Account.objects.filter(pk=bob.account_id).update(external_id=None)
-        Identity.objects.update(given_name="", family_name="", display_name="")
         ask_tenant(acme.tenant.pk, now())
         again = Finding.objects.get()
-        assert (again.pk, again.severity, again.evidence["evidence"]) == (
-            finding.pk,
-            "medium",
-            ["look-alike"],
-        )
+        assert (again.pk, again.severity, again.evidence) == (finding.pk, "medium", finding.evidence)
         assert again.seen_at is not None
+        self.rename(acme, bob, "bob@acme.example")
+        ask_tenant(acme.tenant.pk, now())
+        assert Finding.objects.get().status == "obsolete"
 
     def test_who_was_told_apart_is_not_asked_about(self, acme: House, bob: Outcome) -> None:
         self.rename(acme, bob, WIDE)
@@ -120,6 +116,19 @@ class TestRenames:
         self.rename(acme, bob, "bob@acme.example")
         self.rename(acme, bob, WIDE)
         assert list(Finding.objects.values_list("status", flat=True)) == ["rejected"]
+
+    def test_the_night_asks_about_those_of_one_directory_that_came_before(
+        self, acme: House, bob: Outcome
+    ) -> None:
+        wide = {"user_name": WIDE, "user_name_key": WIDE, "user_name_skeleton": PLAIN}
+        Account.objects.filter(pk=bob.account_id).update(**wide)
+        ask_tenant(acme.tenant.pk, now())
+        finding = Finding.objects.get()
+        assert (finding.kind, finding.severity, finding.evidence["score"]) == (
+            "identity:duplicate",
+            "medium",
+            0,
+        )
 
     def test_one_in_a_roster_is_asked_about(self, acme: House, bob: Outcome) -> None:
         Connection.objects.filter(pk=acme.connection.pk).update(run_few=100)
