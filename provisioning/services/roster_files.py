@@ -137,7 +137,7 @@ def keep(
             connection=connection,
             source=Roster.Source.CSV,
             status=Roster.Status.DRAFT,
-            as_of=as_of or at,
+            as_of=min(as_of or at, at),
             started_at=at,
             expected=expected,
             name=name[:200],

@@ -80,7 +80,8 @@ def begin(
             tenant_id=connection.tenant_id,
             connection=connection,
             source=kind,
-            as_of=as_of or at,
+            # A clock that is ahead of the hub's: what is pushed from now on is newer than the listing.
+            as_of=min(as_of or at, at),
             started_at=at,
             expected=expected,
             fields=list(fields),

@@ -262,6 +262,11 @@ def test_a_listing_cannot_speak_of_the_future(acme: House) -> None:
         begun(acme, now() + timedelta(hours=1))
 
 
+def test_a_clock_that_is_a_little_ahead_makes_no_push_look_old(acme: House) -> None:
+    ahead = begun(acme, now() + timedelta(minutes=4))
+    assert ahead.as_of == ahead.started_at
+
+
 def test_an_older_listing_never_follows_a_newer_one(acme: House) -> None:
     at = now()
     assert received(acme, people(3), as_of=at - timedelta(hours=1)).status == "complete"
