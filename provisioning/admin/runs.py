@@ -28,6 +28,7 @@ from .repair import RepairPages
 
 Status = ReconciliationRun.Status
 ITEMS_SHOWN = 50
+_NOT_EXECUTED = (Status.FAILED, Status.OVERTAKEN, Status.REJECTED, Status.CANCELLED)
 
 _SIGNS = {
     "simulating": "info",
@@ -168,8 +169,8 @@ class ReconciliationRunPage(RepairPages):
 
         def act(data: dict[str, Any]) -> str:
             released = reconciliation.release(run, actor_of(request), data["reason"])
-            if released.status in (Status.FAILED, Status.OVERTAKEN):
-                return f"Not released: {released.note}"
+            if released.status in _NOT_EXECUTED:
+                return f"Not released: the run is {released.get_status_display().lower()}. {released.note}".strip()
             if released.status == Status.QUARANTINED:
                 return "Released by you. Another administrator has to release it, too; nothing is done until then."
             return f"Released: the run is {released.get_status_display().lower()}, and a worker executes it."
@@ -191,7 +192,9 @@ class ReconciliationRunPage(RepairPages):
         run = self.get_object(request, object_id)
 
         def act(data: dict[str, Any]) -> str:
-            reconciliation.reject(run, actor_of(request), data["reason"])
+            after = reconciliation.reject(run, actor_of(request), data["reason"])
+            if after.status != Status.REJECTED:
+                return f"Not rejected: the run is {after.get_status_display().lower()} by now."
             return "Rejected. Nothing of this run will be done."
 
         return self.ask(
@@ -210,6 +213,8 @@ class ReconciliationRunPage(RepairPages):
 
         def act(data: dict[str, Any]) -> str:
             after = reconciliation.cancel(run, actor_of(request), data["reason"])
+            if after.status not in (Status.SIMULATING, Status.EXECUTING, Status.CANCELLED):
+                return f"Not stopped: the run is {after.get_status_display().lower()} by now."
             if after.status == Status.CANCELLED:
                 return f"Cancelled. {after.items_done} of {after.items_total} items had been decided."
             return "The run stops after the batch in hand."

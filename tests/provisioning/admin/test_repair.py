@@ -52,6 +52,30 @@ def text(client: Client, address: str) -> str:
     return response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("act", "status", "said"),
+    [
+        ("release", "rejected", "Not released: the run is rejected."),
+        ("release", "overtaken", "Not released: the run is overtaken."),
+        ("release", "cancelled", "Not released: the run is cancelled."),
+        ("reject", "executing", "Not rejected: the run is executing by now."),
+        ("reject", "done", "Not rejected: the run is done by now."),
+        ("cancel", "done", "Not stopped: the run is done by now."),
+        ("execute", "quarantined", "Only a run that was simulated can be executed"),
+        ("execute", "rejected", "Only a run that was simulated can be executed"),
+    ],
+)
+def test_a_page_that_was_open_when_somebody_else_decided_says_so(
+    admin: Client, held: ReconciliationRun, act: str, status: str, said: str
+) -> None:
+    ReconciliationRun.objects.filter(pk=held.pk).update(status=status)
+    page = admin.post(f"{RUN}/{held.pk}/{act}/", {"reason": "As agreed"}, follow=True).content.decode()
+    assert said in page
+    held.refresh_from_db()
+    assert held.status == status
+    assert not OutboxMessage.objects.filter(topic="run.execute").exists()
+
+
 class TestPart:
     def test_the_chosen_are_left_out_and_taken_in_again(self, admin: Client, held: ReconciliationRun) -> None:
         address = f"{RUN}/{held.pk}/take-part/"
