@@ -30,7 +30,7 @@ from provisioning.models import (
     Session,
 )
 from provisioning.reconciliation import Choice, runs
-from provisioning.services import linking, people, submit
+from provisioning.services import linking, people, submit, undo
 from provisioning.services.groups import submit_group
 from provisioning.tasks import delivery
 
@@ -407,6 +407,67 @@ class TestInterruption:
         monkeypatch.setattr(runs, "_settle", settle)
         assert reconciliation.execute(run).status == Status.DONE
         assert {item.status for item in planned(run)} == {"applied"}
+
+    @pytest.fixture
+    def found_afterwards(self, acme: House) -> ReconciliationRun:
+        """Whoever an item is lost of is found when the run looks at everything again."""
+        roster(acme, line("ada@acme.example", "k1"), line("bob@acme.example", "k2"))
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        run.items.filter(evidence__line=3).delete()
+        return run
+
+    @pytest.mark.parametrize("kept", [False, True], ids=["before it has noted what is left", "and after"])
+    def test_one_that_is_killed_while_it_verifies_verifies_again(
+        self, found_afterwards: ReconciliationRun, monkeypatch: pytest.MonkeyPatch, kept: bool
+    ) -> None:
+        keep = runs.keep
+
+        def die(items: list[dict[str, object]]) -> None:
+            if kept:
+                keep(items)
+            if items:
+                raise Killed
+
+        with monkeypatch.context() as broken:
+            broken.setattr(runs, "keep", die)
+            with pytest.raises(Killed):
+                reconciliation.execute(found_afterwards)
+        run = ReconciliationRun.objects.get()
+        assert (run.status, run.verified_at, Account.objects.count()) == (Status.EXECUTING, None, 1)
+        run = reconciliation.execute(run)
+        assert (run.status, run.remaining, run.items_done, run.items_total) == (Status.DONE, 0, 2, 2)
+        assert Account.objects.count() == AuditRecord.objects.filter(reason="account:created").count() == 2
+
+    def test_one_that_is_cancelled_while_it_verifies_does_no_more(
+        self, found_afterwards: ReconciliationRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keep = runs.keep
+
+        def change_mind(items: list[dict[str, object]]) -> None:
+            ReconciliationRun.objects.update(cancel_requested_at=now())
+            keep(items)
+
+        monkeypatch.setattr(runs, "keep", change_mind)
+        run = reconciliation.execute(found_afterwards)
+        assert (run.status, run.verified_at, Account.objects.count()) == (Status.CANCELLED, None, 1)
+        assert sorted(run.items.values_list("status", flat=True)) == ["applied", "planned"]
+
+    def test_one_that_is_taken_back_while_another_is_at_work_is(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runs, "BATCH", 1)
+        unconfirmed(acme, 2)
+        first = reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
+        roster(acme, line("ada@acme.example", "k1"), line("bob@acme.example", "k2"))
+        second = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+
+        def take_back(done: int, total: int) -> None:
+            if done == 1:
+                undo.order(first, actor=OPERATOR, reason="they are here")
+                assert dict(undo.carry_out(first)) == {"item:undone": 2}
+
+        second = reconciliation.execute(second, take_back)
+        assert (second.status, second.remaining, Hold.objects.count()) == (Status.DONE, 0, 0)
 
     def test_a_killed_simulation_does_not_block_the_next(
         self, acme: House, monkeypatch: pytest.MonkeyPatch
