@@ -177,9 +177,10 @@ def running(connection: Connection) -> ReconciliationRun | None:
 
 
 def runs_stopped(connection: Connection) -> bool:
-    """By an administrator's kill switch; asked anew each time."""
+    """By an administrator, who stopped them or disabled the connection; asked anew each time."""
     rows = Connection.objects.filter(tenant_id=connection.tenant_id, pk=connection.pk)
-    return rows.filter(stopped__has_key=Switch.RUNS.value).exists()
+    stopped = Q(stopped__has_key=Switch.RUNS.value) | Q(status=Connection.Status.DISABLED)
+    return rows.filter(stopped).exists()
 
 
 def overdue(since: datetime) -> Iterator[Connection]:

@@ -13,6 +13,7 @@ from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import roster_differences
+from provisioning.selectors.reconciliation import runs_stopped
 
 from .invalid import Invalid, needed_reason
 
@@ -57,13 +58,17 @@ def settle(run: ReconciliationRun, items: Sequence[Item]) -> None:
 def order(run: ReconciliationRun, actor: Actor, reason: str) -> None:
     """Has a worker execute a simulated run, or continue one that was left behind; a request should not wait for it.
 
-    Raises Invalid without a reason, and for a run that is over or waits in quarantine.
+    Raises Invalid without a reason, for a run that is over or waits in quarantine, and where runs are stopped.
     """
     reason = needed_reason(reason)
     rows = ReconciliationRun.objects.filter(tenant_id=run.tenant_id, pk=run.pk)
     with transaction.atomic():
         if not rows.filter(status__in=(Status.SIMULATED, Status.EXECUTING)).exists():
             raise Invalid("", "Only a run that was simulated can be executed; this one waits or is over.")
+        if runs_stopped(run.connection):
+            raise Invalid(
+                "", "The connection is disabled, or its runs are stopped: nothing would be done now."
+            )
         record(run, actor, "execute", Act.RUN_ORDERED, why=reason)
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
 

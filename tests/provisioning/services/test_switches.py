@@ -19,9 +19,9 @@ from provisioning.models import (
     ReconciliationRun,
 )
 from provisioning.selectors import reconciliation as stored
-from provisioning.services import people, submit, switches
+from provisioning.services import people, setup, submit, switches
 from provisioning.services.invalid import Invalid
-from provisioning.tasks import reconcile
+from provisioning.tasks import execute_run, reconcile
 
 from ..cast import OPERATOR, House, asserted, push, pushed, sign_in, user
 
@@ -133,22 +133,40 @@ class TestRuns:
         assert list(stored.due(now())) == [(acme.tenant.pk, acme.connection.pk)]
         assert reconciliation.execute(run).status == Status.DONE
 
+    @pytest.mark.parametrize("how", ["the switch", "the connection is disabled"])
     def test_one_that_is_at_work_pauses_and_goes_on(
-        self, acme: House, monkeypatch: pytest.MonkeyPatch
+        self, acme: House, monkeypatch: pytest.MonkeyPatch, how: str
     ) -> None:
         unconfirmed(acme, 5)
         monkeypatch.setattr(reconciliation.runs, "BATCH", 2)
         run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
 
         def stop_it(done: int, total: int) -> None:
-            if done == 2:
+            if done == 2 and how == "the switch":
                 stop(acme, Switch.RUNS)
+            elif done == 2:
+                setup.disable(connection=acme.connection, actor=OPERATOR, reason="Sold")
 
         assert reconciliation.execute(run, stop_it).status == Status.EXECUTING
         assert Hold.objects.count() == 2
-        resume(acme, Switch.RUNS)
+        with pytest.raises(Invalid, match="nothing would be done"):
+            reconciliation.order(run, OPERATOR, "go on")
+        assert reconciliation.execute(run).status == Status.EXECUTING
+        if how == "the switch":
+            resume(acme, Switch.RUNS)
+        else:
+            setup.activate_untested(connection=acme.connection, actor=OPERATOR, reason="Not sold")
         assert reconciliation.execute(run).status == Status.DONE
         assert Hold.objects.count() == 5
+
+    def test_what_was_released_does_not_begin_where_the_connection_is_disabled(self, acme: House) -> None:
+        unconfirmed(acme, 6)
+        run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+        reconciliation.release(run, OPERATOR, "they left")
+        setup.disable(connection=acme.connection, actor=OPERATOR, reason="Sold")
+        execute_run(str(run.tenant_id), str(run.pk))
+        run.refresh_from_db()
+        assert (run.status, Hold.objects.exists()) == (Status.SIMULATED, False)
 
 
 class TestProtected:
