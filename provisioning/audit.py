@@ -4,16 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import chain, repeat
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import sql
+from provisioning.decision.authority import assertion_of_profile
 from provisioning.decision.quick import quick
 from provisioning.decision.types import (
-    PROFILE_FIELDS,
     AccountFacts,
     Actor,
     AddAlias,
@@ -310,8 +309,8 @@ def tell(
                     aside[side]["groups"] = document.get("groups", [])
         case CreateIdentity() | UpdateIdentity():
             shown = identities.get(change.identity_id)
-            before = _profile(shown.profile) if shown else {}
-            after = _profile(change.profile)
+            before = assertion_of_profile(shown.profile) if shown else {}
+            after = assertion_of_profile(change.profile)
             line["attributes"] = names = _differing(before, after)
             aside = _sides(names, before, after)
         case SetOverride():
@@ -336,13 +335,6 @@ def _moved(known: AccountFacts | None, change: CreateAccount | UpdateAccount) ->
     if known is None:
         return list(_FIELDS)
     return [name for name in _FIELDS if getattr(known, name) != getattr(change, name)]
-
-
-def _profile(profile: Any) -> dict[str, str]:
-    return {name: value for name, value in zip(PROFILE_FIELDS, _shown(profile), strict=True) if value}
-
-
-_shown = attrgetter(*PROFILE_FIELDS)
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

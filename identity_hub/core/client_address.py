@@ -1,5 +1,6 @@
 """Where a request comes from. Knows the proxy in front of the hub, and nothing of who asks."""
 
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
@@ -24,6 +25,8 @@ def network_of(request: HttpRequest) -> str | None:
     return network_within(address_of(request))
 
 
+# A request is told of in more than one place.
+@lru_cache(maxsize=1024)
 def network_within(address: str) -> str | None:
     """The same of an address that somebody typed; None for what is none."""
     try:

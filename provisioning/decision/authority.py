@@ -1,7 +1,8 @@
 """Which source an identity shows. Knows documents of accounts, and neither who asks nor when."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from .types import PROFILE_FIELDS, AccountFacts, Document, OverrideFacts, Profile
@@ -80,9 +81,12 @@ def profile_of_assertion(assertion: Document) -> Profile:
     return Profile(**{name: _text(assertion.get(name)) for name in PROFILE_FIELDS})
 
 
+_shown = attrgetter(*PROFILE_FIELDS)
+
+
 def assertion_of_profile(profile: Profile) -> dict[str, str]:
-    """The mapped attributes of a login that brought no document of its own."""
-    return {name: value for name, value in asdict(profile).items() if value}
+    """What it says, by field: the mapped attributes of a login that brought no document of its own."""
+    return {name: value for name, value in zip(PROFILE_FIELDS, _shown(profile), strict=True) if value}
 
 
 def resource_of_profile(profile: Profile) -> dict[str, Any]:
