@@ -29,7 +29,7 @@ def note_test(
         "key": key,
     }
     with transaction.atomic():
-        _keep(connection, Item.MAPPING, actor, facts=facts)
+        _keep(connection, Item.MAPPING, actor, facts=_of_its_idp(connection, facts))
         told = _told(Item.MAPPING)
         audit.record_act(
             Act.CONNECTION_TESTED, connection, actor=actor, why=None, intent="set-up", changes=told
@@ -39,7 +39,7 @@ def note_test(
 def prove(*, connection: Connection, item: Item, actor: Actor) -> None:
     """The hub itself saw that the item holds."""
     with transaction.atomic():
-        _keep(connection, item, actor, facts={"idp": connection.idp_entity_id})
+        _keep(connection, item, actor, facts=_of_its_idp(connection, {"idp": connection.idp_entity_id}))
         told = _told(item)
         audit.record_act(
             Act.CONNECTION_PROVEN, connection, actor=actor, why=None, intent="set-up", changes=told
@@ -55,8 +55,17 @@ def forget_tests(connection: Connection) -> None:
         accepted=False,
     )
     for proof in shown:
-        proof.facts |= dict.fromkeys({"mapping", "idp"} & proof.facts.keys(), "")
+        proof.facts = _of_another(proof.facts)
         proof.save(update_fields=["facts"])
+
+
+def _of_its_idp(connection: Connection, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts, unless other metadata has come since the connection was read: then nobody knows of whom they tell."""
+    return facts if _locked(connection).idp_metadata == connection.idp_metadata else _of_another(facts)
+
+
+def _of_another(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {**facts, **dict.fromkeys({"mapping", "idp"} & facts.keys(), "")}
 
 
 def accept(*, connection: Connection, item: Item, reason: str, actor: Actor) -> None:

@@ -334,6 +334,19 @@ def test_a_refresh_of_a_draft_takes_what_it_finds_and_asks_for_another_test_wher
     try_a_login(followed)
 
 
+def test_a_test_that_was_judged_by_the_metadata_before_counts_for_nothing(
+    followed: Connection, address: Address
+) -> None:
+    Connection.objects.update(status="draft")
+    as_read = Connection.objects.get()
+    address.document = idp_with(NEW).metadata()
+    assert refresh(followed) is Taken.TAKEN
+    setup.note_test(connection=as_read, actor=OPERATOR, passed=True, verdicts={"email": "ok"}, key="name-id")
+    setup.prove(connection=as_read, item=Item.SIGN_OUT, actor=OPERATOR)
+    followed.refresh_from_db()
+    assert shown(followed) == set()
+
+
 def test_what_was_accepted_in_writing_stays_so_whatever_a_refresh_finds(
     followed: Connection, address: Address
 ) -> None:
