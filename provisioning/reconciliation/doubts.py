@@ -185,6 +185,8 @@ def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Question]:
             kind=FindingKind.OWNERLESS,
             severity=Severity.MEDIUM,
             mark=f"{one.id}:{one.owner_id or ''}",
+            # An owner who came back may leave again; and what administers is more than what does not.
+            parts=frozenset([f"since {one.left_at or ''}", *(["administers"] if one.administers else [])]),
             connection_id=one.connection_id,
             identity_id=one.identity_id,
             evidence={

@@ -513,20 +513,32 @@ class Ownerless:
     connection_id: UUID | None
     identity_id: UUID | None
     owner_id: UUID | None
+    left_at: datetime | None
+    """When the oldest hold of the owner was placed; None where there is no hold."""
+    administers: bool = False
 
 
 def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Ownerless]:
     """Credentials and non-humans in use whose owner may not sign in any more; all but people's need one."""
     able = Identity.objects.with_state().filter(tenant_id=tenant_id, pk=OuterRef("owner"), enabled=True)
     unanswered = ~Exists(able)
+    holds = Hold.objects.filter(tenant_id=tenant_id, identity=OuterRef("owner")).order_by("placed_at")
+    left_at = Subquery(holds.values("placed_at")[:1])
     # What a command issued has no owner, and is nobody's to rotate.
     tokens = live(at).filter(unanswered, tenant_id=tenant_id, client__isnull=True)
     clients = ScimClient.objects.filter(unanswered, tenant_id=tenant_id, revoked_at__isnull=True)
     rows: tuple[tuple[str, Any], ...] = (("token", tokens), ("client", clients))
     for what, found in rows:
-        for key, connection_id, owner_id in found.values_list("id", "connection_id", "owner_id"):
+        for key, connection_id, owner_id, left in found.values_list(
+            "id", "connection_id", "owner_id", left_at
+        ):
             yield Ownerless(
-                what=what, id=key, connection_id=connection_id, identity_id=None, owner_id=owner_id
+                what=what,
+                id=key,
+                connection_id=connection_id,
+                identity_id=None,
+                owner_id=owner_id,
+                left_at=left,
             )
     service = Q(kind=Identity.Kind.SERVICE)
     identities = (
@@ -540,8 +552,17 @@ def ownerless(tenant_id: UUID, at: datetime) -> Iterator[Ownerless]:
         )
         .order_by("id")
     )
-    for key, owner_id in identities.values_list("id", "owner_id").iterator(chunk_size=CHUNK):
-        yield Ownerless(what="identity", id=key, connection_id=None, identity_id=key, owner_id=owner_id)
+    columns = identities.values_list("id", "owner_id", left_at, "is_tenant_administrator", "is_superuser")
+    for key, owner_id, left, *flags in columns.iterator(chunk_size=CHUNK):
+        yield Ownerless(
+            what="identity",
+            id=key,
+            connection_id=None,
+            identity_id=key,
+            owner_id=owner_id,
+            left_at=left,
+            administers=any(flags),
+        )
 
 
 def stale_connections(tenant_id: UUID, at: datetime) -> Iterator[Connection]:

@@ -449,6 +449,15 @@ def an_account_that_came_and_ended_again(acme: House) -> None:
     Hold.objects.all().delete()
 
 
+def the_owner_came_back_and_left_again(acme: House) -> None:
+    owner = Identity.objects.get(login_name="root-acme")
+    Hold.objects.filter(identity=owner).update(placed_at=now() - timedelta(days=1))
+
+
+def it_administers_by_now(acme: House) -> None:
+    Identity.objects.filter(kind="service").update(is_tenant_administrator=True)
+
+
 def the_group_is_gone(acme: House) -> None:
     EntitlementMapping.objects.all().delete()
 
@@ -504,6 +513,8 @@ def a_login_and_another_silence(acme: House) -> None:
         (a_drifting_group, a_login_brings_another_group, K.GROUPS_DIFFER),
         (a_drifting_group, scim_has_another_group, K.GROUPS_DIFFER),
         (an_entitlement_of_an_empty_group, the_group_is_gone, K.ENTITLEMENT_UNREACHABLE),
+        (an_ownerless_token, the_owner_came_back_and_left_again, K.OWNERLESS),
+        (a_service_identity_whose_owner_left, it_administers_by_now, K.OWNERLESS),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)).replace("_", " "),
 )
