@@ -110,7 +110,7 @@ def kill(seed: int, connection: Connection) -> dict[str, Any]:
         number, point = dice.randint(1, batches), dice.randint(1, 40)
         deaths.append(partial(_die_within, "_carry_out", point, check=check, number=number))
     deaths.append(partial(_die_within, "_verify", dice.randint(1, whole)))
-    deaths.append(partial(_die_within, "_execute", dice.randint(1, 8), begins="_outcome"))
+    deaths.append(partial(_die_within, "_execute", dice.randint(1, 8), begins="tally"))
     codes, left = [], []
     for prepare in deaths:
 
