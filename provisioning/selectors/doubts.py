@@ -50,8 +50,8 @@ def _stream(statement: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, .
         yield from cursor
 
 
-# A key that more than ten people share (info@..., a switchboard) tells nobody apart; its first ten are compared. Of a
-# number that is shared by more, those with one name are, too. Keys are compared by their hashes: whoever meets by
+# A key that more than ten people share (info@...) tells nobody apart; its first ten are compared. Of a number that more
+# share (a switchboard) those with one name are, and no others. Keys are compared by their hashes: whoever meets by
 # chance is weighed, and has nothing in common. What is not asked is taken away as a set: a planner that knows nothing
 # of the findings yet holds each pair against all of them.
 _PAIRS = """
@@ -67,23 +67,25 @@ WITH people AS MATERIALIZED (
       FROM people
      CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(phones) WHEN 'array' THEN phones ELSE '[]' END) AS entry
 ), said AS (
-    SELECT 'hr ' || hr_number AS value, id FROM people WHERE hr_number <> ''
+    SELECT 'hr ' || hr_number AS value, id, false AS of_few FROM people WHERE hr_number <> ''
     UNION ALL
-    SELECT 'email ' || email_key, id FROM people WHERE email_key <> ''
+    SELECT 'email ' || email_key, id, false FROM people WHERE email_key <> ''
     UNION ALL
-    SELECT 'email ' || email, id FROM people CROSS JOIN unnest(email_keys) AS email
+    SELECT 'email ' || email, id, false FROM people CROSS JOIN unnest(email_keys) AS email
     UNION ALL
-    SELECT 'user ' || user_name, id FROM people
+    SELECT 'user ' || user_name, id, false FROM people
     UNION ALL
-    SELECT 'name ' || split_part(email_key, '@', 1) || ' ' || name, id FROM people
+    SELECT 'name ' || split_part(email_key, '@', 1) || ' ' || name, id, false FROM people
      WHERE email_key <> '' AND name NOT LIKE ' %%' AND name NOT LIKE '%% '
     UNION ALL
-    SELECT 'number ' || number, id FROM numbers WHERE length(number) >= %(least)s
+    SELECT 'number ' || number, id, true FROM numbers WHERE length(number) >= %(least)s
     UNION ALL
-    SELECT 'number ' || number || ' ' || name, id FROM numbers WHERE length(number) >= %(least)s AND name <> ' '
+    SELECT 'number ' || number || ' ' || name, id, false FROM numbers
+     WHERE length(number) >= %(least)s AND name <> ' '
 ), shared AS (
     SELECT (array_agg(DISTINCT id ORDER BY id))[1:10] AS ids FROM said
-     GROUP BY hashtextextended(value, 0) HAVING count(DISTINCT id) > 1
+     GROUP BY hashtextextended(value, 0)
+    HAVING count(DISTINCT id) > 1 AND NOT (bool_or(of_few) AND count(DISTINCT id) > 10)
 )
 SELECT one, other FROM shared, unnest(ids) AS one, unnest(ids) AS other WHERE one < other
 EXCEPT

@@ -140,14 +140,20 @@ def _copy(first: Connection, second: Connection, numbers: range, at: datetime) -
 
 
 def _said(n: int, domain: str) -> dict[str, Any]:
-    """Of one in five hundred two are one person: they share a number."""
+    """Of one in five hundred two are one person: they share a number. Seven in ten have telephones, two in
+    ten that of a switchboard, and a fifth an e-mail at home."""
     person = document(n, domain)
     number = n - 1 if n % 500 == 1 else n
+    phones = [f"+49 (0)30 {10_000_000 + n}", f"+49 151-{20_000_000 + n}"] if n % 10 < 7 else []
+    phones += [f"+49 40 5550{n % 2000:04}"] if n % 10 in (7, 8) else []
+    emails = [*person["emails"], *([{"value": f"person{n}@mail.example"}] if n % 5 == 0 else [])]
     roles = [{"value": "Global Administrator" if n % 700 == 0 else "Reader"}] if n % 4 == 0 else []
     return {
         **person,
         "schemas": [*person["schemas"], ENTERPRISE_USER],
         "userType": "Employee",
+        "emails": emails,
+        **({"phoneNumbers": [{"value": phone} for phone in phones]} if phones else {}),
         **({"roles": roles} if roles else {}),
         ENTERPRISE_USER: {"employeeNumber": f"{number:07}"},
     }

@@ -30,6 +30,7 @@ from provisioning.decision.authority import ENTERPRISE_USER, profile_of_resource
 from provisioning.decision.keys import fold
 from provisioning.decision.types import Profile
 from provisioning.fingerprints import FIELDS, fingerprint
+from provisioning.load import email_keys
 from provisioning.models import Account, Connection, Identity, ReconciliationRun, Roster, RosterRow
 from provisioning.search import search_keys
 from provisioning.selectors import roster_differences
@@ -183,7 +184,7 @@ def account_row(where: Connection, identity_id: UUID, resource: dict[str, Any], 
         "user_name": profile.user_name,
         "user_name_key": fold(profile.user_name),
         "external_id": key,
-        "email_keys": [fold(profile.email)],
+        "email_keys": email_keys(resource, [profile.email]),
         "unique_keys": [],
         "search": search_keys(resource),
         "fingerprint": fingerprint(
