@@ -18,7 +18,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
-from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
 from saml2.client import Saml2Client
@@ -32,6 +32,7 @@ from saml2.samlp import LogoutResponse
 from saml2.sigver import RSACrypto, import_rsa_key_from_file, pem_format
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
+from identity_hub.core import certificates
 from identity_hub.core.clock import now
 from provisioning import addresses
 from provisioning.models import Connection
@@ -200,8 +201,8 @@ def _certificates(store: MetadataStore, idp: str) -> tuple[str, ...]:
         found = store.certs(idp, "idpsso", "signing")
     except KeyError as error:
         raise NotConfigured from error
-    certificates = dict.fromkeys(pem_format(certificate) for _, certificate in found)
-    usable = tuple(certificate.decode() for certificate in certificates if _usable(certificate))
+    named = dict.fromkeys(pem_format(certificate) for _, certificate in found)
+    usable = tuple(certificate.decode() for certificate in named if _usable(certificate))
     if not usable:
         raise NotConfigured
     return usable
@@ -402,9 +403,8 @@ def _keys_compared(client: Saml2Client, root: etree._Element) -> dict[str, str]:
     named = []
     for element in [*root.iter(ds("X509Certificate"))][:2]:
         try:
-            der = base64.b64decode("".join("".join(element.itertext()).split()), validate=True)
-            named.append(load_der_x509_certificate(der).fingerprint(SHA256()).hex())
-        except (binascii.Error, ValueError):
+            named.append(certificates.from_text("".join(element.itertext())).fingerprint)
+        except certificates.Unreadable:
             named.append("unreadable")
     return {
         "expected": " or ".join(certificate.fingerprint(SHA256()).hex() for certificate in known),
@@ -462,13 +462,13 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
         if refusal := screen(root, kind=kind):
             return refusal
         client = client_of(connection)
-        certificates = client.sec.metadata.certificates
+        known = client.sec.metadata.certificates
         if incoming.binding == "redirect":
-            valid = _query_signed_by(incoming, certificates)
+            valid = _query_signed_by(incoming, known)
         elif root.find(ds("Signature")) is None:
             return refuse("saml:unsigned")
         else:
-            valid = any(signed_by(root, certificate.encode()) for certificate in certificates)
+            valid = any(signed_by(root, certificate.encode()) for certificate in known)
         if valid:
             return _with_parts_decrypted(_backend(own_keys.pairs()), root)
     except Refused as refused:
@@ -476,7 +476,7 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
     return refuse("saml:signature-invalid", **_keys_compared(client, root))
 
 
-def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
+def _query_signed_by(incoming: Incoming, known: tuple[str, ...]) -> bool:
     """SAML bindings 3.4.4.1: the signature is over the query string as it was sent, not as we would encode it."""
     parts: dict[str, str] = {}
     for pair in incoming.query.split("&"):
@@ -503,7 +503,7 @@ def _query_signed_by(incoming: Incoming, certificates: tuple[str, ...]) -> bool:
     except (binascii.Error, ValueError):
         raise Refused(refuse("saml:malformed", what="signature")) from None
     digest = _HASHES[algorithm.rpartition("-")[2]]
-    for certificate in certificates:
+    for certificate in known:
         key = load_pem_x509_certificate(certificate.encode()).public_key()
         try:
             if isinstance(key, rsa.RSAPublicKey) and "#rsa-" in algorithm:

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from cryptography.x509 import load_pem_x509_certificates
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import F
 
-from identity_hub.core import outbound
+from identity_hub.core import certificates, outbound
 from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
 from identity_hub.core.text import all_keepable
@@ -270,8 +269,8 @@ def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
             raise Invalid("metadata_url", str(error)) from None
     if pem := fields.get("metadata_signing_certificates"):
         try:
-            load_pem_x509_certificates(pem.encode())
-        except ValueError:
+            certificates.from_pem(pem)
+        except certificates.Unreadable:
             raise Invalid("metadata_signing_certificates", "This is no certificate in PEM form.") from None
     return fields
 

@@ -197,6 +197,17 @@ def text_beside(dice: Random, root: etree._Element) -> None:
         node.tail = dice.choice(["x", " ", "\n", "administrator"])
 
 
+def spoil_certificate(dice: Random, root: etree._Element) -> None:
+    """One byte of the DER inside: what changes its base64 seldom leaves a certificate."""
+    named = [node for node in root.iter(f"{{{DS}}}X509Certificate") if node.text]
+    if named:
+        node = dice.choice(named)
+        der = bytearray(base64.b64decode(node.text))
+        # The version, the names and the dates stand at the beginning.
+        der[dice.randrange(min(len(der), dice.choice((20, 200, 1000))))] = dice.choice((0, 1, 3, 0x7F, 0xFF))
+        node.text = base64.b64encode(bytes(der)).decode()
+
+
 TREES: tuple[Tree, ...] = (
     remove,
     double,
@@ -216,6 +227,7 @@ TREES: tuple[Tree, ...] = (
     cut_text,
     spoil_text,
     text_beside,
+    spoil_certificate,
 )
 
 # Of the bytes: of the XML, of its base64, and of the form.

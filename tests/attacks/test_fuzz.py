@@ -76,6 +76,8 @@ def meaning(at: datetime) -> dict[str, Any]:
     }
 
 
+# A serial number below nought, in a certificate that counts for nothing, is read with a warning.
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @pytest.mark.parametrize("style", STYLES)
 def test_a_changed_answer_is_refused_or_says_the_same(
     scene: Scene, style: str, request: pytest.FixtureRequest

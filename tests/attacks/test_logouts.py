@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from identity_hub.core.clock import now
+from tests.identity_hub.core.test_certificates import UNREADABLE, text_of
 from tests.saml_sp.idp import (
     SAML,
     SAMLP,
@@ -61,6 +62,12 @@ def signed(scene: Scene, xml: str, pair: KeyPair | None = None, **options: Any) 
     return sign(xml, pair or scene.idp.keys, id=id_of(xml), **options)
 
 
+def naming(der: bytes, xml: str) -> str:
+    root = parse(xml)
+    ds(root, "X509Certificate").text = text_of(der)
+    return to_text(root)
+
+
 def by_post(scene: Scene, xml: str, field: str = "SAMLRequest") -> Sent:
     return Sent(path=logout_path(scene), body=f"{field}={quote_plus(encode(xml))}".encode())
 
@@ -107,6 +114,12 @@ ATTACKS.row(
     "saml:signature-invalid",
     lambda s: by_post(s, signed(s, request(s), key_pair("mallory"))),
 )
+for what, der in UNREADABLE.items():
+    ATTACKS.row(
+        f"signed with the attacker's key, by POST, in KeyInfo a certificate with {what}",
+        "saml:signature-invalid",
+        lambda s, der=der: by_post(s, naming(der, signed(s, request(s), key_pair("mallory")))),  # type: ignore[misc]
+    )
 ATTACKS.row(
     "signed with the attacker's key, by redirect",
     "saml:signature-invalid",

@@ -16,6 +16,7 @@ from django.conf import settings
 from lxml import etree
 
 from saml_sp.models import LoginAttempt
+from tests.identity_hub.core.test_certificates import UNREADABLE, text_of
 from tests.saml_sp.idp import (
     DS,
     KeyPair,
@@ -61,6 +62,10 @@ def key_info(content: str) -> Edit:
         old.getparent().replace(old, new)
 
     return edit
+
+
+def named_in_full(der: bytes) -> str:
+    return f"<ds:X509Data><ds:X509Certificate>{text_of(der)}</ds:X509Certificate></ds:X509Data>"
 
 
 def forged_by(scene: Scene, pair: KeyPair, **options: Any) -> str:
@@ -252,6 +257,12 @@ ATTACKS.row(
         ),
     ),
 )
+for what, der in UNREADABLE.items():
+    ATTACKS.row(
+        f"signed with the attacker's key, in KeyInfo a certificate with {what}",
+        "saml:signature-invalid",
+        lambda s, der=der: edited(forged_by(s, key_pair("mallory")), key_info(named_in_full(der))),  # type: ignore[misc]
+    )
 ATTACKS.row(
     "signed with the attacker's key, no KeyInfo",
     "saml:signature-invalid",

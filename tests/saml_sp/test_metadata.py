@@ -29,6 +29,7 @@ from provisioning.services import metadata as services
 from provisioning.services.configuration import Invalid
 from provisioning.services.metadata import Source, Taken
 from saml_sp import metadata, tasks
+from tests.identity_hub.core.test_certificates import UNREADABLE, pem_of
 from tests.identity_hub.core.test_outbound import say, server
 from tests.provisioning.cast import OPERATOR
 from tests.provisioning.services.test_races import at_once
@@ -710,7 +711,12 @@ def test_a_document_that_is_signed_as_a_whole_is_taken(
 
 
 def test_a_certificate_that_is_none_is_no_setting(connection: Connection) -> None:
-    for field_, value in (("metadata_signing_certificates", "hello"), ("metadata_url", "file:///etc/passwd")):
+    unreadable = pem_of(UNREADABLE["a version that X.509 does not know"])
+    for field_, value in (
+        ("metadata_signing_certificates", "hello"),
+        ("metadata_signing_certificates", NEW.certificate.decode() + unreadable),
+        ("metadata_url", "file:///etc/passwd"),
+    ):
         with pytest.raises(Invalid) as refused:
             configuration.change_connection(
                 connection=connection, changes={field_: value}, actor=OPERATOR, reason="As agreed"
