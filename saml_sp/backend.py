@@ -6,7 +6,10 @@ tree that was screened and not its text. Both remember which elements were verif
 mapping read those very elements, so no second parser can see another document.
 """
 
+import base64
+import binascii
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +24,11 @@ from xml.etree.ElementTree import Element
 
 import saml2.sigver
 import xmlsec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from lxml import etree
 from saml2 import class_name, create_class_from_element_tree, samlp
 from saml2.sigver import CryptoBackend, MissingKey, SecurityContext, SignatureError
@@ -45,7 +53,7 @@ SIGNATURES = frozenset(
     f"{_MORE}{key}-{sha}" for key in ("rsa", "ecdsa") for sha in ("sha256", "sha384", "sha512")
 )
 # CBC stays because ADFS, SimpleSAMLphp and Entra use it. Its padding oracle is closed by one answer for every
-# message that cannot be read, whatever was wrong with it (errors.py).
+# message that cannot be read, whatever was wrong with it (`unreadable`).
 DATA_CIPHERS = {
     f"{XENC}aes128-cbc": 16,
     f"{XENC}aes192-cbc": 24,
@@ -56,6 +64,7 @@ DATA_CIPHERS = {
 }
 # RSA 1.5 key transport is left out: Bleichenbacher's attack recovers the session key from error answers.
 KEY_TRANSPORTS = frozenset({f"{XENC}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"})
+BLOCK, GCM_NONCE = 16, 12
 MAX_ENCRYPTED_KEYS = 4
 MAX_PREFIXES = 32
 MAX_JUDGED_SLOWLY = 300
@@ -231,19 +240,15 @@ class XmlSecBackend(CryptoBackend):
         """A copy of a Response with its encrypted assertion replaced by the plain one. Raises Refused."""
         root = deepcopy(message)
         holder = root.find(saml("EncryptedAssertion"))
-        assertion = self.decrypt_into(holder)
-        if assertion.tag != saml("Assertion"):
-            raise Refused(unexpected(saml("Assertion"), assertion))
-        holder.getparent().replace(holder, assertion)
-        if refusal := screen(root):
-            raise Refused(_unreadable(refusal))
-        check_shapes(root)
+        holder.getparent().replace(holder, self.decrypted(holder, saml("Assertion")))
+        if screen(root) or not _well_shaped(root):
+            raise Refused(unreadable(message.find(saml("EncryptedAssertion"))))
         return root
 
-    def decrypt_into(self, holder: etree._Element) -> etree._Element:
-        """Replaces everything in a SAML Encrypted* element by the element that it hides, and returns that one.
+    def decrypted(self, holder: etree._Element, expected: str) -> etree._Element:
+        """The element of this tag that a SAML Encrypted* element hides. Raises Refused.
 
-        Raises Refused.
+        The refusal is exact about what stands in the clear; whatever is wrong inside is `unreadable`.
         """
         data = holder.find(xenc("EncryptedData"))
         keys = list(holder.iter(xenc("EncryptedKey")))
@@ -265,30 +270,29 @@ class XmlSecBackend(CryptoBackend):
         cipher = _algorithm(data)
         if cipher not in DATA_CIPHERS:
             raise Refused(forbidden("encryption", DATA_CIPHERS, cipher))
-        plain = self._decrypt(data, keys, DATA_CIPHERS[cipher])
-        try:
-            element = _parse_in(holder, plain)
-        except Refused as error:
-            raise Refused(_unreadable(error.refusal)) from None
-        for child in list(holder):
-            holder.remove(child)
-        holder.append(element)
-        return element
-
-    def _decrypt(self, data: etree._Element, keys: list[etree._Element], key_size: int) -> bytes:
-        for encrypted_key in keys:
-            transport = _algorithm(encrypted_key)
+        for transport in map(_algorithm, keys):
             if transport not in KEY_TRANSPORTS:
                 raise Refused(forbidden("key transport", KEY_TRANSPORTS, transport))
+        plain, sound = _deciphered(data, self._session_key(keys, DATA_CIPHERS[cipher]))
+        try:
+            element = _parse_in(holder, plain)
+        except Refused:
+            raise Refused(unreadable(holder)) from None
+        if not sound or element.tag != expected:
+            raise Refused(unreadable(holder))
+        return element
+
+    def _session_key(self, keys: list[etree._Element], size: int) -> bytes:
+        """What the first of these opens to; where none does, a key that opens nothing, so that the work is the same."""
+        for encrypted_key in keys:
             for private_key in self._decryption_keys:
                 session_key = _unlock(encrypted_key, private_key)
-                # GCM and CBC keys are the same kind of bytes; only their number belongs to the algorithm.
-                if session_key is None or len(session_key) != key_size:
-                    continue
-                plain = _unlock(data, xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session_key))
-                if plain is not None:
-                    return plain
-        raise Refused(refuse("saml:decryption-failed", what="no key of ours opens it"))
+                # Attack (padding oracle by time): were the next key tried where this one's content cannot be read, the
+                # answer would take longer for bad padding than for good.
+                if session_key is not None:
+                    # GCM and CBC keys are the same kind of bytes; only their number belongs to the algorithm.
+                    return session_key if len(session_key) == size else secrets.token_bytes(size)
+        return secrets.token_bytes(size)
 
     def sign_statement(self, statement: Any, node_name: str, key_file: str, node_id: str) -> str:
         """Fills in the signature template that pysaml2 put into the statement."""
@@ -312,6 +316,14 @@ def check_shapes(root: etree._Element) -> None:
     for signature in root.iter(ds("Signature")):
         parent = signature.getparent()
         _the_signature(parent, parent.get("ID", ""))
+
+
+def _well_shaped(root: etree._Element) -> bool:
+    try:
+        check_shapes(root)
+    except Refused:
+        return False
+    return True
 
 
 def signed_by(element: etree._Element, certificate: bytes) -> bool:
@@ -408,14 +420,19 @@ def forbidden(what: str, allowed: Iterable[str], found: str | None) -> Refusal:
     return refuse("saml:algorithm", what=what, expected=" ".join(sorted(allowed)), found=found or "none")
 
 
-def unexpected(expected: str, element: etree._Element) -> Refusal:
-    return refuse("saml:decryption-failed", what="content", expected=expected, found=element.tag)
-
-
-def _unreadable(refusal: Refusal) -> Refusal:
-    # Attack (padding oracle): whoever learns whether what he changed in a CBC ciphertext is still XML, reads it byte by
-    # byte. Before a signature is known to be good, whatever is wrong inside has the same answer.
-    return refuse("saml:decryption-failed", what="content", found=refusal.reason)
+def unreadable(holder: etree._Element) -> Refusal:
+    """The one answer for whatever is wrong inside of an Encrypted* element: it tells what stands in the clear."""
+    # Attack (padding oracle): whoever learns whether what he changed in a CBC ciphertext is well padded, or still XML,
+    # or still an assertion, reads it byte by byte. That nobody signed what is inside is wrong inside, too.
+    data, keys = holder.find(xenc("EncryptedData")), list(holder.iter(xenc("EncryptedKey")))
+    return refuse(
+        "saml:decryption-failed",
+        what="content",
+        cipher=_algorithm(data),
+        keys=len(keys),
+        key_transport=" ".join(dict.fromkeys(map(_algorithm, keys))),
+        key_bits=" ".join(str(8 * len(_cipher_value(key))) for key in keys),
+    )
 
 
 def _algorithm(encrypted: etree._Element) -> str:
@@ -423,8 +440,35 @@ def _algorithm(encrypted: etree._Element) -> str:
     return method.get("Algorithm", "") if method is not None else ""
 
 
+def _cipher_value(encrypted: etree._Element) -> bytes:
+    """The ciphertext; nothing where it is no base64."""
+    text = encrypted.findtext(f"{xenc('CipherData')}/{xenc('CipherValue')}", "")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _deciphered(data: etree._Element, key: bytes) -> tuple[bytes, bool]:
+    """The content of an EncryptedData, and whether its padding or its tag is good."""
+    value = _cipher_value(data)
+    if _algorithm(data).endswith("-gcm"):
+        try:
+            return AESGCM(key).decrypt(value[:GCM_NONCE], value[GCM_NONCE:], None), True
+        except (InvalidTag, ValueError):
+            return b"", False
+    if len(value) < 2 * BLOCK or len(value) % BLOCK:
+        return b"", False
+    decryptor = Cipher(AES(key), CBC(value[:BLOCK])).decryptor()
+    plain = decryptor.update(value[BLOCK:]) + decryptor.finalize()
+    # XML Encryption 5.2: only the last byte of the padding says something.
+    sound = 1 <= plain[-1] <= BLOCK
+    # Attack (padding oracle by time): what is badly padded is read as far as what is well padded, too.
+    return plain[: -plain[-1] if sound else -BLOCK], sound
+
+
 def _unlock(encrypted: etree._Element, key: xmlsec.Key) -> bytes | None:
-    """The bytes inside an EncryptedKey or EncryptedData, on a copy of their own; None when this key is not the one."""
+    """The bytes inside an EncryptedKey, on a copy of its own; None when this key is not the one."""
     copy = etree.fromstring(etree.tostring(encrypted, with_tail=False))
     # Without a Type, xmlsec returns bytes instead of parsing them into the tree with a parser of its own.
     copy.attrib.pop("Type", None)

@@ -41,6 +41,7 @@ from . import own_keys
 from .assertion import NameId
 from .backend import (
     SIGNATURES,
+    Collected,
     IdpKeys,
     Security,
     XmlSecBackend,
@@ -49,7 +50,7 @@ from .backend import (
     forbidden,
     install_schema_check,
     signed_by,
-    unexpected,
+    unreadable,
 )
 from .checks import SKEW
 from .message import assertion_of, decode, ds, inflate, parse, saml, screen
@@ -368,13 +369,15 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
                 conv_info={"entity_id": addresses.saml_metadata(connection.id)},
             )
         except Refused as refused:
-            return refused.refusal
+            return _unopened(collected) or refused.refusal
         except Exception as error:  # noqa: BLE001 - pysaml2 refuses with bare Exception and every other class
             complaint = refuse("saml:not-verified", error=type(error).__name__)
     assertion = assertion_of(collected.plain)
     signed = {etree.QName(element).localname for element in collected.verified}
     # The signature of the whole Response covers the assertion; else the assertion itself was verified.
     if assertion is None or ("Response" not in signed and assertion not in collected.verified):
+        if refusal := _unopened(collected):
+            return refusal
         has_signature = next(collected.plain.iter(ds("Signature")), None) is not None
         return (
             refuse("saml:signature-invalid", **_keys_compared(client, collected.plain))
@@ -392,6 +395,11 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
         encrypted=collected.encrypted,
         complaint=complaint,
     )
+
+
+def _unopened(collected: Collected) -> Refusal | None:
+    """What is told of an encrypted assertion that was opened, and which no key of the IdP's vouches for."""
+    return unreadable(collected.original.find(saml("EncryptedAssertion"))) if collected.encrypted else None
 
 
 def _keys_compared(client: Saml2Client, root: etree._Element) -> dict[str, str]:
@@ -423,9 +431,9 @@ def _with_parts_decrypted(backend: XmlSecBackend, assertion: etree._Element) -> 
         found, limit = len(holders), MAX_ENCRYPTED_PARTS
         raise Refused(refuse("saml:decryption-failed", what="encrypted parts", size=found, limit=limit))
     for holder in holders:
-        element = backend.decrypt_into(holder)
-        if element.tag != plain[holder.tag] or any(not isinstance(node.tag, str) for node in element.iter()):
-            raise Refused(unexpected(plain[holder.tag], element))
+        element = backend.decrypted(holder, plain[holder.tag])
+        if any(not isinstance(node.tag, str) for node in element.iter()):
+            raise Refused(unreadable(holder))
         holder.getparent().replace(holder, element)
     return assertion
 

@@ -39,14 +39,14 @@ def flip(value: etree._Element, byte: int, bits: int = 1) -> None:
 
 ATTACKS.row(
     "an encrypted assertion that nobody signed",
-    "saml:unsigned",
+    "saml:decryption-failed",
     lambda s: response_xml(s.forged, encrypt(assertion_xml(s.forged), s.sp_certificate)),
     "CVE-2024-4985",
     "CVE-2024-9487",
 )
 ATTACKS.row(
     "an encrypted assertion signed by the attacker",
-    "saml:signature-invalid",
+    "saml:decryption-failed",
     lambda s: response_xml(
         s.forged,
         encrypt(sign(assertion_xml(s.forged), key_pair("mallory"), id="_forged"), s.sp_certificate),
@@ -224,7 +224,7 @@ ATTACKS.row(
 )
 ATTACKS.row(
     "another IdP inside",
-    "saml:signature-invalid",
+    "saml:decryption-failed",
     lambda s: s.minted(style="encrypted", issuer="https://other.example", response_issuer=s.idp.entity_id),
 )
 
@@ -336,13 +336,58 @@ def test_nobody_comes_in_by(scene: Scene, attack: Attack) -> None:
 
 def test_every_ciphertext_that_cannot_be_read_has_one_answer(scene: Scene) -> None:
     """Attack (padding oracle): changes of a CBC ciphertext, of which some leave good padding and no XML."""
-    answers = set()
+    answers, told = set(), set()
     for byte in (-1, -2, -17, -18, 40, 200, 1000):
         for bit in range(5):
             root = parse(scene.idp.encrypted(scene.facts, scene.sp_certificate, cipher=C.TransformAes256Cbc))
             value = xenc(root, "CipherValue", -1)
             flip(value, byte, 1 << bit)
             answer = scene.browser.post(to_text(root))
-            reference = LoginAttempt.objects.order_by("-at")[0].reference
-            answers.add((answer.status_code, answer.content.decode().replace(reference, "")))
-    assert len(answers) == 1
+            attempt = LoginAttempt.objects.order_by("-at")[0]
+            answers.add((answer.status_code, answer.content.decode().replace(attempt.reference, "")))
+            told.add(told_of(attempt))
+    assert len(answers) == len(told) == 1
+
+
+def told_of(attempt: LoginAttempt) -> tuple[str, str]:
+    return attempt.reason, repr(sorted(attempt.detail.items()))
+
+
+def sealed(scene: Scene, inner: str, certificate: bytes | None = None) -> str:
+    hidden = encrypt(inner, certificate or scene.sp_certificate, cipher=C.TransformAes256Cbc)
+    return response_xml(scene.facts, hidden)
+
+
+def assertion_by(scene: Scene, signer: str = "corp") -> str:
+    return sign(assertion_xml(scene.facts), key_pair(signer), id=scene.facts.assertion_id)
+
+
+WRONG_INSIDE: dict[str, Callable[[Scene], str]] = {
+    "it is for somebody else": lambda s: sealed(s, assertion_by(s), key_pair("mallory").certificate),
+    "bad padding": lambda s: edited(
+        sealed(s, assertion_by(s)), lambda r: flip(xenc(r, "CipherValue", -1), -17, 0x80)
+    ),
+    "good padding around no XML": lambda s: edited(
+        sealed(s, assertion_by(s)), lambda r: flip(xenc(r, "CipherValue", -1), 40)
+    ),
+    "a comment": lambda s: sealed(s, assertion_by(s).replace("</saml:Issuer>", "<!----></saml:Issuer>", 1)),
+    "another element": lambda s: sealed(s, name_id("administrator")),
+    "no signature": lambda s: sealed(s, assertion_xml(s.facts)),
+    "a signature by somebody else": lambda s: sealed(s, assertion_by(s, "mallory")),
+    "a signed assertion that was changed": lambda s: sealed(
+        s, assertion_by(s).replace("corp.example", "evil.example")
+    ),
+    "a forbidden algorithm in the signature": lambda s: sealed(
+        s, assertion_by(s).replace("xmldsig-more#rsa-sha256", "xmldsig-more#hmac-sha256")
+    ),
+}
+
+
+def test_whatever_is_wrong_inside_an_administrator_reads_the_same(scene: Scene) -> None:
+    """Attack: who reads the login attempts posts changed ciphertexts, and learns by the reason how far each came."""
+    told = {}
+    for name, make in WRONG_INSIDE.items():
+        scene.browser.post(make(scene))
+        told[name] = told_of(LoginAttempt.objects.order_by("-at")[0])
+    assert len(set(told.values())) == 1, told
+    assert "'keys', '1'" in told["no signature"][1]

@@ -49,7 +49,7 @@ ALONE = {
     "saml:idp-refused": "the IdP's own word",
     "saml:unsigned": "there is no signature",
     "saml:cipher-reference": "it is there",
-    "saml:decryption-failed": "no key opens it; where a content was expected, both are told",
+    "saml:decryption-failed": "what stands in the clear, and nothing of what is inside",
     "saml:not-verified": "pysaml2's own word",
     "saml:conditions-missing": "they are not there",
     "saml:confirmation-endless": "it has no end",

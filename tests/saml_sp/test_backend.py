@@ -1,6 +1,8 @@
 """The parts of pysaml2 that the hub replaces are the ones in use, and the libraries fit together."""
 
+import base64
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from lxml import etree
 
 from provisioning.models import Connection
 from saml_sp import backend, client, startup
+from saml_sp.message import XENC
 
-from .idp import assertion_xml, encrypt
+from .idp import assertion_xml, encrypt, parse
 from .parties import Browser
 
 
@@ -64,3 +67,31 @@ def test_decrypted_content_may_rely_on_outer_prefixes(browser: Browser, sp_certi
     holder = etree.fromstring(encrypt(plain, sp_certificate))
     fragment = b"<saml:NameID>x</saml:NameID>"
     assert backend._parse_in(holder, fragment).text == "x"
+
+
+def test_bad_padding_costs_no_more_keys_than_good(
+    browser: Browser, sp_certificate: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a padding oracle by time, where every key is tried until one opens to something."""
+    asked: list[str] = []
+    original = backend._unlock
+
+    def spy(encrypted: etree._Element, key: xmlsec.Key) -> bytes | None:
+        asked.append(encrypted.tag)
+        return original(encrypted, key)
+
+    monkeypatch.setattr(backend, "_unlock", spy)
+    sent = browser.idp.encrypted(browser.facts(), sp_certificate, cipher=xmlsec.constants.TransformAes256Cbc)
+    root = parse(sent)
+    key = next(root.iter(f"{{{XENC}}}EncryptedKey"))
+    for _ in range(3):
+        key.addnext(deepcopy(key))
+    value = list(root.iter(f"{{{XENC}}}CipherValue"))[-1]
+    raw = bytearray(base64.b64decode(value.text))
+    raw[-17] ^= 0x80
+    bad = deepcopy(root)
+    list(bad.iter(f"{{{XENC}}}CipherValue"))[-1].text = base64.b64encode(raw).decode()
+    assert browser.post(etree.tostring(bad)).status_code == 403
+    tried, asked[:] = list(asked), []
+    assert browser.post(etree.tostring(root)).status_code == 302
+    assert asked == tried == [f"{{{XENC}}}EncryptedKey"]
