@@ -13,6 +13,7 @@ from provisioning.models import (
     Finding,
     Hold,
     Identity,
+    Override,
     ReconciliationItem,
     ReconciliationRun,
     ScimRequest,
@@ -39,6 +40,12 @@ class HoldShape(serializers.ModelSerializer):
     class Meta:
         model = Hold
         fields = ["kind", "source_account_id", "reason", "placed_by", "placed_at"]
+
+
+class OverrideShape(serializers.ModelSerializer):
+    class Meta:
+        model = Override
+        fields = ["attribute", "value", "reason", "set_by", "set_at", "until"]
 
 
 class AccountShape(serializers.ModelSerializer):
@@ -93,6 +100,12 @@ class IdentityShape(serializers.ModelSerializer):
         allow_null=True, help_text="The identity that stands for this one since the two were merged."
     )
     holds = HoldShape(many=True)
+    overrides = OverrideShape(
+        many=True,
+        source="live_overrides",
+        help_text="What an administrator shows in place of what the sources say. A list is filtered by the e-mail that "
+        "the sources say.",
+    )
     accounts = AccountOfIdentityShape(many=True, source="live_accounts", help_text="Live accounts only.")
 
     class Meta:
@@ -114,6 +127,7 @@ class IdentityShape(serializers.ModelSerializer):
             "created_at",
             "updated_at",
             "holds",
+            "overrides",
             "accounts",
         ]
 

@@ -17,6 +17,7 @@ from provisioning.models import (
     AuditRecord,
     Finding,
     Identity,
+    Override,
     ReconciliationItem,
     ReconciliationRun,
     ScimRequest,
@@ -103,8 +104,11 @@ class Identities(Resource):
 
     def rows(self) -> QuerySet[Identity]:
         live = Account.objects.filter(deleted_at__isnull=True)
+        overrides = Override.objects.filter(ended_at__isnull=True)
         return Identity.objects.with_state().prefetch_related(
-            "holds", Prefetch("accounts", queryset=live, to_attr="live_accounts")
+            "holds",
+            Prefetch("accounts", queryset=live, to_attr="live_accounts"),
+            Prefetch("overrides", queryset=overrides, to_attr="live_overrides"),
         )
 
 

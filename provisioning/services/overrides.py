@@ -10,14 +10,14 @@ from uuid import UUID
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
 from provisioning.decision.authority import OVERRIDABLE
-from provisioning.decision.types import Actor, Intent, Observation, Outcome
+from provisioning.decision.types import Actor, Decision, Intent, Observation, Outcome
 from provisioning.decision.types import Override as OverrideToSet
 from provisioning.formats import Format, cleaned, unprintable
 from provisioning.models import Identity, Override
 
 from .invalid import Invalid, needed_reason
 from .people import observed
-from .submission import submit, submit_many
+from .submission import simulate_many, submit, submit_many
 
 LONGEST = timedelta(days=366)
 """What goes on for longer than a year belongs into a source."""
@@ -63,6 +63,22 @@ def end(*, override: Override, reason: str, actor: Actor) -> Outcome:
     """The identity shows again what its sources say. Raises Invalid without a reason."""
     reason = needed_reason(reason, "Say in writing why the override ends.")
     return submit(_ending(override.tenant_id, override.identity_id, override.pk, reason, actor))
+
+
+def foresee(*, identity: Identity, attribute: str, value: str, until: datetime, actor: Actor) -> Decision:
+    """What `override` would decide now; nothing is written."""
+    wanted = overriding(
+        identity=identity, attribute=attribute, value=value, until=until, reason="", actor=actor
+    )
+    ((decision, _),) = simulate_many([wanted])
+    return decision
+
+
+def foresee_end(*, override: Override, actor: Actor) -> Decision:
+    ((decision, _),) = simulate_many(
+        [_ending(override.tenant_id, override.identity_id, override.pk, "", actor)]
+    )
+    return decision
 
 
 def end_due(*, at: datetime) -> int:

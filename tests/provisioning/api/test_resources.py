@@ -29,6 +29,7 @@ def test_an_identity_says_whether_it_may_sign_in_and_why_not(admin: Client, ours
     assert held["enabled"] is False
     assert [hold["kind"] for hold in held["holds"]] == ["scim"]
     assert [account["user_name"] for account in held["accounts"]] == [f"hal@{ours.where.domain}"]
+    assert held["overrides"] == []
     assert {row["id"] for row in results(admin, "identities", enabled="false")} == {
         str(ours.held.pk),
         str(ours.security.pk),

@@ -59,6 +59,7 @@ COMMANDS = (
     "look_for_findings",
     "map_entitlement",
     "merge_identities",
+    "override_attribute",
     "posture",
     "pull_roster",
     "readiness",
