@@ -161,10 +161,15 @@ SELECT id, NULL FROM provisioning_identity
 )
 
 # What lifts a hold stands in the audit (an administrator's lift names no source), and nothing placed it again since.
-# Those that an account's identity was merged with: what was decided about them is on record under either id.
+# Of those that its identity was merged with, and they with others: what was decided is on record under any id.
 _PARTNERS = """
-           SELECT unnest(ARRAY[m.winner_id, m.loser_id]) FROM provisioning_merge m
-            WHERE m.tenant_id = a.tenant_id AND (m.winner_id = a.identity_id OR m.loser_id = a.identity_id)
+           WITH RECURSIVE one (id) AS (
+               SELECT a.identity_id
+                UNION
+               SELECT unnest(ARRAY[m.winner_id, m.loser_id])
+                 FROM one JOIN provisioning_merge m
+                   ON m.tenant_id = a.tenant_id AND (m.winner_id = one.id OR m.loser_id = one.id))
+           SELECT id FROM one
 """
 _HOLDS_NOBODY = """
 SELECT a.id, a.identity_id FROM provisioning_account a
@@ -177,7 +182,7 @@ SELECT a.id, a.identity_id FROM provisioning_account a
    AND NOT EXISTS (
        SELECT FROM provisioning_auditrecord l
         CROSS JOIN jsonb_array_elements(l.changes) AS c
-        WHERE l.tenant_id = a.tenant_id AND l.identity_id IN (SELECT a.identity_id UNION {partners})
+        WHERE l.tenant_id = a.tenant_id AND l.identity_id IN ({partners})
           AND c->>'change' = 'LiftHold' AND c->>'kind' = 'scim' AND c->>'identity_id' = l.identity_id::text
           AND coalesce(c->>'source_account_id', a.id::text) = a.id::text
           AND NOT EXISTS (
@@ -191,7 +196,7 @@ SELECT a.id, a.identity_id FROM provisioning_account a
 _NOT_FOLDED = """
    AND NOT EXISTS (
        SELECT FROM provisioning_auditrecord f
-        WHERE f.tenant_id = a.tenant_id AND f.identity_id IN (SELECT a.identity_id UNION {partners})
+        WHERE f.tenant_id = a.tenant_id AND f.identity_id IN ({partners})
           AND f.channel = 'admin'
           AND f.changes @> jsonb_build_array(jsonb_build_object('change', 'DeleteAccount', 'account_id', a.id)))
 """.replace("{partners}", _PARTNERS)

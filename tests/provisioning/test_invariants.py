@@ -14,7 +14,7 @@ from provisioning import reconciliation
 from provisioning.decision.types import HoldKind, Intent, Profile
 from provisioning.models import Account, DirectoryGroup, Finding, Identity
 from provisioning.selectors.invariants import INSTALLATION, LAWS, violations
-from provisioning.services import configuration, laws, linking, overrides, people, submit
+from provisioning.services import configuration, laws, linking, merging, overrides, people, submit
 from provisioning.services.groups import submit_group
 from provisioning.services.retention import purge_deleted
 from provisioning.tasks import delivery
@@ -347,6 +347,19 @@ class TestExceptions:
         assert outcome.reason == "account:folded"
         delivery.drain()
         assert found(ids) == []
+
+    def test_what_a_merge_lifted_of_whoever_was_merged_twice_more(self, acme: House, ids: Ids) -> None:
+        loser = Identity.objects.get(accounts=ids["jit"])
+        came = [push(acme, user("jim@acme.example", "e9"))]
+        came += [
+            push(extend(acme.tenant, name), user(f"jim@{name}.example", "j1")) for name in ("Third", "Fourth")
+        ]
+        for outcome in came:
+            winner = Identity.objects.get(pk=outcome.identity_id)
+            assert merging.merge(winner=winner, loser=loser, reason="one", actor=OPERATOR).accepted
+            delivery.drain()
+            assert found(ids) == []
+            loser = winner
 
 
 class TestCommand:
