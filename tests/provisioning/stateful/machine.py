@@ -33,6 +33,7 @@ from provisioning.models import (
     Hold,
     Identity,
     Merge,
+    Override,
     ReconciliationItem,
     ReconciliationRun,
     Roster,
@@ -41,7 +42,16 @@ from provisioning.models import (
 from provisioning.roster import Page
 from provisioning.selectors.invariants import LAWS, violations
 from provisioning.selectors.rosters import APART
-from provisioning.services import configuration, findings, linking, merging, people, rosters, submit
+from provisioning.services import (
+    configuration,
+    findings,
+    linking,
+    merging,
+    overrides,
+    people,
+    rosters,
+    submit,
+)
 from provisioning.services import undo as undoing
 from provisioning.services.groups import submit_group
 from provisioning.services.retention import purge_deleted, trim_sessions
@@ -62,6 +72,7 @@ CHEAP = (
     "account:deleted-holds",
     "membership:of-the-living",
     "account:says-what-it-is-found-by",
+    "override:shown",
 )
 # One statement that is planned once: these are asked after every event.
 BROKEN = " UNION ALL ".join(
@@ -165,6 +176,8 @@ class Hub(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            # What the schedule does every few minutes.
+            overrides.end_due(at=now())
             for tenant in Tenant.objects.all():
                 assert [_told(one) for one in violations(tenant_id=tenant.pk, at=now())] == []
         finally:
@@ -497,6 +510,30 @@ class Hub(RuleBasedStateMachine):
         if outcome.accepted:
             self.model.unmerge(chosen)
 
+    @precondition(lambda self: self.model.accounts)
+    @rule(
+        who=which, shown=st.sampled_from(["title", "email"]), as_=emails, days=st.sampled_from([1, 20, 100])
+    )
+    def override(self, who: int, shown: str, as_: str, days: int) -> None:
+        """Somebody is shown otherwise, perhaps with another one's e-mail: nobody is recognised by it."""
+        at = self._tick()
+        if identity := self._person(who):
+            tenant = next(place for place in self.world if place.source.tenant == identity.tenant_id)
+            value, until = as_.format(domain=tenant.source.domain), at + timedelta(days=days)
+            overrides.override(
+                identity=identity, attribute=shown, value=value, until=until, reason="a story", actor=OPERATOR
+            )
+            self.model.overrides[identity.pk, shown] = value, until
+
+    @precondition(lambda self: self.model.overrides)
+    @rule(which=which)
+    def end_override(self, which: int) -> None:
+        self._tick()
+        identity, shown = list(self.model.overrides)[which % len(self.model.overrides)]
+        row = Override.objects.get(identity_id=identity, attribute=shown, ended_at=None)
+        overrides.end(override=row, reason="a story", actor=OPERATOR)
+        del self.model.overrides[identity, shown]
+
     # What a complete listing says.
 
     @rule(place=places, listed=st.dictionaries(names, st.tuples(keys, actives), min_size=1, max_size=4))
@@ -572,6 +609,8 @@ class Hub(RuleBasedStateMachine):
         purge_deleted(at=at, actor=OPERATOR)
         self.model.purge(at)
         trim_sessions(at=at)
+        overrides.end_due(at=at)
+        self.model.end_overrides(at)
 
     @precondition(lambda self: self.model.accounts)
     @rule(place=places)
@@ -707,6 +746,12 @@ class Hub(RuleBasedStateMachine):
             if a.gone
             else (a.source.id, a.identity, (a.name.lower(), a.key, a.subject, a.active, a.confirmed))
             for a in self.model.accounts.values()
+        }
+        shown = sql.rows(
+            "SELECT identity_id, attribute, value FROM provisioning_override WHERE ended_at IS NULL"
+        )
+        assert {(one, name): value for one, name, value in shown} == {
+            key: value for key, (value, _) in self.model.overrides.items()
         }
         holds = sql.rows("SELECT identity_id, kind, source_account_id FROM provisioning_hold")
         assert set(holds) == self.model.holds

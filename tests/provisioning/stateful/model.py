@@ -176,6 +176,8 @@ class Model:
         """Accounts and whose they are not, as a person said."""
         self.runs: dict[UUID, tuple[Scene, Scene]] = {}
         """What was before a run, and after it."""
+        self.overrides: dict[tuple[UUID, str], tuple[str, datetime]] = {}
+        """(identity, attribute) -> what it shows, and until when."""
         self.listings: dict[UUID, list[tuple[datetime, set[str]]]] = {}
         """Connection -> of each complete listing when it was made, and the names and keys that are in it."""
 
@@ -461,8 +463,19 @@ class Model:
                 setattr(account, name, getattr(was, name))
 
     def purge(self, at: datetime) -> None:
+        last = set()
         for account in self.accounts.values():
-            account.purged |= account.gone is not None and at - account.gone >= RETENTION
+            if account.gone is not None and not account.purged and at - account.gone >= RETENTION:
+                account.purged = True
+                last.add(account.identity)
+        forgotten = last - {a.identity for a in self.accounts.values() if a.gone is None or not a.purged}
+        # With whoever is forgotten those go who had ended in that person.
+        self.overrides = {
+            key: said for key, said in self.overrides.items() if self.standing(key[0]) not in forgotten
+        }
+
+    def end_overrides(self, at: datetime) -> None:
+        self.overrides = {key: said for key, said in self.overrides.items() if said[1] > at}
 
     def open(self, account: Account) -> None:
         """Its own hold is lifted, wherever it is, or if it waits."""
