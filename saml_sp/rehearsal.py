@@ -51,6 +51,16 @@ TITLES: Mapping[str, str] = {
     "person": "Its attributes describe one person",
 }
 
+FOREIGN = frozenset(
+    f"saml:{what}"
+    for what in (
+        *("issuer-missing", "issuer-foreign"),
+        *("audience-missing", "audience-foreign"),
+        *("confirmation-missing", "recipient-foreign", "request-foreign"),
+    )
+)
+"""What says that an assertion was not made for this connection and this test: then nothing of it is shown."""
+
 _CHANGES = {
     "CreateIdentity": "A person would be made.",
     "CreateAccount": "An account would be made.",
@@ -156,6 +166,9 @@ def _judge(
     for judged in RULES:
         _note(report, judged.__name__, judged(login))
     _note(report, "schema", verified.complaint)
+    # Attack: an IdP's administrator hands his own connection an assertion that was meant for another one, to read it.
+    if any(check.reason in FOREIGN for check in report.checks):
+        return
     reading = read_person(assertion, rules_of(connection))
     _note(report, "person", reading.outcome if isinstance(reading.outcome, Refusal) else None)
     report.arrived = _arrived(verified, assertion)

@@ -19,7 +19,7 @@ from provisioning.services.configuration import Invalid
 
 from . import client, trial
 from .models import TestLogin
-from .rehearsal import title_of
+from .rehearsal import FOREIGN, title_of
 from .views.pages import carried
 from .views.testing import start
 
@@ -125,6 +125,7 @@ class TestLoginPage(TenantAdmin):
             "checks": [_check(check) for check in checks],
             "failed": sum(check["state"] == "failed" for check in checks),
             "arrived": report.get("arrived", {}),
+            "withheld": any(check["reason"] in FOREIGN for check in checks),
             "mapped": [
                 (
                     line | {"label": _label(line["attribute"])},

@@ -165,6 +165,31 @@ def test_the_report_names_every_check_that_failed_and_what_was_expected_and_foun
     assert "saml:audience-foreign" in page
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"issuer": "https://other.example", "response_issuer": "https://idp.example/metadata"},
+        {"audience": "https://other.example"},
+        {"recipient": "https://other.example/acs"},
+        {"confirmation_in_response_to": "_other"},
+    ],
+    ids=["another issuer", "another audience", "another recipient", "another request"],
+)
+def test_nothing_is_shown_of_an_assertion_that_was_made_for(test: Test, said: dict[str, Any]) -> None:
+    facts = test.begin().but(**said)
+    answered = test.answer(test.idp.signed_response(facts))
+    row = TestLogin.objects.get()
+    assert "failed" in states(row).values()
+    assert (row.passed, states(row)["person"]) == (False, "not-reached")
+    assert not any(
+        row.report[part] for part in ("arrived", "mapped", "decision", "preset", "verdicts", "key")
+    )
+    kept = json.dumps(row.report)
+    assert "ada@corp.example" not in kept
+    assert facts.name_id not in kept
+    assert "not made for this connection" in test.client.get(answered["Location"]).content.decode()
+
+
 def test_the_report_names_both_values_where_the_assertion_contradicts_itself(test: Test) -> None:
     row = test.run(attributes={"email": ["ada@corp.example"], "mail": ["boss@corp.example"]})
     page = test.client.get(trial.result_of(row)).content.decode()
