@@ -18,8 +18,9 @@ TOGETHER = timedelta(hours=24)
 
 
 def doubt(run: ReconciliationRun, connection: Connection, destructive: int) -> str | None:
-    """Why a simulated run has to wait for a person: a sentence, or None."""
-    alone = guard.judge(limits_of(connection), destructive=destructive, population=run.population)
+    """Why a run has to wait for a person: a sentence, or None. By the numbers, and of the people, of now."""
+    population = with_access(run.tenant_id, connection)
+    alone = guard.judge(limits_of(connection), destructive=destructive, population=population)
     return alone or doubt_of_one(run, connection, destructive) or doubt_together(run, destructive)
 
 
@@ -48,15 +49,17 @@ def doubt_together(run: ReconciliationRun, destructive: int) -> str | None:
 
 
 def doubt_at_start(run: ReconciliationRun) -> str | None:
-    """What two runs may do each, they may not do together: asked again where one begins, one run at a time.
+    """As `doubt`, where a run begins, one run at a time: what two runs may do each, they may not do together.
 
     To be called inside the transaction that begins it. Whom a person released has been judged.
+    Attack: a run of few waits until most others have gone, or the numbers are lowered because it waits.
     """
     if run.released_by:
         return None
     number = lock_number(run.tenant_id, ("runs",))
     rows("SELECT pg_advisory_xact_lock(%s)", (number,))
-    return doubt_of_one(run, run.connection, run.destructive) or doubt_together(run, run.destructive)
+    connection = Connection.objects.get(tenant_id=run.tenant_id, pk=run.connection_id)
+    return doubt(run, connection, run.destructive)
 
 
 def limits_of(row: Connection | Tenant) -> guard.Limits:

@@ -12,7 +12,7 @@ from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
-from provisioning.decision.types import Actor, HoldKind
+from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
     AuditRecord,
     AuditValue,
@@ -23,10 +23,10 @@ from provisioning.models import (
     ReconciliationRun,
 )
 from provisioning.reconciliation import Choice
-from provisioning.services import configuration, people
+from provisioning.services import configuration, people, submit
 from provisioning.services.invalid import Invalid
 
-from ..cast import OPERATOR, House, extend, push, user
+from ..cast import OPERATOR, House, extend, push, pushed, user
 from .listings import line, roster
 
 ADA, BOB = (Actor(kind="identity", id=name) for name in ("ada", "bob"))
@@ -129,6 +129,56 @@ class TestNumbers:
         assert reconciliation.execute(second).status == Status.QUARANTINED
         assert Hold.objects.count() == 3
         assert codes(second)[-1] == "run:quarantined"
+
+    @pytest.mark.parametrize(
+        ("settings", "leave", "note"),
+        [
+            pytest.param(
+                {},
+                24,
+                "6 of 6 people would lose access: more than 5, and more than 20 %, in one run.",
+                id="whoever went meanwhile is nobody who stays",
+            ),
+            pytest.param(
+                {"run_few": 0, "run_share": 0, "run_most": 0},
+                0,
+                "6 of 30 people would lose access: more than 0 in one run.",
+                id="the numbers may have been lowered",
+            ),
+            pytest.param(
+                {"second_approver_over": 5},
+                0,
+                "6 people would lose access within 24 hours: more than 5, so that two administrators have to release "
+                "it.",
+                id="or two administrators be asked for",
+            ),
+        ],
+    )
+    def test_a_run_is_judged_again_when_it_begins(
+        self, acme: House, unconfirmed: Unconfirmed, settings: dict[str, int], leave: int, note: str
+    ) -> None:
+        other = extend(acme.tenant, "Other")
+        for n in range(60):
+            push(other, user(f"b{n}@acme.example", f"b{n}"))
+        unconfirmed(acme, 6)
+        here = [push(acme, user(f"p{n}@acme.example", f"p{n}")) for n in range(24)]
+        run = simulated(acme)
+        assert (run.status, run.destructive, run.population) == (Status.SIMULATED, 6, 30)
+        for one in here[:leave]:
+            submit(pushed(acme, Intent.DISABLE, account_id=one.account_id, active=False))
+        changed(acme, **settings)
+        run = reconciliation.execute(run)
+        assert (run.status, run.note) == (Status.QUARANTINED, note)
+        assert not Hold.objects.filter(kind="expiry").exists()
+        assert codes(run)[-1] == "run:quarantined"
+
+    def test_what_a_person_released_is_not_asked_about_again(
+        self, acme: House, unconfirmed: Unconfirmed
+    ) -> None:
+        unconfirmed(acme, 6)
+        run = reconciliation.release(simulated(acme), ADA, "they left")
+        changed(acme, run_few=0, run_share=0, run_most=0)
+        assert reconciliation.execute(run).status == Status.DONE
 
     def test_what_a_person_released_stops_nobody_else(self, acme: House, unconfirmed: Unconfirmed) -> None:
         other = extend(acme.tenant, "Other")
