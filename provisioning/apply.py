@@ -29,6 +29,7 @@ from provisioning.decision.types import (
     DeleteAccount,
     EndOverride,
     EndSessions,
+    HandOverGroups,
     KeepApart,
     LiftCarried,
     LiftHold,
@@ -191,6 +192,8 @@ class _Work:
     account_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     identity_fields: dict[UUID, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     deleted: list[Columns] = field(default_factory=list)
+    heirs: dict[UUID, UUID] = field(default_factory=dict)
+    """Account that ends -> the one that is in its groups from now on."""
     holds: list[Columns] = field(default_factory=list)
     lifts: list[Columns] = field(default_factory=list)
     carried: list[Columns] = field(default_factory=list)
@@ -227,6 +230,7 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
         sql.execute(
             _recording(few=len(work.logins) <= sql.FEW), (sql.as_json(work.logins), tenant_id, tenant_id)
         )
+    handed = _hand_over(tenant_id, work)
     _bury(tenant_id, work)
     for statement in (_FOLLOW, _ANSWERED) if work.links else ():
         few = len(work.links) <= sql.FEW
@@ -244,8 +248,10 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     sql.update(Override, tenant_id, work.overrides_ended)
     sql.add(Override, work.overrides, new=True)
     for change, observation in work.merges:
-        carry_out = merges.merge if isinstance(change, MergeIdentities) else merges.unmerge
-        carry_out(change, observation)
+        if isinstance(change, MergeIdentities):
+            merges.merge(change, observation, handed)
+        else:
+            merges.unmerge(change, observation)
     if work.ended:
         sql.execute(
             "UPDATE provisioning_identity SET session_epoch = session_epoch + 1 "
@@ -428,6 +434,8 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
         case DeleteAccount():
             work.account_fields[change.account_id] |= {"deleted_at": at, "active": False, "updated_at": at}
             work.deleted.append(_tombstone(change, observation, loaded))
+        case HandOverGroups():
+            work.heirs[change.account_id] = change.heir_id
         case PlaceHold():
             work.holds.append(
                 {
@@ -621,6 +629,41 @@ def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> C
 _SEIZE = """
 SELECT id FROM provisioning_account WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
 """
+
+# Before `_LEAVE`, which tells of both: the group has one for the other. The group before its members, here too.
+_HAND_OVER = """
+WITH heirs AS (
+    SELECT * FROM unnest(%(accounts)s::uuid[], %(heirs)s::uuid[]) AS h (account_id, heir_id)
+), groups AS MATERIALIZED (
+    SELECT id FROM provisioning_directorygroup
+     WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
+               SELECT group_id FROM provisioning_membership
+                WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])))
+     ORDER BY id FOR NO KEY UPDATE
+), handed AS (
+    SELECT h.account_id, h.heir_id, m.group_id, m.since
+      FROM provisioning_membership m JOIN heirs h USING (account_id) JOIN groups g ON g.id = m.group_id
+     WHERE m.tenant_id = %(tenant)s
+), come AS (
+    INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since)
+    SELECT %(tenant)s, group_id, heir_id, since FROM handed
+        ON CONFLICT DO NOTHING
+    RETURNING group_id, account_id
+)
+SELECT h.account_id, h.group_id, c.group_id IS NOT NULL
+  FROM handed h LEFT JOIN come c ON c.group_id = h.group_id AND c.account_id = h.heir_id
+"""
+
+
+def _hand_over(tenant_id: UUID, work: _Work) -> merges.Handed:
+    if not work.heirs:
+        return {}
+    handed: merges.Handed = {}
+    pairs = {"accounts": sql.ids(work.heirs), "heirs": sql.ids(work.heirs.values())}
+    for account_id, group_id, new in sql.rows(_HAND_OVER, {"tenant": tenant_id, **pairs}):
+        handed.setdefault(account_id, {})[group_id] = new
+    return handed
+
 
 # A group that loses a member is another one to whoever reads it; in a batch as if they had left one by one. The group
 # before its members, as whoever takes a member out locks them.

@@ -94,7 +94,8 @@ _MOVING = [one for one in REFERENCES if one.fate is Fate.MOVES]
 _BY_HAND = frozenset({"provisioning_hold", "provisioning_distinction"})
 """Of these one row may already be where another one comes to."""
 
-Moved = dict[str, list[str]]
+Handed = dict[UUID, dict[UUID, bool]]
+"""Account that has ended -> its groups, and whether the account that it ended in came into each by it."""
 
 
 def counted(tenant_id: UUID, identity_id: UUID, at: datetime) -> dict[str, int]:
@@ -113,7 +114,7 @@ def counted(tenant_id: UUID, identity_id: UUID, at: datetime) -> dict[str, int]:
     return {one.shown: number for one, number in zip(shown, row, strict=True)}
 
 
-def merge(change: MergeIdentities, observation: Observation) -> None:
+def merge(change: MergeIdentities, observation: Observation, handed: Handed) -> None:
     """Moves what names the former identity, and writes down what was moved."""
     tenant_id, winner, loser = observation.tenant_id, change.identity_id, change.former_identity_id
     moved: dict[str, Any] = {
@@ -127,6 +128,7 @@ def merge(change: MergeIdentities, observation: Observation) -> None:
             "login": str(one.login_account_id),
             "into": str(one.account_id),
             "lifted": [kind.value for kind in one.lifted],
+            "groups": {str(key): new for key, new in handed.get(one.login_account_id, {}).items()},
         }
         for one in change.folded
     ]
@@ -396,6 +398,7 @@ def _unfold(
     rows.filter(pk=login.pk).update(
         deleted_at=None, active=True, version=login.version + 1, updated_at=observation.at
     )
+    _return_groups(record.tenant_id, folded, observation.at)
     for kind in folded["lifted"]:
         _place(
             HoldKind(kind).value,
@@ -407,3 +410,40 @@ def _unfold(
             record.tenant_id,
         )
     return True
+
+
+# Its groups, but for those that the account which goes on is in no more: their IdP has said so since.
+_RETURN_GROUPS = """
+WITH groups AS MATERIALIZED (
+    SELECT g.id FROM provisioning_directorygroup g
+      JOIN provisioning_membership m ON m.tenant_id = g.tenant_id AND m.group_id = g.id AND m.account_id = %(heir)s
+     WHERE g.tenant_id = %(tenant)s AND g.id = ANY(%(groups)s::uuid[])
+     ORDER BY g.id FOR NO KEY UPDATE OF g
+), gone AS (
+    DELETE FROM provisioning_membership m USING groups g
+     WHERE m.tenant_id = %(tenant)s AND m.group_id = g.id AND m.account_id = %(heir)s AND g.id = ANY(%(new)s::uuid[])
+), come AS (
+    INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since)
+    SELECT %(tenant)s, id, %(login)s, %(at)s FROM groups
+        ON CONFLICT DO NOTHING
+)
+UPDATE provisioning_directorygroup d SET version = d.version + 1, updated_at = %(at)s
+  FROM groups WHERE d.tenant_id = %(tenant)s AND d.id = groups.id
+"""
+
+
+def _return_groups(tenant_id: UUID, folded: dict[str, Any], at: datetime) -> None:
+    # What was written down before groups were handed over names none.
+    groups: dict[str, bool] = folded.get("groups", {})
+    if groups:
+        sql.execute(
+            _RETURN_GROUPS,
+            {
+                "tenant": tenant_id,
+                "login": folded["login"],
+                "heir": folded["into"],
+                "groups": list(groups),
+                "new": [key for key, new in groups.items() if new],
+                "at": at,
+            },
+        )

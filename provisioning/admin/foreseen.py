@@ -84,7 +84,7 @@ def _line(change: Change, names: Names, reason: str) -> str:
         case DeleteAccount() if reason == Reason.ACCOUNT_ENDED:
             return "The account ends with its groups, and its name and key are free"
         case DeleteAccount():
-            return "An account that doubles another one ends in it"
+            return "An account that doubles another one ends in it, with its groups"
         case PlaceHold():
             return f"{_capital(_HOLDS[change.kind])} is placed on {_who(change.identity_id, names)}"
         case LiftHold():

@@ -168,7 +168,9 @@ def consequences(decision: Decision, account: Account, identity: Identity | None
             case LinkAccount():
                 told.append(("Account", f"belongs to {names.get(change.identity_id, 'the identity')}"))
             case DeleteAccount():
-                told.append(("Duplicate", "the login's account ends, its sign-in moves to the other one"))
+                told.append(
+                    ("Duplicate", "the login's account ends; its sign-in and groups move to the other")
+                )
             case MoveHold():
                 told.append(("Hold", f"{change.kind} goes along: {names.get(change.identity_id)} is held"))
             case PlaceHold():

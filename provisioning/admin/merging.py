@@ -180,6 +180,9 @@ def _preview(
     )
 
 
+_PROTECTED = {True: "yes", False: "no"}
+
+
 def _lines(winner: Identity, loser: Identity, preview: merging.Preview) -> list[Line]:
     lines = [
         Line(
@@ -194,6 +197,9 @@ def _lines(winner: Identity, loser: Identity, preview: merging.Preview) -> list[
         after = preview.shown.get(field, (stays, stays))[1]
         if stays or ends or after:
             lines.append(Line(name=name, stays=stays, ends=ends, after=after))
+    if winner.kept_from_runs or loser.kept_from_runs:
+        stays, ends = (_PROTECTED[row.kept_from_runs] for row in (winner, loser))
+        lines.append(Line(name="Protected from runs", stays=stays, ends=ends, after=stays))
     mine, theirs = _accounts(winner), _accounts(loser)
     gone = set(preview.folded)
     lines.append(

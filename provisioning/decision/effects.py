@@ -30,6 +30,7 @@ from .types import (
     DeleteAccount,
     Document,
     EndSessions,
+    HandOverGroups,
     HoldKind,
     IdentityFacts,
     Intent,
@@ -350,6 +351,7 @@ def fold(case: Case, found: Duplicate, identity_id: UUID) -> tuple[AccountFacts,
     changes: list[Change] = [
         # First: the database lets two live accounts of a connection share no subject.
         DeleteAccount(account_id=login.id, identity_id=identity_id),
+        HandOverGroups(account_id=login.id, heir_id=pushed.id),
         *update(pushed, kept),
         *release(case, HoldKind.EXPIRY, [login.id]),
         *release(case, HoldKind.SCIM, [login.id]),

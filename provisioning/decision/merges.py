@@ -4,16 +4,18 @@ from dataclasses import replace
 
 from .answers import accepted
 from .duplicates import duplicates
-from .effects import fold, needed, show
+from .effects import fold, needed, show, showing
 from .reasons import Reason
 from .situations import OF_ACCOUNTS, Case
 from .types import (
+    AccountFacts,
     Change,
     CloseFinding,
     Decision,
     EndSessions,
     Folded,
     IdentityFacts,
+    Merge,
     MergeIdentities,
     UnmergeIdentities,
 )
@@ -64,12 +66,20 @@ def unmerge(case: Case) -> Decision:
     staying = [a for a in winner.accounts if a.id not in record.accounts]
     changes: list[Change] = [
         UnmergeIdentities(merge_id=record.id, identity_id=winner.id, former_identity_id=loser.id),
-        *(show(winner, staying) if staying else []),
-        *(show(loser, returning) if returning else []),
+        *_shown_again(winner, staying, record),
+        *_shown_again(loser, returning, record),
         EndSessions(identity_id=winner.id),
         EndSessions(identity_id=loser.id),
     ]
     return accepted(case, Reason.IDENTITY_UNMERGED, changes, None, winner)
+
+
+def _shown_again(identity: IdentityFacts, accounts: list[AccountFacts], record: Merge) -> list[Change]:
+    """What its own accounts say; where none lives, what those said that have ended, and never what the other's say."""
+    if accounts:
+        return show(identity, accounts)
+    said = record.ended.get(identity.id)
+    return showing(identity, said, identity.overrides) if said else []
 
 
 def _both(case: Case) -> tuple[IdentityFacts, IdentityFacts]:

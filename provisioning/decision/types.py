@@ -203,10 +203,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """One merge of two identities; `accounts` are those that it had moved."""
+    """One merge of two identities; `accounts` are those that it had moved, `ended` what those that have ended since, or
+    with it, last said of each identity."""
 
     id: UUID
     accounts: frozenset[UUID] = frozenset()
+    ended: Mapping[UUID, Profile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -540,6 +542,14 @@ class DeleteAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverGroups:
+    """The account that goes on is in the groups of the one that ends in it."""
+
+    account_id: UUID
+    heir_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkAccount:
     account_id: UUID
     identity_id: UUID
@@ -695,6 +705,7 @@ Change = (
     | CreateAccount
     | UpdateAccount
     | DeleteAccount
+    | HandOverGroups
     | LinkAccount
     | UnlinkAccount
     | KeepApart

@@ -49,6 +49,7 @@ _DONE = {
     "MergeIdentities": "Identities merged",
     "UnmergeIdentities": "Merge taken back",
     "DeleteAccount": "Account deleted",
+    "HandOverGroups": "Groups handed over",
     "OpenFinding": "Finding opened",
     "WithdrawFinding": "Finding withdrawn",
     "AddAlias": "Former name kept",

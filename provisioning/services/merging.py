@@ -11,6 +11,7 @@ from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
 from identity_hub.core.request_id import current_request_id
 from provisioning import audit, merges
+from provisioning.decision.authority import first_said, profile_of_assertion, profile_of_resource
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import (
     PROFILE_FIELDS,
@@ -29,7 +30,7 @@ from provisioning.decision.types import (
     Verdict,
 )
 from provisioning.decision.types import Merge as MergeFacts
-from provisioning.models import Entitlement, Identity, Merge
+from provisioning.models import Account, Entitlement, Identity, Merge
 
 from .findings import tell_apart
 from .invalid import needed_reason
@@ -156,8 +157,22 @@ def _merging(
 
 def _unmerging(merge: Merge, reason: str, actor: Actor) -> Observation:
     accounts = frozenset(map(UUID, merge.moved["account.identity"]))
-    facts = MergeFacts(id=merge.pk, accounts=accounts)
+    facts = MergeFacts(id=merge.pk, accounts=accounts, ended=_last_said(merge, accounts))
     return _observed(Intent.UNMERGE, merge.winner, merge.loser_id, facts, reason, actor, None)
+
+
+def _last_said(merge: Merge, moved: frozenset[UUID]) -> dict[UUID, Profile]:
+    """What the accounts of each that have ended last said, the latest of each; those that are purged say nothing."""
+    said: dict[UUID, Profile] = {}
+    ended = Account.objects.filter(
+        tenant_id=merge.tenant_id, identity_id=merge.winner_id, deleted_at__isnull=False
+    ).order_by("-deleted_at")
+    for account in ended.only("id", "resource", "assertion", "user_name"):
+        whose = merge.loser_id if account.pk in moved else merge.winner_id
+        profile = first_said([profile_of_resource(account.resource), profile_of_assertion(account.assertion)])
+        if profile.user_name:
+            said.setdefault(whose, profile)
+    return said
 
 
 def _observed(

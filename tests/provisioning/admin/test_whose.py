@@ -1,5 +1,7 @@
 """Whose an account is, and who is one person: what the administrators' pages show and do."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -136,6 +138,15 @@ class TestMerges:
         response = admin.post(f"{IDENTITY}/{twin.pk}/unmerge/", {"reason": "Two after all"}, follow=True)
         assert "are two people again" in text(response)
         assert account_of(twin).identity_id == twin.pk
+
+    def test_the_preview_says_that_a_protection_ends_with_whom_it_was_given_to(
+        self, admin: Client, ours: Scene, twin: Identity
+    ) -> None:
+        address = f"{IDENTITY}/{ours.active.pk}/merge/?with={twin.pk}"
+        assert "Protected from runs" not in text(admin.get(address))
+        admin.post(f"{IDENTITY}/{twin.pk}/keep-from-runs/", {"reason": "On leave"})
+        line = text(admin.get(address)).partition("Protected from runs</th>")[2].partition("</tr>")[0]
+        assert re.findall(r">(yes|no)<", line) == ["no", "yes", "no"]
 
     def test_the_other_one_may_stay(self, admin: Client, ours: Scene, twin: Identity) -> None:
         address = f"{IDENTITY}/{ours.active.pk}/merge/?with={twin.pk}&stays=other"

@@ -2,24 +2,27 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db.models import ForeignKey
 from time_machine import travel
 
 from identity_hub.core.clock import now
-from provisioning.decision.types import HoldKind, Intent
+from provisioning.decision.types import GroupObservation, HoldKind, Intent
 from provisioning.merges import REFERENCES, Fate
 from provisioning.models import (
     Account,
     Alias,
     AuditRecord,
     AuditValue,
+    DirectoryGroup,
     Distinction,
     Entitlement,
     Finding,
     Hold,
     Identity,
+    Membership,
     Merge,
     ScimToken,
     Session,
@@ -30,6 +33,7 @@ from provisioning.selectors import overview
 from provisioning.selectors.invariants import violations
 from provisioning.services import configuration, linking, merging, people, retention, submit
 from provisioning.services.findings import tell_apart
+from provisioning.services.groups import submit_group
 from provisioning.tasks import delivery
 
 from ..admin.scene import group_of
@@ -421,6 +425,89 @@ def test_a_duplicate_of_one_connection_ends_and_wakes(acme: House) -> None:
     )
     assert sign_in(acme, "p-1", email="ada@acme.example").account_id == login.account_id
     assert broken(acme) == []
+
+
+def roles_of(outcome: Any) -> list[str]:
+    return [role.name for role in Entitlement.objects.of_identity(identity(outcome))]
+
+
+def shows(outcome: Any) -> tuple[str, str, str]:
+    one = identity(outcome)
+    return one.user_name, one.email, one.title
+
+
+def members(group: DirectoryGroup) -> set[UUID]:
+    return set(Membership.objects.filter(group=group).values_list("account_id", flat=True))
+
+
+def test_the_groups_of_a_duplicate_are_handed_over_and_back(acme: House) -> None:
+    login = sign_in(acme, "p-1", email="ada@acme.example")
+    delivered = push(acme, user("ada.l@acme.example", "e1"))
+    board = group_of(acme, "Board", [login.account_id])
+    staff = group_of(acme, "Staff", [login.account_id, delivered.account_id])
+    for group, name in ((board, "Root"), (staff, "Desk")):
+        role = configuration.create_entitlement(
+            tenant=acme.tenant, name=name, actor=OPERATOR, reason="As agreed"
+        )
+        configuration.map_entitlement(entitlement=role, group=group, actor=OPERATOR, reason="As agreed")
+    preview = merging.foresee(winner=identity(delivered), loser=identity(login), actor=OPERATOR)
+    assert [role.name for role in preview.gained] == ["Root"]
+    merge(delivered, login)
+    assert sorted(roles_of(delivered)) == ["Desk", "Root"]
+    assert members(board) == members(staff) == {delivered.account_id}
+    board.refresh_from_db()
+    seen = board.version
+    unmerge()
+    board.refresh_from_db()
+    assert board.version == seen + 1
+    assert members(board) == {login.account_id}
+    assert members(staff) == {login.account_id, delivered.account_id}
+    assert (sorted(roles_of(delivered)), sorted(roles_of(login))) == (["Desk"], ["Desk", "Root"])
+    assert broken(acme) == []
+
+
+def test_a_group_that_its_directory_took_away_meanwhile_does_not_come_back(acme: House) -> None:
+    login = sign_in(acme, "p-1", email="ada@acme.example")
+    delivered = push(acme, user("ada.l@acme.example", "e1"))
+    board = group_of(acme, "Board", [login.account_id])
+    merge(delivered, login)
+    submit_group(
+        GroupObservation(
+            intent=Intent.UPDATE,
+            tenant_id=acme.tenant.pk,
+            connection_id=acme.connection.pk,
+            at=now(),
+            actor=OPERATOR,
+            group_id=board.pk,
+            remove=(delivered.account_id,),
+        )
+    )
+    unmerge()
+    assert account(login).deleted_at is None
+    assert members(board) == set()
+    assert broken(acme) == []
+
+
+@pytest.mark.parametrize("login_stays", [True, False], ids=["the login's stays", "the pushed one stays"])
+def test_whose_duplicate_wakes_is_shown_as_before(acme: House, login_stays: bool) -> None:
+    login = sign_in(acme, "p-1", user_name="j@acme.example", email="j@acme.example")
+    delivered = push(acme, user("p@acme.example", "e1", title="Clerk"))
+    shown = [shows(login), shows(delivered)]
+    merge(*((login, delivered) if login_stays else (delivered, login)))
+    unmerge()
+    assert [shows(login), shows(delivered)] == shown
+    assert broken(acme) == []
+
+
+def test_whose_own_account_has_ended_meanwhile_is_not_shown_as_the_other(acme: House, okta: House) -> None:
+    ada = push(acme, user("ada@acme.example", "e1"))
+    zoe = push(okta, user("zoe@okta.example", "o1", title="Boss"))
+    shown = [shows(ada), shows(zoe)]
+    merge(ada, zoe)
+    submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
+    assert shows(ada) == shown[1]
+    unmerge()
+    assert [shows(ada), shows(zoe)] == shown
 
 
 def test_a_duplicate_whose_name_is_taken_stays_ended_and_is_named(acme: House) -> None:
