@@ -1,18 +1,14 @@
 """What a SAML metadata document says about an identity provider. Knows no connection and fetches nothing."""
 
-import base64
-import binascii
 import hashlib
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import Certificate as X509
-from cryptography.x509 import load_der_x509_certificate
 from lxml import etree
+
+from identity_hub.core import certificates
+from identity_hub.core.certificates import Certificate
 
 MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
@@ -23,21 +19,12 @@ class Unusable(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """A signing certificate. `fingerprint` is SHA-256 of its DER bytes, `key` of its public key, in hexadecimal."""
-
-    fingerprint: str
-    key: str
-    subject: str
-    begins: datetime
-    ends: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Idp:
     entity_id: str
     certificates: tuple[Certificate, ...]
-    """Every signing certificate that can be read, each once."""
+    """Every signing certificate that can be read and whose key is strong enough, each once."""
+    left_out: tuple[str, ...]
+    """A sentence each about those that count for nothing, and why."""
     sign_in: tuple[str, ...]
     """Addresses of its SingleSignOnService."""
     sign_out: tuple[str, ...]
@@ -66,7 +53,8 @@ def require_usable(idp: Idp, at: datetime) -> None:
     if idp.valid_until is not None and idp.valid_until <= at:
         raise Unusable(f"The IdP metadata was valid until {idp.valid_until:%Y-%m-%d %H:%M} UTC.")
     if not idp.certificates:
-        raise Unusable("The IdP metadata has no signing certificate that can be read.")
+        why = " ".join(idp.left_out)
+        raise Unusable(f"The IdP metadata has no signing certificate that can be used. {why}".strip())
     # One that has yet to begin is published ahead, or by a clock that is fast.
     if all(certificate.ends <= at for certificate in idp.certificates):
         ended = max(certificate.ends for certificate in idp.certificates)
@@ -90,10 +78,11 @@ def describe(document: str | bytes, wanted: str = "") -> Idp:
     if more:
         # Attack: keys in a second role, which one reader shows and another uses.
         raise Unusable("The IdP metadata describes the identity provider more than once.")
-    certificates = {one.fingerprint: one for one in _certificates(role)}
+    good, left_out = _certificates(role)
     return Idp(
         entity_id=found,
-        certificates=tuple(certificates.values()),
+        certificates=good,
+        left_out=left_out,
         sign_in=_locations(role, "SingleSignOnService"),
         sign_out=_locations(role, "SingleLogoutService"),
         valid_until=min(
@@ -176,27 +165,29 @@ def _locations(role: etree._Element, service: str) -> tuple[str, ...]:
     return tuple(endpoint.get("Location", "") for endpoint in role.iterfind(f"{MD}{service}"))
 
 
-def _certificates(role: etree._Element) -> Iterator[Certificate]:
-    for descriptor in role.iterfind(f"{MD}KeyDescriptor"):
+def _certificates(role: etree._Element) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
+    """Those that count, and a sentence about each kind that does not."""
+    named = [
+        "".join(element.itertext())
+        for descriptor in role.iterfind(f"{MD}KeyDescriptor")
         # Metadata 2.4.1.1: without a use a key serves both purposes.
-        if descriptor.get("use", "signing") != "signing":
-            continue
-        for element in descriptor.iter(f"{DS}X509Certificate"):
-            if (certificate := _certificate("".join(element.itertext()))) is not None:
-                yield certificate
-
-
-def _certificate(encoded: str) -> Certificate | None:
-    try:
-        der = base64.b64decode("".join(encoded.split()), validate=True)
-        found: X509 = load_der_x509_certificate(der)
-        key = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return None
-    return Certificate(
-        fingerprint=hashlib.sha256(der).hexdigest(),
-        key=hashlib.sha256(key).hexdigest(),
-        subject=found.subject.rfc4514_string(),
-        begins=found.not_valid_before_utc,
-        ends=found.not_valid_after_utc,
-    )
+        if descriptor.get("use", "signing") == "signing"
+        for element in descriptor.iter(f"{DS}X509Certificate")
+    ]
+    read: dict[str, Certificate] = {}
+    unreadable = 0
+    for text in named:
+        try:
+            certificate = certificates.from_text(text)
+            read[certificate.fingerprint] = certificate
+        except certificates.Unreadable:
+            unreadable += 1
+    left_out = []
+    if unreadable:
+        left_out.append(f"Of its {len(named)} signing certificates {unreadable} cannot be read.")
+    left_out += [
+        f"The certificate {one.subject} (SHA-256 {one.fingerprint[:16]}...) counts for nothing: it has {one.weakness}."
+        for one in read.values()
+        if one.weakness
+    ]
+    return tuple(one for one in read.values() if not one.weakness), tuple(left_out)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.x509 import load_pem_x509_certificate
@@ -23,18 +23,18 @@ from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
 from saml2.client import Saml2Client
 from saml2.config import SPConfig
-from saml2.mdstore import MetadataStore
 from saml2.metadata import entity_descriptor
 from saml2.response import AuthnResponse, IncorrectlySigned
 from saml2.s_utils import SamlException, success_status_factory
 from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer, NameID
 from saml2.samlp import LogoutResponse
-from saml2.sigver import RSACrypto, import_rsa_key_from_file, pem_format
+from saml2.sigver import RSACrypto, import_rsa_key_from_file
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
 from identity_hub.core import certificates
 from identity_hub.core.clock import now
 from provisioning import addresses
+from provisioning.idp_metadata import Unusable, describe
 from provisioning.models import Connection
 
 from . import own_keys
@@ -57,8 +57,6 @@ from .message import assertion_of, decode, ds, inflate, parse, saml, screen
 from .refusal import Refusal, Refused, refuse
 
 MAX_CLIENTS = 256
-MIN_RSA_BITS = 2048
-MIN_CURVE_BITS = 256
 MAX_ENCRYPTED_PARTS = 10
 LOGOUT_LIFE = timedelta(minutes=5)
 
@@ -183,42 +181,24 @@ def _build(connection: Connection) -> Saml2Client:
     known = set(client.metadata.keys())
     if connection.idp_entity_id not in known:
         raise NotConfigured
+    # Not those that pysaml2 finds: what is shown as the IdP's keys, and warned of, is what signs.
+    try:
+        idp = describe(connection.idp_metadata, connection.idp_entity_id)
+    except Unusable as error:
+        raise NotConfigured from error
+    if not idp.certificates:
+        raise NotConfigured
     own = own_keys.pairs()
     client.sec = Security(
         _backend(own),
         own[0].key_file,
         cert_file=own[0].certificate_file,
-        metadata=IdpKeys(connection.idp_entity_id, _certificates(client.metadata, connection.idp_entity_id)),
+        metadata=IdpKeys(connection.idp_entity_id, tuple(one.pem for one in idp.certificates)),
         only_use_keys_in_metadata=True,
         # Redirects are signed with it.
         sec_backend=RSACrypto(_signing_key(own[0])),
     )
     return client
-
-
-def _certificates(store: MetadataStore, idp: str) -> tuple[str, ...]:
-    """The IdP's signing certificates as PEM, each once. Raises NotConfigured where it has none."""
-    try:
-        found = store.certs(idp, "idpsso", "signing")
-    except KeyError as error:
-        raise NotConfigured from error
-    named = dict.fromkeys(pem_format(certificate) for _, certificate in found)
-    usable = tuple(certificate.decode() for certificate in named if _usable(certificate))
-    if not usable:
-        raise NotConfigured
-    return usable
-
-
-def _usable(certificate: bytes) -> bool:
-    """Whether signatures by this key prove anything. Its dates do not matter: metadata is what says whom to trust."""
-    try:
-        key = load_pem_x509_certificate(certificate).public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    # Attack: a short key, forgotten in the metadata beside the good one, is factored and signs as the IdP.
-    if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size >= MIN_RSA_BITS
-    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= MIN_CURVE_BITS
 
 
 _clients: OrderedDict[UUID, tuple[int, Saml2Client]] = OrderedDict()

@@ -15,11 +15,12 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from identity_hub.core.certificates import Certificate
 from identity_hub.core.clock import now
 from provisioning.admin.base import TenantAdmin, actor_of, said
 from provisioning.admin.forms import ReasonField, ReasonForm
 from provisioning.admin.parts import Card, View
-from provisioning.idp_metadata import Certificate, Idp
+from provisioning.idp_metadata import Idp
 from provisioning.models import Connection
 from provisioning.services import metadata as services
 from provisioning.services.metadata import Cause, Source, Taken
@@ -286,7 +287,7 @@ def compared(known: Idp | None, proposed: Idp) -> list[tuple[str, list[str], lis
     rows = []
     for label, values in (
         ("entityID", lambda idp: [idp.entity_id]),
-        ("Certificates", lambda idp: [_certificate(one) for one in idp.certificates]),
+        ("Certificates", lambda idp: [*map(_certificate, idp.certificates), *idp.left_out]),
         ("Sign-in", lambda idp: list(dict.fromkeys(idp.sign_in))),
         ("Sign-out", lambda idp: list(dict.fromkeys(idp.sign_out))),
     ):

@@ -3,13 +3,18 @@
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import Certificate as X509
 from cryptography.x509 import InvalidVersion, load_der_x509_certificate, load_pem_x509_certificates
+
+MIN_RSA_BITS = 2048
+MIN_CURVE_BITS = 256
 
 
 class Unreadable(ValueError):
@@ -25,6 +30,9 @@ class Certificate:
     subject: str
     begins: datetime
     ends: datetime
+    pem: str = field(repr=False)
+    weakness: str
+    """What is wrong with its key, as the middle of a sentence; "" for one by which a signature proves something."""
 
 
 # cryptography reads each part when it is asked for, and its complaints have no class in common: a version that X.509
@@ -57,4 +65,17 @@ def _told(found: X509) -> Certificate:
         subject=found.subject.rfc4514_string(),
         begins=found.not_valid_before_utc,
         ends=found.not_valid_after_utc,
+        pem=found.public_bytes(Encoding.PEM).decode(),
+        weakness=_weakness(found.public_key()),
     )
+
+
+def _weakness(key: CertificatePublicKeyTypes) -> str:
+    # Attack: a short key, forgotten beside the good one, is factored and signs as its owner.
+    if isinstance(key, rsa.RSAPublicKey):
+        short = key.key_size < MIN_RSA_BITS
+        return f"an RSA key of {key.key_size} bits, of {MIN_RSA_BITS} that are needed" if short else ""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        short = key.key_size < MIN_CURVE_BITS
+        return f"a curve of {key.key_size} bits, of {MIN_CURVE_BITS} that are needed" if short else ""
+    return "a key that is neither RSA nor of a curve for ECDSA"

@@ -64,6 +64,8 @@ class Facts:
     """When the last of the IdP's signing certificates that have begun ends; None where there is none."""
     certificate_begins: datetime | None = None
     """When the first of them begins, or began."""
+    certificates_left_out: str = ""
+    """Which of them count for nothing, and why; "" where all do."""
     domains: frozenset[str]
     required_attributes: Sequence[str]
     mapping: str
@@ -138,13 +140,14 @@ def _certificate(facts: Facts) -> tuple[bool, str]:
     if ends is None and begins is not None:
         return False, f"No signing certificate of the IdP is good before {begins:%Y-%m-%d %H:%M} UTC."
     if ends is None:
-        return False, "The IdP metadata holds no signing certificate that can be read."
+        why = f" {facts.certificates_left_out}" if facts.certificates_left_out else ""
+        return False, f"The IdP metadata holds no signing certificate that can be used.{why}"
     if ends <= facts.at:
         return (
             False,
             f"The last signing certificate of the IdP ended on {ends:%Y-%m-%d}: import newer metadata.",
         )
-    return True, f"Good until {ends:%Y-%m-%d}."
+    return True, f"Good until {ends:%Y-%m-%d}. {facts.certificates_left_out}".strip()
 
 
 def _domains(facts: Facts) -> tuple[bool, str]:

@@ -49,6 +49,7 @@ def facts_of(connection: Connection, at: datetime) -> Facts:
         at=at,
         has_saml=bool(connection.idp_metadata),
         certificate_ends=max((certificate.ends for certificate in begun), default=None),
+        certificates_left_out=" ".join(idp.left_out) if idp else "",
         certificate_begins=min((certificate.begins for certificate in certificates), default=None),
         domains=granted_domains(connection),
         required_attributes=connection.required_attributes,

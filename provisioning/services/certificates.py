@@ -7,9 +7,10 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from identity_hub.core.certificates import Certificate
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Severity
-from provisioning.idp_metadata import Certificate, Idp
+from provisioning.idp_metadata import Idp
 from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import with_metadata
 

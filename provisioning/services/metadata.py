@@ -11,12 +11,13 @@ from typing import Any
 
 from django.db import transaction
 
+from identity_hub.core.certificates import Certificate
 from identity_hub.core.clock import now
 from identity_hub.core.outbound import Version
 from provisioning import audit, outbox
 from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Severity
-from provisioning.idp_metadata import Certificate, Idp, Unusable, describe, require_usable
+from provisioning.idp_metadata import Idp, Unusable, describe, require_usable
 from provisioning.models import Connection, Finding
 from provisioning.selectors.connections import IN_USE
 
@@ -103,7 +104,7 @@ def causes(connection: Connection, idp: Idp, at: datetime) -> list[Cause]:
     if connection.idp_entity_id and idp.entity_id != connection.idp_entity_id:
         found.append(Cause.ENTITY_ID)
     known = known_idp(connection)
-    if known is not None and known.certificates:
+    if known is not None and (known.certificates or known.left_out):
         # The key counts: the same one in a certificate that was renewed is no new key. One that has ended and is
         # still listed vouches for nobody.
         keys = {certificate.key for certificate in known.certificates}
@@ -372,6 +373,7 @@ def _told(idp: Idp) -> dict[str, Any]:
         "certificates": [_certificate(certificate) for certificate in idp.certificates],
         "sign_in": list(idp.sign_in),
         "sign_out": list(idp.sign_out),
+        **({"left_out": list(idp.left_out)} if idp.left_out else {}),
     }
 
 

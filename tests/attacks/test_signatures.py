@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from lxml import etree
 
+from provisioning.models import Connection
+from provisioning.services.invalid import Invalid
 from saml_sp.models import LoginAttempt
 from tests.identity_hub.core.test_certificates import UNREADABLE, text_of
 from tests.saml_sp.idp import (
@@ -457,7 +459,11 @@ def test_a_key_is_never_fetched(scene: Scene) -> None:
 
 def test_an_idp_with_none_but_short_keys_signs_nobody_in(scene: Scene) -> None:
     idp = replace(scene.idp, keys=key_pair("short", bits=1024))
-    connection = make_connection(scene.connection.tenant, idp, name="Short")
+    with pytest.raises(Invalid, match="RSA key of 1024 bits"):
+        make_connection(scene.connection.tenant, idp, name="Short")
+    connection = make_connection(scene.connection.tenant, scene.idp, name="Short")
+    # As it was taken before short keys were refused.
+    Connection.objects.filter(pk=connection.pk).update(idp_metadata=idp.metadata())
     answer = scene.browser.client.get(f"/saml/{connection.pk}/login")
     assert (answer.status_code, LoginAttempt.objects.get().reason) == (403, "connection:not-configured")
 

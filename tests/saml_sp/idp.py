@@ -60,6 +60,14 @@ def key_pair(name: str, *, bits: int = 2048, exponent: int = 65537, curve: bool 
     return KeyPair(key=key, certificate=certificate_for(key, name, _ENDS))
 
 
+def small_curve(name: str) -> KeyPair:
+    private = ec.generate_private_key(ec.SECP192R1())
+    key = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return KeyPair(key=key, certificate=certificate_for(key, name, _ENDS))
+
+
 def certificate_for(key: bytes, name: str, ends: datetime) -> bytes:
     """Another certificate for a key that is there."""
     private = serialization.load_pem_private_key(key, password=None)

@@ -34,10 +34,12 @@ from tests.identity_hub.core.test_outbound import say, server
 from tests.provisioning.cast import OPERATOR
 from tests.provisioning.services.test_races import at_once
 
-from .idp import DS, KeyPair, TestIdp, ending, key_pair, parse, sign
+from .idp import DS, KeyPair, TestIdp, ending, key_pair, parse, sign, small_curve
 from .parties import Browser, make_connection, make_tenant
 
 OLD, NEW, NEWER = key_pair("corp"), key_pair("new"), key_pair("newer")
+SHORT = key_pair("short", bits=1024)
+SMALL = small_curve("small")
 ENTITY = "https://idp.example/metadata"
 
 
@@ -122,6 +124,10 @@ def problem_of(connection: Connection) -> str:
     return connection.metadata_problem
 
 
+def unreadable(what: str) -> KeyPair:
+    return KeyPair(key=OLD.key, certificate=pem_of(UNREADABLE[what]).encode())
+
+
 # What a refresh does.
 
 REFRESHED: dict[str, tuple[str, Taken, str]] = {
@@ -142,6 +148,16 @@ REFRESHED: dict[str, tuple[str, Taken, str]] = {
         Taken.TAKEN,
         "active",
     ),
+    "the old key beside a certificate with a version that X.509 does not know": (
+        idp_with(unreadable("a version that X.509 does not know"), OLD).metadata(),
+        Taken.TAKEN,
+        "active",
+    ),
+    "the old key beside a certificate with a subject that is no UTF-8": (
+        idp_with(unreadable("a subject that is no UTF-8"), OLD).metadata(),
+        Taken.TAKEN,
+        "active",
+    ),
     "the same IdP among others": (
         among_others(idp_with(OLD).metadata(), idp_with(NEW, entity_id="https://other.example").metadata()),
         Taken.UNCHANGED,
@@ -152,6 +168,8 @@ REFRESHED: dict[str, tuple[str, Taken, str]] = {
         Taken.FROZEN,
         "frozen",
     ),
+    "a short key beside the old one": (idp_with(SHORT, OLD).metadata(), Taken.TAKEN, "active"),
+    "a short key beside one that was not known": (idp_with(SHORT, NEW).metadata(), Taken.FROZEN, "frozen"),
     "only keys that were not known": (idp_with(NEW).metadata(), Taken.FROZEN, "frozen"),
     "only new keys, and the old one in a certificate that has ended": (
         idp_with(ending("corp", now() - timedelta(days=1)), NEW).metadata(),
@@ -182,6 +200,18 @@ REFUSED = {
     "no signing certificate": (
         idp_with(OLD).metadata().replace("signing", "encryption"),
         "no signing certificate",
+    ),
+    "only a key that is too short": (
+        idp_with(SHORT).metadata(),
+        "it has an RSA key of 1024 bits, of 2048 that are needed",
+    ),
+    "only a curve that is too small": (
+        idp_with(SMALL).metadata(),
+        "it has a curve of 192 bits, of 256 that are needed",
+    ),
+    "only certificates that cannot be read": (
+        idp_with(unreadable("a subject that is no UTF-8"), unreadable("a version far beyond")).metadata(),
+        "no signing certificate that can be used. Of its 2 signing certificates 2 cannot be read",
     ),
     "certificates that have all ended": (
         idp_with(ending("corp", now() - timedelta(days=1))).metadata(),
@@ -228,6 +258,48 @@ def test_a_refresh_keeps_the_old_metadata_and_says_why_when_it_finds(
     assert refresh(followed) is Taken.UNCHANGED
     followed.refresh_from_db()
     assert (followed.metadata_problem, followed.metadata_failing_since) == ("", None)
+
+
+def test_a_certificate_that_cannot_be_read_is_left_out_and_told_of(
+    followed: Connection, address: Address, idp: TestIdp
+) -> None:
+    told = "Of its 2 signing certificates 1 cannot be read."
+    for what in UNREADABLE:
+        address.document = idp_with(unreadable(what), OLD).metadata()
+        refresh(followed)
+        followed.refresh_from_db()
+        known = services.known_idp(followed)
+        assert known is not None
+        assert ([one.subject for one in known.certificates], known.left_out) == (["CN=corp"], (told,))
+        assert Browser(connection=followed, idp=idp).sign_in().status_code == 302
+    first = AuditRecord.objects.filter(reason="metadata:taken").latest("at")
+    assert first.changes[0]["left_out"] == [told]
+    judged = {one.item: one for one in readiness(followed, now())}
+    assert judged[Item.CERTIFICATE].sentence == f"Good until 2119-12-08. {told}"
+
+
+def test_a_short_key_that_was_taken_once_is_no_known_one(
+    followed: Connection, address: Address, idp: TestIdp
+) -> None:
+    """Attack: it was factored, and vouches for metadata with the attacker's keys beside it."""
+    Connection.objects.update(idp_metadata=idp_with(SHORT, OLD).metadata())
+    address.document = idp_with(SHORT, NEW).metadata()
+    assert refresh(followed) is Taken.FROZEN
+    # Of a time at which only the short key was there, nothing is known by which another could be believed.
+    services.reject(
+        connection=followed, reason="Not ours", actor=OPERATOR, seen=services.proposal_digest(followed)
+    )
+    Connection.objects.update(idp_metadata=idp_with(SHORT).metadata())
+    address.document = idp_with(SHORT, NEWER).metadata()
+    assert refresh(followed) is Taken.FROZEN
+
+
+def test_the_readiness_list_says_why_a_short_key_does_not_count(connection: Connection) -> None:
+    Connection.objects.update(idp_metadata=idp_with(SHORT).metadata())
+    connection.refresh_from_db()
+    judged = {one.item: one for one in readiness(connection, now())}[Item.CERTIFICATE]
+    assert judged.is_open
+    assert "counts for nothing: it has an RSA key of 1024 bits" in judged.sentence
 
 
 def test_what_has_not_changed_is_not_sent_again(followed: Connection, address: Address) -> None:

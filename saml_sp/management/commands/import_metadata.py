@@ -79,6 +79,7 @@ class Command(HubCommand):
                 {"subject": one.subject, "fingerprint": one.fingerprint, "ends": one.ends.isoformat()}
                 for one in (idp.certificates if idp else ())
             ],
+            "left_out": list(idp.left_out if idp else ()),
         }
 
     def show(self, answer: dict[str, Any]) -> Iterator[str]:
@@ -95,6 +96,7 @@ class Command(HubCommand):
                     )
                     for one in answer["certificates"]
                 ),
+                *(("Left out", sentence) for sentence in answer["left_out"]),
             ]
         )
 
