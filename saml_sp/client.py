@@ -64,7 +64,11 @@ install_schema_check()
 
 
 class NotConfigured(Exception):
-    """The connection has no usable IdP metadata yet."""
+    """The connection has no usable IdP metadata. `detail` says why, for an administrator."""
+
+    def __init__(self, **detail: str) -> None:
+        super().__init__()
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,23 +175,27 @@ def _signing_key(own: own_keys.Pair) -> Any:
     return import_rsa_key_from_file(own.key_file)
 
 
+_CERTIFICATE = "a signing certificate that can be used"
+
+
 def _build(connection: Connection) -> Saml2Client:
     if not connection.idp_metadata or not connection.idp_entity_id:
-        raise NotConfigured
+        raise NotConfigured(expected="the IdP's metadata", found="none")
     try:
         client = _Client(config=_config(connection, with_idp=True))
     except SAMLError as error:
-        raise NotConfigured from error
-    known = set(client.metadata.keys())
+        raise NotConfigured(expected="metadata that can be read", found=type(error).__name__) from error
+    known = sorted(client.metadata.keys())
     if connection.idp_entity_id not in known:
-        raise NotConfigured
+        found = ", ".join(known)[:500] or "none"
+        raise NotConfigured(expected=f"metadata of {connection.idp_entity_id}", found=found)
     # Not those that pysaml2 finds: what is shown as the IdP's keys, and warned of, is what signs.
     try:
         idp = describe(connection.idp_metadata, connection.idp_entity_id)
     except Unusable as error:
-        raise NotConfigured from error
+        raise NotConfigured(expected="metadata that can be used", found=str(error)) from error
     if not idp.certificates:
-        raise NotConfigured
+        raise NotConfigured(expected=_CERTIFICATE, found=" ".join(idp.left_out) or "none")
     own = own_keys.pairs()
     client.sec = Security(
         _backend(own),
@@ -213,7 +221,8 @@ def client_of(connection: Connection) -> Saml2Client:
     """
     # Metadata 2.3.1: what is past its validUntil counts for nothing, in a process that has read it earlier too.
     if connection.metadata_valid_until is not None and connection.metadata_valid_until <= now():
-        raise NotConfigured
+        until = connection.metadata_valid_until.isoformat()
+        raise NotConfigured(valid_until=until, now=now().isoformat())
     with _clients_lock:
         kept = _clients.get(connection.id)
         if kept is not None and kept[0] == connection.config_version:
@@ -266,7 +275,7 @@ def start_login(connection: Connection) -> Outgoing:
     )
     sent = _sent(client, connection, "single_sign_on_service", request)
     if sent is None:
-        raise NotConfigured
+        raise NotConfigured(expected="an address to sign in at, by redirect or POST", found="none")
     return sent
 
 

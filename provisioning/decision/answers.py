@@ -63,7 +63,36 @@ def refuse(case: Case) -> Decision:
         said = case.observation.disbelieved
         found = tuple(f"{name}: {value}" for name in case.faults for value in said.get(name, ()))
         return replace(refused(case, reason, [], **case.faults), found=found)
+    if expected := _EXPECTED.get(reason):
+        return with_keys(case, refused(case, reason, []), expected=expected)
     return refused(case, reason, [], **({"attribute": case.missing} if case.missing else {}))
+
+
+_EXPECTED = {
+    Reason.LOGIN_NO_ACCOUNT: "somebody who is known here, for logins of this connection make no such account",
+    Reason.LOGIN_CREATION_STOPPED: "somebody who is known here, while the making of accounts is stopped",
+    Reason.LOGIN_SUBJECT_TRANSIENT: "a persistent NameID, or an attribute that is configured for the externalId or "
+    "the userName",
+}
+
+
+def with_keys(case: Case, decision: Decision, *, expected: str) -> Decision:
+    """The refusal of an assertion whose keys met nobody, or several: which came is told, their values beside it."""
+    observation = case.observation
+    subject, fault = observation.subject, observation.faults.get("name_id")
+    keys = [(f"NameID ({subject.format})", subject.value)] if subject else []
+    if fault:
+        keys += [(f"NameID ({fault})", value) for value in observation.disbelieved.get("name_id", ())]
+    if observation.external_id:
+        keys.append(("externalId", observation.external_id))
+    keys += [("name", name) for name in observation.login_names]
+    names = list(dict.fromkeys(name for name, _ in keys))
+    detail = {
+        **decision.detail,
+        "expected": expected,
+        "found": ", ".join(names)[:500] or "no NameID and no key",
+    }
+    return replace(decision, detail=detail, found=tuple(f"{name}: {value}" for name, value in keys))
 
 
 def question(case: Case, account: AccountFacts) -> list[Change]:

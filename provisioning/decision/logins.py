@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from .answers import accepted, identity_of, protected_match, question, refuse, refused
+from .answers import accepted, identity_of, protected_match, question, refuse, refused, with_keys
 from .authority import profile_of_resource, shown_profile
 from .effects import (
     accounts_with,
@@ -137,8 +137,10 @@ def refuse_contradiction(case: Case) -> Decision:
         case,
         needed(case.reason, "reason"),
         finding(case, kind, Severity.HIGH, account, evidence=evidence, said=said),
-        account=str(account.id),
+        **evidence,
     )
+    if case.reason is Reason.LOGIN_DISPUTED:
+        return with_keys(case, decision, expected="keys and names of one account")
     return replace(decision, found=_other_keys(case.observation, account))
 
 

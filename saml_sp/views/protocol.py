@@ -58,8 +58,8 @@ def login(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         asked = sign_in.begin(
             connection, binding=binding, next_path=browser.own_path(request.GET.get("next"))
         )
-    except NotConfigured:
-        return refused(request, connection, "connection:not-configured")
+    except NotConfigured as error:
+        return refused(request, connection, "connection:not-configured", **error.detail)
     response = carried(request, connection, asked)
     browser.remember(response, binding)
     return response
@@ -109,8 +109,8 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         return refused(request, connection, "saml:malformed", what="no SAMLResponse")
     try:
         ending = sign_in.finish(request, connection, encoded, relay_state)
-    except NotConfigured:
-        return refused(request, connection, "connection:not-configured")
+    except NotConfigured as error:
+        return refused(request, connection, "connection:not-configured", **error.detail)
     if not ending.path:
         return refused_page(request, connection, ending)
     response = HttpResponseRedirect(ending.path)
@@ -125,8 +125,8 @@ def _tested(request: HttpRequest, connection_id: UUID) -> HttpResponse | None:
         return None
     try:
         answered = trial.finish(test, _posted(request, "SAMLResponse"))
-    except NotConfigured:
-        return refused(request, test.connection, "connection:not-configured")
+    except NotConfigured as error:
+        return refused(request, test.connection, "connection:not-configured", **error.detail)
     except Refused as error:
         return refused(request, test.connection, error.refusal.reason, **error.refusal.detail)
     if not answered:
@@ -154,8 +154,8 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
             # The local session ended before the IdP was asked, so nothing depends on this answer.
             return render(request, "saml_sp/signed_out.html", {"connection": connection})
         ended = logout.obey(request, connection, incoming)
-    except NotConfigured:
-        return refused(request, connection, "connection:not-configured")
+    except NotConfigured as error:
+        return refused(request, connection, "connection:not-configured", **error.detail)
     if isinstance(ended, sign_in.Ending):
         return refused_page(request, connection, ended)
     if ended.answer is not None:

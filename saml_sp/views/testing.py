@@ -29,8 +29,8 @@ def begin(request: HttpRequest, connection_id: UUID, token: str) -> HttpResponse
         if request.method == "POST":
             return start(request, connection, token)
         trial.waits(connection, token)
-    except NotConfigured:
-        return refused(request, connection, "connection:not-configured")
+    except NotConfigured as error:
+        return refused(request, connection, "connection:not-configured", **error.detail)
     except trial.Over:
         return refused(request, connection, "saml:test-over")
     return render(request, "saml_sp/test.html", {"connection": connection})
@@ -53,8 +53,8 @@ def ended(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             asked = trial.begin_sign_out(test)
-        except NotConfigured:
-            return refused(request, test.connection, "connection:not-configured")
+        except NotConfigured as error:
+            return refused(request, test.connection, "connection:not-configured", **error.detail)
         if asked is not None:
             return carried(request, test.connection, asked, signing_out=True)
     page = {"test": test, "can_sign_out": trial.can_sign_out(test)}

@@ -11,6 +11,7 @@ SIDES = (
     {"issued", "not_on_or_after", "limit"},
     {"asked", "authenticated"},
     {"expired", "now"},
+    {"valid_until", "now"},
     {"first_used", "now"},
     {"size", "limit"},
     {"length", "limit"},
@@ -64,12 +65,47 @@ ALONE = {
 }
 """Which compare nothing, and what they tell instead."""
 
+LOGINS = {
+    "login:no-account": "the keys that came and met nobody",
+    "login:creation-stopped": "the keys that came and met nobody",
+    "login:subject-transient": "the NameID that came, and what would do",
+    "login:disputed": "the keys that came, and the accounts that they mean",
+    "login:domain-not-allowed": "the e-mails that came, and the domains",
+    "login:group-not-allowed": "the groups that came, and those that do",
+    "login:attribute-not-allowed": "the values that came, and those that do",
+    "login:name-id-changed": "both keys",
+    "login:name-id-recycled": "both keys",
+}
+"""What the decision's own refusals compare: in the attempt without values of a person, which stand beside the audit."""
+
+BOTH_BESIDE = frozenset({"login:name-id-changed", "login:name-id-recycled"})
+"""Both sides are values of a person."""
+
+LOGINS_ALONE = {
+    "login:profile-incomplete": "each attribute with what is wrong with it; what it said stands beside the audit",
+    "login:identity-held": "who it is; the holds stand on the page of the identity",
+    "login:account-deleted": "who it was; when, stands in the history of the identity",
+    "login:link-pending": "the account; the finding has the candidates",
+    "login:approval-pending": "the account; the finding asks for the approval",
+    "login:protected": "who it is; the finding says by which keys",
+}
+
 
 def assert_both_sides(attempt: LoginAttempt) -> None:
     """Of a refusal that compares, the attempt has what was expected and what came, and neither is empty."""
     if attempt.reason in COMPARING:
         told = {name for name, value in attempt.detail.items() if value}
         assert any(pair <= told for pair in SIDES), (attempt.reason, attempt.detail)
+    if attempt.reason in LOGINS:
+        beside = AuditValue.objects.filter(pk=attempt.audit_id).first()
+        brought = beside.values.get("found", []) if beside else []
+        if attempt.reason in BOTH_BESIDE:
+            assert brought
+            assert all(" where " in value for value in brought)
+        else:
+            assert all(attempt.detail.get(name) for name in ("expected", "found")), attempt.detail
+        said = [value.rpartition(": ")[2] for value in brought]
+        assert not any(value in str(attempt.detail.values()) for value in said if len(value) > 4)
     if attempt.reason in OF_A_PERSON:
         found = AuditValue.objects.get(pk=attempt.audit_id).values["found"]
         assert len(set(found)) > 1

@@ -19,7 +19,7 @@ from tests.provisioning.cast import OPERATOR
 
 from .idp import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
 from .parties import Browser, administrator_of, make_tenant, nobody_came_in
-from .test_login import _push
+from .test_login import push
 from .test_presets import asserted
 
 MAIL = "ada@corp.example"
@@ -283,7 +283,7 @@ def test_a_bad_value_locks_nobody_out_and_takes_no_good_one_away(
     browser: Browser, bad: dict[str, list[str]], confirmed: bool
 ) -> None:
     if confirmed:
-        _push(browser.connection, user_name="ada", external_id="p-4711", profile=Profile(user_name="ada"))
+        push(browser.connection, user_name="ada", external_id="p-4711", profile=Profile(user_name="ada"))
     assert browser.sign_in(attributes=GOOD | {"title": ["Countess"]}).status_code == 302
     before = Account.objects.get().assertion
     assert browser.sign_in(attributes=bad).status_code == 302

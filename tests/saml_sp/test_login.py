@@ -161,7 +161,7 @@ def test_a_name_or_a_key_never_comes_from_an_email_attribute(
     xml = assertion_xml(facts).replace(
         f'Name="{attribute}"', f'Name="{attribute}" FriendlyName="{friendly_name}"'
     )
-    _push(browser.connection, user_name="somebody", external_id="victim@corp.example")
+    push(browser.connection, user_name="somebody", external_id="victim@corp.example")
     browser.post(response_xml(facts, sign(xml, browser.idp.keys, id=facts.assertion_id)))
     attempt = LoginAttempt.objects.get()
     assert (attempt.reason, attempt.detail) == (
@@ -187,7 +187,7 @@ def test_a_transient_name_id_needs_a_configured_name(browser: Browser) -> None:
     assert Account.objects.get().user_name == "ada"
 
 
-def _push(connection: Connection, **fields: Any) -> None:
+def push(connection: Connection, **fields: Any) -> None:
     outcome = submit(
         Observation(
             channel=Channel.SCIM,
@@ -211,7 +211,7 @@ def _push(connection: Connection, **fields: Any) -> None:
 )
 def test_somebody_whom_scim_delivered_signs_in(browser: Browser, name_id: str, format: str) -> None:
     Connection.objects.update(jit="off")
-    _push(browser.connection, user_name="ada", external_id="ext-1", profile=Profile(user_name="ada"))
+    push(browser.connection, user_name="ada", external_id="ext-1", profile=Profile(user_name="ada"))
     assert browser.sign_in(name_id=name_id, name_id_format=format).status_code == 302
     account = Account.objects.get()
     assert browser.me().json()["id"] == str(account.identity_id)
