@@ -237,7 +237,7 @@ def revocation(figure: Figure) -> Judged:
         return Judged(
             cover=Cover.CANNOT_SAY,
             shown="none",
-            sentence="No directory has switched anybody off within 30 days.",
+            sentence="Nobody was switched off within 30 days.",
         )
     if figure.number:
         return Judged(

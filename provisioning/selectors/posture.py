@@ -6,6 +6,8 @@ A measure is a row of `MEASURES`. What its figure means is judged in `decision.p
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +17,15 @@ from identity_hub.core.ids import first_id
 from provisioning import sql
 from provisioning.decision import posture as judge
 from provisioning.decision.posture import Check, Cover, Figure, Judged, Named, Revocation
-from provisioning.decision.reasons import DEACTIVATIONS, Act
+from provisioning.decision.reasons import DEACTIVATIONS, Act, Reason
 from provisioning.decision.types import Channel, Verdict
 from provisioning.idp_metadata import Unusable, describe
 from provisioning.models import (
     Account,
+    AssertedGroup,
     AuditRecord,
     Connection,
+    EntitlementMapping,
     Finding,
     Hold,
     Identity,
@@ -358,7 +362,7 @@ def _ends_by(connection: Connection, at: datetime, soon: datetime) -> bool:
 
 
 def revocation(tenant_id: UUID, at: datetime) -> Figure:
-    """The last people whom a source switched off, and what they have left."""
+    """The last people whom a source, or an administrator, switched off, and what they have left."""
     found = _switched_off(tenant_id, at)
     ids = list(found)
     open_sessions = set(
@@ -368,6 +372,7 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
     )
     purged = _purged(tenant_id, found)
     credentials = _credentials(tenant_id, ids, at)
+    holders, let_go = _holders(tenant_id, ids), _let_go(tenant_id, found)
     revocations = []
     for identity_id, since in found.items():
         is_live, revoked_at = credentials.get(identity_id, (False, None))
@@ -384,9 +389,11 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
                     proven=True,
                     seconds=max((revoked_at - since).total_seconds(), 0.0) if revoked_at else 0.0,
                 ),
-                # Whoever is not enabled is given nothing, in whatever groups the accounts still are: both doors that
-                # an entitlement opens (the admin, the API) ask `is_active` first. Nobody here is enabled.
-                entitlements=Check(proven=True, seconds=0.0),
+                # The hold shuts the hub's own doors. Who is still listed as a member (SCIM, the person's page) is for
+                # everybody who reads that a holder, and is one again as soon as the hold is lifted.
+                entitlements=Check(proven=False)
+                if identity_id in holders
+                else Check(proven=True, seconds=let_go.get(identity_id, 0.0)),
             )
         )
     return Figure(
@@ -398,13 +405,20 @@ def _switched_off(tenant_id: UUID, at: datetime) -> dict[UUID, datetime]:
     """Identity -> when its newest deactivation was, newest first; nobody who has been let back in since."""
     records = AuditRecord.objects.filter(
         tenant_id=tenant_id,
-        reason__in=[reason.value for reason in DEACTIVATIONS],
         verdict=Verdict.APPLIED.value,
         identity_id__isnull=False,
         at__gte=at - judge.LOOK_BACK,
     ).order_by("-at")
+    # Two lists, each by an index of its own.
+    by_source = records.filter(reason__in=[reason.value for reason in DEACTIVATIONS])
+    by_hand = records.filter(channel=Channel.ADMIN.value, reason=Reason.IDENTITY_HELD.value)
+    last = [
+        row
+        for rows in (by_source, by_hand)
+        for row in rows.values_list("identity_id", "at")[: 4 * judge.DEACTIVATIONS_LOOKED_AT]
+    ]
     newest: dict[UUID, datetime] = {}
-    for identity_id, when in records.values_list("identity_id", "at")[: 4 * judge.DEACTIVATIONS_LOOKED_AT]:
+    for identity_id, when in sorted(last, key=lambda row: row[1], reverse=True):
         newest.setdefault(identity_id, when)
     back = set(
         Identity.objects.with_state()
@@ -436,6 +450,50 @@ def _purged(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
         if ordered_at >= found[identity_id]:
             seconds = (done_at - found[identity_id]).total_seconds()
             took[identity_id] = min(took.get(identity_id, seconds), seconds)
+    return took
+
+
+def _holders(tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Who of them is still in a group, by a live and active account or by a login, that gives an entitlement."""
+    by_directory = EntitlementMapping.objects.filter(
+        tenant_id=tenant_id,
+        group__memberships__account__identity=OuterRef("pk"),
+        group__memberships__account__deleted_at__isnull=True,
+        group__memberships__account__active=True,
+    )
+    by_login = AssertedGroup.objects.in_force(OuterRef("pk"), tenant_id)
+    people = Identity.objects.filter(Exists(by_directory) | Exists(by_login), tenant_id=tenant_id, pk__in=ids)
+    return set(people.values_list("pk", flat=True))
+
+
+def _let_go(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
+    """Identity -> seconds from its deactivation until a group that gives an entitlement last changed about it.
+
+    Nobody for whom none did: the deactivation itself took the entitlements.
+    """
+    owners = dict(
+        Account.objects.filter(tenant_id=tenant_id, identity__in=list(found), active=True).values_list(
+            "pk", "identity_id"
+        )
+    )
+    if not owners:
+        return {}
+    named = reduce(or_, (Q(changes__contains=[{"members": [str(key)]}]) for key in owners))
+    groups = EntitlementMapping.objects.filter(tenant_id=tenant_id)
+    records = AuditRecord.objects.filter(
+        named,
+        tenant_id=tenant_id,
+        reason__startswith="group:",
+        verdict=Verdict.APPLIED.value,
+        object_id__in=groups.values("group"),
+        at__gte=min(found.values()),
+    ).order_by("at")
+    took: dict[UUID, float] = {}
+    for when, changes in records.values_list("at", "changes"):
+        members = {UUID(key) for line in changes for key in line.get("members", ())}
+        for identity_id in {owners[key] for key in members & owners.keys()}:
+            if when >= found[identity_id]:
+                took[identity_id] = (when - found[identity_id]).total_seconds()
     return took
 
 
@@ -511,7 +569,8 @@ MEASURES: Sequence[Measure] = (
         "soon?",
         ask=revocation,
         judge=judge.revocation,
-        remedy="Open the person's page and end what is left. A worker that is down leaves sessions.",
+        remedy="Open the person's page and end what is left. A worker that is down leaves sessions; who is still in a "
+        "group that gives an entitlement is taken out of it by the directory that lists them.",
         page="sessions",
     ),
     Measure(

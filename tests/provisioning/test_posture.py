@@ -14,6 +14,7 @@ from provisioning.decision.posture import Cover
 from provisioning.decision.types import Actor, GroupObservation, HoldKind, Intent
 from provisioning.models import (
     Account,
+    AssertedGroup,
     AuditRecord,
     Connection,
     DirectoryGroup,
@@ -295,7 +296,7 @@ class TestRevocation:
         )
         assert cover(acme, "revocation") is GOOD
 
-    def test_an_entitlement_opens_no_door_to_whoever_is_held(self, acme: House, client: Client) -> None:
+    def test_an_entitlement_that_is_left_opens_no_door_and_is_told(self, acme: House, client: Client) -> None:
         ada = switch_off(acme)
         drain()
         other = push(acme, user("ada.other@acme.example", "ada-2"))
@@ -320,15 +321,60 @@ class TestRevocation:
         Account.objects.filter(pk=other.account_id).update(identity=ada)
         # An account that stays active in its groups, as row 26 leaves it.
         assert (Identity.objects.get(pk=ada.pk).is_staff, ada.is_active) == (True, False)
-        assert cover(acme, "revocation") is GOOD
+        assert cover(acme, "revocation") is BAD
+        [one] = line(acme, "revocation").figure.revocations
+        assert [check.proven for check in one.checks] == [True, True, False]
 
         def doors() -> list[int]:
             client.force_login(Identity.objects.get(pk=ada.pk))
             return [client.get(path).status_code for path in ("/admin/", "/api/v1/identities")]
 
         assert doors() == [302, 401]
+        hold = Hold.objects.get(identity=ada)
         Hold.objects.filter(identity=ada).delete()
         assert doors() == [200, 200]
+        hold.save(force_insert=True)
+        Session.objects.all().delete()
+        submit_group(
+            GroupObservation(
+                intent=Intent.UPDATE,
+                tenant_id=acme.tenant.pk,
+                connection_id=acme.connection.pk,
+                at=now() + timedelta(hours=1),
+                actor=OPERATOR,
+                group_id=DirectoryGroup.objects.get().pk,
+                remove=(other.account_id,),
+            )
+        )
+        [one] = line(acme, "revocation", now() + timedelta(hours=2)).figure.revocations
+        assert one.entitlements.proven
+        assert one.entitlements.seconds == pytest.approx(3600, abs=60)
+        assert cover(acme, "revocation") is BAD, "proven, and an hour is too long"
+
+    def test_whom_a_login_still_brings_a_group(self, acme: House) -> None:
+        settings(acme, group_attribute="groups")
+        ada = switch_off(acme)
+        entitlement = configuration.create_entitlement(
+            tenant=acme.tenant, name="Manager", actor=OPERATOR, reason="As agreed"
+        )
+        AssertedGroup.objects.create(
+            tenant=acme.tenant, connection=acme.connection, value="managers", entitlement=entitlement
+        )
+        drain()
+        assert cover(acme, "revocation") is GOOD
+        Account.objects.filter(identity=ada).update(active=True, assertion={"groups": ["managers"]})
+        assert cover(acme, "revocation") is BAD
+
+    @pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.SECURITY])
+    def test_whom_an_administrator_holds_is_looked_at_too(self, acme: House, kind: HoldKind) -> None:
+        ada = Identity.objects.get(pk=push(acme, user("ada@acme.example", "ada-1")).identity_id)
+        session_of(ada)
+        people.place_hold(identity=ada, kind=kind, reason="As agreed", actor=OPERATOR)
+        assert cover(acme, "revocation") is BAD
+        drain()
+        assert cover(acme, "revocation") is GOOD
+        people.lift_hold(identity=ada, kind=kind, reason="As agreed", actor=OPERATOR)
+        assert cover(acme, "revocation") is CANNOT_SAY
 
     def test_who_was_let_back_in_is_no_case_any_more(self, acme: House) -> None:
         ada = switch_off(acme)
