@@ -7,6 +7,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from provisioning.decision.keys import fold
+from provisioning.decision.placeholders import is_nobodys
 from provisioning.decision.types import Observation, Subject
 
 Digests = dict[str, list[bytes]]
@@ -33,7 +34,7 @@ def _begun(digest_key: bytes, kind: str, connection_id: UUID | None) -> hmac.HMA
 
 def digests_of(observation: Observation, digest_key: bytes) -> Digests:
     """Of every key that people keep, and that the observation speaks of: by them a tombstone answers, and a person's
-    audit rows are found."""
+    audit rows are found. A key that is nobody's finds nobody."""
     where = observation.connection_id
     keys = [observation.external_id] if observation.external_id else []
     names = [observation.user_name] if observation.user_name else []
@@ -43,7 +44,9 @@ def digests_of(observation: Observation, digest_key: bytes) -> Digests:
     if (subject := observation.subject) is not None and subject.is_key:
         found["subject"].append(keyed(digest_key, "subject", where, subject_text(subject)))
         keys.append(subject.value)
-    found["external_id"] = [keyed(digest_key, "external_id", where, key) for key in dict.fromkeys(keys)]
+    found["external_id"] = [
+        keyed(digest_key, "external_id", where, key) for key in dict.fromkeys(keys) if not is_nobodys(key)
+    ]
     found["user_name"] = [
         keyed(digest_key, "user_name", where, name) for name in dict.fromkeys(map(fold, names))
     ]

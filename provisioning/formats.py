@@ -10,6 +10,7 @@ from functools import lru_cache
 from zoneinfo import available_timezones
 
 from .decision.keys import domain_of
+from .decision.placeholders import NOTHING, is_zeros, says_nothing
 
 
 class Format(StrEnum):
@@ -36,35 +37,6 @@ LABELS: Mapping[Format, str] = {
     Format.TIME_ZONE: "a time zone",
 }
 
-# What programs write where they have nothing to say.
-_NOTHING = frozenset(
-    {
-        *("null", "(null)", "<null>", "[null]", "{null}", "nil", "undefined", "[object object]"),
-        *("none", "(none)", "n/a", "#n/a", "n.a.", "not set", "(not set)", "not available", "unset", "empty"),
-    }
-)
-# The name of a field where its value belongs: an expression in quotes, at Okta or Entra.
-_UNEVALUATED = frozenset(
-    f"user.{field}"
-    for field in (
-        *(
-            "id",
-            "login",
-            "email",
-            "mail",
-            "username",
-            "objectid",
-            "userprincipalname",
-            "localuserprincipalname",
-        ),
-        *("firstname", "lastname", "givenname", "surname", "displayname", "employeeid", "employeenumber"),
-        *("department", "title", "jobtitle", "onpremisessamaccountname"),
-    )
-)
-WORDS_OF_NOTHING = _NOTHING | _UNEVALUATED
-"""In lower case. Not all that says nothing: a text without a letter or digit, and a template, do not either."""
-# A template that nobody filled in. Each alternative stops at the next bracket, so the search is linear.
-_TEMPLATE = re.compile(r"[$%#]\{[^{}]*\}|\{\{[^{}]*\}\}|\$\([^()]*\)|<%[^<>]*%>|%[A-Za-z_.]+%")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 # RFC 5321 4.1.2, with the letters of RFC 6531; no quoted local part, which no directory issues.
 _LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]{1,64}")
@@ -101,10 +73,9 @@ def cleaned(value: str, format: Format) -> str | None:
         case Format.EMAIL:
             fits = _is_email(value)
         case Format.KEY:
-            # Attack: whoever has the key that many have is all of them. Zeros are nobody's number.
-            fits = value.strip("0-") != ""
+            fits = not is_zeros(value)
         case Format.UUID:
-            fits = bool(_UUID.fullmatch(value)) and value.strip("0-") != ""
+            fits = bool(_UUID.fullmatch(value)) and not is_zeros(value)
         case Format.DIGITS:
             fits = value.isascii() and value.isdigit()
         case Format.LETTERS_AND_DIGITS:
@@ -118,25 +89,15 @@ def cleaned(value: str, format: Format) -> str | None:
     return value if fits else None
 
 
-def says_nothing(value: str) -> bool:
-    """Whether a program wrote this for want of a value."""
-    return _is_placeholder(value.strip(), Format.TEXT)
-
-
 def unprintable(value: str) -> bool:
     """Whether it holds what no reader sees as it is: control characters, turned letters, damaged text."""
     return _UNPRINTABLE.search(value) is not None
 
 
 def _is_placeholder(value: str, format: Format) -> bool:
-    folded = value.lower()
     # There are people whose name is Null.
     named = format is Format.NAME and value == "Null"
-    return (
-        not any(map(str.isalnum, value))
-        or (folded in WORDS_OF_NOTHING and not named)
-        or _TEMPLATE.search(value) is not None
-    )
+    return says_nothing(value) and not named
 
 
 def _is_name(value: str) -> bool:
@@ -152,7 +113,7 @@ def _is_email(value: str) -> bool:
     return (
         dots_well
         and bool(_LOCAL_PART.fullmatch(local))
-        and local.lower() not in _NOTHING
+        and local.lower() not in NOTHING
         and len(domain) <= 253
         and all(map(_is_label, domain.split(".")))
     )

@@ -19,6 +19,7 @@ from provisioning import sql
 from provisioning.decision.authority import profile_of_assertion, profile_of_resource
 from provisioning.decision.deadlines import SETTLED
 from provisioning.decision.keys import fold, other_skeleton, skeleton
+from provisioning.decision.placeholders import is_nobodys
 from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.situations import KEPT_KEYS
@@ -137,7 +138,7 @@ class Loaded:
             named = [f for name in names if name and (f := self.by.get(("user_name", where, fold(name))))]
             hits = {facts.id for facts in named}
             key = observation.external_id
-            asserted = [k for k in (key, persistent) if k]
+            asserted = [k for k in (key, persistent) if k and not is_nobodys(k)]
             found = {
                 "by_external_id": self.by.get(("external_id", where, key)) if key else None,
                 "by_asserted_key": next(

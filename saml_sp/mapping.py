@@ -11,9 +11,10 @@ from typing import Any
 
 from provisioning.attributes import DEFAULT_NAMES, Rule, names_an_email, names_of, rule_of
 from provisioning.decision.keys import fold
+from provisioning.decision.placeholders import says_nothing
 from provisioning.decision.quick import quick
 from provisioning.decision.types import TRANSIENT, Profile, Subject
-from provisioning.formats import cleaned, says_nothing
+from provisioning.formats import cleaned
 
 from .assertion import Assertion, NameId
 from .checks import one_email

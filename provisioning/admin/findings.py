@@ -308,8 +308,8 @@ def _facts(finding: Finding) -> list[tuple[str, Any]]:
                 ("Last complete listing", datetime.fromisoformat(last) if last else "Never"),
                 ("Why the last one was refused", meaning(said["code"]) if said["code"] else "It did not end"),
             ]
-        case FindingKind.PRIVILEGED_UNMAPPED:
-            return [("Attribute", said["attribute"]), *_privileged(finding)]
+        case FindingKind.PRIVILEGED_UNMAPPED | FindingKind.PLACEHOLDER_KEYS:
+            return [("Attribute", said["attribute"]), *_carriers(finding)]
         case FindingKind.LEFT_OUT:
             run = ReconciliationRun.objects.filter(tenant_id=tenant_id, pk=as_uuid(said["run"])).first()
             return [("Left out of", _linked(run)), ("Items", said["items"])]
@@ -336,7 +336,7 @@ def _linked(row: Any) -> Any:
     return link_to(row) if row is not None else "Gone"
 
 
-def _privileged(finding: Finding) -> list[tuple[str, Any]]:
+def _carriers(finding: Finding) -> list[tuple[str, Any]]:
     """Who or what carries it, read now: the finding keeps ids only."""
     said, tenant_id = finding.evidence, finding.tenant_id
     if groups := said.get("groups"):

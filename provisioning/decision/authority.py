@@ -5,6 +5,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
+from .placeholders import is_nobodys
 from .types import PROFILE_FIELDS, AccountFacts, Document, OverrideFacts, Profile
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -60,6 +61,8 @@ def profile_of_resource(resource: Document) -> Profile:
         display = _text(name.get("formatted"))
     if isinstance(enterprise, dict):
         number, department = _text(enterprise.get("employeeNumber")), _text(enterprise.get("department"))
+        if number and is_nobodys(number):
+            number = ""
     return Profile(
         user_name=_text(said("userName")),
         email=_best_email(said("emails")),

@@ -271,6 +271,10 @@ class FindingKind(_Code):
         "connection:privileged-unmapped",
         "An IdP sends what looks like privilege, and nothing here is mapped to it.",
     )
+    PLACEHOLDER_KEYS = (
+        "connection:placeholder-keys",
+        "An IdP sends a placeholder where a person's key belongs, and nobody is recognised by it.",
+    )
     LEFT_OUT = "connection:left-out", "What somebody left out of a run is left out of the newest one as well."
     KEPT_APART = "account:kept-apart", "An administrator said that an account is not this identity's."
     DISABLED_UNLINKED = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .keys import fold, look_alike
+from .placeholders import is_nobodys
 from .types import Document
 
 
@@ -95,8 +96,9 @@ def weigh(one: Person, other: Person, domains: frozenset[str]) -> Score:
 
 
 def _evidence(one: Person, other: Person, domains: frozenset[str]) -> Iterable[Evidence]:
-    if one.hr_numbers and other.hr_numbers:
-        yield Evidence.SAME_HR_NUMBER if one.hr_numbers & other.hr_numbers else Evidence.OTHER_HR_NUMBER
+    numbers, others = _meant(one.hr_numbers), _meant(other.hr_numbers)
+    if numbers and others:
+        yield Evidence.SAME_HR_NUMBER if numbers & others else Evidence.OTHER_HR_NUMBER
     shared = _folded(one.emails) & _folded(other.emails)
     if any(email.rpartition("@")[2] in domains for email in shared):
         yield Evidence.SAME_OWNED_EMAIL
@@ -130,6 +132,10 @@ def plain(name: str) -> str:
     letters = (c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
     words = "".join(c if c.isalnum() else " " for c in letters).split()
     return " ".join(sorted(words))
+
+
+def _meant(numbers: Iterable[str]) -> frozenset[str]:
+    return frozenset(number for number in numbers if not is_nobodys(number))
 
 
 def _told_apart_by_a_directory(one: Person, other: Person) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 from .correlate import NOBODY, Correlation, Match, correlate, correlate_returning
 from .duplicates import contradicts, duplicate, duplicates
 from .keys import domain_of
+from .placeholders import is_nobodys
 from .policy import Jit, Policy, Switch
 from .quick import quick
 from .reasons import FindingKind, Reason
@@ -98,7 +99,12 @@ def scim_create(known: Known, observation: Observation, policy: Policy) -> Case:
     case = partial(Case, known=known, observation=observation, policy=policy)
 
     if keyed:
-        wakes = not keyed.active and observation.active is not False
+        # Whose key says nothing may be anybody: the POST is another person's as likely as not.
+        wakes = (
+            not keyed.active
+            and observation.active is not False
+            and not is_nobodys(observation.external_id or "")
+        )
         if wakes and named and named.id != keyed.id:
             return case(situation=Situation.COLLISION, account=named, reason=Reason.ACCOUNT_USER_NAME_TAKEN)
         if wakes:

@@ -301,6 +301,19 @@ def privileged_unmapped(connection: Connection, at: datetime) -> Iterator[Questi
         )
 
 
+def placeholder_keys(connection: Connection, at: datetime) -> Iterator[Question]:
+    for attribute, count, ids, words in stored.placeholder_keys(connection):
+        yield Question(
+            kind=FindingKind.PLACEHOLDER_KEYS,
+            severity=Severity.MEDIUM,
+            mark=f"{connection.pk}:{attribute}",
+            # Another word is another mistake of the set-up.
+            parts=frozenset(words),
+            connection_id=connection.pk,
+            evidence={"attribute": attribute, "count": count, "accounts": [str(one) for one in ids]},
+        )
+
+
 def left_out(connection: Connection, at: datetime) -> Iterator[Question]:
     for of, number in stored.left_out(connection):
         yield Question(
@@ -347,6 +360,7 @@ OF_CONNECTION = (
         question="What looks like privilege, and gives nothing here?",
         look=privileged_unmapped,
     ),
+    OfConnection(kind=K.PLACEHOLDER_KEYS, question="Where does a key say nothing?", look=placeholder_keys),
     OfConnection(kind=K.LEFT_OUT, question="What do runs leave out, as somebody said?", look=left_out),
 )
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from provisioning.attributes import longest_of
+from provisioning.decision.placeholders import WORDS_OF_NOTHING, is_zeros, says_nothing
 from provisioning.decision.reasons import RowFault
 from provisioning.fingerprints import FIELDS
-from provisioning.formats import LAYOUT, WORDS_OF_NOTHING, Format, cleaned, says_nothing, unprintable
+from provisioning.formats import LAYOUT, Format, cleaned, unprintable
 
 from . import Fault, Values
 
@@ -94,8 +95,7 @@ def _ordinary(said: Sequence[str]) -> list[Any] | None:
     if email and (not _PLAIN_EMAIL.fullmatch(email) or email.partition("@")[0].lower() in WORDS_OF_NOTHING):
         return None
     for key in (said[_ID], said[_NAME], said[_HR]):
-        # As in `formats`: zeros are nobody's key.
-        if key and not key.strip("0-"):
+        if key and is_zeros(key):
             return None
     return list(said)
 

@@ -5,7 +5,7 @@ with the organisation. Answers are ids and kinds; no value of a person leaves th
 two cases apart.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 
 from provisioning.decision.authority import ENTERPRISE_USER
+from provisioning.decision.placeholders import WORDS_OF_NOTHING, is_nobodys
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.score import LAST_DIGITS, LEAST_DIGITS, Person, Score, weigh
 from provisioning.models import (
@@ -37,6 +38,8 @@ from provisioning.models import (
 from .credentials import live
 
 CHUNK = 2000
+FIRST = 10
+"""Of many that one case is about."""
 QUIET = timedelta(days=90)
 """After so long without a push, a roster or a login nobody vouches for an account any more."""
 LISTED_WITHIN = timedelta(days=3)
@@ -369,7 +372,13 @@ def attribute_conflicts(tenant_id: UUID) -> Iterator[tuple[UUID, list[Contradict
     """(identity, what its sources say that cannot both be so)."""
     parameters = {"tenant": tenant_id, "enterprise": ENTERPRISE_USER, "privileged": PRIVILEGED}
     for identity_id, found in _stream(_ATTRIBUTES, parameters):
-        yield identity_id, [_contradiction(one["attribute"], *one["sides"]) for one in found]
+        told = [_contradiction(one["attribute"], *one["sides"]) for one in found]
+        if meant := [one for one in told if not _says_no_number(one)]:
+            yield identity_id, meant
+
+
+def _says_no_number(one: Contradiction) -> bool:
+    return one.attribute == "hr_number" and any(is_nobodys(value) for side in one.values for value in side)
 
 
 def _contradiction(attribute: str, one: dict[str, Any], other: dict[str, Any]) -> Contradiction:
@@ -672,6 +681,42 @@ def privileged_unmapped(connection: Connection) -> Iterator[tuple[str, int, list
         yield attribute, count, list(ids), list(names)
     for count, ids, names in _stream(_PRIVILEGED_GROUPS, parameters):
         yield "groups", count, list(ids), list(names)
+
+
+# What may be one; `is_nobodys` says what is.
+_PLACEHOLDERS = """
+WITH said AS (
+    SELECT id, 'externalId' AS attribute, external_id AS value FROM provisioning_account
+     WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
+       AND external_id IS NOT NULL
+    UNION ALL
+    SELECT id, 'employeeNumber', resource #>> ARRAY[%(enterprise)s, 'employeeNumber'] FROM provisioning_account
+     WHERE tenant_id = %(tenant)s AND connection_id = %(connection)s AND deleted_at IS NULL
+       AND resource ? %(enterprise)s
+)
+SELECT id, attribute, value FROM said
+ WHERE value <> '' AND (lower(btrim(value)) = ANY(%(words)s::text[]) OR value ~ '^[^[:alpha:]1-9]*$|[$%%#{<]')
+"""
+
+
+def placeholder_keys(connection: Connection) -> Iterator[tuple[str, int, list[UUID], set[str]]]:
+    """(attribute, how many accounts, the first ids, the words) of what a connection sends for want of a key."""
+    parameters = {
+        "tenant": connection.tenant_id,
+        "connection": connection.pk,
+        "enterprise": ENTERPRISE_USER,
+        "words": list(WORDS_OF_NOTHING),
+    }
+    counted: Counter[str] = Counter()
+    ids, words = defaultdict[str, list[UUID]](list), defaultdict[str, set[str]](set)
+    for account_id, attribute, value in _stream(_PLACEHOLDERS, parameters):
+        if is_nobodys(value):
+            counted[attribute] += 1
+            words[attribute].add(value.strip().lower())
+            if len(ids[attribute]) < FIRST:
+                ids[attribute].append(account_id)
+    for attribute, count in counted.items():
+        yield attribute, count, ids[attribute], words[attribute]
 
 
 def left_out(connection: Connection) -> list[tuple[str, int]]:

@@ -191,6 +191,11 @@ WORDS = [
         proofs=(f"{DOUBTS}::a_privileged_role", f"{DOUBTS}::a_privileged_group"),
     ),
     Word(
+        id="keys that say nothing",
+        answers=(K.PLACEHOLDER_KEYS,),
+        proofs=(f"{DOUBTS}::a_placeholder_for_a_key", f"{DOUBTS}::a_placeholder_for_an_hr_number"),
+    ),
+    Word(
         id="remembered decisions are not asked again",
         answers=(K.KEPT_APART, K.LEFT_OUT),
         proofs=(

@@ -11,6 +11,7 @@ from provisioning.decision.keys import (
     other_skeleton,
     skeleton,
 )
+from provisioning.decision.placeholders import is_nobodys
 from provisioning.decision.types import Intent
 
 from .world import EMAIL_FORMAT, OKTA, TRANSIENT_FORMAT, World, name
@@ -113,3 +114,21 @@ def test_where_two_names_differ(one, other, pieces):
 )
 def test_a_malformed_email_has_no_domain(email, domain):
     assert domain_of(email) == domain
+
+
+@pytest.mark.parametrize(
+    ("key", "nobodys"),
+    [
+        *(
+            (key, True)
+            for key in ("0", "000000", "0-0.0", "-", "…", "null", " N/A ", "None", "UNDEFINED", "")
+        ),
+        *((key, True) for key in ("user.objectId", "${user.id}", "x{{ id }}")),
+        *(
+            (key, False)
+            for key in ("10", "null-1", "0a", "user.smith", "N", "é", "李", "nullmann@acme.example")
+        ),
+    ],
+)
+def test_a_placeholder_and_zeros_are_nobodys_key(key, nobodys):
+    assert is_nobodys(key) is nobodys

@@ -262,6 +262,16 @@ def a_privileged_group(acme: House) -> None:
     group_of(acme, "Domain Admins", [outcome.account_id])
 
 
+def a_placeholder_for_a_key(acme: House) -> None:
+    push(acme, person(acme, "ada", "user.objectid"))
+    push(acme, person(acme, "bob", "e2"))
+
+
+def a_placeholder_for_an_hr_number(acme: House) -> None:
+    push(acme, person(acme, "ada", "e1", **{ENTERPRISE: {"employeeNumber": "{{employeeNumber}}"}}))
+    push(acme, person(acme, "bob", "e2", **{ENTERPRISE: {"employeeNumber": "100"}}))
+
+
 def a_token_with_an_owner(acme: House) -> None:
     owner = administrator(acme)
     tokens.issue_token(
@@ -303,6 +313,8 @@ CASES: list[tuple[Callable[[House], None], FindingKind]] = [
     (an_overdue_listing, K.LISTING_OVERDUE),
     (a_privileged_role, K.PRIVILEGED_UNMAPPED),
     (a_privileged_group, K.PRIVILEGED_UNMAPPED),
+    (a_placeholder_for_a_key, K.PLACEHOLDER_KEYS),
+    (a_placeholder_for_an_hr_number, K.PLACEHOLDER_KEYS),
     (what_somebody_left_out_of_a_run, K.LEFT_OUT),
 ]
 
@@ -476,6 +488,10 @@ def another_privileged_group(acme: House) -> None:
     group_of(acme, "Owners", [Account.objects.get().pk])
 
 
+def another_placeholder_for_a_key(acme: House) -> None:
+    push(acme, person(acme, "cyd", "N/A"))
+
+
 def the_opposite_state_conflict(acme: House) -> None:
     for account in Account.objects.filter(tenant=acme.tenant):
         Account.objects.filter(pk=account.pk).update(active=not account.active)
@@ -494,6 +510,7 @@ def a_login_and_another_silence(acme: House) -> None:
     [
         (a_privileged_role, another_privileged_role, K.PRIVILEGED_UNMAPPED),
         (a_privileged_group, another_privileged_group, K.PRIVILEGED_UNMAPPED),
+        (a_placeholder_for_a_key, another_placeholder_for_a_key, K.PLACEHOLDER_KEYS),
         (a_state_conflict, the_opposite_state_conflict, K.STATES_DIFFER),
         (an_orphan_of_whom_nothing_was_heard, the_connection_disabled, K.ORPHAN_IDENTITY),
         (an_orphan_of_whom_nothing_was_heard, a_push_and_another_silence, K.ORPHAN_IDENTITY),
@@ -910,7 +927,7 @@ class TestDuplicates:
         Identity.objects.update(email="info@acme.example", email_key="info@acme.example")
         with CaptureQueriesContext(database) as queries:
             look(acme)
-        assert len(queries) < 80
+        assert len(queries) < 90
         # One directory keeps them apart: what is shared is a mailbox, and no person.
         assert not Finding.objects.filter(kind="identity:duplicate", severity="medium").exists()
 
