@@ -207,6 +207,8 @@ class _Work:
     logins: list[Columns] = field(default_factory=list)
     overrides: list[Columns] = field(default_factory=list)
     overrides_ended: list[Columns] = field(default_factory=list)
+    instead_of: list[tuple[UUID, str, str]] = field(default_factory=list)
+    """(identity, attribute, what its sources say by now of what is overridden)."""
 
 
 def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tuple[set[int], list[Message]]:
@@ -247,6 +249,10 @@ def apply(batch: Sequence[tuple[Observation, Decision]], loaded: Loaded) -> tupl
     sql.add(Hold, work.holds)
     sql.update(Override, tenant_id, work.overrides_ended)
     sql.add(Override, work.overrides, new=True)
+    for identity_id, attribute, said in work.instead_of:
+        Override.objects.filter(
+            tenant_id=tenant_id, identity_id=identity_id, attribute=attribute, ended_at__isnull=True
+        ).update(instead_of=said)
     for change, observation in work.merges:
         if isinstance(change, MergeIdentities):
             merges.merge(change, observation, handed)
@@ -397,6 +403,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             if known is not None and fold(known.known_email) != columns["email_key"]:
                 columns["email_changed_at"] = at
             work.identity_fields[change.identity_id] |= columns | {"updated_at": at}
+            work.instead_of += [(change.identity_id, *said) for said in change.instead_of.items()]
         case UpdateAccount():
             facts = loaded.accounts[change.account_id]
             work.account_fields[change.account_id] |= _account_columns(change, facts, observation)

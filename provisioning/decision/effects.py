@@ -253,12 +253,21 @@ def show(identity: IdentityFacts, accounts: Iterable[AccountFacts]) -> list[Chan
 def showing(identity: IdentityFacts, said: Profile, overrides: Collection[OverrideFacts]) -> list[Change]:
     """What an identity shows where its sources say this and these overrides live."""
     profile = overridden(said, overrides) if overrides else said
-    if profile == identity.profile and (
-        identity.said_email is None or fold_name(said.email) == identity.said_email
+    instead_of = {
+        one.attribute: getattr(said, one.attribute)
+        for one in overrides
+        if one.instead_of != getattr(said, one.attribute)
+    }
+    if (
+        profile == identity.profile
+        and (identity.said_email is None or fold_name(said.email) == identity.said_email)
+        and not instead_of
     ):
         return []
     said_email = said.email if profile.email != said.email else None
-    return [UpdateIdentity(identity_id=identity.id, profile=profile, said_email=said_email)]
+    return [
+        UpdateIdentity(identity_id=identity.id, profile=profile, said_email=said_email, instead_of=instead_of)
+    ]
 
 
 def accounts_with(identity: IdentityFacts, account: AccountFacts) -> list[AccountFacts]:

@@ -354,7 +354,7 @@ class OverrideFacts:
     attribute: str
     value: str
     instead_of: str
-    """What was shown before it."""
+    """What the sources said when they were last asked."""
     over: bool = False
     """Its end has come: nothing shows it any more."""
 
@@ -471,11 +471,12 @@ class CreateIdentity:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateIdentity:
     """`profile` is the whole profile to show from now on; `said_email` what the sources say where that shows another
-    e-mail by an override: by this one it is recognised."""
+    e-mail by an override: by this one it is recognised. `instead_of` is what they say by now of what is overridden."""
 
     identity_id: UUID
     profile: Profile
     said_email: str | None = None
+    instead_of: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -371,7 +371,7 @@ class Override(TenantRow):
     attribute = models.CharField(max_length=32, choices=[(name, name) for name in OVERRIDABLE])
     value = models.CharField(max_length=512, blank=True)
     instead_of = models.CharField(max_length=512, blank=True)
-    """What was shown before it: all there is to show afterwards where no account lives to ask."""
+    """What its sources said last: all there is to show afterwards where no account lives to ask."""
     reason = models.CharField(max_length=500)
     until = models.DateTimeField()
     set_by = models.CharField(max_length=100)

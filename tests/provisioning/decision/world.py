@@ -381,6 +381,10 @@ class World:
                 self.profiles[key] = profile
                 email = profile.email if change.said_email is None else change.said_email
                 self.said_emails[key] = fold(email)
+                self.overrides[key] = [
+                    replace(one, instead_of=change.instead_of.get(one.attribute, one.instead_of))
+                    for one in self.overrides.get(key, [])
+                ]
             case SetOverride(identity_id=key, override=override):
                 own = self.overrides.setdefault(key, [])
                 assert override.attribute not in {one.attribute for one in own}

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
-from provisioning.decision.types import Actor, Intent
+from provisioning.decision.types import Actor, Intent, UpdateIdentity
 from provisioning.models import Account, AuditRecord, AuditValue, Identity, Override
 from provisioning.selectors import people_search, story
 from provisioning.selectors.invariants import violations
@@ -216,6 +216,19 @@ def test_a_merge_leaves_it_where_it_is_and_an_unmerge_shows_it_again(acme: House
     assert person(other).title == ""
 
 
+def test_its_end_shows_what_the_sources_said_last_also_of_whoever_has_no_account_any_more(
+    acme: House, ada: Any
+) -> None:
+    override(person(ada), "title", "Head")
+    document = user("ada@acme.example", "e1", title="Counsel")
+    submit(pushed(acme, Intent.UPDATE, document, account_id=ada.account_id))
+    submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
+    assert person(ada).title == "Head"
+    assert overrides.end_due(at=lapsed()) == 1
+    assert person(ada).title == "Counsel"
+    assert lawful(acme.tenant) == []
+
+
 def test_after_the_retention_nothing_of_it_is_left(acme: House, ada: Any) -> None:
     override(person(ada), "title", "Head of Sales")
     submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
@@ -248,7 +261,8 @@ def test_it_is_foreseen_without_being_set(acme: House, ada: Any) -> None:
     override(person(ada), "title", "Head")
     document = user("ada@acme.example", "e1", title="Analyst")
     ((decision, _),) = simulate_many([pushed(acme, Intent.UPDATE, document, account_id=ada.account_id)])
-    assert "UpdateIdentity" not in {type(change).__name__ for change in decision.changes}
+    (update,) = [change for change in decision.changes if isinstance(change, UpdateIdentity)]
+    assert (update.profile.title, update.instead_of) == ("Head", {"title": "Analyst"})
 
 
 @pytest.mark.django_db(transaction=True)
