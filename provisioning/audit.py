@@ -303,6 +303,10 @@ def tell(
                 # From before: what would be taken back.
                 line["lifecycle_owner"] = known.lifecycle_owner.value
             aside = _sides(names, before, after)
+            if known and before.get("schemas") != after.get("schemas"):
+                # They follow from what the row names, but to take it back one needs those that there were.
+                for side, document in zip(("before", "after"), (before, after), strict=True):
+                    aside[side] |= {name: document[name] for name in _UNTOLD if name in document}
             if said[0].get("groups") != said[1].get("groups"):
                 # What gives entitlements is worth its values.
                 for side, document in zip(("before", "after"), said, strict=True):

@@ -82,6 +82,10 @@ _MERGED = (
 )
 
 
+# An act about somebody, without a change that a decision would make: who protects a person counts on what there is.
+_WORDS = (Act.SPARED.value,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prospect:
     """What an undo of an item would do now, or why it would not: `reason` is then no `item:undone`.
@@ -387,8 +391,8 @@ def _read(
     owner = line.get("lifecycle_owner")
     return TakenBack(
         change=change,
-        before={name: before[name] for name in attributes if name in before},
-        after={name: after[name] for name in attributes if name in after},
+        before={name: before[name] for name in (*attributes, "schemas") if name in before},
+        after={name: after[name] for name in (*attributes, "schemas") if name in after},
         fields=fields,
         user_name=before.get("userName", "") if "user_name" in fields else "",
         external_id=before.get("externalId") if "external_id" in fields else None,
@@ -458,7 +462,7 @@ SELECT asked.item, found.id
                    ON a.identity_id = (line->>'identity_id')::uuid AND a.id > asked.audited
                 WHERE i.tenant_id = %(tenant)s AND i.id = asked.item AND a.reason = ANY(%(merged)s::text[])) r
         WHERE r.tenant_id = %(tenant)s AND r.verdict IN ('applied', 'pending') AND r.reason <> ALL(%(beside)s::text[])
-          AND (r.reason = ANY(%(merged)s::text[])
+          AND (r.reason = ANY(%(merged)s::text[]) OR r.reason = ANY(%(words)s::text[])
             OR EXISTS (SELECT FROM jsonb_array_elements(r.changes) c
                         WHERE c->>'change' <> ALL(%(quiet)s::text[]) AND NOT ({_OF_A_LOGIN})))
           AND NOT EXISTS (SELECT FROM provisioning_reconciliationitem i
@@ -510,6 +514,7 @@ def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
             "quiet": list(_QUIET),
             "beside": list(_BESIDE),
             "merged": list(_MERGED),
+            "words": list(_WORDS),
         }
         newer = dict(sql.rows(_NEWER, parameters, prepared=False))
     if made := [item for item in asked if _made_an_account(item) and item.pk not in newer]:

@@ -191,6 +191,18 @@ class TestNewer:
         people.lift_hold(identity=identity, kind=HoldKind.EXPIRY, reason="known", actor=OPERATOR)
         assert undone(run) == {"item:touched-since": 1}
 
+    def test_so_is_their_protection_from_runs(self, acme: House) -> None:
+        roster(acme, line("nora@acme.example", "e7"))
+        run = executed(acme)
+        (item,) = items_done(run)
+        nora = Identity.objects.get(accounts=item.account_id)
+        people.keep_from_runs(identity=nora, reason="known", actor=OPERATOR)
+        (prospect,) = undo.preview(run, [item])
+        assert prospect.newer is not None
+        assert (prospect.reason, prospect.newer.identity_id) == ("item:touched-since", nora.pk)
+        assert undone(run) == {"item:touched-since": 1}
+        assert Account.objects.get(pk=item.account_id).deleted_at is None
+
     def test_a_refused_login_is_not(self, acme: House, run: ReconciliationRun) -> None:
         name = Account.objects.get().subject_value
         assert sign_in(acme, name).reason == "login:identity-held"
@@ -252,6 +264,36 @@ class TestNewer:
         with travel(now() + timedelta(days=30, minutes=1)):
             assert undone(run) == {"item:too-old": 1}
         assert Hold.objects.exists()
+
+
+CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
+
+
+class TestSchemas:
+    """A document names its extensions as it did before."""
+
+    @pytest.mark.parametrize(
+        ("was", "says"),
+        [
+            pytest.param(
+                {ENTERPRISE: {"department": "Sales"}}, "", id="one that the run emptied is named again"
+            ),
+            pytest.param({}, "Sales", id="one that the run brought is named no more"),
+            pytest.param({ENTERPRISE: {"department": "Sales"}}, "Legal", id="one that it changed goes on"),
+        ],
+    )
+    def test_they_come_back_with_the_attributes(self, acme: House, was: dict[str, Any], says: str) -> None:
+        schemas = [CORE, ENTERPRISE] if was else [CORE]
+        document = user("ada@acme.example", "e1", schemas=schemas, **was)
+        came = push(acme, document, at=now() - timedelta(days=3))
+        before = Account.objects.get(pk=came.account_id).resource
+        fields = ["external_id", "user_name", "active", "department"]
+        roster(acme, line("ada@acme.example", "e1", department=says), fields=fields)
+        run = executed(acme)
+        assert Account.objects.get(pk=came.account_id).resource != before
+        assert undone(run) == {"item:undone": 1}
+        assert Account.objects.get(pk=came.account_id).resource == before
+        assert broken(acme) == []
 
 
 class TestMerged:
