@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
 from provisioning.decision.reasons import FindingKind
 from provisioning.services.bursts import WINDOW, Burst
@@ -47,7 +47,9 @@ himself. So a code that may also come before the signature (`saml:issuer-foreign
 
 
 def refusals(*, at: datetime) -> list[Burst]:
-    """The connections at which more logins of the IdP's were just refused than allowed for. One statement.
+    """The connections at which more messages of the IdP's were just refused than allowed for. One statement.
+
+    A message that comes again counts once for each reason.
 
     The reasons are told of all refusals; `noise` is how many of them anybody may have caused.
     """
@@ -60,7 +62,10 @@ def refusals(*, at: datetime) -> list[Burst]:
         )
         .order_by()
         .values("tenant_id", "connection_id", "reason", threshold=F("connection__burst_refusals"))
-        .annotate(number=Count("pk"))
+        # Attack: one person posts one assertion, which was refused or used up, two hundred times.
+        .annotate(
+            number=Count("message", filter=~Q(message=""), distinct=True) + Count("pk", filter=Q(message=""))
+        )
     )
     reasons: dict[tuple[UUID, UUID, int], Counter[str]] = defaultdict(Counter)
     for row in rows:

@@ -1,7 +1,7 @@
 """What an IdP's LogoutRequest ends, and what we tell an IdP. Knows the protocol's order; signatures are `client`'s."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -108,15 +108,18 @@ def _believed(connection: Connection, incoming: Incoming, at: datetime) -> Logou
     end = asked.not_on_or_after
     if abs(at - asked.issued_at) > MAX_AGE + SKEW or (end is not None and at - end >= SKEW):
         return refuse("saml:too-old", issued=asked.issued_at.isoformat(), now=at.isoformat())
-    return asked if _first_time(connection, asked, at) else refuse("saml:replayed")
+    key = hashlib.sha256(f"logout\0{asked.issuer}\0{asked.id}".encode()).digest()
+    if not _first_time(connection, asked, key, at):
+        return replace(refuse("saml:replayed"), message=key.hex())
+    return asked
 
 
-def _first_time(connection: Connection, asked: LogoutRequest, at: datetime) -> bool:
+def _first_time(connection: Connection, asked: LogoutRequest, key: bytes, at: datetime) -> bool:
     # Attack: a recorded LogoutRequest, sent again, keeps a person out.
     consumed = ConsumedAssertion(
         tenant_id=connection.tenant_id,
         connection=connection,
-        key=hashlib.sha256(f"logout\0{asked.issuer}\0{asked.id}".encode()).digest(),
+        key=key,
         message_digest=b"",
         browser_digest=b"",
         created_at=at,

@@ -17,6 +17,8 @@ class Refusal:
     detail: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What became of each attribute, where the reading came so far: names and codes."""
+    message: str = ""
+    """Names the message of the IdP's that was refused, where its signature was found good."""
     found: tuple[str, ...] = field(default=(), repr=False)
     """What a verified assertion said of a person that contradicts itself. For the audit's side table only."""
 

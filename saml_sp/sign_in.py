@@ -55,7 +55,8 @@ class _Believed:
     pending: PendingRequest | None
     next_path: str
     assertion: Assertion
-    person: Person
+    person: Person | Refusal
+    """A refusal where the assertion contradicts itself about who it is."""
     verdicts: Mapping[str, Mapping[str, str]]
     message_digest: bytes
     browser_digest: bytes
@@ -100,6 +101,7 @@ def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) 
         return Ending(reason=refusal.reason, reference="")
     attempt = _attempt(request, connection, refusal.reason, admitted=False)
     attempt.detail, attempt.verdicts = dict(refusal.detail), dict(refusal.verdicts)
+    attempt.message = refusal.message
     if connection is not None and refusal.found:
         attempt.audit_id = contradictions.note(
             connection=connection, reason=refusal.reason, detail=refusal.detail, found=refusal.found
@@ -133,8 +135,6 @@ def _believe(
     except Refused as refused:
         return refused.refusal
     reading = read_person(assertion, rules_of(connection))
-    if isinstance(reading.outcome, Refusal):
-        return replace(reading.outcome, verdicts=reading.record())
     return _Believed(
         pending=pending,
         next_path=pending.next_path if pending else browser.own_path(relay_state),
@@ -199,7 +199,12 @@ def _verified(
     login = Login(
         response=response, response_signed=verified.response_signed, assertion=assertion, expected=expected
     )
-    return judge(login) or verified.complaint or assertion
+    refusal = judge(login) or verified.complaint
+    return replace(refusal, message=_key(assertion).hex()) if refusal else assertion
+
+
+def _key(assertion: Assertion) -> bytes:
+    return hashlib.sha256(f"{assertion.issuer}\0{assertion.id}".encode()).digest()
 
 
 def _spend(request: HttpRequest, connection: Connection, believed: _Believed, at: datetime) -> Ending:
@@ -207,20 +212,40 @@ def _spend(request: HttpRequest, connection: Connection, believed: _Believed, at
     consumed = ConsumedAssertion(
         tenant_id=connection.tenant_id,
         connection=connection,
-        key=hashlib.sha256(f"{believed.assertion.issuer}\0{believed.assertion.id}".encode()).digest(),
+        key=_key(believed.assertion),
         message_digest=believed.message_digest,
         browser_digest=believed.browser_digest,
         created_at=at,
         expires_at=_forgettable_at(believed.assertion),
     )
-    # Consumed before the session exists: a replayed answer must lose even in a race.
-    spent = memory.spend(consumed, believed.pending.pk if believed.pending else None)
+    turned_away = isinstance(believed.person, Refusal)
+    # Consumed before the session exists: a replayed answer must lose even in a race. One that says two things of a
+    # person is told to the audit once, however often it comes; the IdP may answer the same request better.
+    answers = believed.pending.pk if believed.pending and not turned_away else None
+    spent = memory.spend(consumed, answers)
     if not spent.assertion:
         return _echo(request, connection, consumed.key, believed, at)
+    if isinstance(believed.person, Refusal):
+        return _turn_away(request, connection, believed.person, believed, consumed)
     if believed.pending is not None and not spent.request:
-        return note(request, connection, refuse("saml:request-used"))
+        return note(request, connection, replace(refuse("saml:request-used"), message=consumed.key.hex()))
     outcome = submit_within(observation_of(connection, believed.person, at))
     return _enter(request, connection, believed, outcome, consumed)
+
+
+def _turn_away(
+    request: HttpRequest,
+    connection: Connection,
+    refusal: Refusal,
+    believed: _Believed,
+    consumed: ConsumedAssertion,
+) -> Ending:
+    told = replace(refusal, verdicts=believed.verdicts, message=consumed.key.hex())
+    ending = note(request, connection, told)
+    ConsumedAssertion.objects.filter(tenant_id=connection.tenant_id, pk=consumed.pk).update(
+        attempt_reference=ending.reference
+    )
+    return ending
 
 
 def _forgettable_at(assertion: Assertion) -> datetime:
@@ -245,11 +270,8 @@ def _echo(
         and at - winner.created_at <= DOUBLE_CLICK
     )
     if not same_click:
-        return note(
-            request,
-            connection,
-            refuse("saml:replayed", first_used=winner.created_at.isoformat(), now=at.isoformat()),
-        )
+        replayed = refuse("saml:replayed", first_used=winner.created_at.isoformat(), now=at.isoformat())
+        return note(request, connection, replace(replayed, message=key.hex()))
     attempt = LoginAttempt.objects.filter(
         tenant_id=connection.tenant_id, reference=winner.attempt_reference
     ).first()
@@ -258,7 +280,8 @@ def _echo(
         return Ending(reason=reason, reference=winner.attempt_reference)
     session = SessionStore(session_key=winner.session_key)
     if session.is_empty() or not session.exists(winner.session_key):
-        return note(request, connection, refuse("saml:replayed", session="ended"))
+        ended = refuse("saml:replayed", session="ended")
+        return note(request, connection, replace(ended, message=key.hex()))
     # The browser may have thrown the first answer away, cookie and all.
     session.modified = True
     request.session = session
@@ -313,6 +336,7 @@ def _enter(
     attempt.verdicts = dict(believed.verdicts)
     attempt.account_id, attempt.identity_id = outcome.account_id, outcome.identity_id
     attempt.audit_id = outcome.audit_id
+    attempt.message = consumed.key.hex()
     consumed.attempt_reference = attempt.reference
     if admitted:
         consumed.result_path, consumed.session_key = believed.next_path, request.session.session_key

@@ -215,6 +215,8 @@ def rows() -> dict[str, int]:
 _AUDIT = {"provisioning_auditrecord", "provisioning_auditvalue"}
 _GENUINE = ("login:", "saml:emails-disagree", "saml:attribute-ambiguous")
 """What is told to the audit, too: the message was believed, and who it spoke of was not let in."""
+_READ = {"saml:emails-disagree", "saml:attribute-ambiguous"}
+"""The message is used up as well, so that it is told once."""
 _LOGIN_LOG = LoginAttempt._meta.db_table
 _USED_UP = "saml_sp_consumedassertion"
 
@@ -260,7 +262,7 @@ def assert_refused(scene: Scene, attack: Attack, *, clock: Callable[[], float] =
     # What is left of an earlier sign-in of this browser would hide that this one failed.
     browser.client.cookies.pop(settings.SESSION_COOKIE_NAME, None)
     last = LoginAttempt.objects.order_by("-at").first()
-    used_up = {_USED_UP: 1} if attack.uses_up else {}
+    used_up = {_USED_UP: 1} if attack.uses_up or attack.reason in _READ else {}
     with no_row_but({_LOGIN_LOG: 1} | used_up, audited=attack.reason.startswith(_GENUINE)):
         began = clock()
         answer = post(scene, message)

@@ -134,7 +134,10 @@ ATTACKS.row(
     uses_up=True,
 )
 ATTACKS.row(
-    "a NameID of a thousand letters", "saml:attribute-too-long", lambda s: s.minted(name_id="x" * 1000)
+    "a NameID of a thousand letters",
+    "saml:attribute-too-long",
+    lambda s: s.minted(name_id="x" * 1000),
+    uses_up=True,
 )
 
 

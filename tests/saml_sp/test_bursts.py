@@ -270,3 +270,50 @@ def test_the_numbers_name_no_tenant(browser: Browser, watched: Connection) -> No
     facts = browser.facts()
     browser.post(response_xml(facts, assertion_xml(facts)))
     assert (counted(**made), counted(**unsigned)) == (before[0] + 1, before[1] + 1)
+
+
+# One message that comes many times.
+
+
+def test_one_assertion_that_disagrees_is_told_once_and_raises_no_alarm(
+    watched: Connection, browser: Browser
+) -> None:
+    two = {"email": ["ada@corp.example"], "mail": ["eve@corp.example"]}
+    message = browser.idp.signed_assertion(browser.facts(attributes=two))
+    with travel(now(), tick=False) as time:
+        for _ in range(6):
+            assert browser.post(message).status_code == 403
+            time.shift(timedelta(seconds=12))
+        assert AuditRecord.objects.filter(reason="saml:emails-disagree").count() == 1
+        reasons = list(LoginAttempt.objects.order_by("at").values_list("reason", flat=True))
+        assert reasons == ["saml:emails-disagree", "saml:replayed", "saml:replayed", "saml:replayed"]
+        watch_bursts()
+    assert asked() == []
+    # The same person, and the same request, where the IdP has been mended.
+    asked_for = browser.start()
+    facts = browser.idp.facts(asked_for, now(), attributes=two)
+    assert browser.post(browser.idp.signed_assertion(facts)).status_code == 403
+    better = browser.idp.facts(asked_for, now(), attributes={"email": ["ada@corp.example"]})
+    assert browser.post(browser.idp.signed_assertion(better)).status_code == 302
+
+
+def test_one_used_assertion_raises_no_alarm_however_often_it_comes(
+    watched: Connection, browser: Browser
+) -> None:
+    message = browser.idp.signed_assertion(browser.facts())
+    assert browser.post(message).status_code == 302
+    assert browser.post(message).status_code == 302, "the second half of a double click"
+    with travel(now() + timedelta(seconds=40), tick=False):
+        for _ in range(6):
+            assert browser.post(message).status_code == 403
+        assert LoginAttempt.objects.filter(reason="saml:replayed").count() == 6
+        watch_bursts()
+    assert asked() == []
+
+
+def test_different_messages_are_counted_each(watched: Connection) -> None:
+    for number in range(4):
+        refuse(watched, 2, "saml:replayed", message=f"{number:064x}")
+    watch_bursts()
+    (finding,) = Finding.objects.all()
+    assert finding.evidence["reasons"] == {"saml:replayed": 4}
