@@ -145,14 +145,18 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
         incoming = _incoming(request)
     except Refused as error:
         return refused(request, connection, error.refusal.reason, **error.refusal.detail)
+    if incoming is None and _ANSWERED in request.GET:
+        return _after_answer(request, connection)
     if incoming is None:
         return refused(request, connection, "saml:malformed", what="no logout message")
     try:
         if incoming.field == "SAMLResponse":
             if (test := trial.of_browser(request, connection_id)) and trial.finish_sign_out(test, incoming):
                 return HttpResponseRedirect(trial.result_of(test))
-            # The local session ended before the IdP was asked, so nothing depends on this answer.
-            return render(request, "saml_sp/signed_out.html", {"connection": connection})
+            if incoming.binding == "post":
+                # A form of another site brings no Lax cookie, so only the next request says who is signed in.
+                return HttpResponseRedirect(f"{request.path}?{_ANSWERED}")
+            return _after_answer(request, connection)
         ended = logout.obey(request, connection, incoming)
     except NotConfigured as error:
         return refused(request, connection, "connection:not-configured", **error.detail)
@@ -161,6 +165,16 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     if ended.answer is not None:
         return carried(request, connection, ended.answer, signing_out=True)
     return render(request, "saml_sp/signed_out.html", {"connection": connection})
+
+
+_ANSWERED = "answered"
+
+
+def _after_answer(request: HttpRequest, connection: Connection) -> HttpResponse:
+    """The local session ended before the IdP was asked, so nothing depends on its answer, which nobody reads."""
+    # Whoever is signed in here did not come from a sign-out: an old address, or a link that somebody else made.
+    page = "still_signed_in.html" if request.user.is_authenticated else "signed_out.html"
+    return render(request, f"saml_sp/{page}", {"connection": connection})
 
 
 def _incoming(request: HttpRequest) -> Incoming | None:

@@ -160,6 +160,29 @@ def test_the_answer_of_the_idp_changes_nothing(browser: Browser) -> None:
     assert (page.status_code, b"You are signed out" in page.content) == (200, True)
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_whoever_is_signed_in_is_not_told_that_she_is_out(browser: Browser, method: str) -> None:
+    browser.sign_in()
+    address = f"/saml/{browser.connection.pk}/logout"
+    page = getattr(browser.client, method)(address, {"SAMLResponse": "x"}, follow=True)
+    text = page.content.decode()
+    assert (page.status_code, "You are still signed in" in text) == (200, True)
+    assert "You are signed out" not in text
+    assert browser.me().status_code == 200
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', text)
+    assert token is not None
+    left = browser.client.post("/logout/", {"csrfmiddlewaretoken": token.group(1)})
+    assert left.status_code in (200, 302)
+    assert browser.me().status_code == 401
+
+
+def test_the_answer_by_a_form_ends_on_the_same_page(browser: Browser) -> None:
+    browser.sign_in()
+    sign_out(browser)
+    page = browser.client.post(f"/saml/{browser.connection.pk}/logout", {"SAMLResponse": "x"}, follow=True)
+    assert (page.status_code, b"You are signed out" in page.content) == (200, True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """How the IdP signs a person in, and by what it signs her out."""
