@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 560.0, 190.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 4.0, 10.0, 24.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 10.0, 24.0
 GAP = 0.28
 """Of a column's share of the width: what stays free between it and the next."""
 THINNEST = 1.5
