@@ -11,6 +11,7 @@ from identity_hub.core.clock import now
 from identity_hub.core.request_id import current_request_id
 from provisioning import sql
 from provisioning.decision.authority import assertion_of_profile
+from provisioning.decision.keys import has_something_to_see
 from provisioning.decision.quick import quick
 from provisioning.decision.types import (
     AccountFacts,
@@ -194,7 +195,7 @@ def record_act(
     `why` is None where nobody is asked: what the hub saw itself, and what people do to their own. Raises ValueError for
     a person's act with a blank one; the services ask before (`needed_reason`).
     """
-    if why is not None and not why.strip() and actor.is_person:
+    if why is not None and not has_something_to_see(why) and actor.is_person:
         raise ValueError(f"{code} without a reason")
     return record(
         at=at or now(),

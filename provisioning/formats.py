@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from .decision.keys import domain_of
+from .decision.keys import INVISIBLE, domain_of
 from .decision.placeholders import NOTHING, is_zeros, says_nothing
 
 
@@ -55,6 +55,8 @@ LAYOUT = " \t\r\n"
 # Attack: in lower case the Kelvin sign is a k, so whoever may write his own name is somebody else. These are all signs
 # (theta, ohm, kelvin, angstrom) that become an ordinary letter so; other look-alikes stay different.
 _TURNED_BY_LOWER = frozenset("\u03f4\u2126\u212a\u212b")
+# Joiners are part of how Persian and the languages of India are written, and of nothing after a Latin letter.
+_HIDDEN = re.compile(f"(?![\u200c\u200d]){INVISIBLE.pattern}|(?<![\u0600-\u0dff])[\u200c\u200d]")
 
 
 def cleaned(value: str, format: Format) -> str | None:
@@ -63,7 +65,7 @@ def cleaned(value: str, format: Format) -> str | None:
     # Attack: two people of one IdP may differ by a blank of Unicode; taken off, the one would be the other.
     if value != value.strip() or _is_placeholder(value, format) or _UNPRINTABLE.search(value):
         return None
-    if format in (Format.KEY, Format.EMAIL) and not _TURNED_BY_LOWER.isdisjoint(value):
+    if format in (Format.KEY, Format.EMAIL) and not _is_plain(value):
         return None
     match format:
         case Format.TEXT:
@@ -87,6 +89,14 @@ def cleaned(value: str, format: Format) -> str | None:
         case Format.TIME_ZONE:
             fits = value in _time_zones()
     return value if fits else None
+
+
+def _is_plain(value: str) -> bool:
+    """Whether nobody can take it for another key: no sign that becomes a letter, nothing that is not seen."""
+    if value.isascii():
+        return True
+    hidden = _HIDDEN.search(value) is not None
+    return not hidden and _TURNED_BY_LOWER.isdisjoint(value)
 
 
 def unprintable(value: str) -> bool:

@@ -7,6 +7,7 @@ from django.forms.fields import InvalidJSONInput
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from identity_hub.core.text import all_keepable
+from provisioning.decision.keys import has_something_to_see
 
 
 class ReasonField(forms.CharField):
@@ -20,6 +21,9 @@ class ReasonField(forms.CharField):
             "help_text": "Kept in the audit for good. Please write no personal details.",
         } | options
         super().__init__(**options)
+
+    def validate(self, value: str) -> None:
+        super().validate(value if has_something_to_see(value) else "")
 
 
 class ReasonForm(forms.Form):

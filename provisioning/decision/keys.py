@@ -1,5 +1,6 @@
 """Which names are equal, and which keys an observation speaks of. Knows no account and no lock."""
 
+import re
 import unicodedata
 
 from .types import Channel, Observation
@@ -16,8 +17,23 @@ def domain_of(email: str) -> str:
     return domain if local and at and domain and "@" not in local else ""
 
 
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and the marks of annotations: no font shows them.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_BLANK_LETTER = "\u2800"
+"""No blank to Unicode, and nothing to see: the pattern of Braille without a dot."""
+
+
+def has_something_to_see(text: str) -> bool:
+    """Whether it is more than blanks and what no font shows."""
+    return INVISIBLE.sub("", text).replace(_BLANK_LETTER, "").strip() != ""
+
+
 def look_alike(one: str, other: str) -> bool:
-    """Equal only after NFKC and full casefolding: to a reader the same name, to the hub another one."""
+    """Equal only after NFKC, full casefolding and without what nobody sees: to a reader the same name, to the hub
+    another one."""
     return fold(one) != fold(other) and _skeleton(one) == _skeleton(other)
 
 
@@ -49,7 +65,9 @@ def differing(one: str, other: str) -> tuple[str, str]:
 
 
 def _skeleton(name: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    # As NFKC_Casefold (The Unicode Standard, 5.18.4): what is ignorable goes, and may have kept letters apart.
+    seen = INVISIBLE.sub("", unicodedata.normalize("NFKC", name).casefold())
+    return INVISIBLE.sub("", unicodedata.normalize("NFKC", seen))
 
 
 def name_key(name: str) -> tuple[str, ...]:

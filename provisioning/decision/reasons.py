@@ -227,7 +227,10 @@ class FindingKind(_Code):
 
     WEAK_MATCH = "account:weak-match", "One identity may be the same person, by a weak or vetoed rule."
     DISPUTED = "account:disputed", "Several identities may be the same person."
-    LOOK_ALIKE = "account:look-alike", "Two names are equal only after compatibility folding."
+    LOOK_ALIKE = (
+        "account:look-alike",
+        "Two names are equal only after compatibility folding, or but for letters that nobody sees.",
+    )
     PROTECTED_MATCH = "account:protected-match", "An IdP speaks of a break-glass or service identity."
     NAME_RECYCLED = "account:name-recycled", "A new account took the userName of a deleted one."
     NAME_HELD_BY_INACTIVE = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .keys import fold, look_alike
+from .keys import INVISIBLE, fold, look_alike
 from .placeholders import is_nobodys
 from .types import Document
 
@@ -129,7 +129,11 @@ def _evidence(one: Person, other: Person, domains: frozenset[str]) -> Iterable[E
 
 def plain(name: str) -> str:
     """A name without accents, case, points and the order of its words: `Lovelace, Ádá` is `ada lovelace`."""
-    letters = (c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    letters = (
+        c
+        for c in unicodedata.normalize("NFKD", INVISIBLE.sub("", name.casefold()))
+        if not unicodedata.combining(c)
+    )
     words = "".join(c if c.isalnum() else " " for c in letters).split()
     return " ".join(sorted(words))
 

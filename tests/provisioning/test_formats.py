@@ -24,7 +24,16 @@ GOOD = {
         "N.",
     ],
     Format.TEXT: ["R&D / 4711", "Null Series", "https://intranet.example/sales", "#1"],
-    Format.KEY: ["p-4711", "CN=Ada,O=Corp", "CORP\\ada", "100", "ada@corp.example", "sQy3/+x=", "user.smith"],
+    Format.KEY: [
+        "p-4711",
+        "CN=Ada,O=Corp",
+        "CORP\\ada",
+        "100",
+        "ada@corp.example",
+        "sQy3/+x=",
+        "user.smith",
+        "\u0645\u06cc\u200c\u062e",
+    ],
     Format.UUID: ["4F9c0e4e-0b7c-4c3e-8f0a-1f6f5a2b7c11"],
     Format.DIGITS: ["0042"],
     Format.LETTERS_AND_DIGITS: ["a1B2"],
@@ -44,6 +53,7 @@ PLACEHOLDERS = [
         "user.firstName",
     ),
 ]
+HIDDEN = [f"a{letter}da" for letter in "\u00ad\u034f\u200b\u200d\u2060\ufe0f\ufeff\U000e0020"]
 BAD = {
     Format.EMAIL: [
         *(
@@ -62,6 +72,7 @@ BAD = {
             "null@corp.example",
         ),
         *("ada@corp.example\nboss@corp.example", "ada@corp.example;boss@corp.example", '"a b"@corp.example'),
+        *(f"{value}@corp.example" for value in HIDDEN),
         *("a" * 65 + "@corp.example", "ada@" + "a" * 64 + ".example", "undefined@undefined"),
     ],
     Format.NAME: [
@@ -69,7 +80,7 @@ BAD = {
         *("Ada\nLovelace", "Ada\x00", "Ada\u2028Lovelace", "adA \u202eecalevoL", "M\ufffdller"),
     ],
     Format.TEXT: ["Sales\r\nBcc: x", "S\ufffd"],
-    Format.KEY: ["0", "0000", "00000000-0000-0000-0000-000000000000", "a\tb", "user.objectid"],
+    Format.KEY: ["0", "0000", "00000000-0000-0000-0000-000000000000", "a\tb", "user.objectid", *HIDDEN],
     Format.UUID: ["4f9c0e4e", "4f9c0e4e0b7c4c3e8f0a1f6f5a2b7c11", "00000000-0000-0000-0000-000000000000"],
     Format.DIGITS: ["12a", "٣٤"],
     Format.LETTERS_AND_DIGITS: ["a-1", "ä"],

@@ -6,6 +6,7 @@ from provisioning.decision.keys import (
     differing,
     domain_of,
     fold,
+    has_something_to_see,
     lock_keys,
     look_alike,
     other_skeleton,
@@ -74,6 +75,22 @@ def test_names_fold_by_lower_case_and_look_alikes_are_no_equals():
     assert look_alike("straße", "strasse")
     assert look_alike("\uff41da", "ada")
     assert not look_alike("ada", "bob")
+
+
+@pytest.mark.parametrize(
+    "hidden", "\u00ad\u034f\u200b\u200c\u200d\u2060\u3164\ufe0f\ufeff\U000e0020", ids=ascii
+)
+def test_what_no_font_shows_makes_no_other_name(hidden):
+    assert look_alike(f"a{hidden}da@x.org", "ada@x.org")
+    assert other_skeleton(f"a{hidden}da") == "ada"
+    assert look_alike(f"jose{hidden}\u0301", "jos\u00e9")
+    assert not has_something_to_see(f" {hidden} ")
+
+
+@pytest.mark.parametrize("text", ["", " \u00a0", "\u2800", "\u200b\u2060"], ids=ascii)
+def test_blanks_show_nothing(text):
+    assert not has_something_to_see(text)
+    assert has_something_to_see(f"{text}.")
 
 
 @pytest.mark.parametrize(

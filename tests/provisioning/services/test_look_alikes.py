@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tokenless")]
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 PLAIN, WIDE = "ada@acme.example", "\uff41da@acme.example"
+HIDDEN = "a\u200bda@acme.example"
 SHARP, SPELLED = "stra\u00dfe@acme.example", "strasse@acme.example"
 
 
@@ -52,7 +53,12 @@ def comes_in_a_batch(where: House, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hers", "his"), [(PLAIN, WIDE), (WIDE, PLAIN), (SHARP, SPELLED), (SPELLED, SHARP)], ids=ascii
+    ("hers", "his"),
+    [
+        *((PLAIN, WIDE), (WIDE, PLAIN), (SHARP, SPELLED), (SPELLED, SHARP)),
+        *((PLAIN, HIDDEN), (HIDDEN, PLAIN), (HIDDEN, WIDE)),
+    ],
+    ids=ascii,
 )
 @pytest.mark.parametrize("comes", [pushes, signs_in, is_listed, comes_in_a_batch])
 def test_a_newcomer_waits_and_is_asked_about_once(
@@ -145,12 +151,13 @@ class TestRenames:
             assert stored == other_skeleton(name)
 
 
-def test_names_that_came_before_the_column_are_given_their_skeleton(acme: House) -> None:
-    for key, name in enumerate((WIDE, SHARP, "j\u00f3zef@acme.example", "bob@acme.example")):
+@pytest.mark.parametrize("migration", ["0044_look_alikes_so_far", "0046_names_with_what_nobody_sees"])
+def test_names_that_came_before_the_column_are_given_their_skeleton(acme: House, migration: str) -> None:
+    for key, name in enumerate((WIDE, SHARP, HIDDEN, "j\u00f3zef@acme.example", "bob@acme.example")):
         push(acme, user(name, str(key)))
     kept = set(Account.objects.values_list("user_name", "user_name_skeleton"))
     Account.objects.update(user_name_skeleton="")
-    import_module("provisioning.migrations.0044_look_alikes_so_far").fill(apps, None)
+    import_module(f"provisioning.migrations.{migration}").fill(apps, None)
     assert set(Account.objects.values_list("user_name", "user_name_skeleton")) == kept
     assert {skeleton for _, skeleton in kept} == {PLAIN, SPELLED, ""}
 

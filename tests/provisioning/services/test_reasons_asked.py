@@ -603,7 +603,7 @@ def test_every_act_stands_in_one_of_the_tables() -> None:
 @pytest.mark.parametrize("code", ASKS, ids=[way.__name__.replace("_", " ") for way in ASKS.values()])
 def test_nobody_does_it_without_a_reason(acme: House, code: Act | Reason) -> None:
     with pytest.raises(Invalid) as refusal:
-        ASKS[code](acme, "  ")
+        ASKS[code](acme, " \u200b")
     assert refusal.value.field == "reason"
 
 
