@@ -67,7 +67,8 @@ class UploadForm(forms.Form):
         max_value=2**31 - 1,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "numeric"}),
         label="Number of people",
-        help_text="If you know how many there must be: with fewer the file counts as cut off.",
+        help_text="If you know how many there must be: with fewer the file counts as cut off. "
+        "A file whose last line has no end needs it.",
     )
     encoding = forms.ChoiceField(
         required=False,

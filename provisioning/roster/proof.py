@@ -29,6 +29,8 @@ class Read:
     rows: int
     faults: int = 0
     cut: bool = False
+    ended: bool = True
+    """Whether the last line of a file has its end."""
     duplicates: int = 0
     promised: tuple[int, ...] = ()
     shrinking_accepted: bool = False
@@ -57,6 +59,13 @@ def judge(read: Read, last: Last | None) -> Refusal | None:
         return Refusal(
             flaw=Flaw.TRUNCATED,
             sentence=f"It has {read.rows} rows, and {promised} were promised; please export the listing again.",
+        )
+    if not read.ended and read.rows != promised:
+        # A file that was cut inside the last cell of a line, or behind it, looks like one that an editor wrote. Taken
+        # for whole it would rename one person and miss all who came after.
+        return Refusal(
+            flaw=Flaw.TRUNCATED,
+            sentence="Its last line has no end, so it may be cut; please export it again, or say how many rows it has.",
         )
     if not read.rows:
         return Refusal(flaw=Flaw.EMPTY, sentence="It names nobody; please look at the export's filter.")

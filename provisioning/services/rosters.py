@@ -274,6 +274,7 @@ def _judge(roster: Roster) -> None:
             rows=roster.row_count,
             faults=unusable,
             cut=any(fault["code"] == RowFault.CUT for fault in roster.faults),
+            ended=roster.layout.get("ended", True),
             duplicates=len(repeated),
             promised=() if roster.expected is None else (roster.expected,),
             shrinking_accepted=bool(roster.shrinking_accepted),

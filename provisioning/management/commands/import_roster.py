@@ -61,7 +61,11 @@ class Command(HubCommand):
             default="",
             help="When the listing was begun to be exported: 2h, 2026-01-31T08:00. Else it speaks of now.",
         )
-        parser.add_argument("--expected", type=int, help="How many rows it has, if that is known: its proof.")
+        parser.add_argument(
+            "--expected",
+            type=int,
+            help="How many rows it has: its proof, needed where its last line has no end.",
+        )
         parser.add_argument(
             "--accept-shrunk",
             default="",

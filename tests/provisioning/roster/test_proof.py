@@ -25,6 +25,13 @@ def read(**facts: Any) -> Read:
         pytest.param(read(promised=(101,)), LAST, "roster:truncated", id="fewer than promised"),
         pytest.param(read(promised=(90, 101)), LAST, "roster:truncated", id="fewer than one of two promises"),
         pytest.param(read(cut=True, faults=1), LAST, "roster:truncated", id="its last line is cut"),
+        pytest.param(read(ended=False), LAST, "roster:truncated", id="its last line has no end"),
+        pytest.param(
+            read(ended=False, promised=(100,)), LAST, None, id="that, and a number says it is whole"
+        ),
+        pytest.param(
+            read(ended=False, promised=(90,)), LAST, "roster:truncated", id="that, and a number says another"
+        ),
         pytest.param(read(faults=1), LAST, "roster:incomplete", id="a line that cannot be used"),
         pytest.param(read(rows=0), None, "roster:empty", id="nobody"),
         pytest.param(read(duplicates=2), LAST, "roster:duplicate-rows", id="a key twice"),

@@ -510,6 +510,34 @@ class TestUploads:
             roster_files.preview(seen.sample, {"user_name": "nobody"})
 
 
+ENDLESS = "id,userName\n" + "\n".join(f"e{n},p{n}@acme.example" for n in range(1, 8))
+COUNTED = ENDLESS + "\n#count=7"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "status", "code"),
+    [
+        pytest.param(ENDLESS, None, "refused", "roster:truncated", id="and may be cut in its last cell"),
+        pytest.param(ENDLESS[:-8], None, "refused", "roster:truncated", id="and is"),
+        pytest.param(ENDLESS, 7, "complete", "", id="and a person says how many there are"),
+        pytest.param(ENDLESS[:-30], 7, "refused", "roster:truncated", id="and has fewer than was said"),
+        pytest.param(COUNTED, None, "complete", "", id="and counts its rows"),
+        pytest.param(ENDLESS + "\n", None, "complete", "", id="no: it has one"),
+        pytest.param(
+            '{"userName": "ada"}', None, "refused", "roster:truncated", id="an object that is whole"
+        ),
+    ],
+)
+def test_a_file_whose_last_line_has_no_end(
+    acme: House, content: str, expected: int | None, status: str, code: str
+) -> None:
+    roster = uploaded(acme, content, expected=expected, name="x.jsonl" if content[0] == "{" else "x.csv")
+    roster_files.take(roster=roster, mapping=roster.mapping, actor=OPERATOR, reason="As agreed")
+    load_roster(str(acme.tenant.pk), str(roster.pk))
+    roster.refresh_from_db()
+    assert (roster.status, roster.code) == (status, code)
+
+
 def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
     acme: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
