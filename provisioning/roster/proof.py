@@ -51,9 +51,10 @@ def judge(read: Read, last: Last | None) -> Refusal | None:
         )
     if read.faults:
         lines = "1 line" if read.faults == 1 else f"{read.faults} lines"
+        also = ", and some people stand in it more than once" if read.duplicates else ""
         return Refusal(
             flaw=Flaw.INCOMPLETE,
-            sentence=f"{lines} cannot be used; please mend them and give the listing again.",
+            sentence=f"{lines} cannot be used{also}; please mend them and give the listing again.",
         )
     if read.rows < promised:
         return Refusal(

@@ -253,20 +253,22 @@ def _place(roster: Roster) -> tuple[Any, ...]:
     return roster.row_count, roster.fault_count, roster.cursor
 
 
-def _add_faults(roster: Roster, faults: list[dict[str, Any]]) -> None:
+def _add_faults(roster: Roster, faults: list[dict[str, Any]], *, room: int = 0) -> None:
+    """So many of the new ones, at most `room`, are kept before the last of the old ones."""
     roster.fault_count += len(faults)
-    cut = [fault for fault in faults if fault["code"] == RowFault.CUT]
+    told = [*roster.faults, *faults]
+    cut = [fault for fault in told if fault["code"] == RowFault.CUT]
     # What the end of a file looks like is always worth its place.
-    roster.faults = [*roster.faults, *faults][: FAULTS_KEPT - len(cut)]
-    roster.faults += [fault for fault in cut if fault not in roster.faults]
+    kept = [*roster.faults[: FAULTS_KEPT - min(len(faults), room)], *faults][: FAULTS_KEPT - len(cut)]
+    roster.faults = kept + [fault for fault in cut if fault not in kept]
 
 
 def _judge(roster: Roster) -> None:
     """The verdict on a roster that was read to its end, inside the transaction of its last page."""
     names = ColumnMap(columns=roster.mapping).names
     unusable = roster.fault_count
-    repeated = staging.duplicates(roster, names, FAULTS_KEPT) if not unusable else []
-    _add_faults(roster, [fault.told for fault in repeated])
+    repeated = staging.duplicates(roster, names, FAULTS_KEPT)
+    _add_faults(roster, [fault.told for fault in repeated], room=FAULTS_KEPT // 2)
     last = newest_complete(roster.tenant_id, roster.connection_id)
     refusal = judge(
         Read(

@@ -15,6 +15,13 @@ def read(**facts: Any) -> Read:
     return Read(**{"as_of": AT, "rows": 100} | facts)
 
 
+def test_whoever_mends_the_lines_is_told_of_the_duplicates_as_well() -> None:
+    refusal = judge(read(faults=2, duplicates=2), LAST)
+    assert refusal is not None
+    assert refusal.flaw == "roster:incomplete"
+    assert "2 lines cannot be used, and some people stand in it more than once" in refusal.sentence
+
+
 @pytest.mark.parametrize(
     ("listing", "last", "code"),
     [

@@ -215,6 +215,15 @@ def test_duplicates_are_named_by_line_without_the_key(acme: House) -> None:
     assert roster.fault_count == 4
 
 
+@pytest.mark.parametrize("wrong", [1, 300])
+def test_duplicates_are_named_beside_lines_that_cannot_be_used(acme: House, wrong: int) -> None:
+    twice = [row(1000, "ada", "e1"), row(1001, "ada", "e2")]
+    roster = received(acme, [*(Fault(line=n, code="row:columns") for n in range(2, wrong + 2)), *twice])
+    assert (roster.code, roster.fault_count) == ("roster:incomplete", wrong + 2)
+    assert [fault["line"] for fault in roster.faults[-2:]] == [1000, 1001]
+    assert len(roster.faults) == min(wrong + 2, 100)
+
+
 def test_the_first_hundred_faults_are_kept_and_the_cut_end_too(acme: House) -> None:
     wrong = [Fault(line=n, code="row:columns") for n in range(2, 302)]
     roster = received(acme, wrong, [Fault(line=302, code="row:cut")])
