@@ -24,6 +24,7 @@ from provisioning.selectors.timeline import meaning
 
 from . import own_keys
 from .attribute_card import AttributePart, verdict_rows
+from .encryption_card import EncryptionPart
 from .errors import message_for
 from .metadata_card import MetadataPart
 from .models import LoginAttempt
@@ -32,6 +33,7 @@ from .trial_admin import TestLoginPage
 __all__ = ["LoginAttemptPage", "TestLoginPage", "reference_in"]
 
 parts.register(MetadataPart())
+parts.register(EncryptionPart())
 parts.register(AttributePart())
 
 _PAIRS = {"signing": "the pair that signs", "other": "the other pair"}

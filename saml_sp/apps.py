@@ -11,3 +11,9 @@ class SamlConfig(AppConfig):
 
     def ready(self) -> None:
         require_one_libxml2()
+        # The models are there only now.
+        from provisioning.services import sealed  # noqa: PLC0415
+
+        from .encryption_keys import reseal_keys  # noqa: PLC0415
+
+        sealed.register(reseal_keys)

@@ -178,6 +178,14 @@ def _check_schema(item: Any) -> None:
             raise SignatureError("Invalid document format") from error
 
 
+def private_key(pem: bytes) -> xmlsec.Key:
+    return xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
+
+
+def is_encrypted(message: etree._Element) -> bool:
+    return next(message.iter(xenc("EncryptedData")), None) is not None
+
+
 @lru_cache(maxsize=512)
 def _verification_key(pem: bytes) -> xmlsec.Key:
     return xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatCertPem)
@@ -206,13 +214,13 @@ class IdpKeys:
 
 
 class XmlSecBackend(CryptoBackend):
-    """pysaml2's crypto interface over the xmlsec binding. `decryption_keys` are PEM texts, tried in order."""
+    """pysaml2's crypto interface over the xmlsec binding, for one connection."""
 
-    def __init__(self, *, signing_key: bytes, decryption_keys: tuple[bytes, ...]) -> None:
+    def __init__(self, signing_key: xmlsec.Key) -> None:
         super().__init__()
-        pem = xmlsec.constants.KeyDataFormatPem
-        self._signing_key = xmlsec.Key.from_memory(signing_key, pem)
-        self._decryption_keys = tuple(xmlsec.Key.from_memory(key, pem) for key in decryption_keys)
+        self._signing_key = signing_key
+        self.decryption_keys: tuple[xmlsec.Key, ...] = ()
+        """Tried in order. Most connections never need one, so whoever has an encrypted message gives them."""
 
     @property
     def version(self) -> str:
@@ -285,7 +293,7 @@ class XmlSecBackend(CryptoBackend):
     def _session_key(self, keys: list[etree._Element], size: int) -> bytes:
         """What the first of these opens to; where none does, a key that opens nothing, so that the work is the same."""
         for encrypted_key in keys:
-            for private_key in self._decryption_keys:
+            for private_key in self.decryption_keys:
                 session_key = _unlock(encrypted_key, private_key)
                 # Attack (padding oracle by time): were the next key tried where this one's content cannot be read, the
                 # answer would take longer for bad padding than for good.

@@ -15,15 +15,17 @@ from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
 
+import xmlsec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, SAMLError
 from saml2.client import Saml2Client
 from saml2.config import SPConfig
-from saml2.metadata import entity_descriptor
+from saml2.metadata import do_key_descriptor, entity_descriptor
 from saml2.response import AuthnResponse, IncorrectlySigned
 from saml2.s_utils import SamlException, success_status_factory
 from saml2.saml import NAMEID_FORMAT_ENTITY, Issuer, NameID
@@ -37,7 +39,7 @@ from provisioning import addresses
 from provisioning.idp_metadata import Unusable, describe
 from provisioning.models import Connection
 
-from . import own_keys
+from . import encryption_keys, own_keys
 from .assertion import NameId
 from .backend import (
     SIGNATURES,
@@ -49,6 +51,8 @@ from .backend import (
     collecting,
     forbidden,
     install_schema_check,
+    is_encrypted,
+    private_key,
     signed_by,
     unreadable,
 )
@@ -126,9 +130,6 @@ def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
         "key_file": own[0].key_file,
         "cert_file": own[0].certificate_file,
         "additional_cert_files": [pair.certificate_file for pair in own[1:]],
-        "encryption_keypairs": [
-            {"key_file": pair.key_file, "cert_file": pair.certificate_file} for pair in own
-        ],
         # Inside service.sp this is silently ignored, and Okta's, Google's and Entra's attributes vanish.
         "allow_unknown_attributes": True,
         "only_use_keys_in_metadata": True,
@@ -164,15 +165,10 @@ def _config(connection: Connection, *, with_idp: bool) -> SPConfig:
 
 
 @lru_cache(maxsize=4)
-def _backend(own: tuple[own_keys.Pair, ...]) -> XmlSecBackend:
-    keys = tuple(Path(pair.key_file).read_bytes() for pair in own)
-    return XmlSecBackend(signing_key=keys[0], decryption_keys=keys)
-
-
-@lru_cache(maxsize=4)
-def _signing_key(own: own_keys.Pair) -> Any:
+def _signing_keys(own: own_keys.Pair) -> tuple[xmlsec.Key, Any]:
+    """The same for forms and for redirects."""
     # Reading one takes OpenSSL 20 ms and more, which was most of what a client took to build.
-    return import_rsa_key_from_file(own.key_file)
+    return private_key(Path(own.key_file).read_bytes()), import_rsa_key_from_file(own.key_file)
 
 
 _CERTIFICATE = "a signing certificate that can be used"
@@ -196,15 +192,15 @@ def _build(connection: Connection) -> Saml2Client:
         raise NotConfigured(expected="metadata that can be used", found=str(error)) from error
     if not idp.certificates:
         raise NotConfigured(expected=_CERTIFICATE, found=" ".join(idp.left_out) or "none")
-    own = own_keys.pairs()
+    own = own_keys.pairs()[0]
+    for_forms, for_redirects = _signing_keys(own)
     client.sec = Security(
-        _backend(own),
-        own[0].key_file,
-        cert_file=own[0].certificate_file,
+        XmlSecBackend(for_forms),
+        own.key_file,
+        cert_file=own.certificate_file,
         metadata=IdpKeys(connection.idp_entity_id, tuple(one.pem for one in idp.certificates)),
         only_use_keys_in_metadata=True,
-        # Redirects are signed with it.
-        sec_backend=RSACrypto(_signing_key(own[0])),
+        sec_backend=RSACrypto(for_redirects),
     )
     return client
 
@@ -239,7 +235,11 @@ def client_of(connection: Connection) -> Saml2Client:
 
 def metadata(connection: Connection) -> str:
     """Our metadata for this connection; needs nothing of the IdP's."""
-    return str(entity_descriptor(_config(connection, with_idp=False)))
+    descriptor = entity_descriptor(_config(connection, with_idp=False))
+    certificate = load_pem_x509_certificate(encryption_keys.published(connection).certificate.encode())
+    text = base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+    descriptor.spsso_descriptor.key_descriptor += do_key_descriptor(enc_cert=text, use="encryption")
+    return str(descriptor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +335,7 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
     Raises NotConfigured.
     """
     client = client_of(connection)
+    crypto = _crypto(client, connection, root)
     complaint: Refusal | None = None
     with collecting(root) as collected:
         try:
@@ -374,7 +375,7 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
             else refuse("saml:unsigned")
         )
     try:
-        assertion = _with_parts_decrypted(_backend(own_keys.pairs()), assertion)
+        assertion = _with_parts_decrypted(crypto, assertion)
     except Refused as refused:
         return refused.refusal
     return Verified(
@@ -384,6 +385,17 @@ def verify(connection: Connection, xml: bytes, root: etree._Element, request_id:
         encrypted=collected.encrypted,
         complaint=complaint,
     )
+
+
+def _crypto(client: Saml2Client, connection: Connection, message: etree._Element) -> XmlSecBackend:
+    """The client's own, with the connection's keys where the message needs them: read once as long as they are valid.
+
+    Before pysaml2 runs, which takes a database that is away for a bad message.
+    """
+    crypto: XmlSecBackend = client.sec.crypto
+    if not crypto.decryption_keys and is_encrypted(message):
+        crypto.decryption_keys = tuple(map(private_key, encryption_keys.private_keys(connection)))
+    return crypto
 
 
 def _unopened(collected: Collected) -> Refusal | None:
@@ -467,7 +479,7 @@ def signed_message(connection: Connection, incoming: Incoming, kind: str) -> etr
         else:
             valid = any(signed_by(root, certificate.encode()) for certificate in known)
         if valid:
-            return _with_parts_decrypted(_backend(own_keys.pairs()), root)
+            return _with_parts_decrypted(_crypto(client, connection, root), root)
     except Refused as refused:
         return refused.refusal
     return refuse("saml:signature-invalid", **_keys_compared(client, root))

@@ -1,4 +1,4 @@
-"""What a login leaves behind: the request it waits for, the assertion it used up, and how it ended."""
+"""What a login needs and leaves behind: keys, the request it waits for, the assertion it used up, how it ended."""
 
 import secrets
 
@@ -18,6 +18,28 @@ def new_reference() -> str:
     """What a person reads to an administrator: ten letters in two groups."""
     letters = "".join([_ALPHABET[byte % 32] for byte in secrets.token_bytes(10)])
     return f"{letters[:5]}-{letters[5:]}"
+
+
+class EncryptionKey(TenantRow):
+    """A key pair for which the IdP of one connection encrypts. The private key is sealed for this very row."""
+
+    connection = TenantForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveSmallIntegerField()
+    """Of the connection's, from 1; the newest is published."""
+    certificate = models.TextField()
+    sealed = models.TextField()
+    created_at = models.DateTimeField(default=now)
+    ended_at = models.DateTimeField(null=True)
+    """Since when nothing is opened by it; the private key is gone then."""
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "connection", "number"], name="encryption_key_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Encryption key {self.number}"
 
 
 class PendingRequest(TenantRow):

@@ -1,4 +1,4 @@
-"""The hub's own key pairs: which of them signs, and which only opens what was encrypted. Knows no message."""
+"""The hub's own key pairs: which of them signs, and which is only published while they change. Knows no message."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ class Pair:
 
 
 def pairs() -> tuple[Pair, ...]:
-    """The pair that signs, then the other one, where there is one: both are published, and both decrypt."""
+    """The pair that signs, then the other one, where there is one: both are published."""
     own = [Pair(key_file=settings.SAML_SP_KEY_FILE, certificate_file=settings.SAML_SP_CERT_FILE)]
     if settings.SAML_SP_OTHER_KEY_FILE:
         own.append(

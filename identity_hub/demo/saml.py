@@ -23,7 +23,7 @@ from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 from identity_hub.core import clock
 from identity_hub.demo import files
 from identity_hub.demo.files import Person
-from saml_sp.backend import XmlSecBackend, collecting
+from saml_sp.backend import XmlSecBackend, collecting, private_key
 from saml_sp.message import decode, inflate, parse
 from saml_sp.message import saml as name_in_saml
 from saml_sp.refusal import Refused
@@ -139,7 +139,7 @@ def _configuration(base: str, service_providers: tuple[str, ...] = ()) -> dict[s
 def _server(base: str, service_providers: tuple[str, ...]) -> Server:
     server = Server(config=IdPConfig().load(_configuration(base, service_providers)))
     key, _ = files.idp_key()
-    server.sec.crypto = XmlSecBackend(signing_key=key.read_bytes(), decryption_keys=())
+    server.sec.crypto = XmlSecBackend(private_key(key.read_bytes()))
     # pysaml2 looks here, and not at the backend above, for signatures of the redirect binding.
     server.sec.sec_backend = RSACrypto(import_rsa_key_from_file(str(key)))
     return server

@@ -1,16 +1,13 @@
 """The secrets of a development installation, made once and kept under var/. Knows no production secret."""
 
-import datetime
 import os
 import secrets
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
-from identity_hub.core import clock
+from identity_hub.core import clock, key_pairs
 
 
 def secret(path: Path) -> str:
@@ -31,19 +28,7 @@ def saml_key(key: Path, certificate: Path) -> None:
     # Two processes may come here together: the certificate is made for the key that won.
     kept = serialization.load_pem_private_key(_keep(key, pem), password=None)
     assert isinstance(kept, rsa.RSAPrivateKey)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Identity Hub (development)")])
-    now = clock.now()
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(kept.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
-        .sign(kept, hashes.SHA256())
-    )
-    _keep(certificate, signed.public_bytes(serialization.Encoding.PEM))
+    _keep(certificate, key_pairs.certificate_for(kept, "Identity Hub (development)", clock.now()))
 
 
 def _keep(path: Path, content: bytes) -> bytes:

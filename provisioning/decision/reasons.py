@@ -369,6 +369,14 @@ class Act(_Code):
         "metadata:rejected",
         "A person rejected the metadata that had frozen a connection; the old one stays in use.",
     )
+    ENCRYPTION_KEY_MADE = (
+        "connection:encryption-key-made",
+        "The IdP of a connection is told another key to encrypt for; the one before opens on.",
+    )
+    ENCRYPTION_KEY_ENDED = (
+        "connection:encryption-key-ended",
+        "What an IdP encrypts for an older key of a connection opens no longer.",
+    )
     TOKEN_ISSUED = "token:issued", "A SCIM token was made; its secret was shown once."
     TOKEN_ROTATED = "token:rotated", "A SCIM token got a successor; both live until the old one's end."
     TOKEN_REVOKED = "token:revoked", "A SCIM token is unknown from now on."

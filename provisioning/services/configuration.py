@@ -259,6 +259,17 @@ def change_connection(
     return row
 
 
+def note_own_keys(connection: Connection, act: Act, *, actor: Actor, reason: str) -> None:
+    """A face changes keys of the hub's own for this connection, in the transaction that is open: no other one does at
+    the same time, and every process reads them anew."""
+    row = Connection.objects.select_for_update(no_key=True).get(
+        tenant_id=connection.tenant_id, pk=connection.pk
+    )
+    row.config_version += 1
+    row.save(update_fields=["config_version"])
+    audit.record_act(act, row, actor=actor, why=needed_reason(reason), changes=_told(["encryption key"]))
+
+
 def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     if strange := sorted(set(fields) - CHANGEABLE):
         raise Invalid(strange[0], f"A connection has no changeable field {strange[0]!r}.")

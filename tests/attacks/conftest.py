@@ -3,13 +3,13 @@
 import pytest
 
 from tests.saml_sp.idp import TestIdp
-from tests.saml_sp.parties import Browser, browser, connection, idp, sp_certificate, tenant
+from tests.saml_sp.parties import Browser, browser, connection, idp, tenant
 
 from .scene import Scene
 
-__all__ = ["browser", "connection", "idp", "scene", "sp_certificate", "tenant"]
+__all__ = ["browser", "connection", "idp", "scene", "tenant"]
 
 
 @pytest.fixture
-def scene(browser: Browser, idp: TestIdp, sp_certificate: bytes) -> Scene:
-    return Scene(browser=browser, idp=idp, facts=browser.facts(), sp_certificate=sp_certificate)
+def scene(browser: Browser, idp: TestIdp) -> Scene:
+    return Scene(browser=browser, idp=idp, facts=browser.facts())

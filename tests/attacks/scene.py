@@ -39,7 +39,7 @@ from tests.saml_sp.idp import (
     response_xml,
     sign,
 )
-from tests.saml_sp.parties import Browser, make_connection, make_tenant
+from tests.saml_sp.parties import Browser, certificate_of, make_connection, make_tenant
 
 SECONDS = 1.0
 """Within which every answer is given."""
@@ -84,8 +84,11 @@ class Scene:
     browser: Browser
     idp: TestIdp
     facts: Facts
-    sp_certificate: bytes
     new_client: Callable[[], Client] = strict_client
+
+    @property
+    def sp_certificate(self) -> bytes:
+        return certificate_of(self.connection)
 
     @property
     def connection(self) -> Connection:

@@ -329,6 +329,39 @@ ATTACKS.row(
 )
 
 
+# The administrator of another tenant's IdP, who got hold of a ciphertext of ours and has it read to him at his own
+# connection. Everything that he can sign there is in order.
+
+
+@ATTACKS(
+    "another tenant's encrypted assertion in a Response that the attacker's own IdP signed",
+    "saml:decryption-failed",
+)
+def transplanted_assertion(scene: Scene) -> Message:
+    theirs, there = parse(scene.idp.encrypted(scene.facts, scene.sp_certificate)), scene.elsewhere()
+    mine = parse(response_xml(there.facts, ""))
+    mine.append(find(theirs, "EncryptedAssertion"))
+    return there.sent(sign(to_text(mine), there.idp.keys, id=there.facts.response_id))
+
+
+@ATTACKS(
+    "another tenant's encrypted attribute in an assertion that the attacker's own IdP signed",
+    "saml:decryption-failed",
+)
+def transplanted_attribute(scene: Scene) -> Message:
+    there = scene.elsewhere()
+    return there.sent(there.minted(with_encrypted_attribute(scene, attribute("department", "Confidential"))))
+
+
+@ATTACKS(
+    "another tenant's encrypted NameID in an assertion that the attacker's own IdP signed",
+    "saml:decryption-failed",
+)
+def transplanted_name(scene: Scene) -> Message:
+    there = scene.elsewhere()
+    return there.sent(there.minted(with_encrypted_name(scene, name_id("p-4711"))))
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 def test_nobody_comes_in_by(scene: Scene, attack: Attack) -> None:
     assert_refused(scene, attack)

@@ -61,7 +61,7 @@ def encrypted_again(scene: Scene) -> Message:
     there = scene.elsewhere()
     signed = sign(assertion_xml(there.facts), there.idp.keys, id=there.facts.assertion_id)
     assert there.browser.post(response_xml(there.facts, signed)).status_code == 302
-    hidden = there.idp.encrypted(there.facts, scene.sp_certificate)
+    hidden = there.idp.encrypted(there.facts, there.sp_certificate)
     return there.sent(hidden)
 
 

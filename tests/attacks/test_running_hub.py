@@ -65,9 +65,7 @@ def hub(log: Path) -> Iterator[tuple[int, int]]:
         yield port, children(master)[0]
 
 
-def scene_at(
-    connection: Connection, idp: TestIdp, sp_certificate: bytes, port: int, number: int, **said: Any
-) -> Scene:
+def scene_at(connection: Connection, idp: TestIdp, port: int, number: int, **said: Any) -> Scene:
     # One address may fail three hundred times a minute.
     new_client = partial(WireClient, port=port, address=f"10.0.{number // 250}.{number % 250}")
     browser = Browser(connection=connection, idp=idp, client=new_client())
@@ -75,12 +73,11 @@ def scene_at(
         browser=browser,
         idp=idp,
         facts=browser.facts(**said),
-        sp_certificate=sp_certificate,
         new_client=new_client,
     )
 
 
-def test_all_of_them_together(tmp_path: Path, sp_certificate: bytes) -> None:
+def test_all_of_them_together(tmp_path: Path) -> None:
     idp = TestIdp(entity_id="https://idp.example/metadata", keys=key_pair("corp"))
     connection = make_connection(make_tenant("corp", "corp.example"), idp)
     # Whoever is to be signed out has signed in, so these have a tenant of their own.
@@ -99,7 +96,7 @@ def test_all_of_them_together(tmp_path: Path, sp_certificate: bytes) -> None:
         def answer(number: int) -> float:
             attack, where, whose, judge = rows[number]
             email = {"email": [f"ada@{where.tenant.slug}.example"]}
-            scene = scene_at(where, whose, sp_certificate, port, number, attributes=email)
+            scene = scene_at(where, whose, port, number, attributes=email)
             return judge(scene, attack, clock=time.monotonic)
 
         for number, (attack, *_) in enumerate(rows):
@@ -138,7 +135,7 @@ LET_IN: dict[str, Callable[[Scene], None]] = {
 """What ends with somebody signed in, and has to be she and nobody else."""
 
 
-def test_who_comes_in_is_whom_it_says(tmp_path: Path, sp_certificate: bytes) -> None:
+def test_who_comes_in_is_whom_it_says(tmp_path: Path) -> None:
     idp = TestIdp(entity_id="https://idp.example/metadata", keys=key_pair("corp"))
     failed: dict[str, str] = {}
     with hub(tmp_path / "log") as (port, worker):
@@ -147,7 +144,7 @@ def test_who_comes_in_is_whom_it_says(tmp_path: Path, sp_certificate: bytes) -> 
             for domain in TenantDomain.objects.filter(domain="corp.example"):
                 remove_domain(domain=domain, reason="The next one's", actor=OPERATOR)
             tenant = make_tenant(f"corp{number}", "corp.example")
-            scene = scene_at(make_connection(tenant, idp), idp, sp_certificate, port, number)
+            scene = scene_at(make_connection(tenant, idp), idp, port, number)
             try:
                 judge(scene)
             except AssertionError as error:

@@ -334,7 +334,10 @@ ATTACKS.row(
     "saml:signature-invalid",
     lambda s: forged_by(
         s,
-        KeyPair(key=Path(settings.SAML_SP_KEY_FILE).read_bytes(), certificate=s.sp_certificate),
+        KeyPair(
+            key=Path(settings.SAML_SP_KEY_FILE).read_bytes(),
+            certificate=Path(settings.SAML_SP_CERT_FILE).read_bytes(),
+        ),
     ),
 )
 

@@ -39,7 +39,7 @@ from identity_hub.wsgi import application
 from provisioning.models import Connection
 from provisioning.services import configuration
 from provisioning.services.tokens import issue_token
-from saml_sp import browser, sign_in
+from saml_sp import browser, encryption_keys, sign_in
 from saml_sp.models import ConsumedAssertion, PendingRequest
 from saml_sp.refusal import Refusal
 from saml_sp.tasks import trim
@@ -146,7 +146,7 @@ def move_in() -> House:
         reason="As agreed",
     )
     _, token = issue_token(connection=connection, actor=OPERATOR, reason="As agreed")
-    certificate = Path(settings.SAML_SP_CERT_FILE).read_bytes()
+    certificate = encryption_keys.published(connection).certificate.encode()
     house = House(connection, idp, token, certificate, iter(range(BOUND, PEOPLE)), iter(range(10**9)))
     for start in range(0, PEOPLE, BATCH):
         operations = [

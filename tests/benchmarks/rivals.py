@@ -1,6 +1,7 @@
 """The yardsticks of a login: how other libraries read one answer of an IdP. Knows no account and no database."""
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from saml2.xml.schema import validate as stock_schema_check
 
 from provisioning import addresses
 from provisioning.models import Connection
+from saml_sp import encryption_keys
 from tests.saml_sp.idp import TestIdp
 
 quick_schema_check = saml2.sigver.validate_doc_with_schema
@@ -36,8 +38,8 @@ def python3_saml(connection: Connection, idp: TestIdp) -> Read:
             "sp": {
                 "entityId": entity_id(connection.id),
                 "assertionConsumerService": {"url": acs(connection.id)},
-                "x509cert": Path(settings.SAML_SP_CERT_FILE).read_text(),
-                "privateKey": Path(settings.SAML_SP_KEY_FILE).read_text(),
+                "x509cert": encryption_keys.published(connection).certificate,
+                "privateKey": encryption_keys.private_keys(connection)[0].decode(),
             },
             "idp": {
                 "entityId": idp.entity_id,
@@ -64,6 +66,10 @@ def stock_pysaml2(connection: Connection, idp: TestIdp) -> Read | None:
     program = shutil.which("xmlsec1")
     if program is None:
         return None
+    folder = Path(tempfile.mkdtemp())
+    certificate = encryption_keys.published(connection).certificate
+    (folder / "hub.crt").write_text(certificate)
+    (folder / "hub.key").write_bytes(encryption_keys.private_keys(connection)[0])
     client = Saml2Client(
         config=SPConfig().load(
             {
@@ -72,7 +78,7 @@ def stock_pysaml2(connection: Connection, idp: TestIdp) -> Read | None:
                 "key_file": settings.SAML_SP_KEY_FILE,
                 "cert_file": settings.SAML_SP_CERT_FILE,
                 "encryption_keypairs": [
-                    {"key_file": settings.SAML_SP_KEY_FILE, "cert_file": settings.SAML_SP_CERT_FILE}
+                    {"key_file": str(folder / "hub.key"), "cert_file": str(folder / "hub.crt")}
                 ],
                 "allow_unknown_attributes": True,
                 "metadata": {"inline": [idp.metadata()]},

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from django.urls import reverse
 from identity_hub.core.clock import now
 from provisioning.models import Account, Connection, Identity, Session, Tenant
 from provisioning.services import configuration
+from saml_sp import encryption_keys
 from tests.provisioning.cast import OPERATOR, extend
 
 from .idp import Asked, Facts, TestIdp, encode, key_pair, read_request
@@ -109,9 +109,14 @@ def administrator(connection: Connection) -> Client:
     return administrator_of(connection.tenant)
 
 
+def certificate_of(connection: Connection) -> bytes:
+    """That for which the connection's IdP encrypts."""
+    return encryption_keys.published(connection).certificate.encode()
+
+
 @pytest.fixture
-def sp_certificate() -> bytes:
-    return Path(settings.SAML_SP_CERT_FILE).read_bytes()
+def sp_certificate(connection: Connection) -> bytes:
+    return certificate_of(connection)
 
 
 def nobody_came_in() -> bool:

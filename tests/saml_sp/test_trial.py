@@ -28,8 +28,20 @@ from saml_sp.rehearsal import TITLES
 from saml_sp.tasks import trim
 from tests.provisioning.cast import OPERATOR
 
-from .idp import TRANSIENT, Facts, TestIdp, deflate, encode, read_request
-from .parties import Browser, make_connection, make_tenant
+from .idp import (
+    SAML,
+    TRANSIENT,
+    Facts,
+    TestIdp,
+    assertion_xml,
+    deflate,
+    encode,
+    encrypt,
+    read_request,
+    response_xml,
+    sign,
+)
+from .parties import Browser, certificate_of, make_connection, make_tenant
 from .products import SENT
 
 PASSWORD = "a long enough password"
@@ -188,6 +200,28 @@ def test_nothing_is_shown_of_an_assertion_that_was_made_for(test: Test, said: di
     assert "ada@corp.example" not in kept
     assert facts.name_id not in kept
     assert "not made for this connection" in test.client.get(answered["Location"]).content.decode()
+
+
+def test_nothing_that_was_encrypted_for_another_tenant_is_read_to_whoever_signs_around_it(
+    test: Test,
+) -> None:
+    """Attack: found in a browser's history, put into an assertion that is in order but for this."""
+    idp = TestIdp(entity_id="https://victim.example", keys=test.idp.keys)
+    victim = make_connection(make_tenant("victim", "victim.example"), idp)
+    secret = (
+        f'<saml:Attribute xmlns:saml="{SAML}" Name="title"><saml:AttributeValue>Confidential</saml:AttributeValue>'
+        "</saml:Attribute>"
+    )
+    hidden = encrypt(secret, certificate_of(victim), wrapper="EncryptedAttribute")
+    facts = test.begin()
+    there = "</saml:AttributeStatement>"
+    assertion = assertion_xml(facts).replace(there, hidden + there)
+    answered = test.answer(response_xml(facts, sign(assertion, test.idp.keys, id=facts.assertion_id)))
+    row = TestLogin.objects.get()
+    assert (states(row)["signature"], row.report["arrived"]) == ("failed", {})
+    page = test.client.get(answered["Location"]).content.decode()
+    assert "saml:decryption-failed" in page
+    assert "Confidential" not in page
 
 
 def test_the_report_names_both_values_where_the_assertion_contradicts_itself(test: Test) -> None:

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from provisioning.management.base import HubCommand
-from provisioning.services.roster_sources import reseal_credentials
+from provisioning.services.sealed import reseal_everything
 
 
 class Command(HubCommand):
     help = (
         "Seals every stored credential by the first of CREDENTIAL_KEYS. May run at any time, and twice. Exit code 3: "
-        "some are opened by none of the keys and have to be entered again."
+        "some are opened by none of the keys: enter the credential again, or make another encryption key."
     )
 
     def answer(self, **options: Any) -> dict[str, Any]:
-        done, closed = reseal_credentials()
+        done, closed = reseal_everything()
         return {"sealed": done, "unopenable": [str(pk) for pk in closed]}
 
     def exit_code(self, answer: dict[str, Any]) -> int:

@@ -51,6 +51,7 @@ COMMANDS = (
     "decide_finding",
     "decide_run",
     "disable_connection",
+    "encryption_key",
     "import_roster",
     "link_account",
     "list_findings",
