@@ -116,7 +116,7 @@ _TITLES = {
     Item.DEACTIVATION: "Deactivation proven",
 }
 
-_CHANGED = "The mapping or the IdP changed after the last test login: test it again."
+_CHANGED = "The mapping, the IdP or what is asked of it changed after the last test login: test it again."
 
 _SIGN_IN_ONLY = frozenset({Item.CERTIFICATE, Item.DOMAINS, Item.MAPPING, Item.KEY, Item.SIGN_OUT})
 

@@ -23,10 +23,17 @@ MAPPING_FIELDS = (
     "attribute_rules",
     "user_name_attribute",
     "external_id_attribute",
+    "group_attribute",
     "required_attributes",
+    "jit_attributes",
     "name_id_format",
+    "authn_contexts",
+    "force_authn",
 )
-"""What a test login judges by: where one of these changed, it has to be repeated."""
+"""What a test login asks for and judges by: where one of these changed, it has to be repeated.
+
+The IdP's keys are not among them: a rollover that a known key vouches for asks for no test.
+"""
 
 
 def readiness(connection: Connection, at: datetime) -> list[Judged]:

@@ -1,7 +1,7 @@
 """A test login shows what arrives, what every check says and what would happen. It signs nobody in."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -18,11 +18,12 @@ from django.test import Client
 from identity_hub.core.clock import now
 from provisioning.decision.readiness import Item, State
 from provisioning.models import AuditRecord, Connection, Identity, Proof, Session, Tenant
-from provisioning.selectors.readiness import readiness
+from provisioning.selectors.readiness import MAPPING_FIELDS, readiness
 from provisioning.services import configuration, setup
 from saml_sp import trial
 from saml_sp.checks import ENVELOPE, RULES
 from saml_sp.management.commands.test_login import Command
+from saml_sp.mapping import Rules
 from saml_sp.models import ConsumedAssertion, LoginAttempt, PendingRequest, TestLogin
 from saml_sp.rehearsal import TITLES
 from saml_sp.tasks import trim
@@ -285,6 +286,37 @@ def test_a_passed_test_meets_the_mapping_and_the_key(test: Test) -> None:
     test.run()
     met = {one.item for one in readiness(test.connection, now()) if one.state is State.MET}
     assert met >= {Item.CERTIFICATE, Item.DOMAINS, Item.MAPPING, Item.KEY}
+
+
+CHANGED: dict[str, Any] = {
+    "idp_entity_id": "https://other.example",
+    "attribute_map": {"email": ["work_mail"]},
+    "attribute_rules": {"user_name": {"case": "lower"}},
+    "user_name_attribute": "uid",
+    "external_id_attribute": "oid",
+    "group_attribute": "memberOf",
+    "required_attributes": ["given_name"],
+    "jit_attributes": {"department": ["Sales"]},
+    "name_id_format": TRANSIENT,
+    "authn_contexts": ["https://refeds.org/profile/mfa"],
+    "force_authn": True,
+}
+
+
+def test_everything_that_a_test_judges_by_is_known() -> None:
+    assert set(CHANGED) == set(MAPPING_FIELDS)
+    # What a reading is told of the connection; `limits` are the names in `jit_attributes`, `required` the attributes.
+    told = {one.name for one in fields(Rules)}
+    assert told - {"limits", "required"} <= set(MAPPING_FIELDS)
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_test_has_to_be_repeated_after_a_change_of(test: Test, name: str) -> None:
+    test.run()
+    Connection.objects.filter(pk=test.connection.pk).update(**{name: CHANGED[name]})
+    test.connection.refresh_from_db()
+    judged = {one.item: one for one in readiness(test.connection, now())}[Item.MAPPING]
+    assert (judged.state, "test it again" in judged.sentence) == (State.MISSING, True)
 
 
 def test_a_transient_name_is_no_key(test: Test) -> None:
