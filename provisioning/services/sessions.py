@@ -63,6 +63,7 @@ def open(
     begin_idling(request.session, connection.session_idle_minutes, at)
     ends = at + timedelta(hours=connection.session_hours)
     if not_on_or_after is not None:
+        # It was to come when the assertion was judged, a moment ago.
         ends = min(ends, max(not_on_or_after, at + timedelta(seconds=1)))
     # A moment and not a number of seconds: those would count from the last time that the session is written.
     request.session.set_expiry(ends)

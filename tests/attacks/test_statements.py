@@ -241,6 +241,11 @@ ATTACKS.row(
     "a session that is over", "saml:session-over", shifted(session_not_on_or_after=timedelta(minutes=-5))
 )
 ATTACKS.row(
+    "a session that was over half a minute ago",
+    "saml:session-over",
+    shifted(session_not_on_or_after=timedelta(seconds=-30)),
+)
+ATTACKS.row(
     "two statements, of which one's session is over",
     "saml:session-over",
     lambda s: s.minted(
