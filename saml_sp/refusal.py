@@ -19,6 +19,8 @@ class Refusal:
     """What became of each attribute, where the reading came so far: names and codes."""
     message: str = ""
     """Names the message of the IdP's that was refused, where its signature was found good."""
+    wanted: str = field(default="", repr=False)
+    """Where whoever asked wanted to go, an address of ours; for starting again only, and written down nowhere."""
     found: tuple[str, ...] = field(default=(), repr=False)
     """What a verified assertion said of a person that contradicts itself. For the audit's side table only."""
 

@@ -46,6 +46,8 @@ class Ending:
     reason: str
     reference: str
     path: str = ""
+    wanted: str = ""
+    """Where a new beginning would lead, as far as it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,9 @@ def finish(request: HttpRequest, connection: Connection, encoded: str, relay_sta
     at = now()
     believed = _believe(request, connection, encoded, relay_state, at)
     if isinstance(believed, Refusal):
-        return note(request, connection, believed)
-    return retrying(partial(_spend, request, connection, believed, at))
+        return replace(note(request, connection, believed), wanted=believed.wanted)
+    ending = retrying(partial(_spend, request, connection, believed, at))
+    return replace(ending, wanted=believed.next_path)
 
 
 def note(request: HttpRequest, connection: Connection | None, refusal: Refusal) -> Ending:
@@ -131,7 +134,7 @@ def _believe(
             expected = replace(expected, authenticated_since=since)
         assertion = _verified(connection, xml, root, response, expected)
         if isinstance(assertion, Refusal):
-            return assertion
+            return replace(assertion, wanted=pending.next_path if pending else "")
     except Refused as refused:
         return refused.refusal
     reading = read_person(assertion, rules_of(connection))
@@ -183,9 +186,12 @@ def _pending(
     # Attack: a stolen answer in another browser, or the victim's browser made to answer the attacker's request.
     if bytes(pending.browser_digest) != browser.digest(browser.binding_of(request)):
         found = "another browser" if browser.binding_of(request) else "no cookie"
-        return refuse("saml:browser-foreign", expected="the browser that asked", found=found)
+        foreign = refuse("saml:browser-foreign", expected="the browser that asked", found=found)
+        # Two tabs of one browser that began at once have the cookie of one of them: the other may start again.
+        return replace(foreign, wanted=pending.next_path)
     if pending.expires_at <= at:
-        return refuse("saml:request-expired", expired=pending.expires_at.isoformat(), now=at.isoformat())
+        expired = refuse("saml:request-expired", expired=pending.expires_at.isoformat(), now=at.isoformat())
+        return replace(expired, wanted=pending.next_path)
     return pending
 
 

@@ -1,9 +1,13 @@
 """The calm page, where every refusal of this face ends: one sentence, a reference, a way on. And the way to the IdP."""
 
+from urllib.parse import urlencode
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 
 from provisioning.models import Connection
+from saml_sp.browser import DEFAULT_PATH, own_path
 from saml_sp.client import Outgoing
 from saml_sp.errors import message_for
 from saml_sp.refusal import refuse
@@ -19,10 +23,23 @@ def refused(
 
 def refused_page(request: HttpRequest, connection: Connection | None, ending: Ending) -> HttpResponse:
     message = message_for(ending.reason)
-    context = {"message": message, "reference": ending.reference, "connection": connection}
+    context = {
+        "message": message,
+        "reference": ending.reference,
+        "connection": connection,
+        "again": _again(ending.wanted),
+    }
     response = render(request, "saml_sp/refused.html", context, status=message.status)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _again(wanted: str) -> str:
+    """The sign-in page, from which she ends where she wanted to go."""
+    address = reverse("saml:sign-in")
+    # It was looked at when it was kept; a link of ours is not built from anything else.
+    following = own_path(wanted)
+    return address if following == DEFAULT_PATH else f"{address}?{urlencode({'next': following})}"
 
 
 def carried(

@@ -1,6 +1,7 @@
 """The four addresses of a connection: what they send out, what they take, what they do with rubbish."""
 
 import base64
+import html
 import re
 import threading
 import uuid
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.conf import settings
 from django.db import connections
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from time_machine import travel
@@ -29,7 +31,7 @@ from saml_sp.models import ConsumedAssertion, LoginAttempt, PendingRequest
 
 from .comparisons import assert_both_sides
 from .idp import SAMLP, Asked, TestIdp, deflate, encode, key_pair, parse, sign
-from .parties import Browser, make_connection, nobody_came_in
+from .parties import Browser, make_connection, make_tenant, nobody_came_in
 
 MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 
@@ -532,3 +534,57 @@ def test_the_documentation_lists_every_reason() -> None:
     page = Path(settings.BASE_DIR, "docs", "saml.md").read_text()
     listed = set(re.findall(r"`((?:saml|connection):[a-z-]+)`", page)) - {kind.value for kind in FindingKind}
     assert listed == {reason for reason in errors.MESSAGES if not reason.startswith("login:")}
+
+
+# Starting again.
+
+
+def start_again(answer: HttpResponse) -> str:
+    link = re.search(r'href="([^"]+)">Start again<', answer.content.decode())
+    assert link is not None
+    return html.unescape(link.group(1))
+
+
+def test_of_two_tabs_that_began_at_once_the_other_starts_again_to_where_it_wanted(browser: Browser) -> None:
+    first = browser.start("/me/?tab=first&x=1")
+    # The second one was on its way before the first one's cookie came.
+    browser.client.cookies.clear()
+    second = browser.start("/me/?tab=second")
+    refused = browser.post(browser.idp.signed_assertion(browser.idp.facts(first, now())))
+    assert (refused.status_code, LoginAttempt.objects.get().reason) == (403, "saml:browser-foreign")
+    again = start_again(refused)
+    assert again == "/login/?next=%2Fme%2F%3Ftab%3Dfirst%26x%3D1"
+    assert "tab" not in str(LoginAttempt.objects.get().detail)
+    arrived = browser.post(browser.idp.signed_assertion(browser.idp.facts(second, now())))
+    assert arrived["Location"] == "/me/?tab=second"
+    # She is signed in by the other tab meanwhile.
+    assert browser.client.get(again)["Location"] == "/me/?tab=first&x=1"
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_starting_again_leads_to_no_other_site(browser: Browser, wanted: str) -> None:
+    asked = browser.start(wanted)
+    browser.client.cookies.clear()
+    refused = browser.post(browser.idp.signed_assertion(browser.idp.facts(asked, now())))
+    assert start_again(refused) == "/login/"
+    # Also where such an address had been kept.
+    PendingRequest.objects.update(next_path=wanted)
+    refused = browser.post(browser.idp.signed_assertion(browser.idp.facts(asked, now())))
+    assert start_again(refused) == "/login/"
+
+
+def test_nothing_is_told_of_a_request_of_another_connection(browser: Browser, idp: TestIdp) -> None:
+    asked = browser.start("/me/?tab=first")
+    other = make_connection(make_tenant("other", "other.example"), idp, name="Other")
+    there = Browser(connection=other, idp=idp)
+    facts = there.facts().but(in_response_to=asked.id)
+    assert start_again(there.post(there.idp.signed_assertion(facts))) == "/login/"
+
+
+def test_whoever_comes_too_late_starts_again_to_where_she_wanted(browser: Browser) -> None:
+    asked = browser.start("/me/?late=1")
+    with travel(now() + timedelta(minutes=11), tick=False):
+        refused = browser.post(browser.idp.signed_assertion(browser.idp.facts(asked, now())))
+    assert start_again(refused) == "/login/?next=%2Fme%2F%3Flate%3D1"
