@@ -517,7 +517,10 @@ class RowFault(_Code):
     """What is wrong with one line of a roster."""
 
     COLUMNS = "row:columns", "The line has more or fewer columns than the header."
-    QUOTING = "row:quoting", "A quoted value is followed by something else, or too long to be one."
+    QUOTING = (
+        "row:quoting",
+        "A quoted value is followed by something else, too long to be one, or has rows in it.",
+    )
     JSON = "row:json", "The line is no JSON object."
     CUT = "row:cut", "The file ends in the middle of the line."
     AFTER_COUNT = "row:after-count", "The line stands after the one that counts the rows."

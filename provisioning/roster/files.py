@@ -29,6 +29,7 @@ csv.field_size_limit(131_072)
 Open = Callable[[], BufferedReader]
 Cells = list[str]
 
+_ENDS = re.compile(r"\r\n|\r|\n")
 _SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 _COUNT = re.compile(r"#\s*(?:count|rows|total)\s*[:=]?\s*([0-9]{0,9})\s*", re.IGNORECASE)
 
@@ -157,6 +158,7 @@ class _Table:
     promises)."""
 
     def __init__(self, text: Iterable[str], layout: Layout) -> None:
+        self._delimiter = layout.delimiter
         self._reader = csv.reader(text, delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
         self.header = self._header()
 
@@ -176,7 +178,10 @@ class _Table:
             line = reader.line_num + 1
             try:
                 for cells in reader:
-                    if len(cells) == width and cells[0][:1] != "#":
+                    if reader.line_num > line and (swallowed := self._swallowed(line, cells)):
+                        for one in swallowed:
+                            yield one, Fault(line=one, code=RowFault.QUOTING)
+                    elif len(cells) == width and cells[0][:1] != "#":
                         yield line, cells
                     elif cells:
                         yield line, self._unusual(line, cells)
@@ -185,6 +190,26 @@ class _Table:
                 yield line, Fault(line=line, code=RowFault.QUOTING)
             else:
                 return
+
+    def _swallowed(self, line: int, cells: Cells) -> list[int]:
+        """The lines of a record, which begins on `line`, that look like records of their own.
+
+        Between a quote that somebody left open and the next one that closes nothing, people are part of a title. An
+        address of several lines is told from them by its separators: not each line has as many as a row.
+        """
+        whole = len(self.header) - 1
+        for place, cell in enumerate(cells):
+            pieces = _ENDS.split(cell)
+            last = len(pieces) - 1
+            if last:
+                counts = [piece.count(self._delimiter) for piece in pieces]
+                counts[0] += place
+                counts[last] += len(cells) - 1 - place
+                alike = [number for number, count in enumerate(counts) if count == whole]
+                if {0, last} <= set(alike) or any(0 < number < last for number in alike):
+                    return [line + number for number in alike]
+            line += last
+        return []
 
     def _unusual(self, line: int, cells: Cells) -> Cells | Fault | int:
         width = len(self.header)

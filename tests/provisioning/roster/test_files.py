@@ -350,6 +350,24 @@ BROKEN = [
     pytest.param(
         b'e1,ada,true,,"x\r\ny"\r\ne2,bob\r\n', [(4, "row:columns", "")], id="lines are those of the file"
     ),
+    pytest.param(
+        b'e1,ada,true,,"Big\r\ne2,bob,true,,x\r\ne3,cyd,true,,x\r\ne4,dan,true,,Al"\r\ne5,eve,true,,x\r\n',
+        [(2, "row:quoting", ""), (3, "row:quoting", ""), (4, "row:quoting", ""), (5, "row:quoting", "")],
+        id="two stray quotes that swallow people",
+    ),
+    pytest.param(
+        b'e1,ada,true,,"Big\ne2,bob,true,,Al"\ne3,cyd,true,,x\n',
+        [(2, "row:quoting", ""), (3, "row:quoting", "")],
+        id="two stray quotes on neighbouring lines",
+    ),
+    pytest.param(
+        b'e1,"ada,true,,x\ne2,bob,true,,x\ne3,cyd",true,,x\n',
+        [(2, "row:quoting", ""), (3, "row:quoting", ""), (4, "row:quoting", "")],
+        id="two stray quotes in the middle of their lines",
+    ),
+    pytest.param(
+        b'e1,ada,true,,"Head of\r\nSales, Marketing, and\r\nR&D, London"\r\n', [], id="a title of three lines"
+    ),
     pytest.param(b"e1,ada,true,,x\r\ne2,bo", [(3, "row:cut", "")], id="the last line is cut"),
     pytest.param(
         b"e1,ada,true,,x\r\ne2,bob,true,bob@,x\r\n",
