@@ -1,6 +1,7 @@
 """CSV and JSON Lines files as sources of a roster, and what can be told of a file before it is read. Knows no table."""
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,17 @@ import orjson
 from provisioning.decision.reasons import RowFault
 
 from . import Fault, Page, Unreadable, Values
-from .mapping import ColumnMap, guess, paths_of, sort, text_of, value_at
+from .mapping import (
+    INVERTED,
+    STATE_WORDS,
+    ColumnMap,
+    guess,
+    names_a_state,
+    paths_of,
+    sort,
+    text_of,
+    value_at,
+)
 from .text import Survey, lines
 
 AT_ONCE = 5000
@@ -29,6 +40,9 @@ csv.field_size_limit(131_072)
 Open = Callable[[], BufferedReader]
 Cells = list[str]
 
+# A number that would not be kept as it is written: too long for an integer, or with a point.
+_WRITTEN = re.compile(r"[:,\[]\s*-?(?:[0-9]{16}|[0-9]+[.eE])")
+_KEY = re.compile(r'"([^"\\]{1,256})"\s*:')
 _ENDS = re.compile(r"\r\n|\r|\n")
 _SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 _COUNT = re.compile(r"#\s*(?:count|rows|total)\s*[:=]?\s*([0-9]{0,9})\s*", re.IGNORECASE)
@@ -80,7 +94,7 @@ def look(
         raise Unreadable("The file is empty.")
     format = format or _format(name, first)
     if format == "jsonl":
-        return _look_at_documents(head, Layout(format=format, encoding=encoding, ended=seen.ended))
+        return _look_at_documents(open_, head, Layout(format=format, encoding=encoding, ended=seen.ended))
     quote = quote or ("'" if first.startswith("'") else '"')
     delimiter = delimiter or _delimiter(head, quote)
     return _look_at_table(
@@ -132,14 +146,23 @@ def _look_at_table(open_: Open, layout: Layout) -> Sample:
     )
 
 
-def _look_at_documents(head: Sequence[str], layout: Layout) -> Sample:
-    documents = []
+def _look_at_documents(open_: Open, head: Sequence[str], layout: Layout) -> Sample:
+    documents: list[tuple[int, dict[str, Any]]] = []
     for line, text in enumerate(head, 1):
         document = _document(text)
         if isinstance(document, dict) and _promised(document) is None:
             documents.append((line, document))
     if not documents:
         raise Unreadable("No line of the beginning is a JSON object.")
+    sample = _sample_of_documents(documents, layout)
+    if sample.mapping.keys() & {"active", INVERTED}:
+        return sample
+    with lines(open_(), layout.encoding) as coming:
+        later = list(_first_to_name_a_state(islice(coming, SAMPLE, None), set(sample.columns)))
+    return _sample_of_documents([*documents, *later], layout) if later else sample
+
+
+def _sample_of_documents(documents: list[tuple[int, dict[str, Any]]], layout: Layout) -> Sample:
     columns = list(dict.fromkeys(path for _, document in documents for path in paths_of(document)))
     cells = [
         (line, [_shown(value_at(document, column)) for column in columns]) for line, document in documents
@@ -147,6 +170,25 @@ def _look_at_documents(head: Sequence[str], layout: Layout) -> Sample:
     return Sample(
         layout=layout, columns=columns, cells=cells, mapping=guess(columns, [row for _, row in cells])
     )
+
+
+def _first_to_name_a_state(text: Iterator[str], known: set[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Beyond the sample: of each key that says who is active, and that is not known, the first document that has it.
+
+    Some exports name it only of whoever is not. Unmapped it would leave them active.
+    """
+    before = SAMPLE
+    while block := list(islice(text, AT_ONCE)):
+        # Most blocks name none, which is soon seen.
+        if STATE_WORDS.search("".join(block)):
+            for line, said in enumerate(block, before + 1):
+                if any(names_a_state(key) and key not in known for key in _KEY.findall(said)):
+                    document = _document(said) or {}
+                    fresh = {key for key in document if names_a_state(key)} - known
+                    if fresh:
+                        known |= fresh
+                        yield line, document
+        before += len(block)
 
 
 def _shown(value: Any) -> str:
@@ -311,9 +353,13 @@ def _pages(
 
 
 def _document(text: str) -> dict[str, Any] | None:
+    """Its numbers are kept as they are written where a number would not keep that: a key may have twenty digits."""
     try:
         document = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        if _WRITTEN.search(text):
+            document = json.loads(text, parse_int=str, parse_float=str)
+    # Attack: brackets in brackets, as deep as only the first of the two reads them.
+    except (orjson.JSONDecodeError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

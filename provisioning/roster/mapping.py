@@ -129,6 +129,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "organizations.title",
     ),
 }
+_STATES = frozenset({*_NAMES["active"], *_NAMES[INVERTED]})
+STATE_WORDS = re.compile(
+    "active|enabled|credential|status|suspended|disabled|blocked|archived", re.IGNORECASE
+)
+"""One of these is in every name of a column that says who is active."""
 LONGEST_NAME = 256
 """Characters of a column's name."""
 _BRACKETS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
@@ -289,6 +294,11 @@ def guess(columns: Iterable[str], samples: Sequence[Sequence[str]] = ()) -> dict
     if "external_id" in found and found["external_id"] == found.get("hr_number"):
         found.pop("external_id")
     return {name: found[name] for name in ATTRIBUTES if name in found}
+
+
+def names_a_state(column: str) -> bool:
+    """Whether a column is called like one that says who is active."""
+    return _plain(column) in _STATES
 
 
 def _plain(column: str) -> str:

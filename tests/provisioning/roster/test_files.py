@@ -452,6 +452,11 @@ def test_what_is_wrong_is_told_by_line_and_column(lines: bytes, wrong: list[tupl
         ),
         pytest.param('{"userName":"ada"}\n{"userName":12}\n', [], id="a number is a text"),
         pytest.param(
+            '{"userName":"ada"}\n{"x":1.5,"y":' + "[" * 1000 + "]" * 1000 + "}\n",
+            [(2, "row:json", "")],
+            id="a thousand brackets beside a number",
+        ),
+        pytest.param(
             '{"userName":"ada"}\n{"userName":"\\ud800"}\n', [(2, "row:json", "")], id="half a character"
         ),
         pytest.param(
@@ -464,6 +469,46 @@ def test_what_is_wrong_is_told_by_line_and_column(lines: bytes, wrong: list[tupl
 def test_what_is_wrong_with_json_lines_is_told_by_line(lines: str, wrong: list[tuple[int, str, str]]) -> None:
     _, pages = read(lines.encode(), "people.jsonl")
     assert faults(pages) == wrong
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        ("115412345678901234561", "115412345678901234561"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("9007199254740993", "9007199254740993"),
+        ("-12345678901234567890123", "-12345678901234567890123"),
+        ("4711.50", "4711.50"),
+        ("1e21", "1e21"),
+        ("12", "12"),
+    ],
+)
+def test_a_number_is_kept_as_it_is_written(number: str, kept: str) -> None:
+    _, (page,) = read(f'{{"id": {number}, "userName": "ada"}}\n'.encode(), "people.jsonl")
+    ((_, values),) = page.rows
+    assert told(values)["external_id"] == kept
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        # Of those before it nobody says that they are active.
+        pytest.param("active", "false", "row:active-unclear", id="a state"),
+        pytest.param("Account Status", '"terminated"', "row:active-unclear", id="a state in words"),
+        pytest.param("suspended", "true", "row:active-unclear", id="the opposite of one"),
+        pytest.param("status", '"gold"', "", id="a word that is no state"),
+        pytest.param("hobby", '"false"', "", id="another key"),
+    ],
+)
+def test_a_state_that_is_named_only_later_is_no_secret(key: str, value: str, wrong: str) -> None:
+    lines = [f'{{"userName": "p{n}", "manager": {{"active": true}}}}' for n in range(150)]
+    lines[140] = f'{{"userName": "p140", "{key}": {value}}}'
+    sample, pages = read("\n".join([*lines, ""]).encode(), "people.jsonl")
+    assert {code for _, code, _ in faults(pages)} == ({wrong} if wrong else set())
+    if wrong:
+        assert key in sample.columns
+        without = {name: column for name, column in sample.mapping.items() if column != key}
+        assert checked(without, sample.columns).fields == ["user_name"]
 
 
 @pytest.mark.parametrize(

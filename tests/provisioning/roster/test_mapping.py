@@ -5,8 +5,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provisioning.fingerprints import FIELDS
-from provisioning.roster import Fault, values
-from provisioning.roster.mapping import Wrong, checked, guess, page_of_documents
+from provisioning.roster import Fault, mapping, values
+from provisioning.roster.mapping import (
+    STATE_WORDS,
+    Wrong,
+    checked,
+    guess,
+    names_a_state,
+    page_of_documents,
+)
 from provisioning.roster.values import read_values
 
 
@@ -123,3 +130,9 @@ def test_ordinary_lines_read_as_if_they_had_been_looked_at_closely(said: list[st
         assert quickly == values._closely(2, said, columns)
     read = read_values(2, said, columns)
     assert isinstance(read, Fault) or (read[0] or read[1])
+
+
+def test_every_name_of_a_state_has_a_word_by_which_it_is_looked_for() -> None:
+    for name in mapping._STATES:
+        assert names_a_state(name)
+        assert STATE_WORDS.search(name)
