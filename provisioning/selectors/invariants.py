@@ -125,6 +125,35 @@ SELECT id, identity_id FROM provisioning_account
 """,
     ),
     Law(
+        name="identity:one-account-of-a-connection",
+        sentence="An identity has one live account of a connection.",
+        about="account",
+        query="""
+SELECT min(id::text), max(id::text) FROM provisioning_account
+ WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND identity_id IS NOT NULL
+ GROUP BY identity_id, connection_id HAVING count(*) > 1
+""",
+    ),
+    # The links of whom a merge moved stand in the audit under the former id.
+    Law(
+        name="audit:made-each-link",
+        sentence="Every live account's link has the audit row of the decision that made it.",
+        about="account",
+        query="""
+SELECT a.id, a.identity_id FROM provisioning_account a
+ WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL AND a.identity_id IS NOT NULL
+   AND NOT EXISTS (
+       SELECT FROM provisioning_auditrecord r
+        WHERE r.tenant_id = a.tenant_id AND r.account_id = a.id AND r.verdict IN ('applied', 'pending')
+          AND (r.changes @> jsonb_build_array(jsonb_build_object(
+                   'change', 'CreateAccount', 'account_id', a.id, 'identity_id', a.identity_id))
+            OR r.changes @> jsonb_build_array(jsonb_build_object(
+                   'change', 'LinkAccount', 'account_id', a.id, 'identity_id', a.identity_id))))
+   AND NOT EXISTS (SELECT FROM provisioning_merge m
+                    WHERE m.tenant_id = a.tenant_id AND (m.winner_id = a.identity_id OR m.loser_id = a.identity_id))
+""",
+    ),
+    Law(
         name="identity:protected-apart",
         sentence="No break-glass or service identity has an IdP's account.",
         about="identity",
@@ -326,6 +355,54 @@ SELECT h.id, a.id FROM provisioning_hold h
         "that.",
         about="account",
         query=_HOLDS_NOBODY.replace("{which}", "a.deleted_at IS NOT NULL") + _NOT_FOLDED,
+    ),
+)
+
+_LOST = (
+    # What was decided about somebody who was merged is on record under several ids.
+    Law(
+        name="hold:of-administrators-stands",
+        sentence="What an administrator held is held until the audit says who lifted it.",
+        about="identity",
+        query="""
+SELECT p.identity_id, p.kind FROM (
+    SELECT r.identity_id, c->>'kind' AS kind, max(r.id) AS id
+      FROM provisioning_auditrecord r CROSS JOIN jsonb_array_elements(r.changes) AS c
+     WHERE r.tenant_id = %(tenant)s AND r.channel = 'admin' AND r.reason = 'identity:held'
+       AND c->>'change' = 'PlaceHold' AND c->>'source_account_id' IS NULL
+     GROUP BY 1, 2) p
+ WHERE NOT EXISTS (SELECT FROM provisioning_hold h
+                    WHERE h.tenant_id = %(tenant)s AND h.identity_id = p.identity_id AND h.kind = p.kind)
+   AND NOT EXISTS (SELECT FROM provisioning_auditrecord l
+                    WHERE l.tenant_id = %(tenant)s AND l.identity_id = p.identity_id AND l.id > p.id
+                      AND l.changes @> jsonb_build_array(jsonb_build_object('change', 'LiftHold', 'kind', p.kind)))
+   AND NOT EXISTS (SELECT FROM provisioning_merge m
+                    WHERE m.tenant_id = %(tenant)s AND (m.winner_id = p.identity_id OR m.loser_id = p.identity_id))
+""",
+    ),
+    Law(
+        name="hold:of-the-unconfirmed-stands",
+        sentence="An account that was held at the end of its grace holds its identity, until it is confirmed or the "
+        "audit says who lifted that.",
+        about="account",
+        query="""
+SELECT a.id, a.identity_id FROM provisioning_account a
+ WHERE a.tenant_id = %(tenant)s AND a.confirmed_at IS NULL AND a.deleted_at IS NULL AND a.identity_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM provisioning_hold h
+                    WHERE h.tenant_id = a.tenant_id AND h.identity_id = a.identity_id
+                      AND h.kind = 'expiry' AND h.source_account_id = a.id)
+   AND EXISTS (
+       SELECT FROM provisioning_auditrecord p
+        WHERE p.tenant_id = a.tenant_id AND p.account_id = a.id
+          AND p.changes @> jsonb_build_array(jsonb_build_object(
+                'change', 'PlaceHold', 'kind', 'expiry', 'source_account_id', a.id))
+          AND NOT EXISTS (
+              SELECT FROM provisioning_auditrecord l CROSS JOIN jsonb_array_elements(l.changes) AS c
+               WHERE l.tenant_id = a.tenant_id AND l.id > p.id
+                 AND (l.account_id = a.id OR l.identity_id IN ({partners}))
+                 AND c->>'change' IN ('LiftHold', 'LiftCarried') AND c->>'kind' = 'expiry'
+                 AND coalesce(c->>'source_account_id', a.id::text) = a.id::text))
+""".replace("{partners}", _PARTNERS),
     ),
 )
 
@@ -544,7 +621,7 @@ SELECT f.id, NULL FROM provisioning_finding f
     ),
 )
 
-LAWS: tuple[Law, ...] = (*_KEYS, *_LINKS, *_HOLDS, *_OVERRIDES, *_GRAVES, *_GROUPS, *_RUNS, *_AUDIT)
+LAWS: tuple[Law, ...] = (*_KEYS, *_LINKS, *_HOLDS, *_LOST, *_OVERRIDES, *_GRAVES, *_GROUPS, *_RUNS, *_AUDIT)
 """Of every tenant."""
 
 CATALOGUE: tuple[Law, ...] = (

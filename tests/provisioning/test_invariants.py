@@ -139,6 +139,19 @@ BROKEN: dict[str, list[str]] = {
         "ALTER TABLE provisioning_account DROP CONSTRAINT account_link_has_rule",
         "UPDATE provisioning_account SET link_rule = '' WHERE id = %(ada)s",
     ],
+    "identity:one-account-of-a-connection": [
+        "UPDATE provisioning_account SET identity_id = %(ada_identity)s WHERE id = %(fresh)s"
+    ],
+    "audit:made-each-link": [
+        "UPDATE provisioning_account SET identity_id = %(ada_identity)s, link_rule = '0-explicit'"
+        " WHERE id = %(waits)s"
+    ],
+    "hold:of-administrators-stands": [
+        "DELETE FROM provisioning_hold WHERE identity_id = %(held_identity)s AND kind = 'admin'"
+    ],
+    "hold:of-the-unconfirmed-stands": [
+        "DELETE FROM provisioning_hold WHERE source_account_id = %(jit)s AND kind = 'expiry'"
+    ],
     "identity:protected-apart": [
         "UPDATE provisioning_account SET identity_id = %(local)s, link_rule = 'created' WHERE id = %(waits)s"
     ],
@@ -360,6 +373,26 @@ class TestExceptions:
             delivery.drain()
             assert found(ids) == []
             loser = winner
+
+    @pytest.mark.parametrize("kind", [HoldKind.ADMIN, HoldKind.EXPIRY])
+    def test_a_hold_that_the_audit_lifted(self, ids: Ids, kind: HoldKind) -> None:
+        whose = (
+            Identity.objects.get(pk=ids["held_identity"])
+            if kind is HoldKind.ADMIN
+            else Identity.objects.get(accounts=ids["jit"])
+        )
+        people.lift_hold(identity=whose, kind=kind, reason="known", actor=OPERATOR)
+        assert found(ids) == []
+
+    def test_a_link_that_was_moved(self, acme: House, ids: Ids) -> None:
+        held = Identity.objects.get(pk=ids["bob_identity"])
+        waits = Account.objects.get(pk=ids["waits"])
+        linking.link(account=waits, identity=held, reason="his", actor=OPERATOR)
+        assert found(ids) == []
+        other = push(acme, user("zoe@acme.example", "e9"))
+        moved = "UPDATE provisioning_account SET identity_id = %(zoe)s WHERE id = %(waits)s"
+        break_by([moved], ids | {"zoe": other.identity_id})
+        assert [name for name, _, _ in found(ids)] == ["audit:made-each-link"]
 
 
 class TestCommand:
