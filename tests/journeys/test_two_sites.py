@@ -29,7 +29,7 @@ def _sign_in(page: Page, pair: Pair, person: Person) -> None:
 
 
 def _can_start_again(page: Page, pair: Pair, person: Person, reason: str) -> None:
-    """The calm page of this reason, and that its way on leads in."""
+    """The calm page of this reason, and that its way on leads to where the person wanted to go."""
     start = page.get_by_role("link", name="Start again")
     expect(start).to_be_visible()
     expect(page.locator("code")).to_have_count(1)
@@ -37,7 +37,7 @@ def _can_start_again(page: Page, pair: Pair, person: Person, reason: str) -> Non
     start.click()
     page.get_by_label("E-mail").fill(person.mail)
     page.get_by_role("button", name="Continue").click()
-    expect(page).to_have_url(f"{pair.hub}/me/")
+    expect(page).to_have_url(f"{pair.hub}{WANTED}")
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{person.given_name} {person.family_name}")
 
 
@@ -205,7 +205,7 @@ def test_one_answer_brought_again_too_late_offers_to_start_again(pair: Pair, pag
     assert pair.last_reason() == "saml:replayed"
     # Her session still stands: no form is between her and her account.
     page.get_by_role("link", name="Start again").click()
-    expect(page).to_have_url(f"{pair.hub}/me/")
+    expect(page).to_have_url(f"{pair.hub}{WANTED}")
 
 
 def _press_back(page: Page, to: str) -> Page:
