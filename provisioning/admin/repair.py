@@ -181,6 +181,7 @@ class RepairPages(TenantAdmin):
         refused = rows.filter(status=ItemStatus.APPLIED).exclude(undo_refusal="").order_by()
         return {
             "released_by": named.get(run.released_by, ""),
+            "lapsed": reconciliation.lapsed(run),
             "second_released_by": named.get(run.second_released_by, ""),
             "undo_ordered_by": named.get(run.undo_ordered_by, ""),
             "left_out": rows.filter(status=ItemStatus.LEFT_OUT).count(),

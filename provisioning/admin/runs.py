@@ -233,7 +233,7 @@ class ReconciliationRunPage(RepairPages):
 
 
 def _releases(run: ReconciliationRun) -> str:
-    if run.released_by:
+    if run.released_by and not reconciliation.lapsed(run):
         return "Somebody has released it already; a worker executes it when you, as another person, do so."
     if reconciliation.needs_two(run):
         return "It needs two administrators: a worker executes it when another one has released it, too."

@@ -1,6 +1,6 @@
 """Runs over what is stored: simulate, guard, execute. `docs/reconciliation.md` tells what they look for."""
 
-from provisioning.services.quarantine import Choice, leave_out, needs_two, reject, release, take_in
+from provisioning.services.quarantine import Choice, lapsed, leave_out, needs_two, reject, release, take_in
 from provisioning.services.runs import order
 
 from .doubts import ask_tenant
@@ -12,6 +12,7 @@ __all__ = [
     "ask_tenant",
     "cancel",
     "execute",
+    "lapsed",
     "leave_out",
     "needs_two",
     "order",

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -10,7 +12,7 @@ from identity_hub.core.clock import now
 from provisioning import outbox
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
-from provisioning.models import ReconciliationItem, ReconciliationRun
+from provisioning.models import Identity, ReconciliationItem, ReconciliationRun
 
 from . import run_brakes as brakes
 from .invalid import Invalid, needed_reason
@@ -34,6 +36,10 @@ class Choice:
         return items.filter(named | Q(destructive=True) if self.destructive else named)
 
 
+HALF_FOR = timedelta(days=7)
+"""How long the first of two releases waits for the second."""
+
+
 def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
     """Lets a run out of quarantine, and a worker executes it; or is the first of the two releases that it needs.
 
@@ -51,6 +57,8 @@ def release(run: ReconciliationRun, actor: Actor, reason: str) -> Reconciliation
 
 def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
     at = now()
+    if lapsed(run):
+        run.released_by, run.released_at = "", None
     if not run.released_by:
         run.released_by, run.released_at = actor.signature, at
         run.needs_two = needs_two(run)
@@ -79,6 +87,30 @@ def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
         ]
     )
     record(run, actor, "release", code, why=reason)
+
+
+def lapsed(run: ReconciliationRun) -> str:
+    """Why the first of two releases does not count any more: a sentence, or nothing.
+
+    Attack: whoever was held for an account that was taken over had released beforehand, and waits for a second one.
+    """
+    if run.status != Status.QUARANTINED or not run.released_by or run.released_at is None:
+        return ""
+    if now() - run.released_at > HALF_FOR:
+        return "It is older than seven days and does not count any more."
+    if not _administers(Actor.who_signed(run.released_by), run):
+        return "Whoever gave it may not sign in or administer here any more, so that it does not count."
+    return ""
+
+
+def _administers(actor: Actor, run: ReconciliationRun) -> bool:
+    try:
+        key = UUID(actor.id)
+    except ValueError:
+        return False
+    here = Q(tenant_id=run.tenant_id) | Q(tenant_id=None, is_superuser=True)
+    person = Identity.objects.filter(here, pk=key).first()
+    return person is not None and person.is_active and person.is_staff
 
 
 def needs_two(run: ReconciliationRun) -> bool:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -29,7 +30,7 @@ from provisioning.services.invalid import Invalid
 from ..cast import OPERATOR, House, extend, push, pushed, user
 from .listings import line, roster
 
-ADA, BOB = (Actor(kind="identity", id=name) for name in ("ada", "bob"))
+ADA, BOB = (Actor(kind="identity", id=str(UUID(int=number))) for number in (1, 2))
 Status = ReconciliationRun.Status
 Unconfirmed = Callable[..., list[Identity]]
 Confirmed = Callable[[House, int], None]
@@ -226,6 +227,17 @@ class TestNumbers:
 
 
 class TestTwoPeople:
+    @pytest.fixture(autouse=True)
+    def administrators(self, acme: House) -> None:
+        for actor, name in ((ADA, "ada"), (BOB, "bob")):
+            Identity.objects.create(
+                pk=UUID(actor.id),
+                tenant=acme.tenant,
+                local=True,
+                is_tenant_administrator=True,
+                login_name=name,
+            )
+
     @pytest.fixture
     def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
         unconfirmed(acme, 6)
@@ -233,7 +245,7 @@ class TestTwoPeople:
 
     def test_the_first_release_executes_nothing(self, run: ReconciliationRun) -> None:
         assert reconciliation.release(run, ADA, "they left").status == Status.QUARANTINED
-        assert (run.needs_two, run.released_by) == (True, "identity:ada")
+        assert (run.needs_two, run.released_by) == (True, ADA.signature)
         assert not OutboxMessage.objects.filter(topic="run.execute").exists()
         assert reconciliation.execute(run).status == Status.QUARANTINED
         assert codes(run)[-1] == "run:half-released"
@@ -243,15 +255,43 @@ class TestTwoPeople:
         with pytest.raises(Invalid, match="another administrator"):
             reconciliation.release(run, ADA, "I am sure")
         assert reconciliation.release(run, BOB, "seen").status == Status.SIMULATED
-        assert (run.released_by, run.second_released_by) == ("identity:ada", "identity:bob")
+        assert (run.released_by, run.second_released_by) == (ADA.signature, BOB.signature)
         assert codes(run)[-2:] == ["run:half-released", "run:released"]
         assert reconciliation.execute(run).status == Status.DONE
+
+    @pytest.mark.parametrize(
+        ("days", "happened", "sentence"),
+        [
+            pytest.param(6.9, "nothing", "", id="nearly seven days later"),
+            pytest.param(7.1, "nothing", "It is older than seven days", id="later it has ended"),
+            pytest.param(0, "held", "may not sign in or administer", id="whoever was held gives none"),
+            pytest.param(0, "demoted", "may not sign in or administer", id="nor who administers no more"),
+        ],
+    )
+    def test_the_first_waits_for_the_second(
+        self, run: ReconciliationRun, days: float, happened: str, sentence: str
+    ) -> None:
+        reconciliation.release(run, ADA, "they left")
+        ada = Identity.objects.get(pk=ADA.id)
+        if happened == "held":
+            people.place_hold(identity=ada, kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+        elif happened == "demoted":
+            Identity.objects.filter(pk=ada.pk).update(is_tenant_administrator=False)
+        with travel(now() + timedelta(days=days)):
+            assert sentence in reconciliation.lapsed(run)
+            assert bool(sentence) == bool(reconciliation.lapsed(run))
+            reconciliation.release(run, BOB, "seen")
+            assert run.status == (Status.QUARANTINED if sentence else Status.SIMULATED)
+            if sentence:
+                # It is the first of two again.
+                assert (run.released_by, run.second_released_by) == (BOB.signature, "")
+                assert codes(run)[-1] == "run:half-released"
 
     def test_the_database_refuses_one_person_twice(self, run: ReconciliationRun) -> None:
         reconciliation.release(run, ADA, "they left")
         rows = ReconciliationRun.objects.filter(pk=run.pk)
         with pytest.raises(IntegrityError, match="run_released_by_two_different"), transaction.atomic():
-            rows.update(second_released_by="identity:ada")
+            rows.update(second_released_by=ADA.signature)
         with pytest.raises(IntegrityError, match="run_that_needs_two_has_two"), transaction.atomic():
             rows.update(status="executing")
 
