@@ -5,7 +5,7 @@ id or a name beside it). It asks for one tenant, or for the installation where i
 statement, so that a write that is just being committed is seen whole or not at all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,17 +16,25 @@ from django.apps import apps
 from django.db import connection as database
 
 from provisioning.constraints import constraint_name
+from provisioning.decision.types import PROFILE_FIELDS
 from provisioning.models.base import TenantForeignKey
+
+from .derived import is_found_otherwise, is_shown_otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """`about` names what its ids are ids of."""
+    """`about` names what its ids are ids of.
+
+    Where SQL cannot say what a row should hold, the query yields what is looked at, and `breaks` says of its further
+    columns which of it is a violation.
+    """
 
     name: str
     sentence: str
     about: str
     query: str
+    breaks: Callable[..., bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,50 @@ SELECT id, NULL FROM provisioning_account
      OR resource->>'externalId' IS DISTINCT FROM external_id
      OR (resource->'active') <> to_jsonb(active))
 """,
+    ),
+)
+
+_DERIVED = (
+    Law(
+        name="account:keys-follow",
+        sentence="An account is found by, and compared with rosters by, what its name, its key and its document say.",
+        about="account",
+        query="""
+SELECT id, connection_id, user_name, user_name_key, user_name_skeleton, email_keys, external_id, active, fingerprint,
+       resource::text
+  FROM provisioning_account
+ WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
+""",
+        breaks=is_found_otherwise,
+    ),
+    # Whoever has several accounts is shown anew, after a connection's precedence was changed, when one of them changes.
+    Law(
+        name="identity:shows-its-sources",
+        sentence="An identity shows what its live accounts and its overrides say, and is recognised by that.",
+        about="identity",
+        query=f"""
+SELECT i.id, NULL, {", ".join(f"i.{name}" for name in PROFILE_FIELDS)}, i.user_name_key, i.email_key,
+       said.accounts::text,
+       (SELECT jsonb_agg(jsonb_build_array(o.id, o.attribute, o.value))::text FROM provisioning_override o
+         WHERE o.tenant_id = i.tenant_id AND o.identity_id = i.id AND o.ended_at IS NULL)
+  FROM provisioning_identity i
+ CROSS JOIN LATERAL (
+       SELECT jsonb_agg(jsonb_build_array(a.id, a.connection_id, a.confirmed_at IS NOT NULL, a.active, a.user_name,
+                                          c.precedence, a.created_at, a.resource, a.assertion)) AS accounts,
+              count(*) AS number
+         FROM provisioning_account a
+         JOIN provisioning_connection c ON c.tenant_id = a.tenant_id AND c.id = a.connection_id
+        WHERE a.tenant_id = i.tenant_id AND a.identity_id = i.id AND a.deleted_at IS NULL) said
+ WHERE i.tenant_id = %(tenant)s AND said.number > 0
+   AND (said.number = 1 OR i.updated_at > coalesce((
+       SELECT max(r.at) FROM provisioning_auditrecord r
+        WHERE r.tenant_id = %(tenant)s AND r.channel = 'admin' AND r.reason = 'connection:changed'
+          AND r.changes @> '[{{"fields": ["precedence"]}}]'), '-infinity'))
+   AND NOT EXISTS (SELECT FROM provisioning_override o
+                    WHERE o.tenant_id = i.tenant_id AND o.identity_id = i.id AND o.ended_at IS NULL
+                      AND o.until <= %(at)s)
+""",  # noqa: S608 - names of columns
+        breaks=is_shown_otherwise,
     ),
 )
 
@@ -621,7 +673,18 @@ SELECT f.id, NULL FROM provisioning_finding f
     ),
 )
 
-LAWS: tuple[Law, ...] = (*_KEYS, *_LINKS, *_HOLDS, *_LOST, *_OVERRIDES, *_GRAVES, *_GROUPS, *_RUNS, *_AUDIT)
+LAWS: tuple[Law, ...] = (
+    *_KEYS,
+    *_DERIVED,
+    *_LINKS,
+    *_HOLDS,
+    *_LOST,
+    *_OVERRIDES,
+    *_GRAVES,
+    *_GROUPS,
+    *_RUNS,
+    *_AUDIT,
+)
 """Of every tenant."""
 
 CATALOGUE: tuple[Law, ...] = (
@@ -677,7 +740,9 @@ def violations(
     for law in chosen:
         with database.chunked_cursor() as cursor:
             cursor.execute(law.query, parameters)
-            for found, beside in cursor:
+            for found, beside, *columns in cursor:
+                if law.breaks is not None and not law.breaks(*columns):
+                    continue
                 yield Violation(
                     law=law,
                     tenant_id=tenant_id,
