@@ -143,7 +143,7 @@ class LoginAttempt(models.Model):
     identity_id = models.UUIDField(null=True)
     audit_id = models.BigIntegerField(null=True)
     """The audit's record of the decision: a person's values are beside that, and go by its rules."""
-    message = models.CharField(max_length=64, blank=True)
+    message = models.CharField(max_length=64, blank=True, default="", db_default="")
     """SHA-256 of issuer and ID of what the IdP signed; empty where no good signature was found. One message may be
     refused many times."""
     network = models.GenericIPAddressField(null=True)

@@ -170,6 +170,20 @@ def test_logins_that_succeed_are_no_refusals(watched: Connection) -> None:
     assert asked() == []
 
 
+def test_a_process_of_the_version_before_counts_its_refusals_while_the_next_one_starts(
+    watched: Connection,
+) -> None:
+    refuse(watched, 1)
+    with database.cursor() as cursor:
+        # It names the columns that it knows.
+        cursor.execute(
+            "INSERT INTO saml_sp_loginattempt (id, reference, tenant_id, connection_id, outcome, reason, detail, "
+            "verdicts, request_id, at) SELECT gen_random_uuid(), 'old', tenant_id, connection_id, outcome, reason, "
+            "detail, verdicts, request_id, at FROM saml_sp_loginattempt LIMIT 1"
+        )
+    assert LoginAttempt.objects.get(reference="old").message == ""
+
+
 def test_what_is_ten_minutes_apart_is_no_burst(watched: Connection, time: Traveller) -> None:
     create(watched, 2, "early")
     refuse(watched, 3)
