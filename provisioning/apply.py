@@ -637,19 +637,22 @@ _SEIZE = """
 SELECT id FROM provisioning_account WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
 """
 
-# Before `_LEAVE`, which tells of both: the group has one for the other. The group before its members, here too.
+# The groups before their members, and in a statement of their own: one that waits for its locks answers with the
+# members of before, and a push that takes the account out at that moment would be undone.
+_GROUPS_OF = """
+SELECT id FROM provisioning_directorygroup
+ WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
+           SELECT group_id FROM provisioning_membership
+            WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])))
+ ORDER BY id FOR NO KEY UPDATE
+"""
+
+# Before `_LEAVE`, which tells of both: the group has one for the other.
 _HAND_OVER = """
-WITH heirs AS (
-    SELECT * FROM unnest(%(accounts)s::uuid[], %(heirs)s::uuid[]) AS h (account_id, heir_id)
-), groups AS MATERIALIZED (
-    SELECT id FROM provisioning_directorygroup
-     WHERE tenant_id = %(tenant)s AND id = ANY(ARRAY(
-               SELECT group_id FROM provisioning_membership
-                WHERE tenant_id = %(tenant)s AND account_id = ANY(%(accounts)s::uuid[])))
-     ORDER BY id FOR NO KEY UPDATE
-), handed AS (
+WITH handed AS (
     SELECT h.account_id, h.heir_id, m.group_id, m.since
-      FROM provisioning_membership m JOIN heirs h USING (account_id) JOIN groups g ON g.id = m.group_id
+      FROM provisioning_membership m
+      JOIN unnest(%(accounts)s::uuid[], %(heirs)s::uuid[]) AS h (account_id, heir_id) USING (account_id)
      WHERE m.tenant_id = %(tenant)s
 ), come AS (
     INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since)
@@ -666,8 +669,9 @@ def _hand_over(tenant_id: UUID, work: _Work) -> merges.Handed:
     if not work.heirs:
         return {}
     handed: merges.Handed = {}
-    pairs = {"accounts": sql.ids(work.heirs), "heirs": sql.ids(work.heirs.values())}
-    for account_id, group_id, new in sql.rows(_HAND_OVER, {"tenant": tenant_id, **pairs}):
+    named = {"tenant": tenant_id, "accounts": sql.ids(work.heirs), "heirs": sql.ids(work.heirs.values())}
+    sql.execute(_GROUPS_OF, named)
+    for account_id, group_id, new in sql.rows(_HAND_OVER, named):
         handed.setdefault(account_id, {})[group_id] = new
     return handed
 

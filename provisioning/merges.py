@@ -412,16 +412,19 @@ def _unfold(
     return True
 
 
+# The groups in a statement of their own: one that waits for its locks answers with the members of before.
+_LOCK_GROUPS = """
+SELECT id FROM provisioning_directorygroup
+ WHERE tenant_id = %(tenant)s AND id = ANY(%(groups)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
 # Its groups, but for those that the account which goes on is in no more: their IdP has said so since.
 _RETURN_GROUPS = """
-WITH groups AS MATERIALIZED (
-    SELECT g.id FROM provisioning_directorygroup g
-      JOIN provisioning_membership m ON m.tenant_id = g.tenant_id AND m.group_id = g.id AND m.account_id = %(heir)s
-     WHERE g.tenant_id = %(tenant)s AND g.id = ANY(%(groups)s::uuid[])
-     ORDER BY g.id FOR NO KEY UPDATE OF g
+WITH groups AS (
+    SELECT group_id AS id FROM provisioning_membership
+     WHERE tenant_id = %(tenant)s AND account_id = %(heir)s AND group_id = ANY(%(groups)s::uuid[])
 ), gone AS (
-    DELETE FROM provisioning_membership m USING groups g
-     WHERE m.tenant_id = %(tenant)s AND m.group_id = g.id AND m.account_id = %(heir)s AND g.id = ANY(%(new)s::uuid[])
+    DELETE FROM provisioning_membership
+     WHERE tenant_id = %(tenant)s AND account_id = %(heir)s AND group_id = ANY(%(new)s::uuid[])
 ), come AS (
     INSERT INTO provisioning_membership (tenant_id, group_id, account_id, since)
     SELECT %(tenant)s, id, %(login)s, %(at)s FROM groups
@@ -436,14 +439,13 @@ def _return_groups(tenant_id: UUID, folded: dict[str, Any], at: datetime) -> Non
     # What was written down before groups were handed over names none.
     groups: dict[str, bool] = folded.get("groups", {})
     if groups:
-        sql.execute(
-            _RETURN_GROUPS,
-            {
-                "tenant": tenant_id,
-                "login": folded["login"],
-                "heir": folded["into"],
-                "groups": list(groups),
-                "new": [key for key, new in groups.items() if new],
-                "at": at,
-            },
-        )
+        named = {
+            "tenant": tenant_id,
+            "login": folded["login"],
+            "heir": folded["into"],
+            "groups": list(groups),
+            "new": [key for key, new in groups.items() if new],
+            "at": at,
+        }
+        sql.execute(_LOCK_GROUPS, named)
+        sql.execute(_RETURN_GROUPS, named)

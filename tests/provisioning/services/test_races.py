@@ -11,7 +11,7 @@ from django.db import connection, connections, transaction
 
 from provisioning import apply as applying
 from provisioning.decision.types import Intent, Outcome, Verdict
-from provisioning.models import Account, AuditRecord, DirectoryGroup, Finding, Identity, Membership
+from provisioning.models import Account, AuditRecord, DirectoryGroup, Finding, Identity, Membership, Merge
 from provisioning.services import groups, merging, submission, submit, submit_many
 from provisioning.services.groups import submit_group
 
@@ -255,6 +255,30 @@ class TestOfALeaverAndAGroup:
             group(acme, Intent.UPDATE, group_id=staff, add=(made.account_id,))
         )
         assert while_it_is_open(end, join).reason == "group:member-unknown"
+        assert not Membership.objects.exists()
+
+    @pytest.mark.parametrize("parting", [False, True], ids=["while two become one", "while one becomes two"])
+    def test_whom_a_push_takes_out_is_handed_over_to_no_account(self, acme: House, parting: bool) -> None:
+        made = submit(asserted(acme, "p-1", email="ada@acme.example"))
+        there = submit(pushed(acme, Intent.CREATE, user("ada.l@acme.example", "e1")))
+        staff = submit_group(
+            group(acme, Intent.CREATE, display_name="Admins", add=(made.account_id,))
+        ).account_id
+        loser, winner = (Identity.objects.with_state().get(pk=one.identity_id) for one in (made, there))
+        act = lambda: merging.merge(  # noqa: E731
+            winner=winner, loser=loser, actor=OPERATOR, reason="One person"
+        )
+        member = made.account_id
+        if parting:
+            act()
+            merged = Merge.objects.get()
+            act = lambda: merging.unmerge(merge=merged, actor=OPERATOR, reason="Two")  # noqa: E731
+            member = there.account_id
+        assert Membership.objects.get().account_id == member
+        leave = lambda: submit_group(  # noqa: E731
+            group(acme, Intent.UPDATE, group_id=staff, remove=(member,))
+        )
+        assert while_it_is_open(leave, act).accepted
         assert not Membership.objects.exists()
 
     def test_a_push_that_takes_a_leaver_out_waits_for_her_deletion_in_no_circle(
