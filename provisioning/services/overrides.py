@@ -13,7 +13,7 @@ from provisioning.decision.authority import OVERRIDABLE
 from provisioning.decision.types import Actor, Decision, Intent, Observation, Outcome
 from provisioning.decision.types import Override as OverrideToSet
 from provisioning.formats import Format, cleaned, unprintable
-from provisioning.models import Identity, Override
+from provisioning.models import Account, Identity, Override
 
 from .invalid import Invalid, needed_reason
 from .people import observed
@@ -30,8 +30,8 @@ def override(
 ) -> Outcome:
     """The identity shows this value until then, in place of what its sources say and of an earlier override.
 
-    Raises Invalid without a reason, for an attribute that nobody overrides, an unfit value, and an end that is past or
-    more than a year away.
+    Raises Invalid without a reason, for an attribute that nobody overrides, an unfit value, an end that is past or more
+    than a year away, and a person without a live account.
     """
     reason = needed_reason(reason, "Say in writing why it is overridden.")
     return submit(
@@ -47,6 +47,9 @@ def overriding(
     """The same, as the decision core hears it."""
     if attribute not in OVERRIDABLE:
         raise Invalid("attribute", "This attribute is not an administrator's to override.")
+    if not identity.local and not _has_account(identity):
+        # The data of somebody whose retention is over was purged, and would not be a second time.
+        raise Invalid("identity", "This person has no live account, so nothing is overridden.")
     return observed(
         tenant_id=_tenant(identity),
         intent=Intent.OVERRIDE,
@@ -114,6 +117,11 @@ def _ending(tenant_id: UUID, identity_id: UUID, key: UUID, reason: str, actor: A
         reason=reason,
         actor=actor,
     )
+
+
+def _has_account(identity: Identity) -> bool:
+    live = Account.objects.filter(tenant_id=identity.tenant_id, identity=identity, deleted_at__isnull=True)
+    return live.exists()
 
 
 def _value(attribute: str, value: str) -> str:

@@ -127,7 +127,7 @@ def _forget_identities(tenant_id: UUID, identity_ids: set[UUID], at: datetime, a
     Alias.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
     overrides = Override.objects.filter(tenant_id=tenant_id, identity_id__in=gone)
     overrides.filter(ended_at__isnull=True).update(ended_at=at, ended_by=actor.signature)
-    overrides.update(value="", instead_of="")
+    overrides.update(value="", instead_of="", reason="")
     AuditValue.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
 
 

@@ -235,10 +235,25 @@ def test_after_the_retention_nothing_of_it_is_left(acme: House, ada: Any) -> Non
     assert person(ada).title == "Head of Sales"
     retention.purge_deleted(at=now() + timedelta(days=91), actor=SCHEDULE)
     row = Override.objects.get()
-    assert (row.value, row.instead_of, row.ended_by) == ("", "", "schedule:")
+    assert (row.value, row.instead_of, row.reason, row.ended_by) == ("", "", "", "schedule:")
     assert person(ada).title == ""
     assert not AuditValue.objects.filter(identity_id=ada.identity_id).exists()
     assert overrides.end_due(at=lapsed()) == 0
+
+
+@pytest.mark.parametrize("days", [0, 91], ids=["deleted", "purged"])
+def test_of_somebody_without_a_live_account_nothing_is_overridden(acme: House, ada: Any, days: int) -> None:
+    submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
+    retention.purge_deleted(at=now() + timedelta(days=days), actor=SCHEDULE)
+    with pytest.raises(Invalid) as refusal:
+        override(person(ada), "title", "Head of Sales")
+    assert refusal.value.field == "identity"
+    assert not Override.objects.exists()
+
+
+def test_of_a_local_identity_it_is_overridden_without_an_account(acme: House) -> None:
+    root = Identity.objects.create(tenant=acme.tenant, local=True, login_name="root", display_name="Root")
+    assert override(root, "title", "Keeper").reason == "identity:overridden"
 
 
 def test_a_run_is_taken_back_though_somebody_was_overridden_since(acme: House, ada: Any) -> None:
