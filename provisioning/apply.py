@@ -625,6 +625,8 @@ def _finding(change: OpenFinding, observation: Observation, loaded: Loaded) -> C
         "parts": sorted(part_digest(loaded.rules.digest_key, change.kind, part) for part in said),
         "status": Finding.Status.OPEN,
         "opened_at": observation.at,
+        # The night asks about the case, too, and closes it when it is one no more.
+        "seen_at": observation.at if change.mark else None,
         "decided_at": None,
         "decided_by": "",
         "decision_reason": "",

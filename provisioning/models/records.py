@@ -145,7 +145,8 @@ class Finding(TenantRow):
     status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
     opened_at = models.DateTimeField(default=now)
     seen_at = models.DateTimeField(null=True, blank=True, editable=False)
-    """When a check last found the case; null where no check asks, but a push or a login did."""
+    """When the case was last found, by a check or by what asked first. A check closes by it what it finds no more; null
+    where no check asks, and nothing has come upon the case a second time."""
     owner = TenantForeignKey(
         Identity, on_delete=models.SET_NULL, related_name="findings_owned", null=True, blank=True
     )

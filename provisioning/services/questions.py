@@ -159,7 +159,7 @@ def ask(
             new = _ask(tenant_id, digest_key, chunk, at)
         opened += new
         known += len(chunk) - new
-    # Only those that a check asks: what a push or a login asked has no date of having been seen.
+    # Only those that a check asks: what nobody but a push or a login asks has no date of having been seen.
     gone = Finding.objects.filter(
         tenant_id=tenant_id, kind__in=list(kinds), status=Finding.Status.OPEN, seen_at__lt=at
     )
