@@ -369,6 +369,7 @@ def _profile_columns(profile: Profile, said_email: str | None = None) -> dict[st
 
 _shown = attrgetter(*PROFILE_FIELDS)
 _LIMITS = tuple(Identity._meta.get_field(name).max_length for name in PROFILE_FIELDS)
+_LONGEST = dict(zip(PROFILE_FIELDS, _LIMITS, strict=True))
 LONGEST_EMAIL = Identity._meta.get_field("email").max_length
 NEW_IDENTITY: Columns = {
     "password": UNUSABLE_PASSWORD_PREFIX,
@@ -403,7 +404,10 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
             if known is not None and fold(known.known_email) != columns["email_key"]:
                 columns["email_changed_at"] = at
             work.identity_fields[change.identity_id] |= columns | {"updated_at": at}
-            work.instead_of += [(change.identity_id, *said) for said in change.instead_of.items()]
+            work.instead_of += [
+                (change.identity_id, name, value[: _LONGEST[name]])
+                for name, value in change.instead_of.items()
+            ]
         case UpdateAccount():
             facts = loaded.accounts[change.account_id]
             work.account_fields[change.account_id] |= _account_columns(change, facts, observation)
@@ -509,7 +513,7 @@ def _sort(work: _Work, change: Any, observation: Observation, loaded: Loaded) ->
                     "identity_id": change.identity_id,
                     "attribute": change.override.attribute,
                     "value": change.override.value,
-                    "instead_of": change.instead_of,
+                    "instead_of": change.instead_of[: _LONGEST[change.override.attribute]],
                     "reason": change.reason[:500],
                     "until": change.override.until,
                     "set_by": observation.actor.signature,

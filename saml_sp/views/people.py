@@ -159,7 +159,7 @@ def me(request: HttpRequest) -> HttpResponse:
 
 def _account_page(request: HttpRequest, person: Identity, **page: Any) -> HttpResponse:
     """Times are told as the person's clock has them."""
-    zone = person.time_zone if cleaned(person.time_zone, Format.TIME_ZONE) else "UTC"
+    zone = cleaned(person.time_zone, Format.TIME_ZONE) or "UTC"
     page |= {
         "person": person,
         "sessions": sessions.of_identity(person),

@@ -199,6 +199,13 @@ class TestMyLanguageAndTimeZone:
         page = self.choose(browser, locale="", time_zone="Asia/Tokyo")
         assert "3 Jan 2026, 08:30</time> Asia/Tokyo" in page.content.decode()
 
+    def test_a_zone_that_a_source_said_with_blanks_is_told_by(self, browser: Browser) -> None:
+        browser.sign_in()
+        Identity.objects.update(time_zone=" Asia/Tokyo ")
+        page = browser.client.get("/me/")
+        assert page.status_code == 200
+        assert "</time> Asia/Tokyo ·" in page.content.decode()
+
     @pytest.mark.parametrize(
         "said",
         [

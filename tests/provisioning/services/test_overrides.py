@@ -241,6 +241,20 @@ def test_after_the_retention_nothing_of_it_is_left(acme: House, ada: Any) -> Non
     assert overrides.end_due(at=lapsed()) == 0
 
 
+def test_what_sources_say_at_length_is_cut_as_it_is_without_an_override(acme: House, ada: Any) -> None:
+    def says(title: str) -> None:
+        document = user("ada@acme.example", "e1", title=title)
+        submit(pushed(acme, Intent.UPDATE, document, account_id=ada.account_id))
+
+    says("a" * 600)
+    override(person(ada), "title", "Head")
+    assert Override.objects.get().instead_of == "a" * 256
+    says("b" * 600)
+    assert Override.objects.get().instead_of == "b" * 256
+    assert overrides.end_due(at=lapsed()) == 1
+    assert person(ada).title == "b" * 256
+
+
 @pytest.mark.parametrize("days", [0, 91], ids=["deleted", "purged"])
 def test_of_somebody_without_a_live_account_nothing_is_overridden(acme: House, ada: Any, days: int) -> None:
     submit(pushed(acme, Intent.DELETE, account_id=ada.account_id))
