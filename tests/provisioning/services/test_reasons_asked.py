@@ -60,6 +60,7 @@ from provisioning.services import (
 )
 from provisioning.services.definitions import AttributeDefinition, Definition
 from provisioning.services.invalid import Invalid
+from saml_sp import encryption_keys
 from tests.saml_sp.idp import TestIdp, key_pair
 
 from ..admin.scene import group_of
@@ -252,6 +253,18 @@ def new_metadata_confirmed(where: House, reason: str) -> object:
 @asks(Act.METADATA_REJECTED)
 def new_metadata_rejected(where: House, reason: str) -> object:
     return metadata.reject(**frozen(where), actor=OPERATOR, reason=reason)
+
+
+@asks(Act.ENCRYPTION_KEY_MADE)
+def another_key_to_encrypt_for(where: House, reason: str) -> object:
+    seen = encryption_keys.published(where.connection).number
+    return encryption_keys.renew(where.connection, seen=seen, actor=OPERATOR, reason=reason)
+
+
+@asks(Act.ENCRYPTION_KEY_ENDED)
+def an_older_key_ended(where: House, reason: str) -> object:
+    another_key_to_encrypt_for(where, BEFORE)
+    return encryption_keys.end(where.connection, number=1, actor=OPERATOR, reason=reason)
 
 
 @asks(Act.TOKEN_ISSUED)
