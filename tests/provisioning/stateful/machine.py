@@ -517,7 +517,9 @@ class Hub(RuleBasedStateMachine):
     def override(self, who: int, shown: str, as_: str, days: int) -> None:
         """Somebody is shown otherwise, perhaps with another one's e-mail: nobody is recognised by it."""
         at = self._tick()
-        if identity := self._person(who):
+        identity = self._person(who)
+        # Of whom no account lives nothing is overridden.
+        if identity and any(account.identity == identity.pk for account in self.model.living()):
             tenant = next(place for place in self.world if place.source.tenant == identity.tenant_id)
             value, until = as_.format(domain=tenant.source.domain), at + timedelta(days=days)
             overrides.override(
