@@ -236,6 +236,17 @@ class TestMyLanguageAndTimeZone:
         browser.sign_in(attributes={"email": ["ada@corp.example"], "zoneinfo": ["Asia/Tokyo"]})
         assert Identity.objects.get().time_zone == "Asia/Tokyo"
 
+    def test_without_a_choice_of_mine_the_page_says_that_what_came_first_stays(
+        self, browser: Browser
+    ) -> None:
+        browser.sign_in(attributes={"email": ["ada@corp.example"], "zoneinfo": ["Asia/Tokyo"]})
+        self.choose(browser, locale="", time_zone="Asia/Tokyo")
+        browser.sign_in(attributes={"email": ["ada@corp.example"], "zoneinfo": ["Europe/Oslo"]})
+        assert Identity.objects.get().time_zone == "Asia/Tokyo"
+        text = browser.client.get("/me/").content.decode()
+        assert text.count('<option value="">No choice of mine</option>') == 2
+        assert "what it says first stays until you choose" in text
+
     def test_a_superuser_chooses_too_and_who_is_not_signed_in_nothing(
         self, client: Client, connection: Connection
     ) -> None:
