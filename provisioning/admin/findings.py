@@ -1,7 +1,7 @@
 """The pages about findings: the doubtful case, its candidates side by side, and the decision."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -14,7 +14,7 @@ from django.utils.timesince import timesince, timeuntil
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from identity_hub.core.clock import now
+from identity_hub.core.clock import end_of, now
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.score import LIKELY_FROM, Score, weigh
@@ -533,7 +533,7 @@ class FindingPage(ManyFindings, TenantAdmin):
             submit="Change the date",
             act=lambda data: findings.postpone(
                 finding=finding,
-                due_at=data["due_at"] and datetime.combine(data["due_at"], time.max, UTC),
+                due_at=data["due_at"] and end_of(data["due_at"]),
                 actor=actor_of(request),
                 reason=data["reason"],
             ),

@@ -1,6 +1,5 @@
 """The pages by which an administrator says what an identity shows, and ends that before its time."""
 
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
@@ -8,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from identity_hub.core.clock import end_of
 from provisioning.models import Identity
 from provisioning.selectors.overrides import LABELS, live_of
 from provisioning.services import overrides
@@ -93,7 +93,3 @@ class OverridingActs:
             ],
             act=lambda data: overrides.end(override=row, reason=data["reason"], actor=actor_of(request)),
         )
-
-
-def end_of(day: date) -> datetime:
-    return datetime.combine(day, time.max, UTC)

@@ -72,8 +72,8 @@ def simulate(
 
     It compares with `roster`, else with the newest complete one that no executed run has used. Writes nothing but the
     run and its items. Where a run occupies the connection (at work, or in quarantine), that one is the answer, unless a
-    newer roster has overtaken it: it ends. Raises
-    Invalid for a roster that is not complete, or not the newest that is, and for a person without a reason.
+    newer roster has overtaken it: it ends. Raises Invalid for a roster that is not complete, or not the newest that is,
+    and for a person without a reason.
     """
     if requested_by.is_person:
         reason = needed_reason(reason)

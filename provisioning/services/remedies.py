@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from django.db.models import QuerySet
 from identity_hub.core.clock import now
 from identity_hub.core.ids import as_uuid
 from provisioning.decision.authority import OVERRIDABLE
+from provisioning.decision.deadlines import SETTLED
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import Actor, Decision, HoldKind, Observation, Outcome
 from provisioning.models import Account, Finding, Hold, Identity, ScimClient, ScimToken
@@ -22,9 +22,6 @@ from provisioning.selectors.overrides import LABELS, said
 from . import findings, linking, merging, overrides, ownership, people
 from .invalid import Invalid, needed_reason
 from .submission import simulate_many, submit
-
-SHOWN_FOR = timedelta(days=90)
-"""Until a finding that was dealt with is asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,7 +323,8 @@ def _showing(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
         return
     rows = Account.objects.filter(tenant_id=finding.tenant_id, identity=identity, deleted_at__isnull=True)
     accounts = list(rows.select_related("connection").order_by("connection__precedence", "id"))
-    until = now() + SHOWN_FOR
+    # As long as a finding that was dealt with is not asked again.
+    until = now() + SETTLED
     for attribute in OVERRIDABLE:
         if attribute not in finding.evidence.get("attributes", ()):
             continue

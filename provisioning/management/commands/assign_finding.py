@@ -1,12 +1,13 @@
 """`manage.py assign_finding`: which administrator sees to a finding, and by when."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_date
 
+from identity_hub.core.clock import end_of
 from provisioning.management.base import HubCommand, ask_why, operator, pairs
 from provisioning.management.lookup import finding_named, identities_named
 from provisioning.models import Finding, Identity
@@ -75,4 +76,4 @@ def _day(text: str) -> datetime | None:
         day = None
     if day is None:
         raise CommandError(f"--due {text!r} is no day; try 2026-01-31, or by-severity.")
-    return datetime.combine(day, time.max, UTC)
+    return end_of(day)

@@ -1,11 +1,12 @@
 """`manage.py override_attribute`: what an identity shows, said by an operator."""
 
 from argparse import ArgumentTypeError
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from identity_hub.core.clock import end_of
 from provisioning.decision.authority import OVERRIDABLE
 from provisioning.management.acts import ActCommand
 from provisioning.management.base import operator, tenant_named
@@ -16,7 +17,7 @@ from provisioning.services import overrides
 
 def _day(text: str) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(text), time.max, UTC)
+        return end_of(date.fromisoformat(text))
     except ValueError:
         raise ArgumentTypeError("A day, like 2026-12-31.") from None
 
