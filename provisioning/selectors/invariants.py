@@ -673,6 +673,36 @@ SELECT f.id, NULL FROM provisioning_finding f
     ),
 )
 
+_PRIVILEGES = (
+    Law(
+        name="identity:privileges-on-record",
+        sentence="Whoever is local has the privileges, and the protection, that the audit says it was made with.",
+        about="identity",
+        query="""
+SELECT i.id, NULL FROM provisioning_identity i
+ WHERE i.tenant_id = %(tenant)s AND i.local
+   AND EXISTS (
+       SELECT FROM provisioning_auditrecord r CROSS JOIN jsonb_array_elements(r.changes) AS c
+        WHERE r.tenant_id = i.tenant_id AND r.identity_id = i.id AND r.reason = 'identity:local-created'
+          AND c->>'change' = 'configuration'
+          AND ((c->'fields') ? 'is_tenant_administrator' <> i.is_tenant_administrator
+            OR (c->'fields') ? 'break_glass' <> i.break_glass))
+""",
+    ),
+    Law(
+        name="entitlement:privileges-on-record",
+        sentence="An entitlement administers the tenant only if the audit says that it was made to.",
+        about="entitlement",
+        query="""
+SELECT e.id, NULL FROM provisioning_auditrecord r
+ CROSS JOIN jsonb_array_elements(r.changes) AS c
+  JOIN provisioning_entitlement e ON e.tenant_id = r.tenant_id AND e.id = r.object_id
+ WHERE r.tenant_id = %(tenant)s AND r.channel = 'admin' AND r.reason = 'entitlement:created'
+   AND c->>'change' = 'configuration' AND (c->'fields') ? 'grants_staff' <> e.grants_staff
+""",
+    ),
+)
+
 LAWS: tuple[Law, ...] = (
     *_KEYS,
     *_DERIVED,
@@ -684,6 +714,7 @@ LAWS: tuple[Law, ...] = (
     *_GROUPS,
     *_RUNS,
     *_AUDIT,
+    *_PRIVILEGES,
 )
 """Of every tenant."""
 

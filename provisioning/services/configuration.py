@@ -372,8 +372,16 @@ def create_local_identity(
         )
         row.set_password(password)
         _save_new(row, "login_name", "This name is taken.")
-        audit.record_act(Act.LOCAL_CREATED, row, actor=actor, why=reason)
+        flags = [
+            name for name in ("break_glass", "is_superuser", "is_tenant_administrator") if getattr(row, name)
+        ]
+        audit.record_act(Act.LOCAL_CREATED, row, actor=actor, why=reason, changes=_named(flags))
     return row
+
+
+def _named(flags: Iterable[str]) -> list[dict[str, Any]]:
+    """Which of the flags that nothing sets later it has: the laws of the stored rows compare with that."""
+    return [{"change": "configuration", "fields": list(flags)}]
 
 
 def owner_of(actor: Actor, tenant: Tenant | None) -> UUID | None:
@@ -417,7 +425,8 @@ def create_entitlement(
             tenant=tenant, name=name, kind=kind, description=description, grants_staff=grants_staff
         )
         _save_new(row, "name", "The tenant has an entitlement of this name.")
-        audit.record_act(Act.ENTITLEMENT_CREATED, row, actor=actor, why=reason)
+        flags = ["grants_staff"] if grants_staff else []
+        audit.record_act(Act.ENTITLEMENT_CREATED, row, actor=actor, why=reason, changes=_named(flags))
     return row
 
 

@@ -165,6 +165,12 @@ BROKEN: dict[str, list[str]] = {
     "identity:administrators-are-local": [
         "UPDATE provisioning_identity SET is_tenant_administrator = true WHERE id = %(ada_identity)s"
     ],
+    "identity:privileges-on-record": [
+        "UPDATE provisioning_identity SET is_tenant_administrator = true WHERE id = %(local)s"
+    ],
+    "entitlement:privileges-on-record": [
+        "UPDATE provisioning_entitlement SET grants_staff = true WHERE tenant_id = %(tenant)s"
+    ],
     "session:of-the-enabled": [
         "UPDATE provisioning_session SET identity_id = %(held_identity)s WHERE session_key = %(session)s"
     ],
@@ -317,6 +323,11 @@ def test_a_neighbour_is_not_asked(ids: Ids, globex: House) -> None:
                 "account:keys-follow",
                 "a name looks like another",
                 "UPDATE provisioning_account SET user_name_skeleton = 'root' WHERE id = %(ada)s",
+            ),
+            (
+                "identity:privileges-on-record",
+                "whoever is protected is so no more",
+                "UPDATE provisioning_identity SET break_glass = false WHERE id = %(local)s",
             ),
             (
                 "identity:shows-its-sources",
