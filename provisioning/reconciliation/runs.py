@@ -31,7 +31,17 @@ from provisioning.services.alone import alone
 from provisioning.services.fingerprints import fill_fingerprints
 from provisioning.services.groups import submit_group
 from provisioning.services.invalid import Invalid, needed_reason
-from provisioning.services.runs import Item, begin, end_too_old, keep, move, record, settle, tally
+from provisioning.services.runs import (
+    Item,
+    begin,
+    end_too_old,
+    keep,
+    move,
+    one_at_a_time,
+    record,
+    settle,
+    tally,
+)
 from provisioning.services.submission import retrying
 
 from . import left_out, plan
@@ -203,6 +213,7 @@ def _simulate(
     roster_differences.forget()
     doubt = brakes.doubt(run, connection, destructive)
     with transaction.atomic():
+        one_at_a_time(run.tenant_id, run.connection_id)
         move(
             run,
             [Status.SIMULATING],

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count
@@ -11,6 +12,7 @@ from identity_hub.core.clock import now
 from provisioning import audit, outbox, sql
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
+from provisioning.digests import lock_number
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import roster_differences
 from provisioning.selectors.reconciliation import runs_stopped
@@ -100,11 +102,19 @@ def end_too_old(run: ReconciliationRun, actor: Actor, intent: str) -> bool:
     return False
 
 
+def one_at_a_time(tenant_id: UUID, connection_id: UUID) -> None:
+    """Until its transaction ends. A plan that begins to wait and a roster that becomes complete at one moment would
+    otherwise not see each other."""
+    number = lock_number(tenant_id, ("plan", str(connection_id)))
+    sql.rows("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+
 def end_overtaken(roster: Roster, actor: Actor) -> None:
     """Ends the runs that wait for a person or a worker, now that this newer roster of their connection is complete.
 
     To be called inside the transaction that makes it so. What is at work looks for itself.
     """
+    one_at_a_time(roster.tenant_id, roster.connection_id)
     waiting = ReconciliationRun.objects.filter(
         tenant_id=roster.tenant_id, connection_id=roster.connection_id, status__in=WAITING
     )

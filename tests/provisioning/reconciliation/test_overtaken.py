@@ -24,6 +24,7 @@ from provisioning.services import rosters, undo
 from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, extend, push, sign_in, user
+from ..services.test_races import while_it_is_open
 from .listings import FIELDS, line, roster
 
 Status = ReconciliationRun.Status
@@ -217,6 +218,13 @@ def test_a_plan_that_was_overtaken_while_it_was_made_is_none(
     run = simulated(acme)
     assert (run.status, codes(run)[-2:]) == (Status.OVERTAKEN, ["run:simulated", "run:overtaken"])
     assert simulated(acme).items_total == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plan_and_a_roster_that_are_done_at_one_moment_learn_of_each_other(acme: House) -> None:
+    roster(acme, *lines(0), as_of=ago(5))
+    run = while_it_is_open(lambda: complete(acme, 0, 1, days=4), lambda: simulated(acme))
+    assert (run.status, codes(run)[-2:]) == (Status.OVERTAKEN, ["run:simulated", "run:overtaken"])
 
 
 class TestOneThatExecutes:

@@ -356,7 +356,7 @@ def beside(first: Callable[[], Any], held: Event, second: Callable[[], Outcome])
     return outcome
 
 
-def while_it_is_open(first: Callable[[], Any], second: Callable[[], Outcome]) -> Outcome:
+def while_it_is_open(first: Callable[[], Any], second: Callable[[], Any]) -> Any:
     """What the second comes to that waits for the first one's transaction."""
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
