@@ -5,16 +5,13 @@ groups with what they give, holds. A question is asked as the nightly job asks i
 `manage.py look_for_findings` in a process of its own, whose resident memory is read all the while.
 """
 
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from tempfile import TemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -196,20 +193,16 @@ def _second(where: Connection, n: int, identity_id: UUID, said: dict[str, Any], 
 def _work(where: Connection) -> str:
     """What the command counts, takes, and holds at most."""
     command = [sys.executable, "manage.py", "look_for_findings", "--tenant", where.tenant.slug, "--json"]
-    memory, spent = [0], [reconciling.spent_by(os.getpid()) - _own()]
-    started = time.perf_counter()
-    with TemporaryFile() as said:
-        process = subprocess.Popen(command, env=os.environ, stdout=said)
-        while process.poll() is None:
-            memory.append(reconciling.resident(process.pid))
-            spent.append(reconciling.spent_by(process.pid))
-            time.sleep(0.2)
-        said.seek(0)
-        kinds = json.load(said)["kinds"].values()
-    assert process.returncode == 0
-    taken = Taken(wall=time.perf_counter() - started, processors=max(spent) - spent[0])
+    spent, started = reconciling.spent_by(os.getpid()) - _own(), time.perf_counter()
+    code, answer, samples = reconciling.watched(command)
+    assert code == 0
+    taken = Taken(
+        wall=time.perf_counter() - started, processors=max(sample.spent for sample in samples) - spent
+    )
+    memory = max(sample.memory for sample in samples)
+    kinds = answer["kinds"].values()
     opened, known = (sum(one[name] for one in kinds) for name in ("opened", "known"))
-    return f"{opened:,} | {known:,} | {taken} | {max(memory)}"
+    return f"{opened:,} | {known:,} | {taken} | {memory}"
 
 
 def _own() -> float:

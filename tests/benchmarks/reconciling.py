@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -295,16 +296,8 @@ def _work(where: Connection, wanted: Mix) -> Worker:
     """Runs the worker; the times on the wall are those that it stored."""
     where_and_why = ["--connection", str(where.pk), "--reason", "Measured"]
     command = [sys.executable, "manage.py", "reconcile", *where_and_why, "--execute", "--json"]
-    memory: list[int] = []
-    spent: list[tuple[datetime, float]] = []
-    with TemporaryFile() as said:
-        process = subprocess.Popen(command, env=os.environ, stdout=said)
-        while process.poll() is None:
-            memory.append(resident(process.pid))
-            spent.append((now(), spent_by(process.pid)))
-            time.sleep(0.2)
-        said.seek(0)
-        answer = json.load(said)
+    _, answer, samples = watched(command)
+    spent = [(sample.at, sample.spent) for sample in samples]
     assert answer["status"] == "done", answer
     run = ReconciliationRun.objects.get(connection=where)
     decided = run.items.exclude(decided_at=None).order_by("decided_at").values_list("decided_at", flat=True)
@@ -323,12 +316,34 @@ def _work(where: Connection, wanted: Mix) -> Worker:
         )
 
     return Worker(
-        memory=[size for size in memory if size],
+        memory=[sample.memory for sample in samples if sample.memory],
         simulating=between(run.started_at, run.simulated_at),
         # Until the last batch begins: one of hundreds.
         executing=between(run.simulated_at, ended),
         verifying=between(ended, run.finished_at),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What a process holds (MiB) and has used (seconds of processors, with all of PostgreSQL) at a moment."""
+
+    at: datetime
+    memory: int
+    spent: float
+
+
+def watched(command: list[str]) -> tuple[int, Any, list[Sample]]:
+    """Runs a program: its exit code, the JSON that it says, and what it took, looked at five times a second."""
+    samples: list[Sample] = []
+    with TemporaryFile() as said:
+        process = subprocess.Popen(command, env=os.environ, stdout=said)
+        while process.poll() is None:
+            samples.append(Sample(at=now(), memory=resident(process.pid), spent=spent_by(process.pid)))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
+        said.seek(0)
+        return process.returncode, json.load(said), samples
 
 
 def spent_by(pid: int) -> float:
