@@ -14,6 +14,6 @@ class SamlConfig(AppConfig):
         # The models are there only now.
         from provisioning.services import sealed  # noqa: PLC0415
 
-        from .encryption_keys import reseal_keys  # noqa: PLC0415
+        from .models import EncryptionKey  # noqa: PLC0415
 
-        sealed.register(reseal_keys)
+        sealed.register(EncryptionKey.objects.filter(ended_at__isnull=True))

@@ -4,15 +4,13 @@ Each connection has its own. Attack: with one key for all, whoever administers a
 tenant's login into an assertion of his own, and has the hub read it to him.
 """
 
-from uuid import UUID
-
 import structlog
 from django.db import transaction
 
 from identity_hub.core import key_pairs
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
-from identity_hub.core.sealing import Unopenable, reseal, seal, unseal
+from identity_hub.core.sealing import Unopenable, seal, unseal
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
 from provisioning.models import Connection
@@ -85,26 +83,6 @@ def end(connection: Connection, *, number: int, actor: Actor, reason: str) -> No
         row = older[number]
         row.ended_at, row.sealed = now(), ""
         row.save(update_fields=["ended_at", "sealed"])
-
-
-def reseal_keys() -> tuple[int, list[UUID]]:
-    """Seals every private key, of every tenant, by the first key: how many, and the rows whose one no key opens."""
-    done, closed = 0, []
-    for pk in list(
-        EncryptionKey.objects.filter(ended_at__isnull=True).order_by("pk").values_list("pk", flat=True)
-    ):
-        with transaction.atomic():
-            row = EncryptionKey.objects.select_for_update(no_key=True).get(pk=pk)
-            if row.ended_at is not None:
-                continue
-            try:
-                row.sealed = reseal(row.sealed, for_row=str(row.pk))
-            except Unopenable:
-                closed.append(row.pk)
-                continue
-            row.save(update_fields=["sealed"])
-            done += 1
-    return done, closed
 
 
 def _made(connection: Connection, number: int) -> EncryptionKey:

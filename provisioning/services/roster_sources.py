@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -13,7 +12,7 @@ from django.db import transaction
 from identity_hub.core import outbound
 from identity_hub.core.clock import now
 from identity_hub.core.ids import new_id
-from identity_hub.core.sealing import Unopenable, reseal, seal, unseal
+from identity_hub.core.sealing import Unopenable, seal, unseal
 from identity_hub.core.text import all_keepable
 from provisioning import audit
 from provisioning.decision.reasons import Act, Flaw
@@ -100,24 +99,6 @@ def remove_source(*, source: RosterSource, actor: Actor, reason: str) -> None:
     with transaction.atomic():
         audit.record_act(Act.ROSTER_SOURCE_REMOVED, source, actor=actor, why=reason)
         RosterSource.objects.filter(tenant_id=source.tenant_id, pk=source.pk).delete()
-
-
-def reseal_credentials() -> tuple[int, list[UUID]]:
-    """Seals every credential, of every tenant, by the first key: how many, and the sources whose one no key opens."""
-    done, closed = 0, []
-    for pk in list(RosterSource.objects.order_by("pk").values_list("pk", flat=True)):
-        with transaction.atomic():
-            row = RosterSource.objects.select_for_update(no_key=True).filter(pk=pk).first()
-            if row is None:
-                continue
-            try:
-                row.sealed = reseal(row.sealed, for_row=str(row.pk))
-            except Unopenable:
-                closed.append(row.pk)
-                continue
-            row.save(update_fields=["sealed"])
-            done += 1
-    return done, closed
 
 
 def source_of(connection: Connection) -> RosterSource | None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from identity_hub.core.sealing import unseal
 from provisioning.models import AuditRecord, RosterSource
-from provisioning.services import roster_sources
+from provisioning.services import roster_sources, sealed
 from provisioning.services.invalid import Invalid
 from provisioning.sources.kinds import KINDS
 
@@ -221,8 +221,8 @@ def test_credentials_move_to_a_new_key(keep: Keep, settings: Any) -> None:
     settings.CREDENTIAL_KEYS = ["o" * 32]
     source = keep(SCIM, "token")
     settings.CREDENTIAL_KEYS = ["n" * 32, "o" * 32]
-    assert roster_sources.reseal_credentials() == (1, [])
+    assert sealed.reseal_everything() == (1, [])
     settings.CREDENTIAL_KEYS = ["n" * 32]
     assert secret_of(source) == "token"
     settings.CREDENTIAL_KEYS = ["x" * 32]
-    assert roster_sources.reseal_credentials() == (0, [source.pk])
+    assert sealed.reseal_everything() == (0, [source.pk])
