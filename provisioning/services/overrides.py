@@ -16,7 +16,7 @@ from provisioning.formats import Format, cleaned, unprintable
 from provisioning.models import Account, Identity, Override
 
 from .invalid import Invalid, needed_reason
-from .people import observed
+from .people import observed, tenant_of
 from .submission import simulate_many, submit, submit_many
 
 LONGEST = timedelta(days=366)
@@ -51,7 +51,7 @@ def overriding(
         # The data of somebody whose retention is over was purged, and would not be a second time.
         raise Invalid("identity", "This person has no live account, so nothing is overridden.")
     return observed(
-        tenant_id=_tenant(identity),
+        tenant_id=tenant_of(identity),
         intent=Intent.OVERRIDE,
         identity_id=identity.pk,
         override=OverrideToSet(
@@ -149,9 +149,3 @@ def _end(until: datetime, at: datetime) -> datetime:
     if until - at > LONGEST:
         raise Invalid("until", "At most a year from now; what stays longer belongs into a source.")
     return until
-
-
-def _tenant(identity: Identity) -> UUID:
-    if identity.tenant_id is None:
-        raise ValueError("an installation superuser belongs to no tenant")
-    return identity.tenant_id

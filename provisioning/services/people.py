@@ -54,7 +54,7 @@ def place_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor)
 
 def holding(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Observation:
     return observed(
-        tenant_id=_tenant(identity),
+        tenant_id=tenant_of(identity),
         intent=Intent.DISABLE,
         identity_id=identity.pk,
         hold=kind,
@@ -70,7 +70,7 @@ def lift_hold(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) 
 
 def lifting(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) -> Observation:
     return observed(
-        tenant_id=_tenant(identity),
+        tenant_id=tenant_of(identity),
         intent=Intent.ENABLE,
         identity_id=identity.pk,
         hold=kind,
@@ -101,7 +101,7 @@ def leave_to_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
 
 def _spare(identity: Identity, code: Act, actor: Actor, reason: str, **fields: Any) -> None:
     with transaction.atomic():
-        rows = Identity.objects.filter(tenant_id=_tenant(identity), pk=identity.pk)
+        rows = Identity.objects.filter(tenant_id=tenant_of(identity), pk=identity.pk)
         if rows.exclude(kept_from_runs=fields["kept_from_runs"]).update(**fields):
             audit.record_act(code, identity, actor=actor, why=reason, intent="protect")
     identity.refresh_from_db(fields=list(fields))
@@ -159,7 +159,8 @@ def _request_of(identity: Identity) -> UUID | None:
     return asked.values_list("pk", flat=True).first()
 
 
-def _tenant(identity: Identity) -> UUID:
+def tenant_of(identity: Identity) -> UUID:
+    """For acts about whoever belongs to one. Raises ValueError for an installation superuser, who does not."""
     if identity.tenant_id is None:
         raise ValueError("an installation superuser belongs to no tenant")
     return identity.tenant_id
