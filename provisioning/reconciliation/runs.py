@@ -69,6 +69,12 @@ _STATUS_OF_VERDICT = {
     Verdict.PENDING: ItemStatus.APPLIED,
     Verdict.REFUSED: ItemStatus.REFUSED,
 }
+_STATUS_OF_REASON: dict[str, Any] = {
+    Reason.IDENTITY_SPARED: ItemStatus.REPORTED,
+    # Deleted between the look and the lock: there is nothing left to do about it.
+    Reason.ACCOUNT_UNKNOWN: ItemStatus.UNCHANGED,
+    Reason.GROUP_UNKNOWN: ItemStatus.UNCHANGED,
+}
 
 
 class Busy(RuntimeError):
@@ -400,10 +406,9 @@ def _unneeded(item: ReconciliationItem, scope: Scope) -> Item:
 
 def _settle(item: ReconciliationItem, scope: Scope, outcome: Outcome, done: Sequence[plan.Line]) -> Item:
     applied = outcome.verdict is Verdict.APPLIED
-    spared = outcome.reason == Reason.IDENTITY_SPARED
     return {
         "id": item.pk,
-        "status": ItemStatus.REPORTED if spared else _STATUS_OF_VERDICT[outcome.verdict],
+        "status": _STATUS_OF_REASON.get(outcome.reason, _STATUS_OF_VERDICT[outcome.verdict]),
         "reason": outcome.reason,
         "situation": outcome.situation,
         "inverse": plan.inverse(done, outcome.audit_id) if applied else [],

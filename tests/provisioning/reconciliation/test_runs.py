@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -124,6 +125,45 @@ def test_an_execution_decides_again(acme: House, unconfirmed: Unconfirmed) -> No
         account.pk: "unchanged",
         Account.objects.order_by("id")[1].pk: "applied",
     }
+
+
+@pytest.mark.parametrize("what", ["an account that nobody confirmed", "one that is listed", "a group"])
+def test_what_somebody_deletes_between_the_look_and_the_lock_needs_nothing(
+    acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def delete_account() -> None:
+        submit(pushed(acme, Intent.DELETE, account_id=account_id))
+
+    def delete_group() -> None:
+        submit_group(group(acme, Intent.DELETE, group_id=group_id))
+
+    delete = delete_account
+    if what == "an account that nobody confirmed":
+        unconfirmed(acme)
+        account_id = Account.objects.get().pk
+    else:
+        account_id = push(acme, user("ada@acme.example", "k1")).account_id
+    if what == "one that is listed":
+        roster(acme, line("ada@acme.example", "k1", given_name="Adele"))
+    if what == "a group":
+        group_id = submit_group(group(acme, Intent.CREATE, display_name="Staff")).account_id
+        delete_account()
+        Membership.objects.create(tenant=acme.tenant, group_id=group_id, account_id=account_id)
+        delete = delete_group
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+    (item,) = planned(run)
+    look = runs._still_there
+
+    def meanwhile(*arguments: Any) -> Any:
+        found = look(*arguments)
+        delete()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "_still_there", meanwhile)
+        run = reconciliation.execute(run)
+    item.refresh_from_db()
+    assert (item.status, run.status, run.remaining) == ("unchanged", Status.DONE, 0)
 
 
 def test_a_neighbour_is_not_touched(acme: House, globex: House, unconfirmed: Unconfirmed) -> None:
