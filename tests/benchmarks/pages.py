@@ -194,6 +194,7 @@ def _fill(where: Connection, administrator: Identity, people: int) -> None:
         "at": now(),
     }
     with database.cursor() as cursor:
+        cursor.execute("ANALYZE")
         for statement in _FILLING.values():
             cursor.execute(statement, values)
 
