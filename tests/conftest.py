@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import structlog
+import time_machine
 from django.core.cache import cache
 from django.db import connection
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from identity_hub.core import allowance
+from identity_hub.core.clock import now
 from provisioning import request_log
 
 # For an hour to spare: `make test ARGS="--hypothesis-profile=thorough tests/scim/test_fuzz.py"`.
@@ -65,3 +67,10 @@ def _fresh_process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     # What waits at the end of the process would go to the database that the tests' own is named after.
     request_log.READS.start_anew()
+
+
+@pytest.fixture
+def minute() -> Iterator[time_machine.Traveller]:
+    """A minute that does not end by itself, for whoever counts what is allowed in one."""
+    with time_machine.travel(now().replace(second=10), tick=False) as clock:
+        yield clock

@@ -1,7 +1,6 @@
 """OAuth 2.0 client credentials: the token endpoint as a client meets it, over real HTTP where that matters."""
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -219,13 +218,6 @@ def test_it_takes_posts_only(db: None, method: str) -> None:
     """RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests."."""
     answer = getattr(Client(), method)(ENDPOINT)
     assert (answer.status_code, answer["Allow"]) == (405, "POST")
-
-
-@pytest.fixture
-def minute() -> Iterator[time_machine.Traveller]:
-    """A minute that does not end by itself."""
-    with time_machine.travel(now().replace(second=10), tick=False) as clock:
-        yield clock
 
 
 @pytest.mark.usefixtures("minute")

@@ -130,6 +130,7 @@ def _prepared() -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+@pytest.mark.usefixtures("minute")
 def test_a_token_without_permits_makes_the_database_do_nothing(idp: Idp) -> None:
     Connection.objects.update(requests_per_minute=1)
     assert idp.get("/Users", filter='userName eq "p7"').status_code == 200

@@ -52,6 +52,7 @@ def test_a_tenants_administrator_proves_a_domain(admin: Client, ours: Scene, zon
     assert "Verified by DNS" in admin.get(page(ours)).content.decode()
 
 
+@pytest.mark.usefixtures("minute")
 def test_what_the_service_refuses_is_said(admin: Client, ours: Scene, theirs: Scene, zone: Zone) -> None:
     for name, sentence in (
         ("gmail.com", "Anybody may have an address"),

@@ -212,6 +212,7 @@ class TestChecking:
         ours.refresh_from_db()
         assert ours.verified_at is None
 
+    @pytest.mark.usefixtures("minute")
     def test_the_dns_is_not_asked_without_end(self, acme: House, globex: House, zone: Zone) -> None:
         ours, theirs = claimed(acme, OPERATOR), claimed(globex, OPERATOR)
         for _ in range(domains.CHECKS_A_MINUTE):
