@@ -175,7 +175,8 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
             report=report,
             row_id=row.row_id,
             hands_on=row.hands_on,
-            evidence={"line": row.line, **_told_apart(scope, row)},
+            # Asked again, its item has kept what tells it apart.
+            evidence={"line": row.line, **(_told_apart(scope, row) if among is None else {})},
         )
 
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from itertools import groupby, islice
 from operator import attrgetter
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -20,7 +21,7 @@ from identity_hub.core.clock import now
 from identity_hub.core.collector import uncollected
 from provisioning import services
 from provisioning.decision.reasons import Act, Reason
-from provisioning.decision.types import Actor, GroupObservation, Observation, Outcome, Verdict
+from provisioning.decision.types import Actor, Document, GroupObservation, Observation, Outcome, Verdict
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import connections as policies
 from provisioning.selectors import reconciliation as stored
@@ -75,6 +76,18 @@ _STATUS_OF_REASON: dict[str, Any] = {
     Reason.ACCOUNT_UNKNOWN: ItemStatus.UNCHANGED,
     Reason.GROUP_UNKNOWN: ItemStatus.UNCHANGED,
 }
+
+
+class Planned(NamedTuple):
+    """What of an item says what to do about it."""
+
+    id: int
+    check_name: str
+    account_id: UUID | None
+    identity_id: UUID | None
+    row_id: int | None
+    evidence: Document
+    destructive: bool
 
 
 class Busy(RuntimeError):
@@ -347,12 +360,12 @@ def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progre
 def _carry_out_planned(run: ReconciliationRun, scope: Scope, on_progress: Progress | None) -> bool:
     """False where somebody stopped it, the run or all runs of the connection, or a newer roster has overtaken it."""
     items = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run)
-    planned = items.filter(status=ItemStatus.PLANNED).order_by("id")
+    planned = items.filter(status=ItemStatus.PLANNED).order_by("id").values_list(*Planned._fields)
     total = items.exclude(status__in=[ItemStatus.REPORTED, ItemStatus.LEFT_OUT]).count()
     done = total - planned.count()
     move(run, [Status.EXECUTING], Status.EXECUTING, items_total=total, items_done=done)
     last = 0
-    while batch := list(planned.filter(pk__gt=last).only(*_DECIDED_BY)[:BATCH]):
+    while batch := [Planned._make(row) for row in planned.filter(pk__gt=last)[:BATCH]]:
         if _is_cancelled(run):
             _stop(run)
             return False
@@ -364,26 +377,23 @@ def _carry_out_planned(run: ReconciliationRun, scope: Scope, on_progress: Progre
         # What the next check finds depends on what this one has changed: whose a waiting account is, on its e-mail.
         batch = list(next(groupby(batch, key=attrgetter("check_name")))[1])
         _carry_out(run, scope, batch)
-        last = batch[-1].pk
+        last = batch[-1].id
         done += len(batch)
         if on_progress is not None:
             on_progress(done, total)
     return True
 
 
-_DECIDED_BY = ("check_name", "account_id", "identity_id", "row_id", "evidence", "destructive")
-
-
-def _carry_out(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
+def _carry_out(run: ReconciliationRun, scope: Scope, batch: Sequence[Planned]) -> None:
     """One batch, its outcomes beside its effects in one transaction: a kill leaves both or neither."""
     with uncollected():
         retrying(lambda: _carry_out_once(run, replace(scope, at=now()), batch))
 
 
-def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[ReconciliationItem]) -> None:
+def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[Planned]) -> None:
     hits = _still_there(scope, batch)
     settled: list[Item] = []
-    people: list[tuple[ReconciliationItem, Observation]] = []
+    people: list[tuple[Planned, Observation]] = []
     for item in batch:
         hit = hits.get((item.check_name, *_key(item)))
         if hit is None:
@@ -400,14 +410,14 @@ def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[Reconc
     settle(run, settled)
 
 
-def _unneeded(item: ReconciliationItem, scope: Scope) -> Item:
-    return {"id": item.pk, "status": ItemStatus.UNCHANGED, "decided_at": scope.at}
+def _unneeded(item: Planned, scope: Scope) -> Item:
+    return {"id": item.id, "status": ItemStatus.UNCHANGED, "decided_at": scope.at}
 
 
-def _settle(item: ReconciliationItem, scope: Scope, outcome: Outcome, done: Sequence[plan.Line]) -> Item:
+def _settle(item: Planned, scope: Scope, outcome: Outcome, done: Sequence[plan.Line]) -> Item:
     applied = outcome.verdict is Verdict.APPLIED
     return {
-        "id": item.pk,
+        "id": item.id,
         "status": _STATUS_OF_REASON.get(outcome.reason, _STATUS_OF_VERDICT[outcome.verdict]),
         "reason": outcome.reason,
         "situation": outcome.situation,
@@ -463,7 +473,7 @@ def _met(run: ReconciliationRun, check: Check, found: Sequence[Item]) -> dict[Ke
     items = ReconciliationItem.objects.filter(
         about[0] | about[1] | about[2], tenant_id=run.tenant_id, run=run, check_name=check.name
     ).exclude(status=ItemStatus.REPORTED)
-    return {_key(item): item.status for item in items.only(*_DECIDED_BY, "status")}
+    return {_key(item): item.status for item in items.only(*Planned._fields, "status")}
 
 
 def _is_cancelled(run: ReconciliationRun) -> bool:
@@ -482,7 +492,7 @@ def _stop(run: ReconciliationRun, **fields: Any) -> None:
             record(run, Actor.who_signed(run.requested_by), "cancel", Act.RUN_CANCELLED, counts=tally(run))
 
 
-def _still_there(scope: Scope, batch: Sequence[ReconciliationItem]) -> dict[tuple[Any, ...], Hit]:
+def _still_there(scope: Scope, batch: Sequence[Planned]) -> dict[tuple[Any, ...], Hit]:
     """What the checks find now among the batch; what they do not find any more needs nothing."""
     found: dict[tuple[Any, ...], Hit] = {}
     for name in {item.check_name for item in batch} & CHECKS.keys():
@@ -492,7 +502,7 @@ def _still_there(scope: Scope, batch: Sequence[ReconciliationItem]) -> dict[tupl
     return found
 
 
-def _key(item: ReconciliationItem) -> Key:
+def _key(item: Planned | ReconciliationItem) -> Key:
     return item.row_id or item.account_id or item.identity_id, item.evidence.get("group", "")
 
 
