@@ -317,7 +317,7 @@ def test_what_scim_says_between_simulation_and_execution_wins(acme: House) -> No
     run = reconciliation.execute(run)
     assert items(run) == [
         ("roster-inactive", "unchanged", "account:newer-than-roster"),
-        ("roster-changed", "refused", "account:unknown"),
+        ("roster-changed", "unchanged", "account:unknown"),
         ("roster-new", "unchanged", "account:newer-than-roster"),
     ]
     assert (run.remaining, Account.objects.get(pk=ada.pk).active) == (0, True)
