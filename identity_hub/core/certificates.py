@@ -37,7 +37,7 @@ class Certificate:
 
 # cryptography reads each part when it is asked for, and its complaints have no class in common: a version that X.509
 # does not know is no ValueError, a name of the wrong ASN.1 type is a TypeError.
-_COMPLAINTS = (ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm)
+COMPLAINTS = (ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm)
 
 
 def from_text(encoded: str) -> Certificate:
@@ -45,7 +45,7 @@ def from_text(encoded: str) -> Certificate:
     try:
         der = base64.b64decode("".join(encoded.split()), validate=True)
         return _told(load_der_x509_certificate(der))
-    except (binascii.Error, *_COMPLAINTS) as error:
+    except (binascii.Error, *COMPLAINTS) as error:
         raise Unreadable from error
 
 
@@ -53,7 +53,7 @@ def from_pem(pem: str) -> tuple[Certificate, ...]:
     """Every certificate of a PEM text, of which there is at least one. Raises `Unreadable`."""
     try:
         return tuple(_told(found) for found in load_pem_x509_certificates(pem.encode()))
-    except _COMPLAINTS as error:
+    except COMPLAINTS as error:
         raise Unreadable from error
 
 

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from .certificates import COMPLAINTS
+
 BITS = 2048
 LIFE = timedelta(days=3650)
 
@@ -53,11 +55,12 @@ def read(key_file: str, certificate_file: str) -> x509.Certificate:
         raise Unusable("hold no pair: the key is no PEM key without a password.") from None
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except ValueError:
+        certified = certificate.public_key()
+    except COMPLAINTS:
         raise Unusable("hold no pair: the certificate is no PEM certificate.") from None
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < 2048:
         raise Unusable("hold no usable pair: the key must be an RSA key of 2048 bits or more.")
-    if key.public_key() != certificate.public_key():
+    if key.public_key() != certified:
         raise Unusable("do not belong together: the certificate is for another key.")
     return certificate
 
