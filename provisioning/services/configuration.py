@@ -280,9 +280,13 @@ def _allowed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
             raise Invalid("metadata_url", str(error)) from None
     if pem := fields.get("metadata_signing_certificates"):
         try:
-            certificates.from_pem(pem)
+            given = certificates.from_pem(pem)
         except certificates.Unreadable:
             raise Invalid("metadata_signing_certificates", "This is no certificate in PEM form.") from None
+        if weak := next((one for one in given if one.weakness), None):
+            raise Invalid(
+                "metadata_signing_certificates", f"The certificate {weak.subject} has {weak.weakness}."
+            )
     return fields
 
 

@@ -787,6 +787,7 @@ def test_a_certificate_that_is_none_is_no_setting(connection: Connection) -> Non
     for field_, value in (
         ("metadata_signing_certificates", "hello"),
         ("metadata_signing_certificates", NEW.certificate.decode() + unreadable),
+        ("metadata_signing_certificates", key_pair("short", bits=1024).certificate.decode()),
         ("metadata_url", "file:///etc/passwd"),
     ):
         with pytest.raises(Invalid) as refused:
