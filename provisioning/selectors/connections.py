@@ -34,40 +34,42 @@ def by_address(connection_id: UUID) -> Connection | None:
     return None
 
 
-def taking_logins() -> QuerySet[Connection]:
-    """Those that somebody can sign in through, as pages offer them; every tenant's."""
-    rows = Connection.objects.select_related("tenant").filter(status=Connection.Status.ACTIVE)
+IN_USE = (Connection.Status.ACTIVE, Connection.Status.FROZEN)
+"""Admits people, or will when somebody has confirmed its metadata."""
+
+
+def _set_up(*statuses: Any) -> QuerySet[Connection]:
+    """As pages offer them; every tenant's."""
+    rows = Connection.objects.select_related("tenant").filter(status__in=statuses)
     return rows.exclude(idp_metadata="").order_by("precedence", "name")
 
 
 def by_domain(domain: str) -> list[Connection]:
-    """Connections that a verified e-mail domain was granted to. Domains match exactly."""
-    return list(
-        taking_logins().filter(
-            granted_domains__domain__domain=domain.lower(),
-            granted_domains__domain__verified_at__isnull=False,
-        )
+    """Connections that a verified e-mail domain was granted to. Domains match exactly.
+
+    One that is paused is found: its own page says so. So is one that is switched off, where there is no other.
+    """
+    found = _set_up(*IN_USE, Connection.Status.DISABLED).filter(
+        granted_domains__domain__domain=domain.lower(),
+        granted_domains__domain__verified_at__isnull=False,
     )
+    return [one for one in found if one.status in IN_USE] or list(found)
 
 
 def by_tenant_address(slug: str) -> list[Connection]:
-    """All of a tenant that take logins. None for a slug that is no tenant's, as for a tenant that has none."""
-    return list(taking_logins().filter(tenant__slug=slug))
+    """All of a tenant in use. None for a slug that is no tenant's, as for a tenant that has none."""
+    return list(_set_up(*IN_USE).filter(tenant__slug=slug))
 
 
 def by_remembered(connection_id: UUID) -> Connection | None:
     """The connection that a browser remembers, while it takes logins."""
-    return taking_logins().filter(pk=connection_id).first()
+    return _set_up(Connection.Status.ACTIVE).filter(pk=connection_id).first()
 
 
 def is_anothers(domain: str, tenant_id: UUID) -> bool:
     """Whether a domain is verified for another tenant than this one; whose it is, nobody is told."""
     others = TenantDomain.objects.exclude(tenant_id=tenant_id)
     return others.filter(domain=domain, verified_at__isnull=False).exists()
-
-
-IN_USE = (Connection.Status.ACTIVE, Connection.Status.FROZEN)
-"""Admits people, or will when somebody has confirmed its metadata."""
 
 
 FOLLOWING = (*IN_USE, Connection.Status.DRAFT)

@@ -11,6 +11,7 @@ from django.test import Client
 
 from provisioning.models import Connection, Tenant
 from saml_sp.browser import CHOICE
+from saml_sp.models import LoginAttempt
 
 from .idp import TestIdp
 from .parties import Browser, make_connection, make_tenant
@@ -64,7 +65,7 @@ class TestATenantsAddress:
             make_connection(tenant, None, name=f"Unfinished {status}", status=status)
         unfinished = client.get("/login/corp/")
         Connection.objects.filter(tenant=tenant).update(idp_metadata="<x/>")
-        Connection.objects.filter(status=Connection.Status.ACTIVE).delete()
+        Connection.objects.filter(status__in=("active", "frozen")).delete()
         inactive = client.get("/login/corp/")
         for page in (nothing, unfinished, inactive):
             assert (page.status_code, calm(page)) == (404, calm(unknown))
@@ -166,6 +167,35 @@ class TestARememberedChoice:
         assert "Continue with" in page.content.decode()
         del browser.client.cookies[CHOICE]
         assert "Continue with" not in browser.client.get("/login/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [("frozen", "This sign-in is paused"), ("disabled", "This sign-in is not in use")],
+)
+def test_whose_sign_in_is_switched_off_hears_that_and_not_that_nobody_knows_her(
+    client: Client, connection: Connection, status: str, title: str
+) -> None:
+    Connection.objects.update(status=status)
+    ways = [by_email(client, "ada@corp.example", NEXT)]
+    if status == "frozen":
+        ways.append(client.get("/login/corp/", {"next": NEXT}))
+    for way in ways:
+        assert way["Location"] == start_of(connection, NEXT)
+        page = client.get(way["Location"])
+        assert page.status_code == 403
+        assert title in page.content.decode()
+        assert LoginAttempt.objects.get(reference=page.context["reference"]).connection_id == connection.pk
+
+
+def test_one_that_is_switched_off_is_not_offered_beside_another(
+    client: Client, connection: Connection, contractors: Connection
+) -> None:
+    Connection.objects.filter(pk=connection.pk).update(status="disabled")
+    assert by_email(client, "ada@corp.example")["Location"] == start_of(contractors)
+    Connection.objects.filter(pk=connection.pk).update(status="frozen")
+    page = by_email(client, "ada@corp.example")
+    assert [row for row, _ in page.context["addresses"]] == [connection, contractors]
 
 
 def by_email(client: Client, email: str, next_path: str = "/me/") -> Any:
