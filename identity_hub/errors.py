@@ -11,6 +11,7 @@ from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from identity_hub.core.request_id import current_request_id
 from identity_hub.core.text import keepable
@@ -59,8 +60,11 @@ _STYLE = (
 )
 
 
-def answer(request: HttpRequest, status: int) -> HttpResponse:
-    """A SCIM Error (RFC 7644 3.12) under /scim/, a JSON object for programs, one calm page for people."""
+def answer(request: HttpRequest, status: int, page: str = "") -> HttpResponse:
+    """A SCIM Error (RFC 7644 3.12) under /scim/, a JSON object for programs, one calm page for people.
+
+    `page` is what people see, where there is more to say than the sentence of the status.
+    """
     sentence, reference = _SENTENCES[status], current_request_id()
     if request.path.startswith("/scim/"):
         response = HttpResponse(
@@ -70,21 +74,21 @@ def answer(request: HttpRequest, status: int) -> HttpResponse:
         problem = {"detail": sentence, "reference": reference}
         response = HttpResponse(orjson.dumps(problem), status=status, content_type="application/json")
     else:
-        response = HttpResponse(_page(sentence, reference), status=status)
+        response = HttpResponse(page or _page(sentence), status=status)
     response["Cache-Control"] = "no-store"
     if status == 503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
-def _page(sentence: str, reference: str) -> str:
+def _page(sentence: str, *, title: str = "This did not work", way: str = "/", on: str = "Start page") -> str:
     # No template and no context processor: either could ask the database that is away.
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Identity Hub</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>This did not work</h1><p>{escape(sentence)}</p>"
-        f'<p class="soft">Reference <code>{escape(reference)}</code></p>'
-        '<p><a href="/">Start page</a></p></main></body></html>'
+        f"<style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1><p>{escape(sentence)}</p>"
+        f'<p class="soft">Reference <code>{escape(current_request_id())}</code></p>'
+        f'<p><a href="{escape(way)}">{escape(on)}</a></p></main></body></html>'
     )
 
 
@@ -146,6 +150,21 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 403)
+
+
+def stale_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token, or with that of an earlier sign-in: another tab, or a browser that keeps no cookies."""
+    title = "You were not signed out" if request.path.startswith("/logout") else "This page was out of date"
+    sentence = "Nothing was changed: you have signed in again since, or your browser keeps no cookies."
+    return answer(request, 403, _page(sentence, title=title, way=_page_before(request), on="Open it again"))
+
+
+def _page_before(request: HttpRequest) -> str:
+    """Where the form stood, as the browser says, if that is one of ours; else the start page."""
+    address = request.headers.get("Referer", "")
+    # Attack: another site's page that posts here, and is led back to itself.
+    ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if ours else "/"
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,5 +1,7 @@
 """What a caller hears when no view could answer."""
 
+from html import escape
+
 import psycopg
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
@@ -56,3 +58,62 @@ def test_an_address_outside_of_every_face_is_a_calm_404(client: Client) -> None:
 def test_a_page_is_found_without_its_last_slash(client: Client, page: str) -> None:
     said = client.get(f"/{page}?next=%2Fme%2F")
     assert (said.status_code, said["Location"]) == (302, f"/{page}/?next=%2Fme%2F")
+
+
+@pytest.mark.parametrize(
+    ("address", "before", "title", "way"),
+    [
+        pytest.param(
+            "/login/",
+            "http://testserver/login/?next=/me/%3Ftab%3Dgroups",
+            "This page was out of date",
+            "http://testserver/login/?next=/me/%3Ftab%3Dgroups",
+            id="the sign-in page keeps where she wanted to go",
+        ),
+        pytest.param(
+            "/logout/",
+            "http://testserver/me/",
+            "You were not signed out",
+            "http://testserver/me/",
+            id="signing out",
+        ),
+        pytest.param(
+            "/admin/login/",
+            "http://testserver/admin/login/?next=/admin/",
+            "This page was out of date",
+            "http://testserver/admin/login/?next=/admin/",
+            id="an administrator's page",
+        ),
+        pytest.param(
+            "/login/", "https://evil.example/me/", "This page was out of date", "/", id="another site"
+        ),
+        pytest.param("/login/", "javascript:alert(1)", "This page was out of date", "/", id="no address"),
+        pytest.param(
+            "/login/",
+            'http://testserver/"><script>',
+            "This page was out of date",
+            'http://testserver/"><script>',
+            id="an address that escapes",
+        ),
+        pytest.param(
+            "/logout/",
+            "//evil.example/me/",
+            "You were not signed out",
+            "/",
+            id="an address without its scheme",
+        ),
+    ],
+)
+def test_a_form_of_an_earlier_sign_in_leads_back_to_where_it_stood(
+    address: str, before: str, title: str, way: str
+) -> None:
+    said = Client(enforce_csrf_checks=True).post(
+        address, {"email": "ada@corp.example"}, headers={"referer": before}
+    )
+    text = said.content.decode()
+    assert said.status_code == 403
+    assert title in text
+    assert "Nothing was changed" in text
+    assert "<script>" not in text
+    assert f'<a href="{escape(way)}">' in text
+    assert said["X-Request-ID"] in text
