@@ -12,6 +12,8 @@ from identity_hub.core.certificates import Certificate
 
 MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
+SAML_2 = "urn:oasis:names:tc:SAML:2.0:protocol"
+CARRIED_BY_BROWSERS = {f"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-{how}" for how in ("Redirect", "POST")}
 
 
 class Unusable(ValueError):
@@ -27,6 +29,9 @@ class Idp:
     """A sentence each about those that count for nothing, and why."""
     sign_in: tuple[str, ...]
     """Addresses of its SingleSignOnService."""
+    bindings: frozenset[str]
+    """How it takes requests there."""
+    protocols: frozenset[str]
     sign_out: tuple[str, ...]
     valid_until: datetime | None
     """The earliest validUntil of the IdP and of what it stands in; None where the document is endless."""
@@ -49,9 +54,13 @@ def entity_id(document: str | bytes) -> str:
 
 
 def require_usable(idp: Idp, at: datetime) -> None:
-    """Raises `Unusable` for a document that is over, or by which no login could be verified any more."""
+    """Raises `Unusable` for a document that is over, or by which no login could begin or be verified any more."""
     if idp.valid_until is not None and idp.valid_until <= at:
         raise Unusable(f"The IdP metadata was valid until {idp.valid_until:%Y-%m-%d %H:%M} UTC.")
+    if SAML_2 not in idp.protocols:
+        raise Unusable("The IdP metadata does not say that the identity provider speaks SAML 2.0.")
+    if not idp.bindings & CARRIED_BY_BROWSERS:
+        raise Unusable("The IdP metadata names no address to sign in at by redirect or by POST.")
     if not idp.certificates:
         why = " ".join(idp.left_out)
         raise Unusable(f"The IdP metadata has no signing certificate that can be used. {why}".strip())
@@ -74,6 +83,9 @@ def describe(document: str | bytes, wanted: str = "") -> Idp:
             # Attack: "javascript:..." as the target of the form that brings a browser from our page to the IdP.
             if not endpoint.get(name, "https://").lower().startswith(("https://", "http://")):
                 raise Unusable("The IdP metadata names an address that does not begin with https://.")
+        # Metadata 2.2.2. Whoever reads on takes both for granted.
+        if not endpoint.get("Binding", "").strip() or not endpoint.get("Location"):
+            raise Unusable("The IdP metadata has an address without a Binding, or one without an address.")
     role, *more = provider.findall(f"{MD}IDPSSODescriptor")
     if more:
         # Attack: keys in a second role, which one reader shows and another uses.
@@ -84,6 +96,8 @@ def describe(document: str | bytes, wanted: str = "") -> Idp:
         certificates=good,
         left_out=left_out,
         sign_in=_locations(role, "SingleSignOnService"),
+        bindings=frozenset(one.get("Binding", "") for one in role.iterfind(f"{MD}SingleSignOnService")),
+        protocols=frozenset(role.get("protocolSupportEnumeration", "").split()),
         sign_out=_locations(role, "SingleLogoutService"),
         valid_until=min(
             filter(None, map(_valid_until, (role, provider, *provider.iterancestors()))), default=None

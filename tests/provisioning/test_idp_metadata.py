@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from identity_hub.core.clock import now
 from provisioning.idp_metadata import Unusable, describe, entity_id, require_usable
 from tests.saml_sp.idp import TestIdp, key_pair
 
@@ -35,6 +36,48 @@ def test_the_entity_id_is_read_from_the_document() -> None:
 def test_nobody_is_sent_to_an_address_that_is_no_web_address(endpoint: str, address: str) -> None:
     with pytest.raises(Unusable, match="https://"):
         entity_id(document(endpoint.format(binding=BINDING, address=address)))
+
+
+WHOLE = TestIdp(entity_id="https://idp.example", keys=key_pair("corp")).metadata()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        pytest.param("SAML:2.0:protocol", "SAML:1.1:protocol", "speaks SAML 2.0", id="an older SAML"),
+        pytest.param(
+            ' protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"',
+            "",
+            "speaks SAML 2.0",
+            id="no protocol",
+        ),
+        pytest.param(
+            '<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"',
+            '<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:SOAP"',
+            "by redirect or by POST",
+            id="an address for programs only",
+        ),
+        pytest.param("SingleSignOnService", "ManageNameIDService", "by redirect or by POST", id="no address"),
+        pytest.param(
+            '<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"',
+            "<md:SingleSignOnService",
+            "without a Binding",
+            id="no binding",
+        ),
+        pytest.param(
+            '<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"',
+            '<md:SingleLogoutService Binding=" "',
+            "without a Binding",
+            id="an empty binding to sign out by",
+        ),
+        pytest.param(' Location="https://idp.example/slo"', "", "without an address", id="a binding alone"),
+    ],
+)
+def test_what_no_login_or_logout_could_begin_with_is_unusable(old: str, new: str, sentence: str) -> None:
+    require_usable(describe(WHOLE), now())
+    assert old in WHOLE
+    with pytest.raises(Unusable, match=sentence):
+        require_usable(describe(WHOLE.replace(old, new)), now())
 
 
 def test_certificates_and_addresses_are_read_from_the_document() -> None:
