@@ -232,7 +232,9 @@ def _mapped(reading: Reading) -> list[dict[str, str]]:
 
 
 def _key(name_id: NameId | None, reading: Reading) -> str:
-    if name_id and name_id.value and Subject(issuer="", format=name_id.format, value=name_id.value).is_key:
+    # What is no name (`null`, `0`) is nobody's, in whatever format.
+    lasting = reading.verdicts["name_id"].value
+    if name_id and lasting and Subject(issuer="", format=name_id.format, value=lasting).is_key:
         return "name-id"
     return "attribute" if reading.verdicts["external_id"].verdict is AttributeVerdict.OK else ""
 

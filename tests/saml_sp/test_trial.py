@@ -326,6 +326,12 @@ def test_a_transient_name_is_no_key(test: Test) -> None:
     assert {one.item: one.state for one in readiness(test.connection, now())}[Item.KEY] is State.MISSING
 
 
+@pytest.mark.parametrize("name", ["null", "0", "${user.objectid}"])
+def test_a_placeholder_is_no_key(test: Test, name: str) -> None:
+    test.run(name_id=name)
+    assert {one.item: one.state for one in readiness(test.connection, now())}[Item.KEY] is State.MISSING
+
+
 def test_proofs_hold_no_value_of_the_person(test: Test) -> None:
     test.run()
     kept = str(list(Proof.objects.values())) + str(list(AuditRecord.objects.values()))
