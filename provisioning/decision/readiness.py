@@ -64,6 +64,8 @@ class Facts:
     """When the last of the IdP's signing certificates that have begun ends; None where there is none."""
     certificate_begins: datetime | None = None
     """When the first of them begins, or began."""
+    metadata_ends: datetime | None = None
+    """Until when the IdP metadata is good; None where it does not say."""
     certificates_left_out: str = ""
     """Which of them count for nothing, and why; "" where all do."""
     domains: frozenset[str]
@@ -137,6 +139,12 @@ def _stated(item: Item, facts: Facts) -> Judged:
 def _certificate(facts: Facts) -> tuple[bool, str]:
     ends = facts.certificate_ends
     begins = facts.certificate_begins
+    if facts.metadata_ends is not None and facts.metadata_ends <= facts.at:
+        until = f"{facts.metadata_ends:%Y-%m-%d %H:%M} UTC"
+        return (
+            False,
+            f"The IdP metadata was good until {until}, and admits nobody any more: import newer metadata.",
+        )
     if ends is None and begins is not None:
         return False, f"No signing certificate of the IdP is good before {begins:%Y-%m-%d %H:%M} UTC."
     if ends is None:

@@ -23,6 +23,13 @@ def live(at: datetime) -> QuerySet[ScimToken]:
     )
 
 
+def has_credential(connection: Connection, at: datetime) -> bool:
+    """Whether anybody could push: a token works, or an OAuth client could have one made."""
+    mine = Q(tenant_id=connection.tenant_id, connection=connection)
+    clients = ScimClient.objects.filter(mine, revoked_at__isnull=True)
+    return live(at).filter(mine).exists() or clients.exists()
+
+
 def client_named(client_id: str) -> ScimClient | None:
     """None for a client that is unknown or revoked, or whose connection takes no SCIM."""
     if not _CLIENT_ID.fullmatch(client_id):

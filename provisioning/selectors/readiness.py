@@ -13,7 +13,7 @@ from provisioning.decision.reasons import DEACTIVATIONS
 from provisioning.idp_metadata import Idp, Unusable, describe
 from provisioning.models import AuditRecord, Connection, Proof, Roster, RosterSource
 from provisioning.selectors.connections import granted_domains
-from provisioning.selectors.credentials import live
+from provisioning.selectors.credentials import has_credential
 
 LISTED_WITHIN = timedelta(days=7)
 """So old a listing still shows that the next one can be had."""
@@ -56,14 +56,14 @@ def facts_of(connection: Connection, at: datetime) -> Facts:
         at=at,
         has_saml=bool(connection.idp_metadata),
         certificate_ends=max((certificate.ends for certificate in begun), default=None),
+        metadata_ends=connection.metadata_valid_until,
         certificates_left_out=" ".join(idp.left_out) if idp else "",
         certificate_begins=min((certificate.begins for certificate in certificates), default=None),
         domains=granted_domains(connection),
         required_attributes=connection.required_attributes,
         mapping=mapping_digest(connection),
         test=_test(tested.facts, tested.at) if tested else None,
-        takes_pushes=connection.scim_enabled
-        and live(at).filter(tenant_id=connection.tenant_id, connection=connection).exists(),
+        takes_pushes=connection.scim_enabled and has_credential(connection, at),
         pushed_at=connection.last_push_at,
         listed_at=_listed(connection, at),
         idp_takes_sign_out=bool(idp and idp.sign_out),

@@ -57,6 +57,9 @@ def test_a_connection_of_which_everything_was_shown_is_ready() -> None:
             "good before 2026-05-05 09:00",
             id="a certificate that has yet to begin",
         ),
+        pytest.param(
+            {"metadata_ends": AT}, {Item.CERTIFICATE}, "was good until 2026-05-04", id="metadata that is over"
+        ),
         pytest.param({"domains": frozenset()}, {Item.DOMAINS}, "Verify a domain", id="no domain"),
         pytest.param({"test": None}, {Item.MAPPING, Item.KEY}, "No test login", id="never tested"),
         pytest.param(

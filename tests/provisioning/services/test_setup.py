@@ -8,10 +8,11 @@ import pytest
 from identity_hub.core.clock import now
 from provisioning.decision.readiness import Item, State
 from provisioning.decision.types import Actor
-from provisioning.models import AuditRecord, AuditValue, Connection, Proof, Roster
+from provisioning.models import AuditRecord, AuditValue, Connection, Proof, Roster, ScimToken
 from provisioning.selectors.readiness import facts_of, readiness
 from provisioning.services import configuration, roster_sources, setup
 from provisioning.services.configuration import Invalid
+from provisioning.services.tokens import create_client, revoke_client
 from tests.provisioning.cast import OPERATOR, House, extend, house, user
 from tests.saml_sp.idp import TestIdp, key_pair
 
@@ -163,6 +164,25 @@ def test_a_disabled_connection_takes_no_pushes_and_comes_back_by_activation(
         == "active"
     )
     assert client.get("/scim/v2/Users", **send).status_code == 200
+
+
+@pytest.mark.parametrize(("revoked", "state"), [(False, State.MET), (True, State.MISSING)])
+def test_an_oauth_client_between_two_of_its_tokens_is_a_path_for_leavers(
+    draft: House, revoked: bool, state: State
+) -> None:
+    client, _ = create_client(connection=draft.connection, actor=OPERATOR, reason="As agreed")
+    ScimToken.objects.all().delete()
+    if revoked:
+        revoke_client(client=client, actor=OPERATOR, reason="As agreed")
+    Connection.objects.filter(pk=draft.connection.pk).update(last_push_at=now())
+    draft.connection.refresh_from_db()
+    assert states(draft.connection)[Item.LIFECYCLE] is state
+
+
+def test_metadata_that_is_over_activates_nothing(draft: House) -> None:
+    Connection.objects.filter(pk=draft.connection.pk).update(metadata_valid_until=now())
+    with pytest.raises(Invalid, match="a valid certificate"):
+        setup.activate_untested(connection=draft.connection, actor=OPERATOR, reason="Go.")
 
 
 def test_another_tenants_proofs_prove_nothing(draft: House) -> None:
