@@ -1,14 +1,21 @@
 """What an IdP's LogoutRequest ends, and what we tell an IdP. Knows the protocol's order; signatures are `client`'s."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
-from django.contrib.sessions.backends.base import SessionBase
+from django.conf import settings
+from django.contrib.auth import logout as end_local_session
+from django.core.cache import cache
+from django.db import transaction
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
+from identity_hub.core.sealing import seal, unseal
 from provisioning import addresses
 from provisioning.decision.types import Actor
 from provisioning.models import Connection, Session
@@ -16,13 +23,16 @@ from provisioning.models.sessions import name_id_digest
 from provisioning.services import people
 from provisioning.sessions import FACTS
 
-from . import client
+from . import browser, client
 from .assertion import LogoutRequest, NameId, read_logout_request
 from .checks import MAX_AGE, SKEW
 from .client import Incoming
 from .models import ConsumedAssertion
 from .refusal import Refusal, Refused, refuse
-from .sign_in import Ending, note
+from .sign_in import DOUBLE_CLICK, Ending, note
+
+_TOLD = ("tenant_id", "connection_id", "name_id", "session_index")
+"""Facts of a session by which its IdP is told that it has ended."""
 
 _log = structlog.get_logger("saml_sp.logout")
 
@@ -47,11 +57,24 @@ class Farewell:
     session_index: str
 
 
-def farewell_of(session: SessionBase) -> Farewell | None:
-    """What to tell the IdP when this session ends; None for one that no IdP began."""
-    facts = session.get(FACTS, {})
-    if not facts.get("name_id"):
-        return None
+def take_leave(request: HttpRequest) -> Farewell | None:
+    """Ends the local session: what to tell the IdP now; None where no IdP began it.
+
+    The second half of a double click, whose answer is the one that the browser shows, finds the session over, and tells
+    the IdP once more.
+    """
+    facts = {name: request.session.get(FACTS, {}).get(name) for name in _TOLD}
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    name = f"farewell:{hashlib.sha256(key.encode()).hexdigest()}"
+    if facts["name_id"]:
+        cache.set(name, seal(json.dumps(facts), for_row=name), DOUBLE_CLICK.total_seconds())
+    elif sealed := cache.get(name):
+        facts = json.loads(unseal(sealed, for_row=name))
+    end_local_session(request)
+    return _farewell(facts) if facts["name_id"] else None
+
+
+def _farewell(facts: Mapping[str, Any]) -> Farewell | None:
     # Whatever admits nobody any more can still be told that somebody left; a disabled connection speaks to nobody.
     connection = (
         Connection.objects.filter(tenant_id=facts["tenant_id"], pk=facts["connection_id"])
@@ -75,9 +98,20 @@ def tell(farewell: Farewell) -> client.Outgoing | None:
 
 def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> Ended | Ending:
     """Ends every session of the subject that a signed LogoutRequest names. Raises client.NotConfigured."""
-    asked = _believed(connection, incoming, now())
+    at, binding = now(), browser.binding_of(request)
+    asked = _believed(connection, incoming, at)
     if isinstance(asked, Refusal):
         return note(request, connection, asked)
+    # One that ended nothing because something failed may come again.
+    with transaction.atomic():
+        used = _use_up(connection, incoming, asked, browser.digest(binding), at)
+        ended = 0 if used else _end(connection, asked)
+    if used and not _is_echo(used, incoming, binding, at):
+        return note(request, connection, replace(refuse("saml:replayed"), message=bytes(used.key).hex()))
+    return Ended(sessions=ended, answer=client.logout_answer(connection, asked.id, incoming.relay_state))
+
+
+def _end(connection: Connection, asked: LogoutRequest) -> int:
     sessions = _sessions(connection, asked)
     if not sessions:
         # Profiles 4.4.3.2: nobody is signed in under that name, which is what was asked for. It may also be a name
@@ -85,8 +119,7 @@ def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> En
         _log.warning("logout:no-session", connection=str(connection.id), message=asked.id)
     for session in sessions:
         people.end_session(session=session, actor=Actor(kind="connection", id=str(connection.id)))
-    answer = client.logout_answer(connection, asked.id, incoming.relay_state)
-    return Ended(sessions=len(sessions), answer=answer)
+    return len(sessions)
 
 
 def _believed(connection: Connection, incoming: Incoming, at: datetime) -> LogoutRequest | Refusal:
@@ -108,25 +141,42 @@ def _believed(connection: Connection, incoming: Incoming, at: datetime) -> Logou
     end = asked.not_on_or_after
     if abs(at - asked.issued_at) > MAX_AGE + SKEW or (end is not None and at - end >= SKEW):
         return refuse("saml:too-old", issued=asked.issued_at.isoformat(), now=at.isoformat())
-    key = hashlib.sha256(f"logout\0{asked.issuer}\0{asked.id}".encode()).digest()
-    if not _first_time(connection, asked, key, at):
-        return replace(refuse("saml:replayed"), message=key.hex())
     return asked
 
 
-def _first_time(connection: Connection, asked: LogoutRequest, key: bytes, at: datetime) -> bool:
+def _use_up(
+    connection: Connection, incoming: Incoming, asked: LogoutRequest, browser_digest: bytes, at: datetime
+) -> ConsumedAssertion | None:
+    """None the first time, else what is known of that; whoever comes at the same moment waits for the other."""
     # Attack: a recorded LogoutRequest, sent again, keeps a person out.
     consumed = ConsumedAssertion(
         tenant_id=connection.tenant_id,
         connection=connection,
-        key=key,
-        message_digest=b"",
-        browser_digest=b"",
+        key=hashlib.sha256(f"logout\0{asked.issuer}\0{asked.id}".encode()).digest(),
+        message_digest=_digest(incoming),
+        browser_digest=browser_digest,
         created_at=at,
         expires_at=asked.issued_at + MAX_AGE + 2 * SKEW,
     )
     ConsumedAssertion.objects.bulk_create([consumed], ignore_conflicts=True)
-    return ConsumedAssertion.objects.filter(tenant_id=connection.tenant_id, pk=consumed.pk).exists()
+    mine = ConsumedAssertion.objects.filter(tenant_id=connection.tenant_id, connection=connection)
+    kept: ConsumedAssertion = mine.get(key=consumed.key)
+    return None if kept.pk == consumed.pk else kept
+
+
+def _is_echo(used: ConsumedAssertion, incoming: Incoming, binding: str, at: datetime) -> bool:
+    """A double click, or a reload: the IdP may not have heard our answer, and hears it again. Nothing ends by it."""
+    return (
+        # Nothing tells two browsers apart that never signed in here.
+        bool(binding)
+        and bytes(used.browser_digest) == browser.digest(binding)
+        and bytes(used.message_digest) == _digest(incoming)
+        and at - used.created_at <= DOUBLE_CLICK
+    )
+
+
+def _digest(incoming: Incoming) -> bytes:
+    return hashlib.sha256(incoming.value.encode()).digest()
 
 
 def _sessions(connection: Connection, asked: LogoutRequest) -> list[Session]:

@@ -76,6 +76,10 @@ class HubSite(UnfoldAdminSite):
             guesses.failed(request)
         return response
 
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """By the people's page, which tells the IdP that the session has ended."""
+        return HttpResponseRedirect(reverse("saml:sign-out"), preserve_request=True)
+
     def _too_many(self, request: HttpRequest, seconds: int) -> HttpResponse:
         """RFC 6585 4. It reads the same for a name that somebody has and for one that nobody has."""
         response = TemplateResponse(

@@ -34,6 +34,14 @@ def refused_page(request: HttpRequest, connection: Connection | None, ending: En
     return response
 
 
+def not_signed_out(request: HttpRequest, ending: Ending) -> HttpResponse:
+    """Where an IdP's sign-out was refused: whoever reads that may go on to sign out here."""
+    page = {"reference": ending.reference}
+    response = render(request, "saml_sp/not_signed_out.html", page, status=message_for(ending.reason).status)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
 def _again(wanted: str) -> str:
     """The sign-in page, from which she ends where she wanted to go."""
     address = reverse("saml:sign-in")

@@ -6,7 +6,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.contrib.auth import logout as end_local_session
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -24,7 +23,7 @@ from provisioning.services.invalid import Invalid
 from provisioning.sessions import FACTS
 from saml_sp.browser import choice_of, own_path
 from saml_sp.browser import forget_choice as forget
-from saml_sp.logout import farewell_of, tell
+from saml_sp.logout import take_leave, tell
 
 from .pages import carried
 
@@ -118,8 +117,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     """
     if request.method != "POST":
         return render(request, "saml_sp/sign_out.html", {"person": request.user})
-    farewell = farewell_of(request.session)
-    end_local_session(request)
+    farewell = take_leave(request)
     if farewell and (asked := tell(farewell)):
         return carried(request, farewell.connection, asked, signing_out=True)
     return render(request, "saml_sp/signed_out.html")

@@ -20,7 +20,7 @@ from saml_sp.client import Incoming, NotConfigured
 from saml_sp.message import MAX_ENCODED
 from saml_sp.refusal import Refused, refuse
 
-from .pages import busy, carried, refused, refused_page
+from .pages import busy, carried, not_signed_out, refused, refused_page
 
 
 def _active(connection_id: UUID) -> Connection | str:
@@ -144,7 +144,7 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     try:
         incoming = _incoming(request)
     except Refused as error:
-        return refused(request, connection, error.refusal.reason, **error.refusal.detail)
+        return not_signed_out(request, sign_in.note(request, connection, error.refusal))
     if incoming is None and _ANSWERED in request.GET:
         return _after_answer(request, connection)
     if incoming is None:
@@ -159,9 +159,10 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
             return _after_answer(request, connection)
         ended = logout.obey(request, connection, incoming)
     except NotConfigured as error:
-        return refused(request, connection, "connection:not-configured", **error.detail)
+        refusal = refuse("connection:not-configured", **error.detail)
+        ended = sign_in.note(request, connection, refusal)
     if isinstance(ended, sign_in.Ending):
-        return refused_page(request, connection, ended)
+        return not_signed_out(request, ended)
     if ended.answer is not None:
         return carried(request, connection, ended.answer, signing_out=True)
     return render(request, "saml_sp/signed_out.html", {"connection": connection})

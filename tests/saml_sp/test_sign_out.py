@@ -3,6 +3,7 @@
 import base64
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
@@ -12,12 +13,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.conf import settings
+from django.core.cache import cache
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 from lxml import etree
+from time_machine import travel
 
 from identity_hub.core.clock import now
-from provisioning.models import Account, Connection, Identity, Session, Tenant
+from provisioning.decision.reasons import Act
+from provisioning.models import Account, AuditRecord, Connection, Identity, Session, Tenant
+from provisioning.services import people
+from saml_sp.models import LoginAttempt
 
 from .idp import (
     EMAIL,
@@ -67,6 +74,33 @@ def test_the_idp_is_told_whose_session_ended(browser: Browser) -> None:
     name_id = root.find(f"{{{SAML}}}NameID")
     assert (name_id.text, name_id.get("Format")) == ("p-4711", PERSISTENT)
     assert root.findtext(f"{{{SAMLP}}}SessionIndex") == "_s-2f51e07ab46ca3d9"
+
+
+def test_the_second_half_of_a_double_click_tells_the_idp_too(browser: Browser) -> None:
+    browser.sign_in()
+    browser.client.get("/logout/")
+    again = Client()
+    again.cookies.update(browser.client.cookies)
+    stranger, later = Client(), Client()
+    later.cookies.update(browser.client.cookies)
+    asked = {"csrfmiddlewaretoken": browser.client.cookies["hub_csrf"].value}
+    first, second = (told(client.post("/logout/", asked)) for client in (browser.client, again))
+    assert [one.findtext(f"{{{SAML}}}NameID") for one in (first, second)] == ["p-4711", "p-4711"]
+    assert first.get("ID") != second.get("ID")
+    assert stranger.post("/logout/").status_code == 200
+    cache.clear()
+    assert later.post("/logout/", asked).status_code == 200
+
+
+def test_an_administrator_s_own_way_out_tells_the_idp_too(browser: Browser) -> None:
+    browser.sign_in()
+    Identity.objects.update(is_tenant_administrator=True)
+    browser.client.get("/admin/")
+    asked = {"csrfmiddlewaretoken": browser.client.cookies["hub_csrf"].value}
+    answer = browser.client.post("/admin/logout/", asked)
+    assert (answer.status_code, answer["Location"]) == (307, "/logout/")
+    assert told(browser.client.post(answer["Location"], asked)).tag == f"{{{SAMLP}}}LogoutRequest"
+    assert browser.me().status_code == 401
 
 
 def test_the_request_is_signed_over_the_query_as_it_is_sent(browser: Browser) -> None:
@@ -181,6 +215,71 @@ def test_the_answer_by_a_form_ends_on_the_same_page(browser: Browser) -> None:
     sign_out(browser)
     page = browser.client.post(f"/saml/{browser.connection.pk}/logout", {"SAMLResponse": "x"}, follow=True)
     assert (page.status_code, b"You are signed out" in page.content) == (200, True)
+
+
+def request_of(browser: Browser, *, ago: timedelta = timedelta()) -> str:
+    """The address by which the IdP signs ada out, as her browser opens it."""
+    path = f"/saml/{browser.connection.pk}/logout"
+    xml = browser.idp.logout_request(
+        destination=f"{settings.HUB_PUBLIC_URL}{path}", at=now() - ago, name_id="p-4711"
+    )
+    return f"{path}?{browser.idp.signed_query(xml)}"
+
+
+def test_an_idp_logout_that_failed_in_the_middle_may_come_again(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Browser(connection=browser.connection, idp=browser.idp)
+    for each in (browser, other):
+        each.sign_in()
+    address, end_session, ended = request_of(browser), people.end_session, []
+
+    def failing(**arguments: Any) -> None:
+        ended.append(arguments)
+        if len(ended) == 2:
+            raise OperationalError
+        end_session(**arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(people, "end_session", failing)
+        assert Client().get(address).status_code == 503
+    assert [each.me().status_code for each in (browser, other)] == [200, 200]
+    assert Client().get(address).status_code == 302
+    assert [each.me().status_code for each in (browser, other)] == [401, 401]
+
+
+def test_an_idp_logout_that_is_opened_twice_is_answered_twice(browser: Browser) -> None:
+    browser.sign_in()
+    address = request_of(browser)
+    first, second = browser.client.get(address), browser.client.get(address)
+    answers = [
+        parse(inflate(parse_qs(urlsplit(one["Location"]).query)["SAMLResponse"][0]))
+        for one in (first, second)
+    ]
+    assert answers[0].get("InResponseTo") == answers[1].get("InResponseTo")
+    assert AuditRecord.objects.filter(reason=Act.SESSION_ENDED).count() == 1
+
+
+def test_what_was_answered_once_ends_nothing_later(browser: Browser) -> None:
+    browser.sign_in()
+    address = request_of(browser)
+    assert browser.client.get(address).status_code == 302
+    browser.sign_in()
+    assert browser.client.get(address).status_code == 302
+    assert browser.me().status_code == 200
+    with travel(now() + timedelta(seconds=31)):
+        assert browser.client.get(address).status_code == 403
+    assert Client().get(address).status_code == 403, "another browser's"
+
+
+def test_whose_sign_out_was_refused_learns_that_she_may_still_be_signed_in(browser: Browser) -> None:
+    browser.sign_in()
+    page = browser.client.get(request_of(browser, ago=timedelta(hours=1)))
+    text = page.content.decode()
+    assert (page.status_code, "You may still be signed in here" in text) == (403, True)
+    assert LoginAttempt.objects.get(reason="saml:too-old").reference in text
+    assert 'href="/logout/"' in text
+    assert browser.me().status_code == 200
 
 
 @dataclass(frozen=True, kw_only=True)
