@@ -129,9 +129,12 @@ def _tested(request: HttpRequest, connection_id: UUID) -> HttpResponse | None:
         return refused(request, test.connection, "connection:not-configured", **error.detail)
     except Refused as error:
         return refused(request, test.connection, error.refusal.reason, **error.refusal.detail)
-    if not answered:
-        return None
-    return HttpResponseRedirect(trial.result_of(test))
+    if answered:
+        return HttpResponseRedirect(trial.result_of(test))
+    if test.connection.status == Connection.Status.DRAFT:
+        # Nobody else signs in through it: this answers a test that was begun before, in another tab.
+        return refused(request, test.connection, "saml:test-over")
+    return None
 
 
 @csrf_exempt

@@ -326,6 +326,13 @@ def test_a_transient_name_is_no_key(test: Test) -> None:
     assert {one.item: one.state for one in readiness(test.connection, now())}[Item.KEY] is State.MISSING
 
 
+def test_of_two_that_begin_in_two_tabs_the_first_says_that_it_is_over(test: Test) -> None:
+    first, second = test.begin(), test.begin()
+    page = test.answer(test.idp.signed_assertion(first))
+    assert (page.status_code, b"This test is over" in page.content) == (403, True)
+    assert test.answer(test.idp.signed_assertion(second)).status_code == 302
+
+
 @pytest.mark.parametrize("name", ["null", "0", "${user.objectid}"])
 def test_a_placeholder_is_no_key(test: Test, name: str) -> None:
     test.run(name_id=name)
