@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -207,7 +207,7 @@ def _handle(request: HttpRequest, person: Identity) -> str:
 @never_cache
 @require_POST
 def end_session(request: HttpRequest, handle: str) -> HttpResponse:
-    """Ends one of the person's own sessions."""
+    """Ends one of the person's own sessions; a handle that is none of hers reads like one that is over."""
     person = request.user
     if not isinstance(person, Identity) or not person.is_authenticated:
         return HttpResponseRedirect(reverse("saml:sign-in"))
@@ -215,7 +215,8 @@ def end_session(request: HttpRequest, handle: str) -> HttpResponse:
         tenant_id=person.tenant_id, identity_id=person.pk, handle=handle.replace("\x00", "")
     ).first()
     if session is None:
-        raise Http404
+        messages.info(request, "The session was over already.", extra_tags="sessions")
+        return HttpResponseRedirect(f"{reverse('saml:me')}#sessions")
     if session.session_key == request.session.session_key:
         return logout(request)
     people.end_session(session=session, actor=Actor(kind="identity", id=str(person.pk)))

@@ -115,7 +115,12 @@ def test_one_of_my_sessions_ends(browser: Browser) -> None:
     assert answer.status_code == 302
     assert phone.me().status_code == 401
     assert browser.me().status_code == 200
-    assert AuditRecord.objects.filter(reason="identity:session-ended").exists()
+    assert AuditRecord.objects.filter(reason="identity:session-ended").count() == 1
+    again = browser.client.post(
+        f"/me/sessions/{other.handle}/end", {"csrfmiddlewaretoken": csrf}, follow=True
+    )
+    assert (again.status_code, b"The session was over already" in again.content) == (200, True)
+    assert AuditRecord.objects.filter(reason="identity:session-ended").count() == 1
 
 
 def test_somebody_elses_session_is_not_mine_to_end(browser: Browser) -> None:
@@ -126,8 +131,12 @@ def test_somebody_elses_session_is_not_mine_to_end(browser: Browser) -> None:
     handle = browser.client.get("/me/").context["sessions"][0].handle
     other.client.get("/me/")
     csrf = other.client.cookies["hub_csrf"].value
-    answer = other.client.post(f"/me/sessions/{handle}/end", {"csrfmiddlewaretoken": csrf})
-    assert answer.status_code == 404
+    answers = [
+        other.client.post(f"/me/sessions/{handle}/end", {"csrfmiddlewaretoken": csrf}, follow=True)
+        for handle in (handle, "nobodys")
+    ]
+    assert answers[0].redirect_chain == answers[1].redirect_chain == [("/me/#sessions", 302)]
+    assert b"The session was over already" in answers[0].content
     assert browser.me().status_code == 200
 
 
