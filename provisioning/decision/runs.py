@@ -61,7 +61,9 @@ def expire(case: Case) -> Decision:
     else:
         over = at - (account.last_login_at or account.created_at) > policy.jit_idle_grace
     held = any(h.kind is HoldKind.EXPIRY and h.source_account_id == account.id for h in identity.holds)
-    if held or not over:
+    # Nobody can come in by it before somebody has decided, so there is nothing that a grace could end.
+    waits = any(h.kind is HoldKind.APPROVAL for h in identity.holds)
+    if held or waits or not over:
         return leave_account(case)
     changes = [
         *suspend(identity, HoldKind.EXPIRY, account.id, "not confirmed within its grace"),

@@ -61,15 +61,18 @@ def unconfirmed(
 ) -> Iterator[tuple[UUID, UUID]]:
     """(account, identity) of JIT accounts that outlived their grace and are not held for it yet (row 24).
 
-    Whoever was held for it once and is not any more was let back in by a person, whose word stands.
+    Whoever was held for it once and is not any more was let back in by a person, whose word stands. Of who needed an
+    approval the grace begins when it was given.
     """
     rows = _live(connection, among).filter(confirmed_at__isnull=True, identity__isnull=False)
     if policy.has_lifecycle_source:
         limit = policy.confirmed_by(at)
-        rows = rows.none() if limit is None else rows.filter(created_at__lt=limit)
+        if limit is None:
+            return
+        rows = rows.filter(created_at__lt=limit)
     else:
-        since = at - policy.jit_idle_grace
-        rows = rows.filter(created_at__lt=since).exclude(last_login_at__gte=since)
+        limit = at - policy.jit_idle_grace
+        rows = rows.filter(created_at__lt=limit).exclude(last_login_at__gte=limit)
     held = Hold.objects.filter(
         tenant_id=connection.tenant_id,
         identity=OuterRef("identity"),
@@ -79,7 +82,14 @@ def unconfirmed(
     asked = Finding.objects.filter(
         tenant_id=connection.tenant_id, account=OuterRef("pk"), kind=FindingKind.UNCONFIRMED.value
     )
-    found = rows.filter(~Exists(held), ~Exists(asked)).order_by("id").values_list("id", "identity_id")
+    approval = Finding.objects.filter(
+        Q(status=Finding.Status.OPEN) | Q(decided_at__gte=limit),
+        tenant_id=connection.tenant_id,
+        account=OuterRef("pk"),
+        kind=FindingKind.APPROVAL_REQUESTED.value,
+    )
+    found = rows.filter(~Exists(held), ~Exists(asked), ~Exists(approval)).order_by("id")
+    found = found.values_list("id", "identity_id")
     yield from found.iterator(chunk_size=CHUNK)
 
 

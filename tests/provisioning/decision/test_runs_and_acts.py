@@ -43,6 +43,15 @@ def test_an_unconfirmed_account_is_held_after_its_grace_and_never_deleted(world,
     assert world.run(Intent.ABSENT, account_id=first.account_id).changes == ()
 
 
+def test_nothing_ends_for_who_waits_for_an_approval(world):
+    world.policy = replace(OPEN, jit_approval=True)
+    first = world.login("ada", "p-1")
+    world.later(days=60)
+    assert world.run(Intent.ABSENT, account_id=first.account_id).verdict is Verdict.UNCHANGED
+    assert world.held(first.identity_id) == {HoldKind.APPROVAL}
+    assert answer(world.login("ada", "p-1")) == (Verdict.REFUSED, "login:approval-pending")
+
+
 @pytest.mark.parametrize(("days", "held"), [(14, False), (15, True)], ids=["within it", "after it"])
 def test_the_grace_of_who_was_there_before_begins_with_the_source(world, days, held):
     first = world.login("ada", "p-1")

@@ -21,6 +21,7 @@ from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
     Account,
     AuditRecord,
+    Connection,
     Finding,
     Hold,
     Identity,
@@ -31,7 +32,7 @@ from provisioning.models import (
     Session,
 )
 from provisioning.reconciliation import Choice, runs
-from provisioning.services import linking, people, submit, undo
+from provisioning.services import findings, linking, people, submit, undo
 from provisioning.services.groups import submit_group
 from provisioning.tasks import delivery
 
@@ -125,6 +126,26 @@ def test_an_execution_decides_again(acme: House, unconfirmed: Unconfirmed) -> No
         account.pk: "unchanged",
         Account.objects.order_by("id")[1].pk: "applied",
     }
+
+
+def test_the_grace_of_who_needed_an_approval_begins_when_it_is_given(acme: House) -> None:
+    Connection.objects.filter(pk=acme.connection.pk).update(jit_approval=True)
+    acme.connection.refresh_from_db()
+    begins = now()
+    sign_in(acme, "ada", at=begins)
+    push(acme, user("bob@acme.example", "k2"), at=begins)
+
+    def kinds(*, days: int) -> list[str]:
+        with time_machine.travel(begins + timedelta(days=days)):
+            reconciliation.execute(reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed"))
+        return list(Hold.objects.values_list("kind", flat=True))
+
+    assert kinds(days=30) == ["approval"]
+    with time_machine.travel(begins + timedelta(days=30)):
+        request = Finding.objects.get(kind="account:approval-requested")
+        findings.decide(finding=request, approve=True, reason="known", actor=OPERATOR)
+    assert kinds(days=43) == []
+    assert kinds(days=45) == ["expiry"]
 
 
 @pytest.mark.parametrize("what", ["an account that nobody confirmed", "one that is listed", "a group"])
