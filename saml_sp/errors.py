@@ -241,8 +241,8 @@ MESSAGES: dict[str, Message] = {
     "login:identity-held": Message(
         status=403,
         title="Your account is disabled",
-        sentence="Your account was disabled by your organisation. Ask your administrator if you think that this is a "
-        "mistake, and give the reference below.",
+        sentence="Your account here is switched off: by your organisation, or because nobody there has confirmed it in "
+        "time. Ask your administrator, and give the reference below.",
     ),
     "login:account-deleted": Message(
         status=403,

@@ -382,7 +382,7 @@ def test_a_disabled_person_is_refused_and_the_assertion_stays_consumed(browser: 
     message = browser.idp.signed_assertion(browser.facts())
     answer = browser.post(message)
     assert answer.status_code == 403
-    assert b"disabled by your organisation" in answer.content
+    assert b"Your account here is switched off" in answer.content
     assert browser.me().status_code == 401
     assert browser.post(message).status_code == 403
 
