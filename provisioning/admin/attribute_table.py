@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from django import forms
 from unfold.widgets import CHECKBOX_CLASSES, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -99,10 +100,25 @@ def _area(name: str, text: str, label: str, placeholder: str) -> str:
     return str(widget.render(name, text, {"aria-label": label}))
 
 
+class _Shown(forms.HiddenInput):
+    """What the table showed, for the page to remember."""
+
+    def format_value(self, value: Any) -> str:
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 class AttributesField(forms.Field):
     """Its value is a mapping of FIELDS; None where the table was not part of what came."""
 
     widget = AttributeTable
+    hidden_widget = _Shown
+
+    def to_python(self, value: Any) -> Any:
+        """Of what the page remembers."""
+        try:
+            return orjson.loads(value or "{}")
+        except orjson.JSONDecodeError:
+            raise forms.ValidationError("This is no table of attributes.") from None
 
     def clean(self, value: Any) -> Any:
         if value is None:

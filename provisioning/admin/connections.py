@@ -29,7 +29,7 @@ from provisioning.services import configuration
 from .attribute_table import FIELDS, AttributesField
 from .base import actor_of, tenant_of
 from .credentials import CredentialPages
-from .forms import KeepableJSONField, LinesField, ReasonField
+from .forms import KeepableJSONField, LinesField, LongOpenForm, ReasonField
 from .parts import PARTS, View
 from .runs import start_simulation
 from .setup import SetUpPages
@@ -38,7 +38,7 @@ from .switches import stopped
 NOTICES_AT_MOST = 5
 
 
-class ConnectionForm(forms.ModelForm):
+class ConnectionForm(LongOpenForm):
     preset = forms.ChoiceField(
         required=False,
         choices=[("", "Another product"), *((one.code, one.title) for one in PRESETS.values())],
@@ -69,7 +69,7 @@ class ConnectionForm(forms.ModelForm):
 
     class Meta:
         model = Connection
-        fields = "__all__"  # noqa: DJ007 - the page's fieldsets name them
+        fields = "__all__"
         labels = {
             "unknown_member": "Unknown group member",
             "retention_days": "Keep deleted accounts (days)",

@@ -26,6 +26,17 @@ class ReasonField(forms.CharField):
         super().validate(value if has_something_to_see(value) else "")
 
 
+class LongOpenForm(forms.ModelForm):
+    """Of a page that may stay open while somebody else changes the row: what its reader left alone stays as it is by
+    now, for the page itself remembers what it showed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if not self.instance._state.adding:
+            for field in self.fields.values():
+                field.show_hidden_initial = not isinstance(field, ReasonField)
+
+
 class ReasonForm(forms.Form):
     reason = ReasonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}))
 

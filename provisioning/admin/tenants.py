@@ -22,10 +22,10 @@ from provisioning.services import configuration, domains
 
 from . import posture
 from .base import TenantAdmin, actor_of, said
-from .forms import DomainForm, ReasonField, ReasonForm
+from .forms import DomainForm, LongOpenForm, ReasonField, ReasonForm
 
 
-class TenantForm(forms.ModelForm):
+class TenantForm(LongOpenForm):
     reason = ReasonField()
     domains = forms.CharField(
         required=False,
@@ -95,10 +95,11 @@ class TenantPage(TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
+            changed = {name: form.cleaned_data[name] for name in form.changed_data}
             configuration.change_tenant(
                 tenant=Tenant.objects.get(pk=obj.pk),
-                name=form.cleaned_data["name"],
-                limits={name: form.cleaned_data[name] for name in configuration.RUN_LIMITS},
+                name=changed.get("name"),
+                limits={name: changed[name] for name in configuration.RUN_LIMITS if name in changed},
                 actor=actor_of(request),
                 reason=form.cleaned_data["reason"],
             )

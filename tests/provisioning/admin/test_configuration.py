@@ -1,18 +1,24 @@
 """Tenants, connections and entitlements are changed by the services, and by whom they are for."""
 
+import lxml.html
 from django.test import Client
 
 from provisioning.attributes import RULED
 from provisioning.models import AuditRecord, Connection, Entitlement, Tenant, TenantDomain
+from provisioning.services import configuration
 
+from ..cast import OPERATOR
 from .scene import Scene
 
 
 def form_of(connection: Connection, **changes: object) -> dict[str, object]:
+    domains = list(connection.granted_domains.values_list("domain__domain", flat=True))
     return {
         "reason": "As agreed",
         "name": connection.name,
-        "domains": list(connection.granted_domains.values_list("domain__domain", flat=True)),
+        "domains": domains,
+        # What the page showed; the other fields are compared with the row where it is not told.
+        "initial-domains": domains,
         "jit": connection.jit,
         "burst_creations": connection.burst_creations,
         "burst_refusals": connection.burst_refusals,
@@ -54,6 +60,58 @@ def test_a_connection_changes_with_a_reason(admin: Client, ours: Scene) -> None:
     assert not changed.granted_domains.exists()
     record = AuditRecord.objects.filter(reason="connection:changed").get()
     assert record.changes == [{"change": "configuration", "fields": ["jit", "domains"]}]
+
+
+def shown_by(admin: Client, address: str) -> dict[str, list[str]]:
+    """The page's form as a browser would post it, of which nothing was changed."""
+    shown: dict[str, list[str]] = {}
+    (form,) = (
+        one
+        for one in lxml.html.fromstring(admin.get(address).content.decode()).forms
+        if "reason" in one.fields
+    )
+    for name, value in form.form_values():
+        shown.setdefault(name, []).append(value)
+    return shown
+
+
+def test_a_page_that_was_open_for_long_undoes_nothing_that_others_changed(admin: Client, ours: Scene) -> None:
+    connection = ours.where.connection
+    address = f"/admin/provisioning/connection/{connection.pk}/change/"
+    shown = shown_by(admin, address)
+    configuration.change_connection(
+        connection=connection,
+        changes={
+            "jit": "off",
+            "session_hours": 1,
+            "jit_groups": ["Staff"],
+            "group_attribute": "groups",
+            "jit_attributes": {"department": ["Sales"]},
+            "attribute_map": {"email": ["mail"]},
+            "strict_deactivations": True,
+        },
+        domains=[],
+        actor=OPERATOR,
+        reason="An incident",
+    )
+    before = Connection.objects.filter(pk=connection.pk).values().get()
+    answer = admin.post(address, shown | {"reason": ["As agreed"], "name": ["Renamed"]})
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    after = Connection.objects.filter(pk=connection.pk).values().get()
+    assert {name for name in after if after[name] != before[name]} == {"name", "config_version"}
+    assert not connection.granted_domains.exists()
+    record = AuditRecord.objects.filter(reason="connection:changed").latest("id")
+    assert record.changes == [{"change": "configuration", "fields": ["name"]}]
+
+
+def test_nor_does_a_tenant_s(root: Client, ours: Scene) -> None:
+    tenant = ours.where.tenant
+    address = f"/admin/provisioning/tenant/{tenant.pk}/change/"
+    shown = shown_by(root, address)
+    configuration.change_tenant(tenant=tenant, limits={"run_few": 2}, actor=OPERATOR, reason="An incident")
+    assert root.post(address, shown | {"reason": ["As agreed"], "name": ["Renamed"]}).status_code == 302
+    tenant.refresh_from_db()
+    assert (tenant.name, tenant.run_few) == ("Renamed", 2)
 
 
 def test_what_the_service_refuses_the_form_says(admin: Client, ours: Scene) -> None:
