@@ -40,6 +40,7 @@ from provisioning.models import (
 from . import overview
 from .connections import IN_USE, rules
 from .credentials import live
+from .reconciliation import approved_since
 
 NAMED_AT_MOST = 5
 CONNECTIONS_AT_MOST = 500
@@ -261,10 +262,11 @@ def unconfirmed(tenant_id: UUID, at: datetime) -> Figure:
         mine = Q(connection_id=connection_id)
         if policy.has_lifecycle_source:
             if (limit := policy.confirmed_by(at)) is not None:
-                overdue |= mine & Q(created_at__lt=limit)
+                overdue |= mine & Q(created_at__lt=limit) & ~approved_since(tenant_id, limit)
         else:
             since = at - policy.jit_idle_grace
-            overdue |= mine & Q(created_at__lt=since) & ~Q(last_login_at__gte=since)
+            idle = Q(created_at__lt=since) & ~Q(last_login_at__gte=since)
+            overdue |= mine & idle & ~approved_since(tenant_id, since)
     held = Hold.objects.filter(tenant=OuterRef("tenant"), identity=OuterRef("identity"))
     late = rows.filter(overdue, ~Exists(held), identity__isnull=False)
     return Figure(number=late.count(), of=rows.count())

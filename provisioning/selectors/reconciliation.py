@@ -56,6 +56,18 @@ def with_access(tenant_id: UUID, connection: Connection | None = None) -> int:
     return (rows if connection is None else rows.filter(connection_id=connection.pk)).count()
 
 
+def approved_since(tenant_id: UUID, limit: datetime) -> Exists:
+    """Of accounts: whether somebody still has to approve of one, or did so no earlier than this."""
+    return Exists(
+        Finding.objects.filter(
+            Q(status=Finding.Status.OPEN) | Q(decided_at__gte=limit),
+            tenant_id=tenant_id,
+            account=OuterRef("pk"),
+            kind=FindingKind.APPROVAL_REQUESTED.value,
+        )
+    )
+
+
 def unconfirmed(
     connection: Connection, policy: Policy, at: datetime, among: Among = None
 ) -> Iterator[tuple[UUID, UUID]]:
@@ -82,13 +94,9 @@ def unconfirmed(
     asked = Finding.objects.filter(
         tenant_id=connection.tenant_id, account=OuterRef("pk"), kind=FindingKind.UNCONFIRMED.value
     )
-    approval = Finding.objects.filter(
-        Q(status=Finding.Status.OPEN) | Q(decided_at__gte=limit),
-        tenant_id=connection.tenant_id,
-        account=OuterRef("pk"),
-        kind=FindingKind.APPROVAL_REQUESTED.value,
+    found = rows.filter(~Exists(held), ~Exists(asked), ~approved_since(connection.tenant_id, limit)).order_by(
+        "id"
     )
-    found = rows.filter(~Exists(held), ~Exists(asked), ~Exists(approval)).order_by("id")
     found = found.values_list("id", "identity_id")
     yield from found.iterator(chunk_size=CHUNK)
 

@@ -195,6 +195,15 @@ class TestPeople:
         people.place_hold(identity=account.identity, kind=HoldKind.ADMIN, reason="Late", actor=OPERATOR)
         assert cover(acme, "unconfirmed") is GOOD
 
+    def test_nobody_is_late_whose_approval_was_given_a_moment_ago(self, acme: House) -> None:
+        settings(acme, jit_approval=True)
+        sign_in(acme, "eve", at=now() - timedelta(days=20))
+        push(acme, user("bob@acme.example", "k2"), at=now() - timedelta(days=20))
+        request = Finding.objects.get(kind="account:approval-requested")
+        findings.decide(finding=request, approve=True, reason="known", actor=OPERATOR)
+        assert cover(acme, "unconfirmed") is GOOD
+        assert cover(acme, "unconfirmed", now() + timedelta(days=15)) is BAD
+
     def test_findings_are_decided_in_time(self, acme: House) -> None:
         assert cover(acme, "review") is GOOD
         push(acme, user("ada@acme.example", "ada-1"))
