@@ -88,8 +88,9 @@ def proposed_idp(connection: Connection) -> Idp | None:
 
 
 def proposal_digest(connection: Connection) -> str:
-    """Names the very document that waits, so that nobody confirms one and gets another."""
-    return hashlib.sha256(connection.proposed_metadata.encode()).hexdigest()[:16]
+    """Names what waits, so that nobody confirms one and gets another; "" where nothing can be read."""
+    waiting = proposed_idp(connection)
+    return waiting.substance[:16] if waiting else ""
 
 
 def people_bound(connection: Connection, idp: Idp) -> int:
@@ -298,6 +299,11 @@ def _freeze(
     source: Source,
 ) -> None:
     if row.proposed_metadata == idp.document:
+        return
+    waiting = proposed_idp(row)
+    if waiting is not None and waiting.substance == idp.substance:
+        # New by its signature, ID or dates only: whoever looks at it decides about the same.
+        _keep(row, {"proposed_metadata": idp.document})
         return
     fingerprint = _fingerprint(row, idp)
     earlier = _open_findings(row).first()

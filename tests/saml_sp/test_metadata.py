@@ -512,6 +512,20 @@ def test_freezing_asks_once_and_shows_both_sides(frozen: Connection, address: Ad
     assert AuditRecord.objects.filter(reason="connection:frozen").count() == 1
 
 
+def test_what_waits_stays_the_same_while_only_its_dates_are_new(frozen: Connection, address: Address) -> None:
+    before, address.etag = seen(frozen), ""
+    for hours in (1, 2):
+        until = f'ID="_{hours}" validUntil="{now() + timedelta(days=hours):%Y-%m-%dT%H:%M:%SZ}"'
+        address.document = idp_with(NEW).metadata(until)
+        assert refresh(frozen) is Taken.FROZEN
+    frozen.refresh_from_db()
+    assert AuditRecord.objects.filter(reason="connection:frozen").count() == 1
+    assert frozen.proposed_metadata == address.document
+    services.confirm(connection=frozen, reason="Compared", actor=OPERATOR, seen=before)
+    frozen.refresh_from_db()
+    assert (frozen.status, frozen.idp_metadata) == ("active", address.document)
+
+
 def test_confirming_takes_the_new_keys(frozen: Connection, browser: Browser) -> None:
     services.confirm(
         connection=frozen, reason="Asked the IdP's administrator", actor=OPERATOR, seen=seen(frozen)
