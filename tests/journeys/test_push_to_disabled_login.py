@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from identity_hub.demo.dialects import Entra
 from identity_hub.demo.files import PASSWORD, Person, new_person
@@ -15,6 +15,15 @@ from identity_hub.demo.visitor import Visitor
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 REFERENCE = re.compile(r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b")
+
+
+PRESSED_TWICE = """button => new Promise((told) => {
+  let sent = 0;
+  addEventListener("submit", (event) => (sent += !event.defaultPrevented));
+  button.click();
+  setTimeout(() => { button.click(); told(sent); }, 100);
+})"""
+"""How often the form was sent."""
 
 
 def _hire(hub: Stack, given_name: str, family_name: str) -> Person:
@@ -114,3 +123,28 @@ def test_the_story_that_make_demo_tells_is_true(hub: Stack) -> None:
     with story.people():
         played = play(story)
     assert [step for step in played if step.mark != "✓"] == []
+
+
+def test_an_administrator_who_presses_twice_does_it_once_and_sees_what_was_done(
+    hub: Stack, page: Page, browser: Browser
+) -> None:
+    ada = _hire(hub, "Ada", "Twice")
+    _sign_in(page, hub, ada)
+    administrators = browser.new_context()
+    desk = administrators.new_page()
+    _sign_in_to_admin(desk, hub)
+    desk.goto(f"{hub.hub.url}/admin/provisioning/opensession/?q={ada.user_name}")
+    desk.get_by_role("link", name=re.compile("^End: ")).first.click()
+    desk.get_by_label("Reason").fill("A lost telephone")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    desk.route("**/end/", hold)
+    sent = desk.get_by_role("button", name="End it").evaluate(PRESSED_TWICE)
+    assert sent == 1, "the hub has not answered yet"
+    for route in held:
+        route.continue_()
+    expect(desk.locator("body")).to_contain_text("The session has ended.")
+    administrators.close()

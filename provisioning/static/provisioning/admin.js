@@ -15,7 +15,16 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = "Copy"), 2500);
 });
 
-// A page from the back-forward cache would show a secret again.
+// The second half of a double click would find done what the first has done, and show that there is nothing any more.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+
 addEventListener("pageshow", (event) => {
+  for (const form of document.forms) delete form.dataset.sent;
+  // A page from the back-forward cache would show a secret again.
   if (event.persisted && document.querySelector("[data-once]")) location.reload();
 });
