@@ -36,7 +36,7 @@ from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 from identity_hub.core import certificates
 from identity_hub.core.clock import now
 from provisioning import addresses
-from provisioning.idp_metadata import Unusable, describe
+from provisioning.idp_metadata import SAML_2, Unusable, describe
 from provisioning.models import Connection
 
 from . import encryption_keys, own_keys
@@ -177,6 +177,14 @@ _CERTIFICATE = "a signing certificate that can be used"
 def _build(connection: Connection) -> Saml2Client:
     if not connection.idp_metadata or not connection.idp_entity_id:
         raise NotConfigured(expected="the IdP's metadata", found="none")
+    # Not those that pysaml2 finds: what is shown as the IdP's keys, and warned of, is what signs.
+    try:
+        idp = describe(connection.idp_metadata, connection.idp_entity_id)
+    except Unusable as error:
+        raise NotConfigured(expected="metadata that can be used", found=str(error)) from error
+    # Stored before this was asked of a document. pysaml2 keeps such an IdP in a shape that it cannot read itself.
+    if SAML_2 not in idp.protocols:
+        raise NotConfigured(expected=SAML_2, found=" ".join(sorted(idp.protocols))[:500] or "none")
     try:
         client = _Client(config=_config(connection, with_idp=True))
     except SAMLError as error:
@@ -185,11 +193,6 @@ def _build(connection: Connection) -> Saml2Client:
     if connection.idp_entity_id not in known:
         found = ", ".join(known)[:500] or "none"
         raise NotConfigured(expected=f"metadata of {connection.idp_entity_id}", found=found)
-    # Not those that pysaml2 finds: what is shown as the IdP's keys, and warned of, is what signs.
-    try:
-        idp = describe(connection.idp_metadata, connection.idp_entity_id)
-    except Unusable as error:
-        raise NotConfigured(expected="metadata that can be used", found=str(error)) from error
     if not idp.certificates:
         raise NotConfigured(expected=_CERTIFICATE, found=" ".join(idp.left_out) or "none")
     own = own_keys.pairs()[0]

@@ -202,6 +202,13 @@ def test_a_connection_without_usable_metadata_says_so(browser: Browser, metadata
     assert browser.post(browser.idp.signed_assertion(facts)).status_code == 403
 
 
+def test_kept_metadata_that_names_no_protocol_says_so(browser: Browser) -> None:
+    document = browser.connection.idp_metadata.replace(f'protocolSupportEnumeration="{SAMLP}"', "")
+    Connection.objects.update(idp_metadata=document, config_version=7)
+    assert browser.client.get(reverse("saml:login", args=[browser.connection.pk])).status_code == 403
+    assert LoginAttempt.objects.get().reason == "connection:not-configured"
+
+
 def test_a_double_click_ends_where_the_first_did_with_the_same_session(browser: Browser) -> None:
     message = browser.idp.signed_assertion(browser.idp.facts(browser.start("/me/?a=1"), now()))
     first = browser.post(message)
