@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
-from identity_hub.core.sealing import seal, unseal
+from identity_hub.core.sealing import Unopenable, seal, unseal
 from provisioning import addresses
 from provisioning.decision.types import Actor
 from provisioning.models import Connection, Session
@@ -69,7 +70,9 @@ def take_leave(request: HttpRequest) -> Farewell | None:
     if facts["name_id"]:
         cache.set(name, seal(json.dumps(facts), for_row=name), DOUBLE_CLICK.total_seconds())
     elif sealed := cache.get(name):
-        facts = json.loads(unseal(sealed, for_row=name))
+        # A process that has newer keys than this one may have sealed it.
+        with suppress(Unopenable):
+            facts = json.loads(unseal(sealed, for_row=name))
     end_local_session(request)
     return _farewell(facts) if facts["name_id"] else None
 

@@ -114,11 +114,13 @@ class AttributesField(forms.Field):
     hidden_widget = _Shown
 
     def to_python(self, value: Any) -> Any:
-        """Of what the page remembers."""
+        """Of what the page remembers, which anybody can send otherwise."""
         try:
-            return orjson.loads(value or "{}")
-        except orjson.JSONDecodeError:
+            shown = orjson.loads(value or "{}")
+            _compared(shown)
+        except (orjson.JSONDecodeError, AttributeError, TypeError):
             raise forms.ValidationError("This is no table of attributes.") from None
+        return shown
 
     def clean(self, value: Any) -> Any:
         if value is None:

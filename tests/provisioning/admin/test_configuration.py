@@ -1,8 +1,10 @@
 """Tenants, connections and entitlements are changed by the services, and by whom they are for."""
 
 import lxml.html
+import pytest
 from django.test import Client
 
+from provisioning.admin.attribute_table import FIELDS
 from provisioning.attributes import RULED
 from provisioning.models import AuditRecord, Connection, Entitlement, Tenant, TenantDomain
 from provisioning.services import configuration
@@ -102,6 +104,18 @@ def test_a_page_that_was_open_for_long_undoes_nothing_that_others_changed(admin:
     assert not connection.granted_domains.exists()
     record = AuditRecord.objects.filter(reason="connection:changed").latest("id")
     assert record.changes == [{"change": "configuration", "fields": ["name"]}]
+
+
+@pytest.mark.parametrize(
+    "remembered", ["[1]", "{", "null", '{"required_attributes": 1}', '{"required_attributes": [[]]}']
+)
+def test_what_a_page_never_showed_changes_nothing(admin: Client, ours: Scene, remembered: str) -> None:
+    connection = ours.where.connection
+    address = f"/admin/provisioning/connection/{connection.pk}/change/"
+    shown = shown_by(admin, address) | {"reason": ["As agreed"], "initial-attributes": [remembered]}
+    before = Connection.objects.filter(pk=connection.pk).values(*FIELDS).get()
+    assert admin.post(address, shown).status_code == 302
+    assert Connection.objects.filter(pk=connection.pk).values(*FIELDS).get() == before
 
 
 def test_nor_does_a_tenant_s(root: Client, ours: Scene) -> None:
