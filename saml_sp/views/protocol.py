@@ -1,5 +1,6 @@
 """The four addresses of a connection: metadata, login, acs, logout. Knows HTTP; the protocol's rules are elsewhere."""
 
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -112,6 +113,9 @@ def acs(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     except NotConfigured as error:
         return refused(request, connection, "connection:not-configured", **error.detail)
     if not ending.path:
+        if ending.reason == "saml:request-unknown" and trial.of_browser(request, connection_id):
+            # It may answer a test that was begun before, in another tab; the login log keeps what is known.
+            ending = replace(ending, reason="saml:test-over")
         return refused_page(request, connection, ending)
     response = HttpResponseRedirect(ending.path)
     browser.remember_choice(response, connection.pk)

@@ -333,6 +333,15 @@ def test_of_two_that_begin_in_two_tabs_the_first_says_that_it_is_over(test: Test
     assert test.answer(test.idp.signed_assertion(second)).status_code == 302
 
 
+def test_of_two_at_an_active_connection_the_first_says_so_too(test: Test, browser: Browser) -> None:
+    test.connection = browser.connection
+    first, second = test.begin(), test.begin()
+    page = test.answer(test.idp.signed_assertion(first))
+    assert (page.status_code, b"This test is over" in page.content) == (403, True)
+    assert LoginAttempt.objects.get().reference in page.content.decode()
+    assert test.answer(test.idp.signed_assertion(second)).status_code == 302
+
+
 @pytest.mark.parametrize("name", ["null", "0", "${user.objectid}"])
 def test_a_placeholder_is_no_key(test: Test, name: str) -> None:
     test.run(name_id=name)
