@@ -1,9 +1,11 @@
 """What a SAML metadata document says about an identity provider. Knows no connection and fetches nothing."""
 
 import hashlib
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -14,6 +16,7 @@ MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 SAML_2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 CARRIED_BY_BROWSERS = {f"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-{how}" for how in ("Redirect", "POST")}
+_HOST_AND_PORT = re.compile(r"([a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]*)?", re.IGNORECASE)
 
 
 class Unusable(ValueError):
@@ -80,9 +83,17 @@ def describe(document: str | bytes, wanted: str = "") -> Idp:
         raise Unusable("The IdP metadata has no entityID.")
     for endpoint in provider.iter(f"{MD}SingleSignOnService", f"{MD}SingleLogoutService"):
         for name in ("Location", "ResponseLocation"):
+            address = endpoint.get(name)
+            if address is None:
+                continue
             # Attack: "javascript:..." as the target of the form that brings a browser from our page to the IdP.
-            if not endpoint.get(name, "https://").lower().startswith(("https://", "http://")):
+            if not address.lower().startswith(("https://", "http://")):
                 raise Unusable("The IdP metadata names an address that does not begin with https://.")
+            if not _leads_somewhere(address):
+                raise Unusable(
+                    "The IdP metadata names an address that no browser can be sent to: write it with its host, and "
+                    "without spaces, special letters, a user name or a port that does not exist."
+                )
         # Metadata 2.2.2. Whoever reads on takes both for granted.
         if not endpoint.get("Binding", "").strip() or not endpoint.get("Location"):
             raise Unusable("The IdP metadata has an address without a Binding, or one without an address.")
@@ -105,6 +116,20 @@ def describe(document: str | bytes, wanted: str = "") -> Idp:
         document=_alone(provider, document),
         substance=_substance(provider),
     )
+
+
+def _leads_somewhere(address: str) -> bool:
+    """Whether every reader finds the same host in it."""
+    # RFC 3986 2: what else an address holds is written in percent signs.
+    if not address.isascii() or not address.isprintable() or " " in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return False
+    # Attack: "https://idp.example\@evil.example", whose host one reader finds before the @ and another behind it.
+    return bool(_HOST_AND_PORT.fullmatch(parts.netloc)) and port != 0
 
 
 def _valid_until(element: etree._Element) -> datetime | None:

@@ -23,19 +23,77 @@ def test_the_entity_id_is_read_from_the_document() -> None:
     assert entity_id(document(endpoint)) == "https://idp.example"
 
 
-@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//idp.example", "/sso", ""])
-@pytest.mark.parametrize(
+every_endpoint = pytest.mark.parametrize(
     "endpoint",
     [
         '<md:SingleSignOnService Binding="{binding}" Location="{address}"/>',
         '<md:SingleLogoutService Binding="{binding}" Location="{address}"/>',
         '<md:SingleLogoutService Binding="{binding}" Location="https://x" ResponseLocation="{address}"/>',
+        '<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:SOAP" Location="{address}"/>',
     ],
-    ids=["sign-on", "logout", "logout answer"],
+    ids=["sign-on", "logout", "logout answer", "logout between programs"],
 )
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//idp.example", "/sso", ""])
+@every_endpoint
 def test_nobody_is_sent_to_an_address_that_is_no_web_address(endpoint: str, address: str) -> None:
     with pytest.raises(Unusable, match="https://"):
         entity_id(document(endpoint.format(binding=BINDING, address=address)))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param("https://", id="nothing behind the scheme"),
+        pytest.param("HTTP:///sso", id="a path alone"),
+        pytest.param("https://?idpid=1", id="a query alone"),
+        pytest.param("https://:443/sso", id="a port without a host"),
+        pytest.param("https://./sso", id="a dot for a host"),
+        pytest.param("https://ada@idp.example/sso", id="a user name"),
+        pytest.param("https://ada:secret@idp.example/sso", id="a user name and a password"),
+        pytest.param(r"https://idp.example\@evil.example/sso", id="a host that depends on the reader"),
+        pytest.param("https://idp.example:99999/sso", id="a port that is too high"),
+        pytest.param("https://idp.example:0/sso", id="port 0"),
+        pytest.param("https://idp.example:https/sso", id="a port in letters"),
+        pytest.param("https://idp.example:443:443/sso", id="two ports"),
+        pytest.param("https://[::1/sso", id="a bracket that stays open"),
+        pytest.param("https://[idp.example]/sso", id="a name in brackets"),
+        pytest.param("https://idp example/sso", id="a space in the host"),
+        pytest.param("https://idp.example/s so", id="a space in the path"),
+        pytest.param("https://idp.example/sso ", id="a space at the end"),
+        pytest.param("https://idp.example/s&#9;so", id="a tab"),
+        pytest.param("https://idp.example/s&#10;so", id="a line end"),
+        pytest.param("https://idp.example/s&#127;so", id="a control character"),
+        pytest.param("https://idp.example&#8203;/sso", id="a space without a width"),
+        pytest.param("https://idp&#8448;.example/sso", id="a letter that becomes a/c"),
+        pytest.param("https://b&#252;cher.example/sso", id="a host that is not in its xn-- form"),
+        pytest.param("https://idp.example&#65294;evil.example/sso", id="a full-width dot"),
+        pytest.param("https://idp.example&lt;/sso", id="a mark that is in no host"),
+    ],
+)
+@every_endpoint
+def test_nobody_is_sent_to_an_address_that_leads_nowhere(endpoint: str, address: str) -> None:
+    with pytest.raises(Unusable, match="no browser can be sent to"):
+        entity_id(document(endpoint.format(binding=BINDING, address=address)))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://idp.example",
+        "http://localhost:8080/realms/corp/protocol/saml",
+        "https://IDP.example:/sso",
+        "https://idp_1.corp/sso",
+        "https://idp.example./sso",
+        "https://xn--bcher-kva.example/s%20so?idpid=C01&amp;x=@b:c",
+        "https://192.0.2.1:65535/sso",
+        "https://[2001:db8::1]:8443/sso",
+    ],
+)
+@every_endpoint
+def test_a_web_address_is_taken(endpoint: str, address: str) -> None:
+    assert entity_id(document(endpoint.format(binding=BINDING, address=address)))
 
 
 WHOLE = TestIdp(entity_id="https://idp.example", keys=key_pair("corp")).metadata()
