@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from .decision.keys import INVISIBLE, domain_of
+from .decision.keys import INVISIBLE, TURNED_BY_LOWER, domain_of
 from .decision.placeholders import NOTHING, is_zeros, says_nothing
 
 
@@ -52,9 +52,6 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]"
 )
 LAYOUT = " \t\r\n"
-# Attack: in lower case the Kelvin sign is a k, so whoever may write his own name is somebody else. These are all signs
-# (theta, ohm, kelvin, angstrom) that become an ordinary letter so; other look-alikes stay different.
-_TURNED_BY_LOWER = frozenset("\u03f4\u2126\u212a\u212b")
 # Joiners are part of how Persian and the languages of India are written, and of nothing after a Latin letter.
 _HIDDEN = re.compile(f"(?![\u200c\u200d]){INVISIBLE.pattern}|(?<![\u0600-\u0dff])[\u200c\u200d]")
 
@@ -96,7 +93,7 @@ def _is_plain(value: str) -> bool:
     if value.isascii():
         return True
     hidden = _HIDDEN.search(value) is not None
-    return not hidden and _TURNED_BY_LOWER.isdisjoint(value)
+    return not hidden and TURNED_BY_LOWER.isdisjoint(value)
 
 
 def unprintable(value: str) -> bool:

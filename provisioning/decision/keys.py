@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+import idna
+
 from .types import Channel, Observation
 
 
@@ -12,9 +14,29 @@ def fold(name: str) -> str:
 
 
 def domain_of(email: str) -> str:
-    """The domain of an e-mail, folded; empty when the e-mail is malformed."""
+    """The domain of an e-mail as the DNS knows it, folded; empty when the e-mail is malformed."""
     local, at, domain = fold(email).rpartition("@")
-    return domain if local and at and domain and "@" not in local else ""
+    if not (local and at and domain) or "@" in local:
+        return ""
+    return domain if email.isascii() else _in_the_dns(email.rpartition("@")[2])
+
+
+# Attack: in lower case the Kelvin sign is a k, so whoever may write his own name is somebody else. These are all signs
+# (theta, ohm, kelvin, angstrom) that become an ordinary letter so; other look-alikes stay different.
+TURNED_BY_LOWER = frozenset("\u03f4\u2126\u212a\u212b")
+
+
+def _in_the_dns(domain: str) -> str:
+    if not TURNED_BY_LOWER.isdisjoint(domain):
+        return ""
+    # RFC 5891 5: nothing is mapped. Attack: wide letters and full stops, by which what is no domain would be ours.
+    try:
+        labels = [
+            label if label.isascii() else idna.alabel(label).decode() for label in fold(domain).split(".")
+        ]
+    except idna.IDNAError:
+        return ""
+    return ".".join(labels)
 
 
 # Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and the marks of annotations: no font shows them.

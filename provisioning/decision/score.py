@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .keys import INVISIBLE, fold, look_alike
+from .keys import INVISIBLE, domain_of, fold, look_alike
 from .placeholders import is_nobodys
 from .types import Document
 
@@ -100,7 +100,7 @@ def _evidence(one: Person, other: Person, domains: frozenset[str]) -> Iterable[E
     if numbers and others:
         yield Evidence.SAME_HR_NUMBER if numbers & others else Evidence.OTHER_HR_NUMBER
     shared = _folded(one.emails) & _folded(other.emails)
-    if any(email.rpartition("@")[2] in domains for email in shared):
+    if any(domain_of(email) in domains for email in shared):
         yield Evidence.SAME_OWNED_EMAIL
     elif shared:
         yield Evidence.SAME_OTHER_EMAIL

@@ -42,14 +42,15 @@ def login(request: HttpRequest) -> HttpResponse:
     if not domain:
         problem = "Enter your whole e-mail address, for example name@company.com."
         return _sign_in_page(request, following, email=email, problem=problem, status=400)
+    written = email.rpartition("@")[2]
     found = connections.by_domain(domain)
     if not found:
         problem = (
-            f"No organisation signs in here with addresses ending in @{domain}. Check the spelling, or ask your "
+            f"No organisation signs in here with addresses ending in @{written}. Check the spelling, or ask your "
             "administrator for the right address."
         )
         return _sign_in_page(request, following, email=email, problem=problem, status=404)
-    return _to_one_of(request, found, following, {"domain": domain})
+    return _to_one_of(request, found, following, {"domain": written})
 
 
 @never_cache

@@ -81,13 +81,14 @@ FOREIGN = {
     "a domain that ends like ours": "boss@notcorp.example",
     "a domain that begins like ours": "boss@corp.example.evil.example",
     "ours in Cyrillic": "boss@с\u043erp.example",  # noqa: RUF001 - the attack
-    "ours as the world writes the Cyrillic one": "boss@xn--rp-emcb.example",
+    "ours as the world writes the Cyrillic one": "boss@xn--rp-emcl.example",
 }
 for _name, _email in FOREIGN.items():
     ATTACKS.row(f"an e-mail of {_name}", "login:domain-not-allowed", with_email(_email), uses_up=True)
 UNUSABLE = {
     "ours with a dot after it": "boss@corp.example.",
     "ours with a blank of Unicode after it": "boss@corp.example\u3000",
+    "ours in a wide letter": "boss@ｃorp.example",  # noqa: RUF001 - the attack
     "ours with a wide full stop": "boss@corp。example",
     "ours behind a wide @": "boss＠corp.example",  # noqa: RUF001 - the attack
     "ours with a soft hyphen": "boss@co\u00adrp.example",

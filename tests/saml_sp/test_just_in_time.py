@@ -23,7 +23,8 @@ from provisioning.services.configuration import Invalid
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR, House, house, push, user
 
-from .parties import Browser, make_connection, nobody_came_in
+from .idp import TestIdp
+from .parties import Browser, make_connection, make_tenant, nobody_came_in
 
 MAIL = {"email": ["ada@corp.example"]}
 
@@ -75,6 +76,16 @@ def test_nobody_has_a_privilege_by_an_attribute_that_nobody_configured(
     assert not Entitlement.objects.of_identity(identity).exists()
     assert not identity.is_staff
     assert "groups" not in Account.objects.get().assertion
+
+
+@pytest.mark.django_db
+def test_an_email_is_of_its_domain_in_either_form(idp: TestIdp) -> None:
+    connection = make_connection(make_tenant("books", "xn--bcher-kva.example"), idp)
+    for number, domain in enumerate(("b\u00fccher.example", "B\u00dcCHER.example", "xn--bcher-kva.example")):
+        browser = Browser(connection=connection, idp=idp)
+        browser.sign_in(name_id=f"p-{number}", attributes={"email": [f"ada.{number}@{domain}"]})
+        assert browser.me().status_code == 200
+    assert Account.objects.count() == 3
 
 
 def change(connection: Connection, **changes: Any) -> None:

@@ -71,6 +71,15 @@ def test_a_domain_matches_exactly_or_not_at_all(client: Client, connection: Conn
     assert client.post("/login/", {"email": f"<b>@{domain}"}).status_code == 404
 
 
+@pytest.mark.parametrize("domain", ["b\u00fccher.example", "B\u00dcCHER.example", "xn--bcher-kva.example"])
+def test_a_domain_is_found_in_either_form(client: Client, db: None, idp: TestIdp, domain: str) -> None:
+    unknown = client.post("/login/", {"email": f"ada@{domain}"})
+    assert (unknown.status_code, f"@{domain}." in unknown.content.decode()) == (404, True)
+    connection = make_connection(make_tenant("books", "xn--bcher-kva.example"), idp)
+    known = client.post("/login/", {"email": f"ada@{domain}"})
+    assert known["Location"] == f"/saml/{connection.pk}/login?next=%2Fme%2F"
+
+
 def test_my_account_in_json(browser: Browser) -> None:
     assert browser.me().status_code == 401
     browser.sign_in()

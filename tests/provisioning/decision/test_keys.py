@@ -1,6 +1,8 @@
 """Which names are equal, and that two observations of one person meet in a lock."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioning.decision.keys import (
     differing,
@@ -131,6 +133,45 @@ def test_where_two_names_differ(one, other, pieces):
 )
 def test_a_malformed_email_has_no_domain(email, domain):
     assert domain_of(email) == domain
+
+
+@pytest.mark.parametrize(
+    ("domain", "known_as"),
+    [
+        pytest.param("B\u00fccher.Example", "xn--bcher-kva.example", id="letters beyond ASCII"),
+        pytest.param(
+            "mail.b\u00fccher.\u65e5\u672c", "mail.xn--bcher-kva.xn--wgv71a", id="in several labels"
+        ),
+        pytest.param("XN--BCHER-KVA.example", "xn--bcher-kva.example", id="its xn-- form already"),
+        pytest.param("stra\u00dfe.example", "xn--strae-oqa.example", id="a sharp s, which is no ss"),
+        pytest.param("\u0441\u043erp.example", "xn--rp-emcl.example", id="another script is another domain"),
+        pytest.param("bu\u0308cher.example", "", id="letters that are not composed"),
+        pytest.param("\uff43orp.example", "", id="a wide letter"),
+        pytest.param("corp\uff0eexample", "", id="a wide full stop"),
+        pytest.param("corp\u3002example", "", id="an ideographic full stop"),
+        pytest.param("corp.example\uff0eb\u00fccher", "", id="a wide full stop beside a good letter"),
+        pytest.param("co\u00adrp.example", "", id="a soft hyphen"),
+        pytest.param("co\u200brp.example", "", id="a letter without a width"),
+        pytest.param("boo\u212a.example", "", id="the Kelvin sign, a k in lower case"),
+        pytest.param("boo\u212a-b\u00fccher.example", "", id="the Kelvin sign beside a good letter"),
+        pytest.param("xn--b\u00fccher.example", "", id="half in its xn-- form"),
+        pytest.param("-\u00fc.example", "", id="a hyphen at its end"),
+        pytest.param("\u00fc_.example", "", id="a mark that is in no domain"),
+        pytest.param("\u00fc" * 64 + ".example", "", id="a label that is too long"),
+        pytest.param("\ud800.example", "", id="half a letter"),
+        pytest.param("\u00fc@corp.example", "", id="two of them"),
+    ],
+)
+def test_a_domain_is_what_the_dns_knows_it_as(domain, known_as):
+    assert domain_of(f"ada@{domain}") == known_as
+    assert domain_of(f"jos\u00e9@{domain}") == known_as
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_whatever_a_domain_holds_it_is_known_in_ascii_or_not_at_all(domain):
+    known_as = domain_of(f"ada@{domain}.example")
+    assert known_as.isascii()
+    assert known_as in ("", f"{domain.lower()}.example") or "xn--" in known_as
 
 
 @pytest.mark.parametrize(

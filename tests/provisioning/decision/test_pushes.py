@@ -240,6 +240,13 @@ def test_an_email_links_across_connections_only_when(world, policy, prepare, lin
     assert decision.identity_id == (first.identity_id if linked else None)
 
 
+def test_an_email_is_of_an_owned_domain_whose_letters_are_beyond_ascii(world):
+    first = world.post("ada", "key-1", email="ada@b\u00fccher.example")
+    world.policy = replace(OPEN, trusted_email=True, domains=frozenset({"xn--bcher-kva.example"}))
+    decision = world.post("ada", "okta-1", email="Ada@B\u00fccher.example", connection_id=OKTA)
+    assert (decision.situation, decision.identity_id) == (Situation.UNLINKED, first.identity_id)
+
+
 def test_several_candidates_are_disputed_and_all_of_them_named(world):
     ada = world.post("ada", "key-1", hr_number="7")
     bob = world.person("bob", email="shared@example.org")

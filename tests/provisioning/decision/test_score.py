@@ -4,7 +4,7 @@ import pytest
 
 from provisioning.decision.score import ASKED_FROM, LIKELY_FROM, Evidence, Person, plain, weigh
 
-OWN = frozenset({"example.org"})
+OWN = frozenset({"example.org", "xn--bcher-kva.example"})
 
 
 def person(**said) -> Person:
@@ -30,6 +30,12 @@ E = Evidence
             {"emails": "ada@example.org"},
             {E.SAME_OWNED_EMAIL},
             id="an e-mail of the organisation, whatever its case",
+        ),
+        pytest.param(
+            {"emails": "ada@b\u00fccher.example"},
+            {"emails": "ada@B\u00dcCHER.example"},
+            {E.SAME_OWNED_EMAIL},
+            id="an e-mail of the organisation in letters beyond ASCII",
         ),
         pytest.param(
             {"emails": "ada@mail.example"},
