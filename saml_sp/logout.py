@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.contrib.auth import logout as end_local_session
 from django.core.cache import cache
-from django.db import transaction
 from django.http import HttpRequest
 
 from identity_hub.core.clock import now
@@ -22,6 +22,7 @@ from provisioning.decision.types import Actor
 from provisioning.models import Connection, Session
 from provisioning.models.sessions import name_id_digest
 from provisioning.services import people
+from provisioning.services.submission import retrying
 from provisioning.sessions import FACTS
 
 from . import browser, client
@@ -105,13 +106,19 @@ def obey(request: HttpRequest, connection: Connection, incoming: Incoming) -> En
     asked = _believed(connection, incoming, at)
     if isinstance(asked, Refusal):
         return note(request, connection, asked)
-    # One that ended nothing because something failed may come again.
-    with transaction.atomic():
-        used = _use_up(connection, incoming, asked, browser.digest(binding), at)
-        ended = 0 if used else _end(connection, asked)
+    used, ended = retrying(partial(_carry_out, connection, incoming, asked, browser.digest(binding), at))
     if used and not _is_echo(used, incoming, binding, at):
         return note(request, connection, replace(refuse("saml:replayed"), message=bytes(used.key).hex()))
     return Ended(sessions=ended, answer=client.logout_answer(connection, asked.id, incoming.relay_state))
+
+
+def _carry_out(
+    connection: Connection, incoming: Incoming, asked: LogoutRequest, browser_digest: bytes, at: datetime
+) -> tuple[ConsumedAssertion | None, int]:
+    """What is known of the same request, and how many sessions ended. One transaction: a request that ended nothing
+    because something failed may come again."""
+    used = _use_up(connection, incoming, asked, browser_digest, at)
+    return used, 0 if used else _end(connection, asked)
 
 
 def _end(connection: Connection, asked: LogoutRequest) -> int:
@@ -192,7 +199,8 @@ def _sessions(connection: Connection, asked: LogoutRequest) -> list[Session]:
         named = list(here.filter(session_index__in=telling)) if telling else []
     # The name is one session's: another one may have begun before the person, or the mapping, was renamed.
     people_named = {session.identity_id for session in named}
-    return list(here.filter(identity_id__in=people_named).select_related("identity"))
+    # In one order, so that no two requests wait for each other.
+    return list(here.filter(identity_id__in=people_named).select_related("identity").order_by("pk"))
 
 
 def _is_of(session: Session, connection: Connection, asked: LogoutRequest) -> bool:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.conf import settings
 from django.core.cache import cache
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.http import HttpResponse
 from django.test import Client
 from lxml import etree
@@ -24,7 +25,9 @@ from identity_hub.core.clock import now
 from provisioning.decision.reasons import Act
 from provisioning.models import Account, AuditRecord, Connection, Identity, Session, Tenant
 from provisioning.services import people
+from saml_sp import logout
 from saml_sp.models import LoginAttempt
+from tests.provisioning.services.test_races import closing, until_somebody_waits
 
 from .idp import (
     EMAIL,
@@ -246,6 +249,35 @@ def test_an_idp_logout_that_failed_in_the_middle_may_come_again(
     assert [each.me().status_code for each in (browser, other)] == [200, 200]
     assert Client().get(address).status_code == 302
     assert [each.me().status_code for each in (browser, other)] == [401, 401]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_idp_logout_that_lost_a_race_is_tried_again(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Browser(connection=browser.connection, idp=browser.idp)
+    for each in (browser, other):
+        each.sign_in()
+    address, looked_for, begun = request_of(browser), logout._sessions, []
+
+    def told(*arguments: Any) -> list[Session]:
+        begun.append(arguments)
+        return looked_for(*arguments)
+
+    monkeypatch.setattr(logout, "_sessions", told)
+    first, last = Session.objects.order_by("pk")
+    locked = Session.objects.select_for_update()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            locked.get(pk=last.pk)
+            answer = pool.submit(closing(Client(raise_request_exception=False).get), address)
+            until_somebody_waits()
+            # Each has what the other wants: PostgreSQL ends the one that has waited longer.
+            locked.get(pk=first.pk)
+        assert answer.result(30).status_code == 302
+    assert len(begun) == 2
+    assert [each.me().status_code for each in (browser, other)] == [401, 401]
+    assert AuditRecord.objects.filter(reason=Act.SESSION_ENDED).count() == 2
 
 
 def test_an_idp_logout_that_is_opened_twice_is_answered_twice(browser: Browser) -> None:
