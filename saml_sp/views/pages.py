@@ -34,9 +34,10 @@ def refused_page(request: HttpRequest, connection: Connection | None, ending: En
     return response
 
 
-def not_signed_out(request: HttpRequest, ending: Ending) -> HttpResponse:
-    """Where an IdP's sign-out was refused: whoever reads that may go on to sign out here."""
-    page = {"reference": ending.reference}
+def not_signed_out(request: HttpRequest, ending: Ending, *, asked: bool = True) -> HttpResponse:
+    """Where an IdP's sign-out was refused, or nobody `asked` for one: whoever reads that may go on to sign out here."""
+    nowhere = ending.reason == "connection:unknown"
+    page = {"reference": ending.reference, "asked": asked, "nowhere": nowhere}
     response = render(request, "saml_sp/not_signed_out.html", page, status=message_for(ending.reason).status)
     response["Cache-Control"] = "no-store"
     return response

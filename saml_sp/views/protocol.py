@@ -147,7 +147,7 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     """The IdP says that a subject signed out, or answers that it did. Our own sign-out is /logout/."""
     connection = connections.by_address(connection_id)
     if connection is None:
-        return refused(request, None, "connection:unknown")
+        return not_signed_out(request, sign_in.note(request, None, refuse("connection:unknown")))
     try:
         incoming = _incoming(request)
     except Refused as error:
@@ -155,7 +155,8 @@ def single_logout(request: HttpRequest, connection_id: UUID) -> HttpResponse:
     if incoming is None and _ANSWERED in request.GET:
         return _after_answer(request, connection)
     if incoming is None:
-        return refused(request, connection, "saml:malformed", what="no logout message")
+        refusal = refuse("saml:malformed", what="no logout message")
+        return not_signed_out(request, sign_in.note(request, connection, refusal), asked=False)
     try:
         if incoming.field == "SAMLResponse":
             if (test := trial.of_browser(request, connection_id)) and trial.finish_sign_out(test, incoming):

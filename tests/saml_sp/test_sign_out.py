@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
+from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -311,6 +312,32 @@ def test_whose_sign_out_was_refused_learns_that_she_may_still_be_signed_in(brows
     assert (page.status_code, "You may still be signed in here" in text) == (403, True)
     assert LoginAttempt.objects.get(reason="saml:too-old").reference in text
     assert 'href="/logout/"' in text
+    assert browser.me().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("known", "query", "status", "reason", "sentence"),
+    [
+        pytest.param(True, "", 400, "saml:malformed", "no message", id="without a message"),
+        pytest.param(True, "?SAMLRequest=", 400, "saml:malformed", "no message", id="with an empty one"),
+        pytest.param(False, "", 404, "connection:unknown", "out of date", id="of no connection"),
+        pytest.param(
+            False, "?SAMLRequest=x", 404, "connection:unknown", "out of date", id="of none, with a message"
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_address_to_sign_out_at_speaks_of_signing_out(
+    browser: Browser, method: str, known: bool, query: str, status: int, reason: str, sentence: str
+) -> None:
+    browser.sign_in()
+    connection = browser.connection.pk if known else uuid4()
+    page = getattr(browser.client, method)(f"/saml/{connection}/logout{query}")
+    text = page.content.decode()
+    assert page.status_code == status
+    assert all(part in text for part in ("nothing has changed", sentence, 'href="/logout/"'))
+    assert not any(part in text for part in ("Start again", "could not be signed in", "sign-in page"))
+    assert LoginAttempt.objects.get(reason=reason).reference in text
     assert browser.me().status_code == 200
 
 
