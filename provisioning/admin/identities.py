@@ -30,7 +30,7 @@ from .forms import HoldForm, LiftForm, ReasonForm
 from .merging import MergingActs
 from .overriding import OverridingActs
 from .requests import told
-from .sessions import end_one, facts_of
+from .sessions import end_one, facts_of, not_open
 from .site import FOUND_AT_MOST, Found
 from .states import state_of
 from .story import SHOWN_BESIDE, StoryPage, shown
@@ -422,7 +422,7 @@ class IdentityPage(MergingActs, OverridingActs, StoryPage, TenantAdmin):
             tenant_id=identity.tenant_id, identity=identity, pk=handle.replace("\x00", "")
         ).first()
         if session is None:
-            raise Http404
+            return not_open(self.admin_site, request, back=self.address_of(identity))
         return self.ask(
             request,
             identity,

@@ -1,11 +1,14 @@
 """The page of sessions: who is signed in, on what, through which connection. One can be ended, or all of a person."""
 
 import re
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
@@ -17,7 +20,7 @@ from provisioning.selectors import people_search, sessions
 from provisioning.services import people
 
 from .base import TenantAdmin, actor_of, link_to, said, tenant_of
-from .forms import ReasonForm
+from .forms import ConfirmForm, ReasonForm
 from .records import SourceFilter
 
 _HANDLE = re.compile(r"[0-9a-f]{32}")
@@ -37,6 +40,42 @@ def end_one(session: OpenSession, request: HttpRequest, reason: str) -> str:
     """Ends it, and says so."""
     ended = people.end_open_session(session=session, reason=reason, actor=actor_of(request))
     return "The session has ended." if ended else "The session was over already."
+
+
+class _NotOpen(Http404):
+    """No session that this administrator may see is open under the handle."""
+
+
+def not_open(site: admin.AdminSite, request: HttpRequest, *, back: str) -> HttpResponse:
+    """For whoever presses twice, or on a page from before: it went as wanted, and nothing is left to do.
+
+    Attack: a handle is tried, to learn whether another organisation has a session by it. What has ended, what is
+    another's and what never was read alike.
+    """
+    page = {
+        **site.each_context(request),
+        "title": "No such session is open any more",
+        "lead": "It has ended, or the address is incomplete. Nothing was changed now.",
+        "form": ConfirmForm(),
+        "back": back,
+    }
+    return TemplateResponse(request, "provisioning/admin/ask.html", page, status=404)
+
+
+def _of_one(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view of a session that may have ended since its address was shown."""
+
+    @wraps(view)
+    def answered(
+        page: "OpenSessionPage", request: HttpRequest, *arguments: Any, **named: Any
+    ) -> HttpResponse:
+        try:
+            return view(page, request, *arguments, **named)
+        except _NotOpen:
+            back = reverse("admin:provisioning_opensession_changelist")
+            return not_open(page.admin_site, request, back=back)
+
+    return answered
 
 
 @admin.register(OpenSession)
@@ -69,10 +108,17 @@ class OpenSessionPage(TenantAdmin):
         return sessions.with_connection(super().get_queryset(request))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> OpenSession:
-        if not _HANDLE.fullmatch(object_id):
-            raise Http404
-        found: OpenSession = super().get_object(request, object_id, from_field)
+        found = (
+            self.get_queryset(request).filter(pk=object_id).first() if _HANDLE.fullmatch(object_id) else None
+        )
+        if found is None:
+            raise _NotOpen
         return found
+
+    @_of_one
+    def changeform_view(self, *arguments: Any, **named: Any) -> HttpResponse:
+        answer: HttpResponse = super().changeform_view(*arguments, **named)
+        return answer
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[OpenSession], search_term: str
@@ -108,12 +154,14 @@ class OpenSessionPage(TenantAdmin):
         address = reverse("admin:provisioning_opensession_end_this", args=[session.pk])
         return format_html('<a class="hub-link" href="{}" aria-label="End: {}">End</a>', address, session)
 
+    @_of_one
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         session = self.get_object(request, object_id)
         audit = reverse("admin:provisioning_auditrecord_changelist")
         return HttpResponseRedirect(f"{audit}?identity_id={session.identity_id}")
 
     @action(description="End this session", url_path="end", icon="logout", permissions=["act"])
+    @_of_one
     def end_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         session = self.get_object(request, object_id)
         return self.ask(
@@ -135,6 +183,7 @@ class OpenSessionPage(TenantAdmin):
         variant=ActionVariant.DANGER,
         permissions=["act"],
     )
+    @_of_one
     def end_all(self, request: HttpRequest, object_id: str) -> HttpResponse:
         session = self.get_object(request, object_id)
         identity = session.identity

@@ -204,10 +204,11 @@ def end_open_session(*, session: OpenSession, actor: Actor, reason: str) -> bool
     """Ends the session of a page's row; False where it was over by then. Raises Invalid without a reason."""
     reason = needed_reason(reason)
     rows = Session.objects.select_related("identity").filter(tenant_id=session.tenant_id)
-    row = rows.filter(handle=session.handle).first()
-    if row is None:
-        return False
-    end_session(session=row, actor=actor, reason=reason)
+    with transaction.atomic():
+        row = rows.select_for_update(of=("self",)).filter(handle=session.handle).first()
+        if row is None:
+            return False
+        end_session(session=row, actor=actor, reason=reason)
     return True
 
 

@@ -1,8 +1,10 @@
 """Who is signed in, as an administrator sees and ends it: never by the key, and of one tenant."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from identity_hub.core.clock import now
@@ -127,7 +129,49 @@ def test_one_ends_with_a_reason(admin: Client, ours: Scene) -> None:
     record = AuditRecord.objects.get(reason="identity:session-ended")
     assert (record.identity_id, record.actor_id) == (ours.active.pk, str(ours.administrator.pk))
     assert AuditValue.objects.get(pk=record.pk).values == {"reason": "Lost phone"}
-    assert admin.post(page(ours.session, "end/"), {"reason": "Again"}).status_code == 404
+
+
+def calm(answer: HttpResponse, address: str) -> tuple[int, str]:
+    """The page without what is new on every page, and without what it repeats of its address."""
+    text = answer.content.decode().replace(address, "")
+    return answer.status_code, re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", text)
+
+
+@pytest.mark.parametrize("rest", ["change/", "end/", "end-all/", "history/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_one_that_has_ended_reads_like_one_that_never_was(
+    admin: Client, ours: Scene, theirs: Scene, method: str, rest: str
+) -> None:
+    """Attack: a handle is tried, to learn whether another organisation has a session by it."""
+    over = session_of(ours.held)
+    Session.objects.filter(pk=over.pk).delete()
+    keys = (over.handle, theirs.session.handle, "0" * 32, "garbage")
+    addresses = [f"{LIST}{key}/{rest}" for key in keys]
+    ended, *others = [
+        calm(getattr(admin, method)(address, {"reason": "Again"}), address) for address in addresses
+    ]
+    assert ended[0] == 404
+    assert all(word in ended[1] for word in ("No such session is open any more", f'href="{LIST}"'))
+    assert others == [ended] * 3
+    assert not AuditRecord.objects.filter(reason__contains="session").exists()
+
+
+def test_one_that_has_ended_leads_back_to_its_person(admin: Client, ours: Scene, theirs: Scene) -> None:
+    of_identity = f"/admin/provisioning/identity/{ours.active.pk}/"
+    addresses = [
+        f"{of_identity}end-session/{handle}/" for handle in (ours.session.handle, theirs.session.handle)
+    ]
+    assert (
+        "The session has ended."
+        in admin.post(addresses[0], {"reason": "Lost phone"}, follow=True).content.decode()
+    )
+    ended, foreign = (calm(admin.post(each, {"reason": "Again"}), each) for each in addresses)
+    assert ended == foreign
+    assert ended[0] == 404
+    assert all(
+        word in ended[1] for word in ("No such session is open any more", f'href="{of_identity}change/"')
+    )
+    assert Session.objects.filter(pk=theirs.session.pk).exists()
 
 
 def test_all_of_a_person_end_and_are_gone_from_the_list(admin: Client, enter: Enter, ours: Scene) -> None:

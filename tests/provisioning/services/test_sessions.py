@@ -1,6 +1,7 @@
 """Sessions: whose they are, how they begin, and how every way of being out ends them at the next request."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth import get_user
@@ -8,6 +9,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.test import Client, RequestFactory
 
 from identity_hub.core.clock import now
+from provisioning.decision.reasons import Act
 from provisioning.decision.types import HoldKind, Intent
 from provisioning.models import AuditRecord, Identity, OpenSession, Session
 from provisioning.models.sessions import handle_of
@@ -15,6 +17,7 @@ from provisioning.services import configuration, people, retention, sessions, su
 from provisioning.sessions import SessionStore
 
 from ..cast import OPERATOR, House, asserted, push, pushed, sign_in, user
+from .test_races import while_it_is_open
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +59,15 @@ def test_a_session_that_lies_unused_is_not_open_any_more(acme: House) -> None:
     Session.objects.update(ends_unused_at=now() - timedelta(seconds=1))
     assert not OpenSession.objects.exists()
     assert retention.trim_sessions(at=now()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_two_end_at_once_ends_once(acme: House) -> None:
+    begin(acme)
+    shown = OpenSession.objects.get()
+    end = partial(people.end_open_session, session=shown, actor=OPERATOR, reason="Lost phone")
+    assert while_it_is_open(end, end) is False
+    assert AuditRecord.objects.filter(reason=Act.SESSION_ENDED).count() == 1
 
 
 def test_a_session_without_an_idle_limit_says_nothing_of_its_use(acme: House) -> None:
