@@ -406,7 +406,7 @@ def _carry_out_once(run: ReconciliationRun, scope: Scope, batch: Sequence[Planne
             people.append((item, replace(hit.observation, may_take_access=item.destructive)))
     outcomes = services.submit_many([observation for _, observation in people])
     for (item, _), outcome in zip(people, outcomes, strict=True):
-        settled.append(_settle(item, scope, outcome, outcome.told))
+        settled.append({**_settle(item, scope, outcome, outcome.told), **_whom(outcome)})
     settle(run, settled)
 
 
@@ -424,10 +424,14 @@ def _settle(item: Planned, scope: Scope, outcome: Outcome, done: Sequence[plan.L
         "inverse": plan.inverse(done, outcome.audit_id) if applied else [],
         "decided_at": scope.at,
         "audit_id": outcome.audit_id,
-        # Whom a row of a roster made is known only now.
-        "account_id": item.account_id or (outcome.account_id if applied else None),
-        "identity_id": item.identity_id or (outcome.identity_id if applied else None),
     }
+
+
+def _whom(outcome: Outcome) -> Item:
+    """Whom a row of a roster means is known only now: when it was planned it may have been nobody, or somebody else."""
+    if outcome.verdict is not Verdict.APPLIED:
+        return {}
+    return {"account_id": outcome.account_id, "identity_id": outcome.identity_id}
 
 
 def _verify(run: ReconciliationRun, scope: Scope, *, plans: bool) -> tuple[Counter[str], int]:

@@ -21,8 +21,9 @@ from provisioning.models import (
 )
 from provisioning.reconciliation import runs
 from provisioning.selectors import roster_differences
+from provisioning.selectors.invariants import violations
 from provisioning.selectors.roster_differences import Kind
-from provisioning.services import people, submit, submit_many
+from provisioning.services import people, submit, submit_many, undo
 from provisioning.services.invalid import Invalid
 
 from ..cast import House, extend, push, pushed, sign_in, user
@@ -34,7 +35,7 @@ DAY = timedelta(days=1)
 
 pytestmark = pytest.mark.django_db
 
-ADA, BOB = "ada@acme.example", "bob@acme.example"
+ADA, BOB, FLO = "ada@acme.example", "bob@acme.example", "flo@acme.example"
 
 
 def ago(days: float) -> datetime:
@@ -322,6 +323,29 @@ def test_what_scim_says_between_simulation_and_execution_wins(acme: House) -> No
     ]
     assert (run.remaining, Account.objects.get(pk=ada.pk).active) == (0, True)
     assert Account.objects.filter(deleted_at__isnull=True).count() == 2
+
+
+@pytest.mark.parametrize("intent", [Intent.UPDATE, Intent.DELETE], ids=["a push about", "the end of"])
+def test_an_item_is_booked_on_whom_its_row_means_by_then(acme: House, intent: Intent) -> None:
+    """What is newer of her is then no item's to take back."""
+    bob, flo = (
+        sign_in(acme, f"s-{name}", user_name=name, email=name, at=ago(5), **more).account_id
+        for name, more in ((BOB, {"external_id": "k1"}), (FLO, {}))
+    )
+    roster(acme, line(FLO, "k1", given_name="Florence"), as_of=ago(1))
+    run = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
+    assert run.items.get().account_id == bob
+    document = user(BOB) if intent is Intent.UPDATE else None
+    submit(pushed(acme, intent, document, account_id=bob))
+    item = reconciliation.execute(run).items.get()
+    assert (item.reason, item.account_id) == ("account:adopted", flo)
+    assert item.identity_id == Account.objects.get(pk=flo).identity_id
+    assert list(violations(tenant_id=acme.tenant.pk, at=now())) == []
+    said = user(FLO, "k1", title="Countess")
+    assert submit(pushed(acme, Intent.UPDATE, said, account_id=flo)).reason == "account:updated"
+    undo.order(run, actor=OPERATOR, reason="a mistake")
+    assert dict(undo.carry_out(run)) == {"item:touched-since": 1}
+    assert Account.objects.get(pk=flo).resource["title"] == "Countess"
 
 
 def test_whom_an_administrator_let_in_after_the_roster_is_not_missed_by_it(acme: House) -> None:
