@@ -55,16 +55,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("samaccountname", "accountname", "logonname", "emailaddress", "email", "workemail", "mail"),
     ),
     "active": (
-        *(
-            "active",
-            "accountenabled",
-            "enabled",
-            "blockcredential",
-            "isactive",
-            "userstatus",
-            "accountstatus",
-            "status",
-        ),
+        *("active", "accountenabled", "enabled", "isactive", "userstatus", "accountstatus", "status"),
         *("activestatus", "workerstatus", "employeestatus", "employmentstatus"),
     ),
     INVERTED: ("suspended", "disabled", "blocked", "blockcredential", "issuspended", "inactive", "archived"),

@@ -47,6 +47,11 @@ ENTRA = (
     'True,GB,"12 Square\r\nLondon"\r\n'
     "bob@contoso.example,Bob,Müller,,Bob,8c2f-2,Member,,,False,,\r\n"
 )
+MICROSOFT_365 = (
+    "Block credential,City,Display name,Object Id,User principal name\r\n"
+    "False,Bern,Ada,8c2f-1,ada@contoso.example\r\n"
+    "True,Bern,Bob,8c2f-2,bob@contoso.example\r\n"
+)
 OKTA = (
     "login,firstName,lastName,email,status,employeeNumber,timezone,userId\n"
     "ada@acme.example,Ada,Lovelace,ada@acme.example,ACTIVE,7,Europe/London,00u1\n"
@@ -113,6 +118,25 @@ EXPORTS = [
             },
         ],
         id="Entra ID's users, with a mark, quotes and an address of two lines",
+    ),
+    pytest.param(
+        MICROSOFT_365,
+        "users.csv",
+        [
+            {
+                "external_id": "8c2f-1",
+                "user_name": "ada@contoso.example",
+                "active": True,
+                "display_name": "Ada",
+            },
+            {
+                "external_id": "8c2f-2",
+                "user_name": "bob@contoso.example",
+                "active": False,
+                "display_name": "Bob",
+            },
+        ],
+        id="Microsoft 365's active users say whose credential is blocked",
     ),
     pytest.param(
         OKTA,

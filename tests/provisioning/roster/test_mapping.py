@@ -132,6 +132,10 @@ def test_ordinary_lines_read_as_if_they_had_been_looked_at_closely(said: list[st
     assert isinstance(read, Fault) or (read[0] or read[1])
 
 
+def test_no_name_means_active_and_its_opposite() -> None:
+    assert set(mapping._NAMES["active"]).isdisjoint(mapping._NAMES[mapping.INVERTED])
+
+
 def test_every_name_of_a_state_has_a_word_by_which_it_is_looked_for() -> None:
     for name in mapping._STATES:
         assert names_a_state(name)
