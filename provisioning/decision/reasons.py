@@ -485,6 +485,10 @@ class Report(_Code):
         "account:listed-ambiguously",
         "A row of a roster answers to two accounts, or to one that has another key.",
     )
+    LISTED_WITHOUT_NAME = (
+        "account:listed-without-name",
+        "A roster without userNames lists a key that nobody here has.",
+    )
     UNASKED = "account:unasked", "An account waits for its link and no finding asks about it."
 
 

@@ -180,6 +180,13 @@ def roster_rows(kind: Kind, scope: Scope, among: Among, report: Report | None = 
         )
 
 
+def nameless(scope: Scope, among: Among) -> Iterator[Hit]:
+    if scope.roster is None:
+        return
+    for row in roster_differences.differences(Kind.NAMELESS):
+        yield Hit(row_id=row.row_id, report=Report.LISTED_WITHOUT_NAME, evidence={"line": row.line})
+
+
 def _told_apart(scope: Scope, row: roster_differences.Listed) -> Document:
     """What a row says, and whose it is, as the next roster is asked about both. Nobody reads a value from it."""
     said = {
@@ -251,6 +258,12 @@ CHECKS: dict[str, Check] = {
             name="roster-gone-once",
             question="Who is missing from the newest roster only?",
             look=gone_once,
+            only_reports=True,
+        ),
+        Check(
+            name="roster-nameless",
+            question="Whom does a roster without userNames list who is not here?",
+            look=nameless,
             only_reports=True,
         ),
         # Links come before holds: a person who is found twice is judged as one.

@@ -37,6 +37,8 @@ _Run = ReconciliationRun.Status
 class Kind(StrEnum):
     NEW = "new"
     """A row that no live account answers."""
+    NAMELESS = "nameless"
+    """The same in a roster without names: nobody can be made of it."""
     CHANGED = "changed"
     INACTIVE = "inactive"
     """Inactive there, active here."""
@@ -125,6 +127,11 @@ def _complete(connection: Connection) -> Any:
     return Roster.objects.filter(
         tenant_id=connection.tenant_id, connection_id=connection.pk, status=Roster.Status.COMPLETE
     ).order_by("-as_of")
+
+
+def _known_to(roster: Roster) -> str:
+    """Whether a roster can tell that account `a` is not in it: one without names cannot, of somebody without a key."""
+    return "true" if "user_name" in roster.fields else "a.key IS NOT NULL"
 
 
 def _same(fields: Collection[str]) -> str:
@@ -242,19 +249,20 @@ SELECT CASE
        AND (p.elsewhere OR NOT p.alike) AND NOT (p.confirmed AND p.speaks_of > %(as_of)s)
   ) pairs
 UNION ALL
-SELECT 'new', p.row_id, NULL, 0, false, m.account_id
+SELECT CASE WHEN p.row_name = '' THEN 'nameless' ELSE 'new' END, p.row_id, NULL, 0, false, m.account_id
   FROM roster_pair p
   LEFT JOIN roster_rename m ON m.name = p.row_name
  WHERE p.account_id IS NULL
    AND NOT EXISTS (SELECT FROM roster_pair o WHERE o.row_id = p.row_id AND o.account_id IS NOT NULL)
 UNION ALL
 SELECT CASE
-         WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_earlier} THEN 'gone-once'
+         WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_earlier}
+           OR NOT {known_to_previous} THEN 'gone-once'
          ELSE 'gone'
        END, NULL, a.account_id, 0, false, NULL
   FROM roster_pair a
  WHERE a.row_id IS NULL AND a.confirmed AND a.active AND a.speaks_of <= %(as_of)s
-   AND NOT {in_newest}
+   AND {known_to_newest} AND NOT {in_newest}
    AND NOT EXISTS (
      SELECT FROM provisioning_hold h
       WHERE h.tenant_id = %(tenant)s AND h.source_account_id = a.account_id AND h.kind = '{scim}'
@@ -265,10 +273,14 @@ SELECT CASE
         AND w.at > %(as_of)s
    )
 """
-_LISTED = """EXISTS (
+# Whatever a roster does not say its rows have not: each of the two keys may be asked for.
+_LISTED = """(EXISTS (
   SELECT FROM provisioning_rosterrow o
-   WHERE o.tenant_id = %(tenant)s AND o.roster_id {rosters} AND o.{key} = a.{own}
-)"""
+   WHERE o.tenant_id = %(tenant)s AND o.roster_id {rosters} AND o.user_name_key = a.name
+) OR EXISTS (
+  SELECT FROM provisioning_rosterrow o
+   WHERE o.tenant_id = %(tenant)s AND o.roster_id {rosters} AND o.external_id = a.key
+))"""
 
 # An active account's own hold was placed because rosters missed it; being listed lifts it.
 _RETURNED = """
@@ -295,12 +307,6 @@ def find(connection: Connection, roster: Roster) -> bool:
     previous = before(roster)
     says_keys = "external_id" in roster.fields
     same = _same(roster.fields)
-    listed = {"user_name_key": "name"} | ({"external_id": "key"} if says_keys else {})
-
-    def is_in(rosters: str) -> str:
-        found = (_LISTED.format(rosters=rosters, key=key, own=own) for key, own in listed.items())
-        return f"({' OR '.join(found)})"
-
     spelled = {
         "rows": _ROWS,
         "accounts": _ACCOUNTS.format(speaks_of=_SPEAKS_OF),
@@ -308,8 +314,10 @@ def find(connection: Connection, roster: Roster) -> bool:
         "key": "external_id" if says_keys else "user_name_key",
         "same": same,
         "says_active": "true" if "active" in roster.fields else "false",
-        "in_newest": is_in("= %(roster)s"),
-        "in_earlier": is_in("= ANY(%(since)s::uuid[])"),
+        "in_newest": _LISTED.format(rosters="= %(roster)s"),
+        "in_earlier": _LISTED.format(rosters="= ANY(%(since)s::uuid[])"),
+        "known_to_newest": _known_to(roster),
+        "known_to_previous": _known_to(previous or roster),
         "scim": HoldKind.SCIM.value,
         "released": Reason.IDENTITY_RELEASED.value,
         **{f"live_{table}": _LIVE.format(table) for table in "an"},

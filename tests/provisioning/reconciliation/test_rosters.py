@@ -88,6 +88,8 @@ class Difference:
     earlier: tuple[dict, ...] | None = None
     """The lines of a roster of two days ago; None: there is none. This one is of yesterday."""
     fields: tuple[str, ...] = tuple(FIELDS)
+    fields_before: tuple[str, ...] = ()
+    """Of the earlier roster, where it says something else."""
 
 
 DIFFERENCES = [
@@ -130,6 +132,38 @@ DIFFERENCES = [
         fields=tuple(name for name in FIELDS if name != "external_id"),
         earlier=(),
         found={"new": ["eve@acme.example"], "gone": [BOB]},
+    ),
+    Difference(
+        id="a roster without names finds by keys, and makes nobody",
+        before=lambda w: (arrive(w, ADA, "k1"), arrive(w, BOB, "k2")),
+        lines=(line("", "k1", active=False), line("", "k3"), line("", "k4")),
+        fields=("external_id", "active"),
+        earlier=(),
+        found={"inactive": [""], "nameless": ["", ""], "gone": [BOB]},
+    ),
+    Difference(
+        id="and does not miss whom it cannot know, for want of a key",
+        before=lambda w: arrive(w, ADA, None),
+        lines=(line("", "k2"),),
+        fields=("external_id", "active"),
+        earlier=(),
+        found={"nameless": [""]},
+    ),
+    Difference(
+        id="one that lists her by her name only speaks for her before one that lacks her key",
+        before=lambda w: arrive(w, ADA, "k1"),
+        lines=(line("", "k2"),),
+        fields=("external_id", "active"),
+        earlier=(line(ADA),),
+        found={"nameless": [""], "gone-once": [ADA]},
+    ),
+    Difference(
+        id="one that could not know her does not count as one that lacks her",
+        before=lambda w: arrive(w, ADA, None),
+        lines=(line(BOB, "k2"),),
+        earlier=(line("", "k2"),),
+        fields_before=("external_id", "active"),
+        found={"new": [BOB], "gone-once": [ADA]},
     ),
     Difference(
         id="what the roster does not say is not compared",
@@ -244,7 +278,7 @@ def test_a_difference(acme: House, case: Difference) -> None:
     case.before(acme)
     fields = list(case.fields)
     if case.earlier is not None:
-        roster(acme, *case.earlier, as_of=ago(2), fields=fields)
+        roster(acme, *case.earlier, as_of=ago(2), fields=list(case.fields_before) or fields)
     listing = roster(acme, *case.lines, as_of=ago(1), fields=fields)
     assert found(acme, listing) == case.found
     roster_differences.forget()
@@ -302,6 +336,24 @@ def test_a_run_does_what_its_roster_says_and_finds_nothing_afterwards(acme: Hous
     assert items(reconcile(acme)) == [], "the roster is used up"
     told = AuditRecord.objects.filter(object_id=run.pk).order_by("id").values_list("reason", flat=True)
     assert list(told) == ["run:started", "run:simulated", "run:executed", "run:verified"]
+
+
+def test_a_roster_without_names_makes_nobody_and_reports_whom_it_would(acme: House) -> None:
+    arrive(acme, ADA, "k1")
+    roster(
+        acme,
+        *(line("", key, active=False) for key in ("k1", "k2", "k3")),
+        as_of=ago(1),
+        fields=["external_id", "active"],
+    )
+    run = reconcile(acme)
+    assert (run.status, run.remaining) == (Status.DONE, 0)
+    assert items(run) == [
+        ("roster-inactive", "applied", "account:disabled"),
+        ("roster-nameless", "reported", "account:listed-without-name"),
+        ("roster-nameless", "reported", "account:listed-without-name"),
+    ]
+    assert Account.objects.get().user_name == ADA
 
 
 def test_what_scim_says_between_simulation_and_execution_wins(acme: House) -> None:
