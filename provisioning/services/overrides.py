@@ -16,7 +16,7 @@ from provisioning.formats import Format, cleaned, unprintable
 from provisioning.models import Account, Identity, Override
 
 from .invalid import Invalid, needed_reason
-from .people import observed, tenant_of
+from .people import observed, refuse_merged, tenant_of
 from .submission import simulate_many, submit, submit_many
 
 LONGEST = timedelta(days=366)
@@ -31,7 +31,7 @@ def override(
     """The identity shows this value until then, in place of what its sources say and of an earlier override.
 
     Raises Invalid without a reason, for an attribute that nobody overrides, an unfit value, an end that is past or more
-    than a year away, and a person without a live account.
+    than a year away, a person without a live account, and an identity that was merged into another.
     """
     reason = needed_reason(reason, "Say in writing why it is overridden.")
     return submit(
@@ -47,6 +47,7 @@ def overriding(
     """The same, as the decision core hears it."""
     if attribute not in OVERRIDABLE:
         raise Invalid("attribute", "This attribute is not an administrator's to override.")
+    refuse_merged(identity)
     if not identity.local and not _has_account(identity):
         # The data of somebody whose retention is over was purged, and would not be a second time.
         raise Invalid("identity", "This person has no live account, so nothing is overridden.")

@@ -13,6 +13,7 @@ from provisioning.decision.reasons import Act, FindingKind
 from provisioning.decision.types import Actor, Channel, HoldKind, Intent, Observation, Outcome
 from provisioning.formats import LABELS, Format, cleaned
 from provisioning.models import Finding, Identity, OpenSession, Session
+from provisioning.selectors.merges import stands_for
 
 from .invalid import Invalid, needed_reason
 from .submission import submit
@@ -81,7 +82,10 @@ def lifting(*, identity: Identity, kind: HoldKind, reason: str, actor: Actor) ->
 
 
 def keep_from_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
-    """From now on no run holds this identity: it is reported instead. Raises Invalid without a reason."""
+    """From now on no run holds this identity: it is reported instead.
+
+    Raises Invalid without a reason, and for one that was merged into another.
+    """
     reason = needed_reason(reason, "Say in writing why no run may hold this person.")
     _spare(
         identity,
@@ -94,15 +98,18 @@ def keep_from_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
 
 
 def leave_to_runs(*, identity: Identity, reason: str, actor: Actor) -> None:
-    """Runs may hold this identity as they may any other. Raises Invalid without a reason."""
+    """Runs may hold this identity as they may any other.
+
+    Raises Invalid without a reason, and for one that was merged into another.
+    """
     reason = needed_reason(reason, "Say in writing why runs may hold this person again.")
     _spare(identity, Act.NOT_SPARED, actor, reason, kept_from_runs=False, kept_from_runs_why="")
 
 
 def _spare(identity: Identity, code: Act, actor: Actor, reason: str, **fields: Any) -> None:
     with transaction.atomic():
-        rows = Identity.objects.filter(tenant_id=tenant_of(identity), pk=identity.pk)
-        if rows.exclude(kept_from_runs=fields["kept_from_runs"]).update(**fields):
+        if _standing(identity).kept_from_runs != fields["kept_from_runs"]:
+            Identity.objects.filter(tenant_id=tenant_of(identity), pk=identity.pk).update(**fields)
             audit.record_act(code, identity, actor=actor, why=reason, intent="protect")
     identity.refresh_from_db(fields=list(fields))
 
@@ -167,9 +174,13 @@ def tenant_of(identity: Identity) -> UUID:
 
 
 def end_sessions(*, identity: Identity, reason: str, actor: Actor) -> None:
-    """Ends every session of an identity at its next request, without a hold. Raises Invalid without a reason."""
+    """Ends every session of an identity at its next request, without a hold.
+
+    Raises Invalid without a reason, and for one that was merged into another.
+    """
     reason = needed_reason(reason)
     with transaction.atomic():
+        _standing(identity)
         Identity.objects.filter(pk=identity.pk, tenant_id=identity.tenant_id).update(
             session_epoch=F("session_epoch") + 1
         )
@@ -177,6 +188,24 @@ def end_sessions(*, identity: Identity, reason: str, actor: Actor) -> None:
         _sessions_of(identity).delete()
         audit.record_act(Act.SESSIONS_ENDED, identity, actor=actor, why=reason, intent=ENDING)
         outbox.enqueue([("sessions.purge", {"identity": str(identity.pk)}, identity.tenant_id)])
+
+
+def _standing(identity: Identity) -> Identity:
+    """Its row, locked. Raises Invalid where another one stands for it, to whom the act would not reach."""
+    row: Identity = Identity.objects.select_for_update(no_key=True).get(
+        pk=identity.pk, tenant_id=identity.tenant_id
+    )
+    refuse_merged(row)
+    return row
+
+
+def refuse_merged(identity: Identity) -> None:
+    if identity.merged_into_id is not None:
+        whole = stands_for(identity)
+        raise Invalid(
+            "identity",
+            f"{identity} was merged into {whole}, found under the id {whole.pk}; please do it there.",
+        )
 
 
 def end_other_sessions(*, identity: Identity, session_key: str) -> int:

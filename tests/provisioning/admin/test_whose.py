@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from provisioning.models import Account, Finding, Identity, Merge
+from provisioning.models import Account, AuditRecord, Finding, Identity, Merge
 
 from ..cast import extend, push, sign_in, user
 from .scene import Scene, identity
@@ -138,6 +138,16 @@ class TestMerges:
         response = admin.post(f"{IDENTITY}/{twin.pk}/unmerge/", {"reason": "Two after all"}, follow=True)
         assert "are two people again" in text(response)
         assert account_of(twin).identity_id == twin.pk
+
+    @pytest.mark.parametrize("act", ["end-sessions", "keep-from-runs", "leave-to-runs"])
+    def test_an_act_on_whoever_ended_is_refused_and_says_where_she_is_found(
+        self, admin: Client, ours: Scene, twin: Identity, act: str
+    ) -> None:
+        admin.post(f"{IDENTITY}/{ours.active.pk}/merge/?with={twin.pk}", {"reason": "One person"})
+        before = AuditRecord.objects.count()
+        page = text(admin.post(f"{IDENTITY}/{twin.pk}/{act}/", {"reason": "Lost phone"}))
+        assert f"merged into {ours.active}, found under the id {ours.active.pk}" in page
+        assert AuditRecord.objects.count() == before
 
     def test_the_preview_says_that_a_protection_ends_with_whom_it_was_given_to(
         self, admin: Client, ours: Scene, twin: Identity

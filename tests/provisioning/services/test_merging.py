@@ -1,6 +1,8 @@
 """What a merge moves and what taking it back restores, row by row; and what races it."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -31,9 +33,10 @@ from provisioning.models import (
 from provisioning.selectors import merges as told
 from provisioning.selectors import overview
 from provisioning.selectors.invariants import violations
-from provisioning.services import configuration, linking, merging, people, retention, submit
+from provisioning.services import configuration, linking, merging, overrides, people, retention, submit
 from provisioning.services.findings import tell_apart
 from provisioning.services.groups import submit_group
+from provisioning.services.invalid import Invalid
 from provisioning.tasks import delivery
 
 from ..admin.scene import group_of
@@ -191,6 +194,52 @@ def test_the_loser_s_id_is_an_answer_for_good(acme: House, pair: tuple[Any, Any]
         pair[0].identity_id,
         pair[1].identity_id,
     }
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(
+            partial(people.end_sessions, reason="Lost phone", actor=OPERATOR), id="end her sessions"
+        ),
+        pytest.param(
+            partial(people.keep_from_runs, reason="On leave", actor=OPERATOR), id="keep her from runs"
+        ),
+        pytest.param(partial(people.leave_to_runs, reason="Back", actor=OPERATOR), id="leave her to runs"),
+    ],
+)
+def test_an_act_on_whoever_ended_does_nothing_and_names_who_stands_for_her(
+    acme: House, pair: tuple[Any, Any], act: Callable[..., Any]
+) -> None:
+    winner, loser = pair
+    merge(winner, loser)
+    third = push(extend(acme.tenant, "Third"), user("ada.l@third.example", "t1"))
+    merge(third, winner)
+    session_of(identity(third))
+    epoch = identity(loser).session_epoch
+    # As somebody has read her before the merge, and as she is read now.
+    for known in (Identity(pk=loser.identity_id, tenant_id=acme.tenant.pk), identity(loser)):
+        before = AuditRecord.objects.count()
+        with pytest.raises(Invalid, match=str(third.identity_id)):
+            act(identity=known)
+        assert AuditRecord.objects.count() == before
+    assert Session.objects.count() == 1
+    row = identity(loser)
+    assert (row.session_epoch, row.kept_from_runs) == (epoch, False)
+
+
+def test_nobody_overrides_what_whoever_ended_shows(pair: tuple[Any, Any]) -> None:
+    winner, loser = pair
+    merge(winner, loser)
+    with pytest.raises(Invalid, match=str(winner.identity_id)):
+        overrides.override(
+            identity=identity(loser),
+            attribute="display_name",
+            value="Ada",
+            until=now() + timedelta(days=3),
+            reason="Married",
+            actor=OPERATOR,
+        )
 
 
 def test_what_came_since_stays_and_what_moved_on_is_named(
