@@ -87,6 +87,7 @@ def look(
 ) -> Sample:
     """What a file seems to be; what is given is not guessed. Raises Unreadable."""
     encoding = encoding or seen.encoding
+    ended = seen.ended(encoding)
     with lines(open_(), encoding) as coming:
         head = list(islice(coming, SAMPLE))
     first = next((line.strip() for line in head if line.strip()), "")
@@ -94,12 +95,12 @@ def look(
         raise Unreadable("The file is empty.")
     format = format or _format(name, first)
     if format == "jsonl":
-        return _look_at_documents(open_, head, Layout(format=format, encoding=encoding, ended=seen.ended))
+        return _look_at_documents(open_, head, Layout(format=format, encoding=encoding, ended=ended))
     quote = quote or ("'" if first.startswith("'") else '"')
     delimiter = delimiter or _delimiter(head, quote)
     return _look_at_table(
         open_,
-        Layout(format=format, encoding=encoding, delimiter=delimiter, quote=quote, ended=seen.ended),
+        Layout(format=format, encoding=encoding, delimiter=delimiter, quote=quote, ended=ended),
     )
 
 

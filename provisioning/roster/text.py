@@ -29,8 +29,14 @@ class Survey:
     digest: str
     size: int
     encoding: str
-    ended: bool
-    """Whether its last line has its end."""
+    """As detected."""
+    tail: bytes
+    """The last two bytes."""
+
+    def ended(self, encoding: str) -> bool:
+        """Whether the last line has its end: a character, and not a byte that a letter of UTF-16 may have as well."""
+        width = 2 if encoding.startswith("utf-16") else 1
+        return self.size % width == 0 and self.tail[-width:].decode(encoding, "replace") in ("\n", "\r")
 
 
 class Surveyor:
@@ -67,7 +73,7 @@ class Surveyor:
             digest=self._digest.hexdigest(),
             size=self._size,
             encoding=self._encoding(),
-            ended=b"\n" in self._tail or b"\r" in self._tail,
+            tail=self._tail,
         )
 
     def _encoding(self) -> str:

@@ -5,7 +5,7 @@ Knows files; what a roster needs to be complete is `services.rosters`'s matter.
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -199,9 +199,9 @@ def preview(sample: Sample, mapping: Mapping[str, str]) -> Preview:
 def sample_of(roster: Roster) -> Sample:
     """The beginning of a draft's file. Raises Invalid."""
     layout = Layout(**roster.layout)
-    seen = Survey(digest=roster.digest, size=0, encoding=layout.encoding, ended=layout.ended)
+    seen = Survey(digest=roster.digest, size=0, encoding=layout.encoding, tail=b"")
     try:
-        return files.look(
+        sample = files.look(
             opened(roster),
             seen,
             name=roster.name,
@@ -211,6 +211,7 @@ def sample_of(roster: Roster) -> Sample:
         )
     except Unreadable as error:
         raise Invalid("", error.sentence) from None
+    return replace(sample, layout=layout)
 
 
 def take(

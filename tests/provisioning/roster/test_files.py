@@ -328,6 +328,35 @@ def test_encodings_and_ends_of_lines_are_told_apart(encoding: str, found: str, e
     assert [line for page in pages for line, _ in page.rows] == [2, 3]
 
 
+KOVAC = "userName;familyName\r\nkov@acme.example;Kovač"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "ended"),
+    [
+        pytest.param(b"userName\nada\n", {}, True, id="a line feed"),
+        pytest.param(b"userName\rada\r", {}, True, id="a carriage return"),
+        pytest.param(b"userName\r\nada\r", {}, True, id="the first half of both"),
+        pytest.param(b"userName\nada\nb", {}, False, id="the first letter of a line is none"),
+        pytest.param(f"{KOVAC}\r\n".encode("utf-16"), {}, True, id="UTF-16"),
+        pytest.param(f"{KOVAC}\n".encode("utf-16-be"), {}, True, id="UTF-16, the other way around"),
+        pytest.param(KOVAC.encode("utf-16"), {}, False, id="a letter of UTF-16 with a byte like an end"),
+        pytest.param(KOVAC.replace("č", "Ċ").encode("utf-16-be"), {}, False, id="that, the other way around"),
+        pytest.param(f"{KOVAC}\n".encode("utf-16-le")[:-1], {}, False, id="half an end of UTF-16"),
+        pytest.param(
+            "用户名\n李\n".encode("utf-16-le"),
+            {"encoding": "utf-16-le"},
+            True,
+            id="an encoding that is given",
+        ),
+    ],
+)
+def test_the_last_line_has_an_end_where_the_last_character_is_one(
+    content: bytes, options: dict[str, str], ended: bool
+) -> None:
+    assert looked(content, **options).layout.ended is ended
+
+
 def test_a_few_damaged_bytes_do_not_turn_every_name_into_another_encoding() -> None:
     lines = [f"p{n}@acme.example,Größe {n}".encode() for n in range(50)]
     lines[20] = b"p20@acme.example,Gr\xf6\xdfe"
