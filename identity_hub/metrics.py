@@ -1,5 +1,7 @@
 """Who may scrape the numbers. Knows no tenant, and only asks for the numbers that nothing counts as it happens."""
 
+from contextlib import suppress
+
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +13,7 @@ from prometheus_client import Gauge
 from identity_hub.core.clock import now
 from provisioning.selectors import findings
 from provisioning.services import laws
+from provisioning.services.overdue import without_runs
 from saml_sp import own_keys
 
 _open = Gauge(
@@ -25,6 +28,11 @@ _overdue = Gauge(
     ["kind", "severity"],
     multiprocess_mode="mostrecent",
 )
+_without_runs = Gauge(
+    "hub_connections_without_runs",
+    "Active connections of which no reconciliation run has finished for two periods.",
+    multiprocess_mode="mostrecent",
+)
 _told: set[tuple[str, str]] = set()
 
 
@@ -35,6 +43,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if scheme.lower() == "bearer" and constant_time_compare(token.strip(), settings.METRICS_TOKEN):
         own_keys.measure()
         _measure_findings()
+        _measure_runs()
         laws.measure()
         return ExportToDjangoView(request)
     response = HttpResponse("A bearer token is needed.\n", status=401, content_type="text/plain")
@@ -53,3 +62,8 @@ def _measure_findings() -> None:
         one = waiting.get(labels)
         _open.labels(*labels).set(one.open if one else 0)
         _overdue.labels(*labels).set(one.overdue if one else 0)
+
+
+def _measure_runs() -> None:
+    with suppress(DatabaseError):
+        _without_runs.set(without_runs(now()))

@@ -1,5 +1,6 @@
 """What is not done although a rule says so, because a person has to look first. Knows no situation's rule."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from .answers import refused
@@ -12,6 +13,7 @@ from .types import (
     Decision,
     DeleteAccount,
     HoldKind,
+    IdentityFacts,
     PlaceHold,
     Situation,
     Verdict,
@@ -54,10 +56,19 @@ def _spared(case: Case, decision: Decision) -> Decision:
 
 def _planned(case: Case, decision: Decision) -> Decision:
     """Row 28: whom the guard has not counted a run does not hold, however things stand by now."""
-    new = {change.identity_id for change in decision.changes if isinstance(change, CreateIdentity)}
-    if case.observation.may_take_access or new.issuperset(_losing(decision)):
+    if case.observation.may_take_access or not takes_access(decision, case.known.identities):
         return decision
     return refused(case, Reason.ITEM_DESTRUCTIVE_NOW, [])
+
+
+def takes_access(decision: Decision, identities: Mapping[UUID, IdentityFacts]) -> bool:
+    """Whether it takes access from somebody who has it: not from who is new, nor from who is held already.
+
+    Sessions that end do not count: their owners are held already, or the hold counts.
+    """
+    losing = _losing(decision)
+    new = {c.identity_id for c in decision.changes if isinstance(c, CreateIdentity)} if losing else set()
+    return any(i not in new and not (i in identities and identities[i].holds) for i in losing)
 
 
 def _losing(decision: Decision) -> list[UUID]:

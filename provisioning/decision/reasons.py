@@ -439,7 +439,7 @@ class Act(_Code):
     RUN_CANCELLED = "run:cancelled", "A run stopped because a person asked for it; what was done stays done."
     RUN_OVERTAKEN = (
         "run:overtaken",
-        "A newer roster is complete, so the run ended; the next one compares with that.",
+        "A newer roster is complete, or a newer run has looked, so the run ended.",
     )
     RUN_FAILED = "run:failed", "The run ended early; the next one starts over or goes on."
     ROSTER_UPLOADED = "roster:uploaded", "A file was uploaded; it waits for its mapping."

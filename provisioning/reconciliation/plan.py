@@ -10,9 +10,6 @@ from provisioning.load import Loaded
 Line = dict[str, Any]
 """One change by name, with ids and codes; never a personal value."""
 
-DESTRUCTIVE = frozenset({"PlaceHold", "DeleteAccount"})
-"""Sessions that end do not count: their owners are held already, or the hold counts."""
-
 
 def foreseen(decision: Decision, loaded: Loaded) -> list[Line]:
     return [tell(change, loaded.accounts, loaded.identities)[0] for change in decision.changes]
@@ -23,12 +20,6 @@ def foreseen_of_group(observation: GroupObservation) -> list[Line]:
         {"change": "RemoveMember", "group_id": str(observation.group_id), "account_id": str(account_id)}
         for account_id in observation.remove
     ]
-
-
-def is_destructive(plan: Sequence[Line]) -> bool:
-    """Somebody who is new and held from the beginning loses nothing."""
-    made = {line["identity_id"] for line in plan if line["change"] == "CreateIdentity"}
-    return any(line["change"] in DESTRUCTIVE and line.get("identity_id") not in made for line in plan)
 
 
 def _turned(into: str, *names: str) -> Callable[[Line], Line]:

@@ -20,6 +20,7 @@ from django.db.models import F, Q
 from identity_hub.core.clock import now
 from identity_hub.core.collector import uncollected
 from provisioning import services
+from provisioning.decision.brakes import takes_access
 from provisioning.decision.reasons import Act, Reason
 from provisioning.decision.types import Actor, Document, GroupObservation, Observation, Outcome, Verdict
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
@@ -35,6 +36,7 @@ from provisioning.services.invalid import Invalid, needed_reason
 from provisioning.services.runs import (
     Item,
     begin,
+    end_earlier,
     end_too_old,
     keep,
     move,
@@ -137,15 +139,17 @@ def execute(run: ReconciliationRun, on_progress: Progress | None = None) -> Reco
     """Carries out what is planned, in batches, each decided again under its locks; continues where one stopped.
 
     A run that is in quarantine, finished, rejected or in another worker's hands is answered as it is; so is
-    every run of a connection while another one is in quarantine, or while an administrator has stopped its runs. One
-    that is stopped in the middle goes on when it may.
+    every run of a connection while another one is in quarantine, released from there or half done, or while an
+    administrator has stopped its runs. One that is stopped in the middle goes on when it may.
     """
     connection = run.connection
     with _alone(connection) as mine:
         occupying = stored.running(connection) if mine else None
-        blocked = occupying is not None and occupying.pk != run.pk and occupying.status == Status.QUARANTINED
-        if mine and not blocked and not stored.runs_stopped(connection) and _begin(run):
-            _execute(run, connection, on_progress)
+        blocked = occupying is not None and occupying.pk != run.pk and occupying.status != Status.SIMULATING
+        if mine and not blocked and not stored.runs_stopped(connection):
+            _bury_abandoned(connection)
+            if _begin(run):
+                _execute(run, connection, on_progress)
     run.refresh_from_db()
     return run
 
@@ -233,6 +237,12 @@ def _simulate(
     doubt = brakes.doubt(run, connection, destructive)
     with transaction.atomic():
         one_at_a_time(run.tenant_id, run.connection_id)
+        # Whoever cancels from here on waits, and finds a plan that is there.
+        ReconciliationRun.objects.select_for_update(no_key=True).get(tenant_id=run.tenant_id, pk=run.pk)
+        if _is_cancelled(run):
+            _stop(run, counts=dict(counts))
+            run.refresh_from_db()
+            return run
         move(
             run,
             [Status.SIMULATING],
@@ -246,6 +256,7 @@ def _simulate(
         record(
             run, requested_by, "simulate", Act.RUN_QUARANTINED if doubt else Act.RUN_SIMULATED, counts=counts
         )
+        end_earlier(run, requested_by)
         # One that became complete while this was looking.
         end_too_old(run, requested_by, "simulate")
     run.refresh_from_db()
@@ -300,12 +311,12 @@ def _foresee(
             if hit.hands_on:
                 let_go |= services.frees(decision, loaded)
             item["plan"] = plan.foreseen(decision, loaded)
+            item["destructive"] = takes_access(decision, loaded.identities)
             item["situation"] = decision.situation
             item["reason"] = decision.reason
             if hit.identity_id is None and decision.identity_id in loaded.identities:
                 item["identity_id"] = decision.identity_id
         if item["plan"]:
-            item["destructive"] = plan.is_destructive(item["plan"])
             yield item | {"status": ItemStatus.PLANNED}
         elif item["reason"] == Reason.IDENTITY_SPARED:
             yield item | {"status": ItemStatus.REPORTED}
@@ -315,22 +326,17 @@ def _foresee(
 
 def _begin(run: ReconciliationRun) -> bool:
     """Takes the run up, for the first time or again; called under the connection's lock."""
-    others = ReconciliationRun.objects.filter(
-        tenant_id=run.tenant_id,
-        connection_id=run.connection_id,
-        status__in=(Status.SIMULATING, Status.EXECUTING),
-    ).exclude(pk=run.pk)
     with transaction.atomic():
-        for other in others:
-            move(other, [other.status], Status.FAILED, finished_at=now(), note="Its worker went away.")
-            record(other, Actor.who_signed(other.requested_by), "execute", Act.RUN_FAILED)
         if end_too_old(run, Actor.who_signed(run.requested_by), "execute"):
             return False
         if doubt := brakes.doubt_at_start(run):
-            if move(run, [Status.SIMULATED], Status.QUARANTINED, note=doubt):
+            if move(run, [Status.SIMULATED], Status.QUARANTINED, note=doubt, **_UNRELEASED):
                 record(run, Actor.who_signed(run.requested_by), "execute", Act.RUN_QUARANTINED)
             return move(run, [Status.EXECUTING], Status.EXECUTING)
         return move(run, [Status.SIMULATED, Status.EXECUTING], Status.EXECUTING)
+
+
+_UNRELEASED = {"released_by": "", "released_at": None, "second_released_by": "", "second_released_at": None}
 
 
 def _execute(run: ReconciliationRun, connection: Connection, on_progress: Progress | None) -> None:

@@ -185,12 +185,13 @@ def ghost_memberships(connection: Connection, among: Among = None) -> Iterator[t
 
 
 def running(connection: Connection) -> ReconciliationRun | None:
-    """The run that occupies the connection: one at work, or one in quarantine."""
+    """The run that occupies the connection: one at work, one in quarantine, or one released from there."""
     status = ReconciliationRun.Status
+    released = Q(status=status.SIMULATED) & ~Q(released_by="")
     return ReconciliationRun.objects.filter(
+        Q(status__in=(status.SIMULATING, status.EXECUTING, status.QUARANTINED)) | released,
         tenant_id=connection.tenant_id,
         connection_id=connection.pk,
-        status__in=(status.SIMULATING, status.EXECUTING, status.QUARANTINED),
     ).first()
 
 

@@ -31,6 +31,11 @@ def warn_of_overdue(*, at: datetime) -> list[Finding]:
     return opened
 
 
+def without_runs(at: datetime) -> int:
+    """How many active connections of all tenants wait for a run that is overdue: also where no worker asks."""
+    return sum(1 for _ in overdue(at - PATIENCE))
+
+
 def _question(connection: Connection, at: datetime) -> Finding:
     finished = connection.last_finished_at  # type: ignore[attr-defined]
     return Finding(

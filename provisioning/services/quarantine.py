@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -13,6 +12,7 @@ from provisioning import outbox
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
 from provisioning.models import Identity, ReconciliationItem, ReconciliationRun
+from provisioning.selectors.reconciliation import runs_stopped
 
 from . import run_brakes as brakes
 from .invalid import Invalid, needed_reason
@@ -36,15 +36,12 @@ class Choice:
         return items.filter(named | Q(destructive=True) if self.destructive else named)
 
 
-HALF_FOR = timedelta(days=7)
-"""How long the first of two releases waits for the second."""
-
-
 def release(run: ReconciliationRun, actor: Actor, reason: str) -> ReconciliationRun:
     """Lets a run out of quarantine, and a worker executes it; or is the first of the two releases that it needs.
 
     A run that a newer complete roster has overtaken ends instead.
-    Raises Invalid without a reason, and for a second release by whoever gave the first, or by nobody in particular.
+    Raises Invalid without a reason, where runs are stopped, and for a second release by whoever gave the first, or by
+    nobody in particular.
     """
     reason = needed_reason(reason)
     with transaction.atomic():
@@ -56,6 +53,9 @@ def release(run: ReconciliationRun, actor: Actor, reason: str) -> Reconciliation
 
 
 def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
+    if runs_stopped(run.connection):
+        # Attack: it would wait, released, and be done on a day on which nobody thinks of it.
+        raise Invalid("", "The connection is disabled, or its runs are stopped: nothing would be done now.")
     at = now()
     if lapsed(run):
         run.released_by, run.released_at = "", None
@@ -96,7 +96,7 @@ def lapsed(run: ReconciliationRun) -> str:
     """
     if run.status != Status.QUARANTINED or not run.released_by or run.released_at is None:
         return ""
-    if now() - run.released_at > HALF_FOR:
+    if now() - run.released_at > brakes.RELEASED_FOR:
         return "It is older than seven days and does not count any more."
     if not _administers(Actor.who_signed(run.released_by), run):
         return "Whoever gave it may not sign in or administer here any more, so that it does not count."

@@ -15,6 +15,8 @@ Status = ReconciliationRun.Status
 
 TOGETHER = timedelta(hours=24)
 """How long what the runs of a tenant, or of a connection, did counts together."""
+RELEASED_FOR = timedelta(days=7)
+"""How long a release counts: the first of two until the second, a whole one until a worker begins."""
 
 
 def doubt(run: ReconciliationRun, connection: Connection, destructive: int) -> str | None:
@@ -51,10 +53,11 @@ def doubt_together(run: ReconciliationRun, destructive: int) -> str | None:
 def doubt_at_start(run: ReconciliationRun) -> str | None:
     """As `doubt`, where a run begins, one run at a time: what two runs may do each, they may not do together.
 
-    To be called inside the transaction that begins it. Whom a person released has been judged.
+    To be called inside the transaction that begins it. Whom a person released has been judged, lately.
     Attack: a run of few waits until most others have gone, or the numbers are lowered because it waits.
     """
-    if run.released_by:
+    released_at = run.second_released_at or run.released_at
+    if released_at is not None and now() - released_at <= RELEASED_FOR:
         return None
     number = lock_number(run.tenant_id, ("runs",))
     rows("SELECT pg_advisory_xact_lock(%s)", (number,))

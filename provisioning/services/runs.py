@@ -102,6 +102,20 @@ def end_too_old(run: ReconciliationRun, actor: Actor, intent: str) -> bool:
     return False
 
 
+def end_earlier(run: ReconciliationRun, actor: Actor) -> None:
+    """Ends the plans of its connection that wait to be executed: this run has looked anew, and is the one to decide.
+
+    To be called inside the transaction in which it does. Attack: what is rejected, or left out, of the newer plan
+    somebody does by the older one.
+    """
+    sentence = f"The run of {run.started_at:%Y-%m-%d %H:%M} is newer: what it found is what can be done."
+    for other in ReconciliationRun.objects.filter(
+        tenant_id=run.tenant_id, connection_id=run.connection_id, status=Status.SIMULATED
+    ).exclude(pk=run.pk):
+        if move(other, [Status.SIMULATED], Status.OVERTAKEN, finished_at=now(), note=sentence):
+            record(other, actor, "simulate", Act.RUN_OVERTAKEN, counts=tally(other), newer=str(run.pk))
+
+
 def one_at_a_time(tenant_id: UUID, connection_id: UUID) -> None:
     """Until its transaction ends. A plan that begins to wait and a roster that becomes complete at one moment would
     otherwise not see each other."""

@@ -41,7 +41,8 @@ def gunicorn(
                 "REDIS_URL": "redis://127.0.0.1:1/0",
                 "WEB_BIND": f"127.0.0.1:{port}",
                 "WEB_WORKERS": "1",
-                "WEB_THREADS": "2",
+                # A browser opens connections in advance: with TLS each keeps a thread until it is used or closed.
+                "WEB_THREADS": "16" if tls else "2",
                 **environment,
             },
             stdout=output,

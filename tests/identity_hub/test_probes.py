@@ -7,8 +7,12 @@ from django.conf import settings
 from django.test import Client
 
 from identity_hub.core.clock import now
-from provisioning.models import Finding
-from tests.provisioning.cast import house
+from provisioning import reconciliation
+from provisioning.decision.policy import Switch
+from provisioning.decision.types import Actor
+from provisioning.models import Connection, Finding
+from provisioning.services import switches
+from tests.provisioning.cast import OPERATOR, house
 
 
 def test_the_process_says_that_it_lives_without_asking_the_database(client: Client) -> None:
@@ -61,6 +65,29 @@ def test_waiting_findings_are_numbers_without_a_tenant(client: Client) -> None:
     Finding.objects.all().delete()
     told = client.get("/metrics", headers={"authorization": f"Bearer {settings.METRICS_TOKEN}"}).content
     assert b'hub_findings_open{kind="account:orphan",severity="medium"} 0.0' in told
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("days", "happened", "number"),
+    [
+        pytest.param(1.9, "nothing", 0, id="a connection of yesterday waits for no run"),
+        pytest.param(2.1, "nothing", 1, id="after two periods it is overdue, and no job has to say so"),
+        pytest.param(2.1, "a run", 0, id="but where one has finished"),
+        pytest.param(2.1, "stopped", 0, id="and where none is to run"),
+    ],
+)
+def test_overdue_runs_are_a_number_without_a_worker(
+    client: Client, days: float, happened: str, number: int
+) -> None:
+    where = house("acme")
+    if happened == "a run":
+        reconciliation.execute(reconciliation.simulate(where.connection, Actor(kind="schedule")))
+    if happened == "stopped":
+        switches.stop(connection=where.connection, switch=Switch.RUNS, reason="x", actor=OPERATOR)
+    Connection.objects.update(created_at=now() - timedelta(days=days))
+    told = client.get("/metrics", headers={"authorization": f"Bearer {settings.METRICS_TOKEN}"}).content
+    assert f"hub_connections_without_runs {number}.0".encode() in told
 
 
 @pytest.mark.django_db

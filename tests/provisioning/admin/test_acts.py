@@ -126,10 +126,6 @@ def test_a_finding_gets_an_owner_and_a_day_and_is_found_by_them(
 
 
 def test_a_run_is_simulated_rejected_or_handed_to_a_worker(admin: Client, ours: Scene) -> None:
-    address = f"/admin/provisioning/connection/{ours.where.connection.pk}/simulate/"
-    assert admin.post(address).status_code == 200, "without a reason"
-    response = admin.post(address, {"reason": "A look"})
-    assert response["Location"].startswith("/admin/provisioning/reconciliationrun/")
     run = f"/admin/provisioning/reconciliationrun/{ours.run.pk}"
     assert "loses access" in admin.get(f"{run}/change/").content.decode()
     ordered = OutboxMessage.objects.filter(topic="run.execute", payload={"run": str(ours.run.pk)})
@@ -142,6 +138,10 @@ def test_a_run_is_simulated_rejected_or_handed_to_a_worker(admin: Client, ours: 
     admin.post(f"{run}/reject/", {"reason": "Not today"})
     ours.run.refresh_from_db()
     assert ours.run.status == "rejected"
+    address = f"/admin/provisioning/connection/{ours.where.connection.pk}/simulate/"
+    assert admin.post(address).status_code == 200, "without a reason"
+    response = admin.post(address, {"reason": "A look"})
+    assert response["Location"].startswith("/admin/provisioning/reconciliationrun/")
 
 
 def test_a_run_that_nobody_works_on_is_cancelled_with_a_reason(admin: Client, ours: Scene) -> None:

@@ -13,6 +13,7 @@ from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
+from provisioning.decision.policy import Switch
 from provisioning.decision.types import Actor, HoldKind, Intent
 from provisioning.models import (
     AuditRecord,
@@ -24,7 +25,9 @@ from provisioning.models import (
     ReconciliationRun,
 )
 from provisioning.reconciliation import Choice
-from provisioning.services import configuration, people, submit
+from provisioning.reconciliation import runs as steps
+from provisioning.selectors import roster_differences
+from provisioning.services import configuration, people, runs, setup, submit, switches
 from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, extend, push, pushed, user
@@ -217,6 +220,26 @@ class TestNumbers:
         assert run.status == Status.QUARANTINED
         assert run.note.startswith("With the tenant's other runs 6 of 6 people would lose access")
 
+    def test_whom_something_holds_already_loses_nothing(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        for person in unconfirmed(acme, 8):
+            people.place_hold(identity=person, kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+        run = simulated(changed(acme, run_few=0, run_share=0, run_most=0))
+        assert (run.status, run.destructive, run.items_total) == (Status.SIMULATED, 0, 8)
+        assert reconciliation.execute(run).status == Status.DONE
+        assert Hold.objects.filter(kind="expiry").count() == 8
+
+    def test_whoever_is_let_in_again_before_the_run_was_not_counted(
+        self, acme: House, unconfirmed: Unconfirmed
+    ) -> None:
+        (person,) = unconfirmed(acme, 1)
+        people.place_hold(identity=person, kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+        run = simulated(acme)
+        people.lift_hold(identity=person, kind=HoldKind.SECURITY, reason="x", actor=OPERATOR)
+        item = reconciliation.execute(run).items.get()
+        assert (item.status, item.reason) == ("refused", "item:destructive-now")
+        assert not Hold.objects.exists()
+        assert simulated(acme).destructive == 1
+
     def test_a_neighbours_runs_do_not_count(
         self, acme: House, globex: House, unconfirmed: Unconfirmed
     ) -> None:
@@ -224,6 +247,93 @@ class TestNumbers:
         unconfirmed(globex, 3)
         reconciliation.execute(simulated(acme))
         assert simulated(globex).status == Status.SIMULATED
+
+
+class TestOnePlanAtATime:
+    """Which of several plans of a connection can be done, and until when a release counts."""
+
+    @pytest.fixture
+    def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
+        unconfirmed(acme, 6)
+        return simulated(acme)
+
+    @pytest.mark.parametrize("why", ["stopped", "disabled"])
+    def test_nothing_is_released_while_nothing_may_run(
+        self, acme: House, run: ReconciliationRun, why: str
+    ) -> None:
+        if why == "stopped":
+            switches.stop(connection=acme.connection, switch=Switch.RUNS, reason="x", actor=OPERATOR)
+        else:
+            setup.disable(connection=acme.connection, reason="x", actor=OPERATOR)
+        with pytest.raises(Invalid, match="runs are stopped"):
+            reconciliation.release(run, ADA, "they left")
+        assert (run.status, codes(run)[-1]) == (Status.QUARANTINED, "run:quarantined")
+
+    def test_what_was_released_is_what_the_night_takes_up(self, acme: House, run: ReconciliationRun) -> None:
+        reconciliation.release(run, ADA, "they left")
+        assert simulated(acme) == run
+        assert reconciliation.execute(run).status == Status.DONE
+
+    @pytest.mark.parametrize(
+        ("days", "status"),
+        [pytest.param(6.9, Status.DONE, id="a week"), pytest.param(7.1, Status.QUARANTINED, id="no longer")],
+    )
+    def test_a_release_counts_for_seven_days(self, run: ReconciliationRun, days: float, status: str) -> None:
+        reconciliation.release(run, ADA, "they left")
+        with travel(now() + timedelta(days=days)):
+            assert reconciliation.execute(run).status == status
+        if status == Status.QUARANTINED:
+            assert (run.released_by, run.released_at, Hold.objects.count()) == ("", None, 0)
+
+    def test_a_newer_plan_ends_the_older_one(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme, 3)
+        older, newer = simulated(acme), simulated(acme)
+        older.refresh_from_db()
+        assert (older.status, newer.status) == (Status.OVERTAKEN, Status.SIMULATED)
+        assert older.note.startswith("The run of ")
+        assert codes(older)[-1] == "run:overtaken"
+        reconciliation.reject(newer, ADA, "none of them")
+        assert reconciliation.execute(older).status == Status.OVERTAKEN
+        with pytest.raises(Invalid, match="waits or is over"):
+            runs.order(older, ADA, "all the same")
+        assert not Hold.objects.exists()
+
+    def test_a_plan_waits_while_another_one_is_half_done(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(steps, "BATCH", 2)
+        unconfirmed(acme, 3)
+        half = simulated(acme)
+
+        def stop(done: int, total: int) -> None:
+            switches.stop(connection=acme.connection, switch=Switch.RUNS, reason="x", actor=OPERATOR)
+
+        assert reconciliation.execute(half, stop).status == Status.EXECUTING
+        switches.resume(connection=acme.connection, switch=Switch.RUNS, reason="x", actor=OPERATOR)
+        # As one that was ordered before: nothing simulates another while this one is there.
+        other = ReconciliationRun.objects.create(
+            tenant=acme.tenant, connection=acme.connection, status=Status.SIMULATED, requested_by="schedule"
+        )
+        assert reconciliation.execute(other).status == Status.SIMULATED
+        assert simulated(acme) == half
+        assert (reconciliation.execute(half).status, Hold.objects.count()) == (Status.DONE, 3)
+
+    def test_who_cancels_in_the_last_moment_of_a_simulation_is_heard(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unconfirmed(acme, 6)
+        forget = roster_differences.forget
+
+        def change_mind() -> None:
+            reconciliation.cancel(ReconciliationRun.objects.get(), ADA, "wrong file")
+            forget()
+
+        monkeypatch.setattr(roster_differences, "forget", change_mind)
+        run = simulated(acme)
+        assert (run.status, codes(run)) == (
+            Status.CANCELLED,
+            ["run:started", "run:cancel-ordered", "run:cancelled"],
+        )
 
 
 class TestTwoPeople:
@@ -351,8 +461,8 @@ class TestTwoPeople:
         unconfirmed(acme, 3)
         first = simulated(changed(acme, second_approver_over=5))
         second = simulated(acme)
-        reconciliation.execute(first)
-        assert reconciliation.execute(second).status == Status.QUARANTINED
+        assert reconciliation.execute(first).status == Status.OVERTAKEN
+        assert (reconciliation.execute(second).status, Hold.objects.count()) == (Status.DONE, 3)
 
     @pytest.mark.parametrize(
         ("number", "superuser", "allowed"),

@@ -235,7 +235,7 @@ class TestQuarantine:
         older = reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
         unconfirmed(acme, 6)
         reconciliation.simulate(acme.connection, OPERATOR, reason="As agreed")
-        assert reconciliation.execute(older).status == Status.SIMULATED
+        assert reconciliation.execute(older).status == Status.OVERTAKEN
 
 
 class TestChecks:
