@@ -16,18 +16,20 @@ from provisioning.formats import LAYOUT, Format, cleaned, unprintable
 
 from . import Fault, Values
 
-ACTIVE = frozenset(
+TRUE = frozenset({"true", "yes", "y", "1", "on"})
+FALSE = frozenset({"false", "no", "n", "0", "off"})
+ACTIVE = TRUE | frozenset(
     {
-        *("true", "yes", "y", "1", "active", "enabled", "a", "on", "ok", "current", "employed"),
+        *("active", "enabled", "a", "ok", "current", "employed"),
         # Okta: whoever is there and was not taken out. Waiting for a password is no deactivation.
         *("staged", "provisioned", "pending user action", "recovery", "password_expired", "password expired"),
         *("locked_out", "locked out", "password reset"),
         *("on leave", "leave", "leave of absence", "paid leave", "unpaid leave"),
     }
 )
-INACTIVE = frozenset(
+INACTIVE = FALSE | frozenset(
     {
-        *("false", "no", "n", "0", "inactive", "disabled", "i", "off", "suspended", "deprovisioned"),
+        *("inactive", "disabled", "i", "suspended", "deprovisioned"),
         *("deactivated", "blocked", "archived", "deleted", "removed"),
         *("terminated", "retired", "resigned", "withdrawn", "discharged", "deceased", "former", "left"),
     }
@@ -73,9 +75,11 @@ def read_values(
         values[_ACTIVE] = True
         return tuple(values)
     word = values[_ACTIVE].lower()
-    if word not in ACTIVE and word not in INACTIVE:
+    # "Blocked: blocked" is no answer to whether somebody is active.
+    yes, no = (FALSE, TRUE) if inverted else (ACTIVE, INACTIVE)
+    if word not in yes and word not in no:
         return Fault(line=line, code=RowFault.ACTIVE_UNCLEAR, column=columns[_ACTIVE])
-    values[_ACTIVE] = (word in ACTIVE) is not inverted
+    values[_ACTIVE] = word in yes
     return tuple(values)
 
 

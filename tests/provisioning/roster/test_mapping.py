@@ -1,5 +1,7 @@
 """Which column is which attribute, and what a mapping may not say."""
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -91,6 +93,21 @@ def test_documents_of_a_remote_listing_become_a_page() -> None:
     assert list(page.faults) == [Fault(line=102, code="row:key-missing", column="userPrincipalName")]
     assert (page.cursor, page.total) == ({"next": "x"}, 9)
     assert mapping.fields == ["external_id", "user_name", "active"]
+
+
+@pytest.mark.parametrize(
+    ("said", "active"),
+    [
+        pytest.param({"blocked": "False"}, True, id="no"),
+        pytest.param({"blocked": True}, False, id="yes"),
+        pytest.param({"blocked": "blocked"}, None, id="a word that says the column's name, and not yes"),
+        pytest.param({"blocked": "active"}, None, id="a word that is an answer to another question"),
+    ],
+)
+def test_the_opposite_of_active_is_a_truth_value(said: dict[str, Any], active: bool | None) -> None:
+    read = checked({"user_name": "userName", "inactive": "blocked"}).read(2, {"userName": "ada"} | said)
+    unclear = Fault(line=2, code="row:active-unclear", column="blocked")
+    assert (read == unclear) if active is None else (read[2] is active)
 
 
 TEXTS = st.one_of(
