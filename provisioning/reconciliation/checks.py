@@ -85,8 +85,8 @@ class Check:
 
 def unconfirmed(scope: Scope, among: Among) -> Iterator[Hit]:
     found = stored.unconfirmed(scope.connection, scope.policy, scope.at, among)
-    if scope.roster is not None and among is None:
-        found = roster_differences.unlisted(found)
+    if among is None:
+        found = roster_differences.unlisted(scope.connection, found)
     for account_id, identity_id in found:
         observation = scope.observe(Intent.ABSENT, account_id=account_id)
         yield Hit(account_id=account_id, identity_id=identity_id, observation=observation)

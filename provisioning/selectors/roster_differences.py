@@ -412,17 +412,43 @@ def gone(kind: Kind) -> Iterator[UUID]:
             yield account_id
 
 
-def unlisted(accounts: Iterable[tuple[UUID, UUID]]) -> Iterator[tuple[UUID, UUID]]:
-    """Of accounts (and their identities) those that no row that differs means: the roster confirms the others."""
+# Whom a row means, asked from the account's side; one probe of an index each here, too.
+_UNLISTED = """
+SELECT a.id FROM provisioning_account a
+ WHERE a.tenant_id = %(tenant)s AND a.id = ANY(%(ids)s::uuid[])
+   AND (SELECT r.id FROM (
+               SELECT id, external_id, true AS by_key FROM provisioning_rosterrow
+                WHERE tenant_id = %(tenant)s AND roster_id = %(roster)s
+                  AND external_id = coalesce(a.external_id, a.asserted_key)
+                UNION ALL
+               SELECT id, external_id, false FROM provisioning_rosterrow
+                WHERE tenant_id = %(tenant)s AND roster_id = %(roster)s AND user_name_key = a.user_name_key) r
+         WHERE (SELECT n.id FROM provisioning_account n
+                 WHERE {live_n} AND n.id <> a.id AND n.external_id = r.external_id LIMIT 1) IS NULL
+           AND (by_key OR (SELECT n.id FROM provisioning_account n
+                            WHERE {live_n} AND n.id <> a.id AND n.confirmed_at IS NULL
+                              AND n.asserted_key = r.external_id LIMIT 1) IS NULL)
+         LIMIT 1) IS NULL
+"""
+
+
+def unlisted(connection: Connection, accounts: Iterable[tuple[UUID, UUID]]) -> Iterator[tuple[UUID, UUID]]:
+    """Of accounts that a login made (and their identities) those that no row of the newest complete roster means.
+
+    Whether a run has used it up or not: it confirms the others, or a person is asked about them.
+    """
+    roster = _complete(connection).first()
     coming = iter(accounts)
     while some := list(islice(coming, CHUNK)):
-        with database.cursor() as cursor:
-            cursor.execute(
-                "SELECT account_id FROM roster_difference WHERE row_id IS NOT NULL AND account_id = ANY(%s)",
-                [[account_id for account_id, _ in some]],
-            )
-            listed = {account_id for (account_id,) in cursor}
-        yield from (pair for pair in some if pair[0] not in listed)
+        if roster is not None:
+            asked = {"tenant": connection.tenant_id, "connection": connection.pk, "roster": roster.pk}
+            with database.cursor() as cursor:
+                cursor.execute(
+                    _UNLISTED.format(live_n=_LIVE.format("n")), asked | {"ids": [pk for pk, _ in some]}
+                )
+                missing = {pk for (pk,) in cursor}
+            some = [pair for pair in some if pair[0] in missing]
+        yield from some
 
 
 def _listed(row: tuple[Any, ...]) -> Listed:
