@@ -40,7 +40,7 @@ from provisioning.models import (
 from . import overview
 from .connections import IN_USE, rules
 from .credentials import live
-from .reconciliation import approved_since
+from .reconciliation import approved_since, asked_about
 
 NAMED_AT_MOST = 5
 CONNECTIONS_AT_MOST = 500
@@ -268,7 +268,7 @@ def unconfirmed(tenant_id: UUID, at: datetime) -> Figure:
             idle = Q(created_at__lt=since) & ~Q(last_login_at__gte=since)
             overdue |= mine & idle & ~approved_since(tenant_id, since)
     held = Hold.objects.filter(tenant=OuterRef("tenant"), identity=OuterRef("identity"))
-    late = rows.filter(overdue, ~Exists(held), identity__isnull=False)
+    late = rows.filter(overdue, ~Exists(held), ~asked_about(tenant_id), identity__isnull=False)
     return Figure(number=late.count(), of=rows.count())
 
 

@@ -68,6 +68,15 @@ def approved_since(tenant_id: UUID, limit: datetime) -> Exists:
     )
 
 
+def asked_about(tenant_id: UUID) -> Exists:
+    """Of accounts: whether one was held for its grace before; where it is open again, a person let it back in."""
+    return Exists(
+        Finding.objects.filter(
+            tenant_id=tenant_id, account=OuterRef("pk"), kind=FindingKind.UNCONFIRMED.value
+        )
+    )
+
+
 def unconfirmed(
     connection: Connection, policy: Policy, at: datetime, among: Among = None
 ) -> Iterator[tuple[UUID, UUID]]:
@@ -91,12 +100,8 @@ def unconfirmed(
         kind=HoldKind.EXPIRY.value,
         source_account_id=OuterRef("pk"),
     )
-    asked = Finding.objects.filter(
-        tenant_id=connection.tenant_id, account=OuterRef("pk"), kind=FindingKind.UNCONFIRMED.value
-    )
-    found = rows.filter(~Exists(held), ~Exists(asked), ~approved_since(connection.tenant_id, limit)).order_by(
-        "id"
-    )
+    asked = asked_about(connection.tenant_id)
+    found = rows.filter(~Exists(held), ~asked, ~approved_since(connection.tenant_id, limit)).order_by("id")
     found = found.values_list("id", "identity_id")
     yield from found.iterator(chunk_size=CHUNK)
 

@@ -27,9 +27,10 @@ from provisioning.models import (
     ScimToken,
     Session,
 )
+from provisioning.reconciliation import execute, simulate
 from provisioning.selectors import posture
 from provisioning.selectors.posture import Line
-from provisioning.services import configuration, findings, people, submit
+from provisioning.services import configuration, findings, people, remedies, submit
 from provisioning.services.groups import submit_group
 from provisioning.services.tokens import issue_token, revoke_token
 from provisioning.tasks.delivery import drain
@@ -194,6 +195,18 @@ class TestPeople:
         account = Account.objects.get(subject_value="sue")
         people.place_hold(identity=account.identity, kind=HoldKind.ADMIN, reason="Late", actor=OPERATOR)
         assert cover(acme, "unconfirmed") is GOOD
+
+    def test_nobody_is_late_whom_a_person_let_back_in(self, acme: House) -> None:
+        sign_in(acme, "joe", at=now() - timedelta(days=30))
+        sign_in(acme, "sue", at=now() - timedelta(days=30))
+        assert line(acme, "unconfirmed").figure.number == 2
+        execute(simulate(acme.connection, OPERATOR, reason="As agreed"))
+        assert line(acme, "unconfirmed").figure.number == 0
+        joe, sue = Finding.objects.filter(kind="account:unconfirmed").order_by("account__created_at", "pk")
+        remedies.carry_out(finding=joe, name="release", reason="Known to us", actor=OPERATOR)
+        assert Hold.objects.get().identity_id == sue.identity_id
+        found = line(acme, "unconfirmed")
+        assert (found.figure.number, found.figure.of, found.judged.cover) == (0, 2, GOOD)
 
     def test_nobody_is_late_whose_approval_was_given_a_moment_ago(self, acme: House) -> None:
         settings(acme, jit_approval=True)
