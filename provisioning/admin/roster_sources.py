@@ -226,7 +226,8 @@ def _initial(source: RosterSource | None) -> dict[str, Any]:
 
 
 def _shown(source: RosterSource, page: Page) -> dict[str, Any]:
-    places = [place for place, name in enumerate(FIELDS) if name in source.mapping or _inverse(name, source)]
+    said = checked(source.mapping).fields
+    places = [place for place, name in enumerate(FIELDS) if name in said]
     return {
         "heads": [LABELS[FIELDS[place]] for place in places],
         "people": [(line, [values[place] for place in places]) for line, values in page.rows[:SHOWN]],
@@ -240,10 +241,6 @@ def _shown(source: RosterSource, page: Page) -> dict[str, Any]:
 def _in_order(source: RosterSource) -> list[tuple[str, str]]:
     """The mapping as it came in; the database keeps no order."""
     return list(checked(source.mapping).columns.items())
-
-
-def _inverse(name: str, source: RosterSource) -> bool:
-    return name == "active" and "inactive" in source.mapping
 
 
 parts.register(RosterSourcePart())

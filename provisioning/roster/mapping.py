@@ -14,15 +14,19 @@ from provisioning.fingerprints import FIELDS
 from provisioning.formats import unprintable
 
 from . import Fault, Page, Values
-from .values import ACTIVE, INACTIVE, read_values
+from .values import ACTIVE, INACTIVE, read_values, unless_archived
 
 INVERTED = "inactive"
 """Not an attribute but the opposite of one: Google says who is suspended."""
-ATTRIBUTES = (*FIELDS[:3], INVERTED, *FIELDS[3:])
-LABELS: Mapping[str, str] = {
-    name: {"active": "active", INVERTED: "inactive (the opposite)"}.get(name) or ATTRIBUTE_LABELS[name]
-    for name in ATTRIBUTES
+ARCHIVED = "archived"
+"""Nor is this one: whoever is archived is not active, whatever the column of one of the other two says."""
+ATTRIBUTES = (*FIELDS[:3], INVERTED, ARCHIVED, *FIELDS[3:])
+_STATE_LABELS = {
+    "active": "active",
+    INVERTED: "inactive (the opposite)",
+    ARCHIVED: "archived (inactive as well)",
 }
+LABELS: Mapping[str, str] = {name: _STATE_LABELS.get(name) or ATTRIBUTE_LABELS[name] for name in ATTRIBUTES}
 
 # What exports call them, without case, blanks and what stands in brackets. The first name that a listing has serves.
 # Entra ID ("Download users", Graph), Okta (reports, API), Google ("Download users", Directory), SCIM, and HR exports in
@@ -58,7 +62,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("active", "accountenabled", "enabled", "isactive", "userstatus", "accountstatus", "status"),
         *("activestatus", "workerstatus", "employeestatus", "employmentstatus"),
     ),
-    INVERTED: ("suspended", "disabled", "blocked", "blockcredential", "issuspended", "inactive", "archived"),
+    INVERTED: ("suspended", "disabled", "blocked", "blockcredential", "issuspended", "inactive"),
+    ARCHIVED: ("archived", "isarchived"),
     "email": (
         *(
             "mail",
@@ -120,7 +125,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "organizations.title",
     ),
 }
-_STATES = frozenset({*_NAMES["active"], *_NAMES[INVERTED]})
+_STATES = frozenset({*_NAMES["active"], *_NAMES[INVERTED], *_NAMES[ARCHIVED]})
 STATE_WORDS = re.compile(
     "active|enabled|credential|status|suspended|disabled|blocked|archived", re.IGNORECASE
 )
@@ -144,7 +149,9 @@ class ColumnMap:
     @cached_property
     def fields(self) -> list[str]:
         """What a listing says by it, in the order of FIELDS."""
-        return [name for name in FIELDS if self._column(name)]
+        return [
+            name for name in FIELDS if self._column(name) or (name == "active" and ARCHIVED in self.columns)
+        ]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -168,7 +175,11 @@ class ColumnMap:
         def read(line: int, cells: Sequence[str]) -> Values | Fault:
             return read_values(line, pick([*cells, ""]), names, inverted=inverted)
 
-        return read
+        archived = self.columns.get(ARCHIVED)
+        if archived is None:
+            return read
+        place = header.index(archived)
+        return lambda line, cells: unless_archived(read(line, cells), line, cells[place], archived)
 
     def read(self, line: int, document: Mapping[str, Any]) -> Values | Fault:
         """Reads a JSON document: a SCIM User, or any object with texts, numbers and truth values in it."""
@@ -178,7 +189,10 @@ class ColumnMap:
             if isinstance(value, dict | list):
                 return Fault(line=line, code=RowFault.VALUE_MALFORMED, column=name)
             said.append(text_of(value))
-        return read_values(line, said, self.names, inverted=self.inverted)
+        read = read_values(line, said, self.names, inverted=self.inverted)
+        if archived := self.columns.get(ARCHIVED):
+            return unless_archived(read, line, text_of(value_at(document, archived)), archived)
+        return read
 
 
 def page_of_documents(
@@ -300,7 +314,7 @@ def _plain(column: str) -> str:
 
 
 def _may_be(attribute: str, said: set[str]) -> bool:
-    if attribute in ("active", INVERTED):
+    if attribute in ("active", INVERTED, ARCHIVED):
         # One that is sometimes unclear is mapped: it is a fault of those lines, and nobody misses the column.
         return not said or any(value.strip().lower() in ACTIVE | INACTIVE for value in said)
     if attribute == "email":

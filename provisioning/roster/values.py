@@ -83,6 +83,16 @@ def read_values(
     return tuple(values)
 
 
+def unless_archived(read: Values | Fault, line: int, word: str, column: str) -> Values | Fault:
+    """What a line says, with what another column says of who is archived: nobody, where it is empty."""
+    word = word.strip().lower()
+    if isinstance(read, Fault) or not word or word in FALSE:
+        return read
+    if word not in TRUE:
+        return Fault(line=line, code=RowFault.ACTIVE_UNCLEAR, column=column)
+    return (*read[:_ACTIVE], False, *read[_ACTIVE + 1 :])
+
+
 def _ordinary(said: Sequence[str]) -> list[Any] | None:
     """The values of a line in which nothing has to be looked at closely; else None."""
     whole = "\n".join(said)

@@ -146,7 +146,8 @@ def _tested(source: RosterSource) -> dict[str, Any]:
 
 
 def _shown(source: RosterSource, page: Page) -> dict[str, Any]:
-    places = [place for place, name in enumerate(FIELDS) if name in source.mapping]
+    said = checked(source.mapping).fields
+    places = [place for place, name in enumerate(FIELDS) if name in said]
     return {
         "attributes": [FIELDS[place] for place in places],
         "people": [[values[place] for place in places] for _, values in page.rows[:SHOWN]],

@@ -84,7 +84,8 @@ DIRECTORY = (
     '{"id":"103","primaryEmail":"ada@acme.example","name":{"givenName":"Ada","familyName":"Lovelace",'
     '"fullName":"Ada Lovelace"},"suspended":false,"organizations":[{"title":"Engineer","primary":true,'
     '"department":"R&D"}]}\n'
-    '{"id":"104","primaryEmail":"bob@acme.example","suspended":true}\n'
+    '{"id":"104","primaryEmail":"bob@acme.example","suspended":true,"archived":false}\n'
+    '{"id":"105","primaryEmail":"cyd@acme.example","suspended":false,"archived":true}\n'
 )
 GRAPH = (
     '{"id":"8c2f-1","userPrincipalName":"ada@contoso.example","mail":"ada@contoso.example","givenName":"Ada",'
@@ -278,8 +279,14 @@ EXPORTS = [
                 "active": False,
                 "email": "bob@acme.example",
             },
+            {
+                "external_id": "105",
+                "user_name": "cyd@acme.example",
+                "active": False,
+                "email": "cyd@acme.example",
+            },
         ],
-        id="Google's directory says who is suspended",
+        id="Google's directory says who is suspended, and who is archived",
     ),
     pytest.param(
         GRAPH,
@@ -632,6 +639,14 @@ def test_the_mapping_is_looked_for_by_name_and_not_by_place() -> None:
     (page,) = source.pages(None)
     assert told(page.rows[0][1]) == {"user_name": "ada", "active": True, "title": "Engineer"}
     assert list(source.fields) == ["user_name", "title"]
+
+
+def test_whoever_alone_is_archived_is_seen_far_behind_the_others() -> None:
+    lines = [f'{{"userName": "p{n}"}}' for n in range(150)]
+    lines[140] = '{"userName": "p140", "archived": true}'
+    _, pages = read("\n".join([*lines, ""]).encode(), "people.jsonl")
+    assert faults(pages) == []
+    assert [values[1] for page in pages for _, values in page.rows if not values[2]] == ["p140"]
 
 
 def test_a_fault_tells_no_value() -> None:

@@ -15,6 +15,7 @@ from provisioning.roster.mapping import (
     guess,
     names_a_state,
     page_of_documents,
+    text_of,
 )
 from provisioning.roster.values import read_values
 
@@ -46,6 +47,12 @@ from provisioning.roster.values import read_values
             [],
             {"user_name": "userName", "active": "active"},
             id="not the opposite, where both are there",
+        ),
+        pytest.param(
+            ["primaryEmail", "suspended", "archived"],
+            [["ada", "False", "False"]],
+            {"user_name": "primaryEmail", "inactive": "suspended", "archived": "archived"},
+            id="two that each keep somebody out",
         ),
         pytest.param(["userName\x00", "login"], [], {"user_name": "login"}, id="a name that no table keeps"),
         pytest.param(
@@ -108,6 +115,31 @@ def test_the_opposite_of_active_is_a_truth_value(said: dict[str, Any], active: b
     read = checked({"user_name": "userName", "inactive": "blocked"}).read(2, {"userName": "ada"} | said)
     unclear = Fault(line=2, code="row:active-unclear", column="blocked")
     assert (read == unclear) if active is None else (read[2] is active)
+
+
+@pytest.mark.parametrize(
+    ("said", "active"),
+    [
+        pytest.param({"active": True, "archived": False}, True, id="nobody archived her"),
+        pytest.param({"active": True, "archived": "True "}, False, id="she is archived"),
+        pytest.param({"active": True}, True, id="nobody says so"),
+        pytest.param({"active": False, "archived": False}, False, id="she is inactive anyway"),
+        pytest.param({"active": True, "archived": "archived"}, None, id="neither yes nor no"),
+    ],
+)
+@pytest.mark.parametrize("alone", [False, True], ids=["beside active", "alone"])
+def test_whoever_is_archived_is_not_active(said: dict[str, Any], active: bool | None, alone: bool) -> None:
+    mapped = {"user_name": "userName", "active": "active", "archived": "archived"}
+    document = {"userName": "ada"} | said
+    if alone:
+        del mapped["active"], document["active"]
+        active = active if said["active"] or active is None else True
+    mapping = checked(mapped, list(mapped.values()))
+    assert mapping.fields == ["user_name", "active"]
+    unclear = Fault(line=2, code="row:active-unclear", column="archived")
+    cells = [text_of(document.get(column)) for column in mapped.values()]
+    for read in (mapping.read(2, document), mapping.reader_of(list(mapped.values()))(2, cells)):
+        assert (read == unclear) if active is None else (read[2] is active)
 
 
 TEXTS = st.one_of(
