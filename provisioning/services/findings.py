@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -24,7 +25,7 @@ from provisioning.selectors.findings import administrators
 from . import metadata
 from .invalid import Invalid, needed_reason
 from .people import observed
-from .submission import submit
+from .submission import retrying, submit_within
 
 SAME_PERSON = frozenset(
     {
@@ -58,9 +59,30 @@ def decide(
     approving takes it and rejecting throws it away; `seen` is the `proposal_digest` of the one that was looked at
     (raises Invalid where another waits, or it can no longer be taken). For every other finding the case is closed.
     Of one that asks whether two are one person, rejecting keeps in mind that they are not.
-    Raises Invalid without a reason.
+    The decision and what follows from it are one transaction. Raises Invalid without a reason.
     """
-    reason = needed_reason(reason)
+    decision = partial(
+        decide_within,
+        finding=finding,
+        approve=approve,
+        reason=needed_reason(reason),
+        actor=actor,
+        identity_id=identity_id,
+        seen=seen,
+    )
+    return retrying(decision)
+
+
+def decide_within(
+    *,
+    finding: Finding,
+    approve: bool,
+    reason: str,
+    actor: Actor,
+    identity_id: UUID | None = None,
+    seen: str = "",
+) -> Outcome:
+    """`decide` inside the caller's `retrying`."""
     outcome = _decide(finding, approve, reason, actor, identity_id, seen)
     if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
         tell_apart(tenant_id=finding.tenant_id, pairs=pairs_of(finding), actor=actor, finding_id=finding.pk)
@@ -200,7 +222,9 @@ def _decide(
     if finding.kind == FindingKind.IDP_REPLACED and finding.status == Finding.Status.OPEN:
         return _decide_metadata(finding, approve=approve, reason=reason, actor=actor, seen=seen)
     said = answer(finding, approve=approve, reason=reason, actor=actor, identity_id=identity_id)
-    return _close(finding, approve=approve, reason=reason, actor=actor) if said is None else submit(said)
+    return (
+        _close(finding, approve=approve, reason=reason, actor=actor) if said is None else submit_within(said)
+    )
 
 
 def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor, seen: str) -> Outcome:

@@ -65,7 +65,7 @@ def merge(
 ) -> Outcome:
     """The loser ends in the winner. Refused where one of them is protected, or where they cannot be one person."""
     observation = _merging(winner, loser, needed_reason(reason), actor, finding_id)
-    return _carried_out(observation, loser, Act.MERGED_INTO)
+    return retrying(lambda: _carried_out(observation, loser, Act.MERGED_INTO))
 
 
 def unmerge(*, merge: Merge, reason: str, actor: Actor) -> Outcome:
@@ -73,11 +73,16 @@ def unmerge(*, merge: Merge, reason: str, actor: Actor) -> Outcome:
 
     The two are told apart with it, so that nothing asks about them again.
     """
-    outcome = _carried_out(_unmerging(merge, needed_reason(reason), actor), merge.loser, Act.STANDS_AGAIN)
-    if outcome.verdict is Verdict.APPLIED:
-        pair = (merge.winner_id, merge.loser_id)
-        tell_apart(tenant_id=merge.tenant_id, pairs=[pair], actor=actor)
-    return outcome
+    observation = _unmerging(merge, needed_reason(reason), actor)
+
+    def work() -> Outcome:
+        outcome = _carried_out(observation, merge.loser, Act.STANDS_AGAIN)
+        if outcome.verdict is Verdict.APPLIED:
+            pair = (merge.winner_id, merge.loser_id)
+            tell_apart(tenant_id=merge.tenant_id, pairs=[pair], actor=actor)
+        return outcome
+
+    return retrying(work)
 
 
 def foresee(*, winner: Identity, loser: Identity, actor: Actor) -> Preview:
@@ -121,32 +126,31 @@ def foresee_unmerge(*, merge: Merge, actor: Actor) -> Decision:
 
 
 def _carried_out(observation: Observation, loser: Identity, code: Act) -> Outcome:
-    """The decision is on record about the identity that stays; a second row tells it of the other one."""
+    """The decision is on record about the identity that stays; a second row tells it of the other one.
+
+    Inside the caller's `retrying`.
+    """
     change = (MergeIdentities if observation.intent is Intent.MERGE else UnmergeIdentities).__name__
-
-    def work() -> Outcome:
-        outcome = submit_within(observation)
-        if outcome.verdict is Verdict.APPLIED and observation.merge:
-            audit.record_act(
-                code,
-                loser,
-                actor=observation.actor,
-                why=observation.reason,
-                intent=observation.intent,
-                changes=[
-                    {
-                        "change": change,
-                        "merge_id": observation.merge.id,
-                        "identity_id": observation.target_identity_id,
-                        "former_identity_id": loser.pk,
-                    }
-                ],
-                object_id=observation.merge.id,
-                at=observation.at,
-            )
-        return outcome
-
-    return retrying(work)
+    outcome = submit_within(observation)
+    if outcome.verdict is Verdict.APPLIED and observation.merge:
+        audit.record_act(
+            code,
+            loser,
+            actor=observation.actor,
+            why=observation.reason,
+            intent=observation.intent,
+            changes=[
+                {
+                    "change": change,
+                    "merge_id": observation.merge.id,
+                    "identity_id": observation.target_identity_id,
+                    "former_identity_id": loser.pk,
+                }
+            ],
+            object_id=observation.merge.id,
+            at=observation.at,
+        )
+    return outcome
 
 
 def _merging(

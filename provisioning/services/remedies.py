@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from identity_hub.core.clock import now
@@ -21,7 +21,7 @@ from provisioning.selectors.overrides import LABELS, said
 
 from . import findings, linking, merging, overrides, ownership, people
 from .invalid import Invalid, needed_reason
-from .submission import simulate_many, submit
+from .submission import retrying, simulate_many, submit, submit_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +110,18 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
             identity_id=remedy.identity_id,
             seen=seen,
         )
-    if act == "own":
-        with transaction.atomic():
-            ownership.take_over(row=_owned(finding), actor=actor, reason=reason)
-            return findings.decide(finding=finding, approve=True, reason=reason, actor=actor)
-    assert remedy.observation is not None
-    outcome = submit(remedy.observation)
+    # Somebody who loses access, or gets in, and the finding that asked for it: never one without the other.
+    return retrying(partial(_carry_out, finding, remedy, reason, actor))
+
+
+def _carry_out(finding: Finding, remedy: Remedy, reason: str, actor: Actor) -> Outcome:
+    close = partial(findings.decide_within, finding=finding, approve=True, reason=reason, actor=actor)
+    if remedy.observation is None:
+        ownership.take_over(row=_owned(finding), actor=actor, reason=reason)
+        return close()
+    outcome = submit_within(remedy.observation)
     if outcome.accepted:
-        findings.decide(finding=finding, approve=True, reason=reason, actor=actor)
+        close()
     return outcome
 
 

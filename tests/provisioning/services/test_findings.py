@@ -3,10 +3,22 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
 
 from identity_hub.core.clock import now
 from provisioning.decision.types import Actor, Severity
-from provisioning.models import Account, AuditRecord, Distinction, Finding, Identity, ScimToken
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Distinction,
+    Finding,
+    Hold,
+    Identity,
+    Merge,
+    OutboxMessage,
+    Override,
+    ScimToken,
+)
 from provisioning.selectors.findings import administrators
 from provisioning.services import configuration, findings, tokens
 from provisioning.services.invalid import Invalid
@@ -45,6 +57,21 @@ def weak_match(where: House) -> Finding:
     other = extend(where.tenant, "Other")
     push(other, user("ada.l", "e2", emails=[{"value": f"ada@{where.domain}"}]))
     return Finding.objects.get(kind="account:weak-match")
+
+
+def breaks(event: str, table: str) -> None:
+    """From now on PostgreSQL fails whoever does this to the table; it ends with the test's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'"
+        )
+        cursor.execute(f"CREATE TRIGGER fail BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION fail()")
+
+
+def stored() -> dict[str, list[str]]:
+    """Every row of the domain, as it is."""
+    models = (Account, AuditRecord, Distinction, Finding, Hold, Identity, Merge, OutboxMessage, Override)
+    return {model.__name__: sorted(map(repr, model.objects.values_list())) for model in models}
 
 
 class TestOwner:
@@ -137,6 +164,14 @@ class TestMemory:
     def test_who_is_the_same_person_is_not(self, acme: House) -> None:
         findings.decide(finding=weak_match(acme), approve=True, reason="she is", actor=OPERATOR)
         assert not Distinction.objects.exists()
+
+    def test_without_it_the_decision_is_not_made_either(self, acme: House) -> None:
+        finding = weak_match(acme)
+        breaks("INSERT", "provisioning_distinction")
+        before = stored()
+        with pytest.raises(OperationalError):
+            findings.decide(finding=finding, approve=False, reason="a namesake", actor=OPERATOR)
+        assert stored() == before
 
     def test_a_pair_is_kept_once_whichever_way_round(self, acme: House) -> None:
         one, other = (push(acme, user(f"{name}@acme.example", name)).identity_id for name in ("a", "b"))

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 from django.db.models import ForeignKey
 from time_machine import travel
 
@@ -41,6 +42,7 @@ from provisioning.tasks import delivery
 
 from ..admin.scene import group_of
 from ..cast import OPERATOR, House, extend, push, pushed, session_of, sign_in, user
+from .test_findings import breaks, stored
 from .test_races import at_once
 
 pytestmark = pytest.mark.django_db
@@ -623,6 +625,15 @@ def test_a_superuser_is_nobody_s_duplicate(pair: tuple[Any, Any]) -> None:
     assert merging.merge(winner=identity(pair[0]), loser=root, reason="x", actor=OPERATOR).reason == (
         "identity:unknown"
     )
+
+
+def test_without_telling_the_two_apart_a_merge_is_not_taken_back(pair: tuple[Any, Any]) -> None:
+    merge(*pair)
+    breaks("INSERT", "provisioning_distinction")
+    before = stored()
+    with pytest.raises(OperationalError):
+        unmerge()
+    assert stored() == before
 
 
 def test_the_preview_counts_what_would_go_and_writes_nothing(

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.db import OperationalError
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
@@ -24,7 +26,7 @@ from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, push, sign_in, user
 from ..reconciliation import test_doubts as doubts
-from .test_findings import administrator, weak_match
+from .test_findings import administrator, breaks, stored, weak_match
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tokenless")]
 
@@ -161,6 +163,31 @@ def test_a_candidate_of_a_disabled_account_is_held(acme: House) -> None:
         fingerprint="x",
     )
     assert names(finding) == ["hold", "apart", "settled"]
+
+
+def values_disagree(where: House) -> Finding:
+    return TestOfValuesThatDisagree().finding(where)
+
+
+@pytest.mark.parametrize(
+    ("case", "act"),
+    [
+        pytest.param(partial(asked_by, doubts.an_orphan_of_a_disabled_connection), "hold", id="hold"),
+        pytest.param(unconfirmed, "release", id="let back in"),
+        pytest.param(values_disagree, "unlink", id="take an account off the person"),
+        pytest.param(values_disagree, "show", id="show one of two values"),
+    ],
+)
+def test_a_remedy_that_cannot_close_its_finding_does_nothing(
+    acme: House, case: Callable[[House], Finding], act: str
+) -> None:
+    finding = case(acme)
+    name = next(one.name for one in remedies.remedies(finding, OPERATOR) if one.name.partition(":")[0] == act)
+    breaks("UPDATE OF decision_reason", "provisioning_finding")
+    before = stored()
+    with pytest.raises(OperationalError):
+        remedies.carry_out(finding=finding, name=name, reason="x", actor=OPERATOR)
+    assert stored() == before
 
 
 class TestOwner:
