@@ -78,23 +78,26 @@ def import_file(
     reason = needed_reason(reason)
     layout, mapping = preview.sample.layout, preview.mapping
     source = files.source(open_, layout, mapping)
+    said: dict[str, Any] = {
+        "actor": actor,
+        "reason": reason,
+        "as_of": as_of,
+        "expected": expected,
+        "shrinking_accepted": shrinking_accepted,
+    }
     roster = rosters.unfinished(connection, digest=seen.digest, mapping=mapping)
     if roster is not None:
-        rosters.record_act(roster, actor, Act.ROSTER_GIVEN_AGAIN, why=reason)
+        rosters.take_up(roster=roster, **said)
     else:
         roster = rosters.begin(
             connection=connection,
             kind=source.kind,
             fields=source.fields,
-            actor=actor,
-            as_of=as_of,
             mapping=mapping,
             layout=layout.told,
-            expected=expected,
-            shrinking_accepted=shrinking_accepted,
             name=name,
             digest=seen.digest,
-            reason=reason,
+            **said,
         )
     return rosters.receive(roster=roster, source=source, progress=progress)
 

@@ -104,6 +104,33 @@ def unfinished(connection: Connection, *, digest: str, mapping: ColumnMap) -> Ro
     return next((one for one in rows if one.mapping == dict(mapping.columns)), None)
 
 
+def take_up(
+    *,
+    roster: Roster,
+    actor: Actor,
+    reason: str,
+    as_of: datetime | None = None,
+    expected: int | None = None,
+    shrinking_accepted: str = "",
+) -> None:
+    """What is said of a file that is given again, before it is received further; what is not said stays.
+
+    Of two moments the earlier counts: it is the same file, and what was pushed between them is newer. Raises Invalid,
+    and Elsewhere where another worker has the roster in hand.
+    """
+    require_moment(as_of, now())
+    record_act(roster, actor, Act.ROSTER_GIVEN_AGAIN, why=needed_reason(reason))
+    with alone(roster) as mine, transaction.atomic():
+        if not mine:
+            raise Elsewhere
+        _lock(roster)
+        if roster.status == Status.LOADING:
+            roster.as_of = min(as_of or roster.as_of, roster.as_of)
+            roster.expected = expected or roster.expected
+            roster.shrinking_accepted = shrinking_accepted[:500] or roster.shrinking_accepted
+            roster.save(update_fields=["as_of", "expected", "shrinking_accepted"])
+
+
 def receive(*, roster: Roster, source: Source, progress: Progress | None = None) -> Roster:
     """Takes every page that is not there yet, then judges: the roster is complete or refused afterwards.
 

@@ -547,9 +547,8 @@ def test_a_file_whose_last_line_has_no_end(
     assert (roster.status, roster.code) == (status, code)
 
 
-def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
-    acme: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stopped(where: House, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
+    """What a file was given with whose loading stopped after three rows."""
     monkeypatch.setattr(files, "AT_ONCE", 3)
 
     def open_() -> io.BufferedReader:
@@ -557,7 +556,7 @@ def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
 
     seen, preview = roster_files.look_at(open_, name="people.csv", options={}, mapped={})
     facts: dict[str, Any] = {
-        "connection": acme.connection,
+        "connection": where.connection,
         "open_": open_,
         "seen": seen,
         "preview": preview,
@@ -570,7 +569,14 @@ def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        roster_files.import_file(**facts, progress=stop)
+        roster_files.import_file(**facts, **more, progress=stop)
+    return facts
+
+
+def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
+    acme: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = stopped(acme, monkeypatch)
     roster = Roster.objects.get()
     assert (roster.status, roster.row_count) == ("loading", 3)
     ended = roster_files.import_file(**facts | {"reason": "The first try was stopped"})
@@ -578,6 +584,67 @@ def test_a_file_that_stopped_loading_goes_on_when_it_is_given_again(
     record = AuditRecord.objects.get(reason="roster:given-again", object_id=roster.pk)
     assert AuditValue.objects.get(record_id=record.pk).values == {"reason": "The first try was stopped"}
     assert rows_of(ended) == 7
+
+
+T = now() - timedelta(hours=3)
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "found"),
+    [
+        pytest.param({}, {"as_of": T}, {"as_of": T, "status": "complete"}, id="of the moment of its export"),
+        pytest.param(
+            {"as_of": T},
+            {"as_of": T - HOUR},
+            {"as_of": T - HOUR, "status": "complete"},
+            id="an earlier moment",
+        ),
+        # It is the same file: what was pushed between the two is newer than it.
+        pytest.param(
+            {"as_of": T}, {"as_of": T + HOUR}, {"as_of": T, "status": "complete"}, id="a later one, in vain"
+        ),
+        pytest.param(
+            {}, {"expected": 9}, {"expected": 9, "code": "roster:truncated"}, id="how many rows it has"
+        ),
+        pytest.param(
+            {"expected": 9}, {"expected": 7}, {"expected": 7, "status": "complete"}, id="a right number"
+        ),
+        pytest.param(
+            {"expected": 7, "as_of": T},
+            {},
+            {"expected": 7, "as_of": T, "status": "complete"},
+            id="nothing: what was said stays",
+        ),
+    ],
+)
+def test_what_is_said_when_a_file_is_given_again_counts(
+    acme: House,
+    monkeypatch: pytest.MonkeyPatch,
+    first: dict[str, Any],
+    again: dict[str, Any],
+    found: dict[str, Any],
+) -> None:
+    facts = stopped(acme, monkeypatch, **first)
+    ended = roster_files.import_file(**facts | {"reason": "Stopped"}, **again)
+    assert {name: getattr(ended, name) for name in found} == found
+
+
+def test_that_a_file_may_be_short_can_be_said_when_it_is_given_again(
+    acme: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received(acme, people(40), as_of=T)
+    facts = stopped(acme, monkeypatch)
+    ended = roster_files.import_file(**facts, shrinking_accepted="A branch was sold")
+    assert (ended.status, ended.shrinking_accepted) == ("complete", "A branch was sold")
+
+
+def test_a_moment_that_cannot_be_does_not_pass_when_a_file_is_given_again(
+    acme: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = stopped(acme, monkeypatch)
+    with pytest.raises(Invalid, match="future"):
+        roster_files.import_file(**facts, as_of=now() + HOUR)
 
 
 def test_a_sign_that_the_wrong_column_is_mapped(acme: House, globex: House) -> None:
