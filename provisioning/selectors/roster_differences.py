@@ -49,7 +49,8 @@ class Kind(StrEnum):
     AMBIGUOUS = "ambiguous"
     """Two live accounts answer to one row, or one does by its name and has another key."""
     GONE = "gone"
-    """An account that is in neither of two complete rosters, nor in one between them."""
+    """An account that is in neither of two complete rosters, nor in one between them, and of which SCIM has said
+    nothing since the former."""
     GONE_ONCE = "gone-once"
     """An account that is not in the newest one only."""
 
@@ -256,8 +257,8 @@ SELECT CASE WHEN p.row_name = '' THEN 'nameless' ELSE 'new' END, p.row_id, NULL,
    AND NOT EXISTS (SELECT FROM roster_pair o WHERE o.row_id = p.row_id AND o.account_id IS NOT NULL)
 UNION ALL
 SELECT CASE
-         WHEN %(previous)s::uuid IS NULL OR a.created_at >= %(previous_as_of)s OR {in_earlier}
-           OR NOT {known_to_previous} THEN 'gone-once'
+         WHEN %(previous)s::uuid IS NULL OR greatest(a.created_at, a.speaks_of) >= %(previous_as_of)s
+           OR {in_earlier} OR NOT {known_to_previous} THEN 'gone-once'
          ELSE 'gone'
        END, NULL, a.account_id, 0, false, NULL
   FROM roster_pair a
