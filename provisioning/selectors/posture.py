@@ -3,6 +3,7 @@
 A measure is a row of `MEASURES`. What its figure means is judged in `decision.posture`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from operator import or_
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, When
 
 from identity_hub.core.ids import first_id
 from provisioning import sql
@@ -278,8 +279,12 @@ def review(tenant_id: UUID, at: datetime) -> Figure:
     return Figure(number=overdue.count(), of=sum(ages.values()), parts=ages)
 
 
-# What administrators do about themselves, or to somebody's sessions alone, mends no joiner.
+# What administrators do about themselves, or to somebody's sessions alone, mends no joiner. A merge is told of both
+# people, and counts with the one who stays; an undo tells of each item, and counts with its order.
 _NO_INTERVENTION = (
+    Act.MERGED_INTO,
+    Act.STANDS_AGAIN,
+    Reason.ITEM_UNDONE,
     Act.LOCAL_CREATED,
     Act.LOCAL_SIGNED_IN,
     Act.PASSWORD_SET,
@@ -288,13 +293,15 @@ _NO_INTERVENTION = (
     Act.OTHER_SESSIONS_ENDED,
     Act.PREFERENCES_SET,
 )
+# What tells of no person and is about people all the same.
+_OF_NOBODY = (Reason.FINDING_CLOSED, Act.RUN_UNDO_ORDERED)
 
 
 def interventions(tenant_id: UUID, at: datetime) -> Figure:
     since = at - judge.LOOK_BACK
     acts = (
         AuditRecord.objects.filter(
-            Q(identity_id__isnull=False) | Q(account_id__isnull=False) | Q(reason="finding:closed"),
+            Q(identity_id__isnull=False) | Q(account_id__isnull=False) | Q(reason__in=_OF_NOBODY),
             tenant_id=tenant_id,
             channel=Channel.ADMIN.value,
             at__gte=since,
@@ -303,10 +310,14 @@ def interventions(tenant_id: UUID, at: datetime) -> Figure:
         )
         .exclude(reason__in=_NO_INTERVENTION)
         .order_by()
-        .values_list("reason")
+        # However often somebody takes back items of one run, it is that run which they mend.
+        .annotate(run=Case(When(reason=Act.RUN_UNDO_ORDERED, then="object_id")))
+        .values_list("reason", "run")
         .annotate(number=Count("id"))
     )
-    parts = dict(acts.order_by("reason"))
+    parts: Counter[str] = Counter()
+    for reason, run, number in acts.order_by("reason"):
+        parts[reason] += number if run is None else 1
     # The primary key tells the time too, and an index has it; who joins a tenant all at once is not counted to the end.
     joined = Identity.objects.filter(
         tenant_id=tenant_id,
@@ -315,8 +326,8 @@ def interventions(tenant_id: UUID, at: datetime) -> Figure:
         local=False,
         kind=Identity.Kind.PERSON,
     )
-    number = joined.order_by().values("pk")[:JOINERS_AT_MOST].count()
-    return Figure(number=sum(parts.values()), of=number, parts=parts)
+    joiners = joined.order_by().values("pk")[:JOINERS_AT_MOST].count()
+    return Figure(number=parts.total(), of=joiners, parts=parts)
 
 
 def owners(tenant_id: UUID, at: datetime) -> Figure:

@@ -21,6 +21,7 @@ from provisioning.models import (
     Finding,
     Hold,
     Identity,
+    Merge,
     OutboxMessage,
     ReconciliationRun,
     Roster,
@@ -30,13 +31,14 @@ from provisioning.models import (
 from provisioning.reconciliation import execute, simulate
 from provisioning.selectors import posture
 from provisioning.selectors.posture import Line
-from provisioning.services import configuration, findings, people, remedies, submit
+from provisioning.services import configuration, findings, merging, people, remedies, submit, undo
 from provisioning.services.groups import submit_group
 from provisioning.services.tokens import issue_token, revoke_token
 from provisioning.tasks.delivery import drain
 
-from .cast import OPERATOR, House, house, push, pushed, session_of, sign_in, user
+from .cast import OPERATOR, House, extend, house, push, pushed, session_of, sign_in, user
 
+BOSS = Actor(kind="identity", id="00000000-0000-0000-0000-000000000001")
 BAD, GOOD, CANNOT_SAY = Cover.NOT_COVERED, Cover.COVERED, Cover.CANNOT_SAY
 
 
@@ -230,20 +232,42 @@ class TestPeople:
         assert cover(acme, "review") is GOOD
 
     def test_acts_by_hand_are_counted_against_joiners(self, acme: House) -> None:
-        boss = Actor(kind="identity", id="00000000-0000-0000-0000-000000000001")
         came = [push(acme, user(f"p{number}@acme.example", f"p-{number}")) for number in range(9)]
         assert cover(acme, "interventions") is CANNOT_SAY
         came.append(push(acme, user("p9@acme.example", "p-9")))
         assert cover(acme, "interventions") is GOOD
         for number in (1, 2):
             who = Identity.objects.get(pk=came[number].identity_id)
-            people.place_hold(identity=who, kind=HoldKind.ADMIN, reason="Asked", actor=boss)
+            people.place_hold(identity=who, kind=HoldKind.ADMIN, reason="Asked", actor=BOSS)
         found = line(acme, "interventions")
         assert (found.judged.cover, found.judged.shown) == (BAD, "20 per 100")
         for number in range(10, 20):
             push(acme, user(f"p{number}@acme.example", f"p-{number}"))
         assert line(acme, "interventions").judged.shown == "10 per 100"
         assert cover(acme, "interventions", now() + timedelta(days=31)) is CANNOT_SAY, "only 30 days count"
+
+    def test_a_merge_is_one_act_and_so_is_taking_it_back(self, acme: House) -> None:
+        okta = extend(acme.tenant, "Okta")
+        ours, theirs = (
+            push(acme, user("ada@acme.example", "a")),
+            push(okta, user("lovelace@okta.example", "o")),
+        )
+        winner, loser = (Identity.objects.get(pk=came.identity_id) for came in (ours, theirs))
+        merging.merge(winner=winner, loser=loser, reason="One person", actor=BOSS)
+        assert line(acme, "interventions").figure.parts == {"identity:merged": 1}
+        merging.unmerge(merge=Merge.objects.get(), reason="Two people", actor=BOSS)
+        assert line(acme, "interventions").figure.parts == {"identity:merged": 1, "identity:unmerged": 1}
+
+    def test_taking_a_run_back_is_one_act_however_many_it_held(self, acme: House) -> None:
+        for number in range(3):
+            sign_in(acme, f"joe-{number}", at=now() - timedelta(days=30))
+        run = execute(simulate(acme.connection, OPERATOR, reason="As agreed"))
+        [first, *_] = undo.items_of(run)
+        for chosen in ([first.pk], None):
+            undo.order(run, actor=BOSS, reason="Known to us", items=chosen)
+            undo.carry_out(run)
+        assert not Hold.objects.exists()
+        assert line(acme, "interventions").figure.parts == {"run:undo-ordered": 1}
 
 
 class TestCredentials:
