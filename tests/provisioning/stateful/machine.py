@@ -60,7 +60,7 @@ from tests.scim.clients import Idp
 
 from ..cast import OPERATOR, House, asserted, extend, pushed, session_of, user
 from ..services.test_groups import group
-from .model import Account, Login, Model, Push, Row, Source
+from .model import Account, Listing, Login, Model, Push, Row, Source
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -395,6 +395,7 @@ class Hub(RuleBasedStateMachine):
         if fresh and source.approval:
             assert not outcome.accepted
             self.model.holds.add((new.identity, "approval", new.id))  # type: ignore[arg-type]
+            self.model.requests[new.id] = None
         elif outcome.accepted:
             new.seen = at
 
@@ -444,6 +445,7 @@ class Hub(RuleBasedStateMachine):
         outcome = findings.decide(finding=finding, approve=approve, reason="a story", actor=OPERATOR)
         if finding.kind == "account:approval-requested" and finding.identity_id:
             self.model.release(finding.identity_id, "approval")
+            self.model.requests[finding.account_id] = at
             if not approve:
                 self.model.holds.add((finding.identity_id, "admin", None))
             return
@@ -565,7 +567,7 @@ class Hub(RuleBasedStateMachine):
         if roster.status != Roster.Status.COMPLETE:
             self._run(where)
             return
-        self.model.listings.setdefault(where.source.id, []).append((at, said | set(keyed)))
+        self.model.listings.setdefault(where.source.id, []).append(Listing(made=at, rows=tuple(rows)))
         self._run(where, roster=roster, rows=rows)
 
     @precondition(lambda self: self.model.runs)
@@ -655,7 +657,7 @@ class Hub(RuleBasedStateMachine):
         model, source, at = self.model, where.source, now()
         if rows:
             model.miss(source)
-        concerned = {a.id for row in rows if (a := next(filter(None, model.answers(source, row)), None))}
+        concerned = model.meant(source)
         held = {a.id for a in model.living(source) if a.identity is None and a.active}
         for row in rows:
             came = model.list_row(source, row, at)

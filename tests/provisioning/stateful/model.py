@@ -122,6 +122,19 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Everybody, as of a moment."""
+
+    made: datetime
+    rows: tuple[Row, ...]
+
+    def names(self, account: Account) -> bool:
+        """By name or key."""
+        said = {row.name.lower() for row in self.rows} | {row.key for row in self.rows if row.key}
+        return bool({account.name.lower(), account.key} & said)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fold:
     """A login's account that ended in the pushed one which it only doubled."""
 
@@ -174,12 +187,14 @@ class Model:
         self.unions: dict[UUID, Union] = {}
         self.apart: set[tuple[UUID, UUID]] = set()
         """Accounts and whose they are not, as a person said."""
+        self.requests: dict[UUID, datetime | None] = {}
+        """Accounts of whom somebody must approve, and when that was decided."""
         self.runs: dict[UUID, tuple[Scene, Scene]] = {}
         """What was before a run, and after it."""
         self.overrides: dict[tuple[UUID, str], tuple[str, datetime]] = {}
         """(identity, attribute) -> what it shows, and until when."""
-        self.listings: dict[UUID, list[tuple[datetime, set[str]]]] = {}
-        """Connection -> of each complete listing when it was made, and the names and keys that are in it."""
+        self.listings: dict[UUID, list[Listing]] = {}
+        """Connection -> its complete listings, the newest last."""
 
     def remember(self) -> None:
         for account in self.accounts.values():
@@ -347,19 +362,32 @@ class Model:
         account.seen = at
 
     def expire(self, source: Source, at: datetime, *, but: Collection[UUID] = ()) -> None:
-        """Row 24: who was never confirmed is held after the grace, once."""
-        listings = [made for made, _ in self.listings.get(source.id, ())]
+        """Row 24: who was never confirmed is held after the grace, once; where an approval is needed it begins then."""
+        listings = [listing.made for listing in self.listings.get(source.id, ())]
         listed = len(listings) > 1 and at - max(listings) < GRACE
         confirms = source.pushes or listed
         for account in self.living(source):
             made = account.made if source.pushes or not listed else max(account.made, min(listings))
             last = at - (made if confirms else account.seen or account.made)
-            over = last > (GRACE if confirms else IDLE_GRACE) and account.id not in but
+            grace = GRACE if confirms else IDLE_GRACE
+            over = last > grace and account.id not in but and not self.asks(account, at - grace)
             if account.identity and not account.confirmed and over and account.id not in self.alone:
                 self.alone.add(account.id)
                 self.holds.add((account.identity, "expiry", account.id))
 
+    def asks(self, account: Account, since: datetime) -> bool:
+        """Somebody has yet to approve of it, or of its person, or has decided no earlier."""
+        decided = self.requests.get(account.id, datetime.min.replace(tzinfo=since.tzinfo))
+        waits = any(one[:2] == (account.identity, "approval") for one in self.holds)
+        return waits or decided is None or decided >= since
+
     # What a complete listing does.
+
+    def meant(self, source: Source) -> set[UUID]:
+        """Whom the rows of the newest listing mean, whatever becomes of them."""
+        newest = self.listings.get(source.id, ())[-1:]
+        rows = [row for listing in newest for row in listing.rows]
+        return {a.id for row in rows if (a := next(filter(None, self.answers(source, row)), None))}
 
     def answers(self, source: Source, row: Row) -> tuple[Account | None, Account | None, Account | None]:
         """By its key, by the key that a login brought, by its name."""
@@ -415,10 +443,10 @@ class Model:
         listings = self.listings[source.id]
         if len(listings) < 2:
             return
-        (before, earlier), (_, newest) = listings[-2:]
+        before, newest = listings[-2:]
         for account in self.living(source):
-            listed = {account.name.lower(), account.key} & (earlier | newest)
-            active = account.active and account.confirmed and account.made < before
+            listed = before.names(account) or newest.names(account)
+            active = account.active and account.confirmed and account.made < before.made
             held = any(one[1:] == ("scim", account.id) for one in self.holds)
             if account.identity and active and not listed and not held:
                 self.holds.add((account.identity, "scim", account.id))
