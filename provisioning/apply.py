@@ -16,6 +16,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from identity_hub.core.ids import new_id
 from provisioning import merges, sql
 from provisioning.decision.authority import profile_of_resource
+from provisioning.decision.deadlines import SETTLED
 from provisioning.decision.keys import fold, other_skeleton
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.types import (
@@ -123,14 +124,18 @@ UPDATE provisioning_finding f
 PARTS_AT_MOST = 100
 """Of what came under one open finding: an IdP that makes up a new key for each login must not make it grow for good."""
 
-# A case that is open already follows what came last; one that a person has rejected stays so. With many in one batch
-# they are locked in one order.
+# A case that is open already follows what came last; one that a person has rejected stays so, and one that was dealt
+# with does for a while. With many in one batch they are locked in one order.
 _ASK = """
 INSERT INTO provisioning_finding AS f ({columns})
 SELECT {values} FROM {records}
- WHERE r.parts = '{{}}'
-    OR NOT EXISTS (SELECT FROM provisioning_finding a
-                    WHERE a.tenant_id = r.tenant_id AND a.fingerprint = r.fingerprint AND a.status = 'rejected'
+ WHERE (r.parts = '{{}}'
+        OR NOT EXISTS (SELECT FROM provisioning_finding a
+                        WHERE a.tenant_id = r.tenant_id AND a.fingerprint = r.fingerprint AND a.status = 'rejected'
+                          AND a.parts::text[] @> r.parts))
+   AND NOT EXISTS (SELECT FROM provisioning_finding a
+                    WHERE a.tenant_id = r.tenant_id AND a.fingerprint = r.fingerprint AND a.status = 'approved'
+                      AND a.settled AND a.decided_at > r.opened_at - interval '{settled}'
                       AND a.parts::text[] @> r.parts)
  ORDER BY r.fingerprint
 ON CONFLICT (tenant_id, fingerprint) WHERE status = 'open' OR (parts = '{{}}' AND status = 'rejected') DO UPDATE
@@ -148,11 +153,12 @@ def _asking(names: tuple[str, ...], *, few: bool) -> str:
         values=sql.selected(Finding, names),
         records=sql.recordset(Finding, names, few=few),
         at_most=PARTS_AT_MOST,
+        settled=f"{SETTLED.days} days",
     )
 
 
 def ask(findings: Sequence[Columns]) -> None:
-    """Opens findings, in one statement; one that is open already follows, one that a person has rejected stays so."""
+    """Opens findings, in one statement; one that is open already follows, one that a person has answered stays so."""
     once = list({row["fingerprint"]: row for row in findings}.values())
     if once:
         sql.execute(_asking(tuple(once[0]), few=len(once) <= sql.FEW), (sql.as_json(once),))

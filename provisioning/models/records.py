@@ -156,6 +156,9 @@ class Finding(TenantRow):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.CharField(max_length=100, blank=True)
     decision_reason = models.CharField(max_length=500, blank=True)
+    settled = models.BooleanField(default=False, db_default=False, editable=False)
+    """Dealt with elsewhere: whatever is still so is not asked for a while (`decision.deadlines.SETTLED`). What a remedy
+    has changed is another case when it comes again."""
 
     objects = FindingQuerySet.as_manager()
 

@@ -39,6 +39,17 @@ SAME_PERSON = frozenset(
     }
 )
 """Those that ask whether two are one person; rejecting one tells the two apart for good."""
+ASKED_WHENEVER = frozenset(
+    {
+        # Both holders need a key before the finding frees the NameID: until then the next login has to ask again.
+        FindingKind.NAME_ID_RECYCLED,
+        # They tell what has just been done.
+        FindingKind.UNCONFIRMED,
+        FindingKind.CREATION_BURST,
+        FindingKind.REFUSAL_BURST,
+    }
+)
+"""Those that are asked whenever it comes to that, also soon after they were dealt with."""
 
 
 def decide(
@@ -81,9 +92,10 @@ def decide_within(
     actor: Actor,
     identity_id: UUID | None = None,
     seen: str = "",
+    acted: bool = False,
 ) -> Outcome:
-    """`decide` inside the caller's `retrying`."""
-    outcome = _decide(finding, approve, reason, actor, identity_id, seen)
+    """`decide` inside the caller's `retrying`; `acted` where a remedy has changed what the finding is about."""
+    outcome = _decide(finding, approve, reason, actor, identity_id, seen, acted)
     if outcome.verdict is Verdict.APPLIED and not approve and finding.kind in SAME_PERSON:
         tell_apart(tenant_id=finding.tenant_id, pairs=pairs_of(finding), actor=actor, finding_id=finding.pk)
     return outcome
@@ -217,14 +229,21 @@ def _change(
 
 
 def _decide(
-    finding: Finding, approve: bool, reason: str, actor: Actor, identity_id: UUID | None, seen: str
+    finding: Finding,
+    approve: bool,
+    reason: str,
+    actor: Actor,
+    identity_id: UUID | None,
+    seen: str,
+    acted: bool,
 ) -> Outcome:
     if finding.kind == FindingKind.IDP_REPLACED and finding.status == Finding.Status.OPEN:
         return _decide_metadata(finding, approve=approve, reason=reason, actor=actor, seen=seen)
     said = answer(finding, approve=approve, reason=reason, actor=actor, identity_id=identity_id)
-    return (
-        _close(finding, approve=approve, reason=reason, actor=actor) if said is None else submit_within(said)
-    )
+    if said is not None:
+        return submit_within(said)
+    settled = approve and not acted and not waits(finding) and finding.kind not in ASKED_WHENEVER
+    return _close(finding, approve=approve, settled=settled, reason=reason, actor=actor)
 
 
 def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor, seen: str) -> Outcome:
@@ -233,7 +252,7 @@ def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Act
     return Outcome(verdict=Verdict.APPLIED, situation=Situation.LINKED, reason=Reason.FINDING_CLOSED)
 
 
-def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Outcome:
+def _close(finding: Finding, *, approve: bool, settled: bool, reason: str, actor: Actor) -> Outcome:
     status = Finding.Status.APPROVED if approve else Finding.Status.REJECTED
     at = now()
     with transaction.atomic():
@@ -244,6 +263,7 @@ def _close(finding: Finding, *, approve: bool, reason: str, actor: Actor) -> Out
             decided_at=at,
             decided_by=actor.signature,
             decision_reason=reason[:500],
+            settled=settled,
         )
         audit_id = None
         if closed:

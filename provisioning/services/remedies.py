@@ -115,7 +115,9 @@ def carry_out(*, finding: Finding, name: str, reason: str, actor: Actor, seen: s
 
 
 def _carry_out(finding: Finding, remedy: Remedy, reason: str, actor: Actor) -> Outcome:
-    close = partial(findings.decide_within, finding=finding, approve=True, reason=reason, actor=actor)
+    close = partial(
+        findings.decide_within, finding=finding, approve=True, reason=reason, actor=actor, acted=True
+    )
     if remedy.observation is None:
         ownership.take_over(row=_owned(finding), actor=actor, reason=reason)
         return close()
@@ -189,7 +191,7 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
     yield Remedy(
         name="settled",
         title="Dealt with",
-        says="Nothing else changes. If it is still so in three months, it is asked again.",
+        says=f"Nothing else changes. {_AGAIN.get(finding.kind, _IN_THREE_MONTHS)}",
         approve=True,
     )
     if finding.kind not in findings.SAME_PERSON:
@@ -199,6 +201,16 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
             says="Nothing else changes, and it is never asked again.",
             approve=False,
         )
+
+
+_IN_THREE_MONTHS = "If it is still so in three months, it is asked again."
+_AGAIN: dict[str, str] = {
+    FindingKind.NAME_ID_RECYCLED: "The next login that meets it asks again.",
+    FindingKind.UNCONFIRMED: "The hold stays; if it is lifted and no source confirms the account, it is asked again.",
+    FindingKind.CREATION_BURST: "A burst after an hour without one is asked about.",
+    FindingKind.REFUSAL_BURST: "A burst after an hour without one is asked about.",
+}
+"""When those are asked again that are asked whenever it comes to that (`findings.ASKED_WHENEVER`)."""
 
 
 def _merges(finding: Finding) -> Iterator[Remedy]:

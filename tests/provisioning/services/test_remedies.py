@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 from django.db import OperationalError
+from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
-from provisioning.decision.types import Actor, HoldKind, Verdict
+from provisioning.decision.types import Actor, HoldKind, Intent, Verdict
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -21,10 +22,10 @@ from provisioning.models import (
     Override,
     ScimToken,
 )
-from provisioning.services import configuration, merging, people, remedies
+from provisioning.services import configuration, merging, people, remedies, submit
 from provisioning.services.invalid import Invalid
 
-from ..cast import OPERATOR, House, push, sign_in, user
+from ..cast import OPERATOR, House, push, pushed, sign_in, user
 from ..reconciliation import test_doubts as doubts
 from .test_findings import administrator, breaks, stored, weak_match
 
@@ -188,6 +189,68 @@ def test_a_remedy_that_cannot_close_its_finding_does_nothing(
     with pytest.raises(OperationalError):
         remedies.carry_out(finding=finding, name=name, reason="x", actor=OPERATOR)
     assert stored() == before
+
+
+def name_kept(where: House) -> Callable[[], object]:
+    """The IdP sends the name of an inactive account with another key, as it does every forty minutes."""
+    known = push(where, user("ada@acme.example", "e1"))
+    submit(pushed(where, Intent.DISABLE, account_id=known.account_id, active=False))
+    return lambda: push(where, user("ada@acme.example", "e9"))
+
+
+def name_id_changed(where: House) -> Callable[[], object]:
+    push(where, user("ada@acme.example", "e1"))
+    sign_in(where, "p1", external_id="e1")
+    return lambda: sign_in(where, "p2", external_id="e1")
+
+
+def name_id_recycled(where: House) -> Callable[[], object]:
+    push(where, user("ada@acme.example", "e1"))
+    sign_in(where, "p1", external_id="e1")
+    return lambda: sign_in(where, "p1", external_id="e2")
+
+
+class TestWhatPushesAndLoginsAsk:
+    @pytest.mark.parametrize(
+        ("case", "name", "days", "again"),
+        [
+            pytest.param(name_kept, "settled", 0, False, id="a push: not the next time"),
+            pytest.param(name_kept, "settled", 89, False, id="a push: not for three months"),
+            pytest.param(name_kept, "settled", 91, True, id="a push: then, where it is still so"),
+            pytest.param(name_kept, "dismiss", 400, False, id="a push: never where it was dismissed"),
+            pytest.param(name_id_changed, "settled", 89, False, id="a login: not for three months"),
+            pytest.param(name_id_changed, "settled", 91, True, id="a login: then, where it is still so"),
+            pytest.param(name_id_recycled, "settled", 0, True, id="a recycled NameID: by the next login"),
+        ],
+    )
+    def test_is_asked_again_when(
+        self, acme: House, case: Callable[[House], Callable[[], object]], name: str, days: int, again: bool
+    ) -> None:
+        met = case(acme)
+        met()
+        remedies.carry_out(finding=Finding.objects.get(), name=name, reason="They know", actor=OPERATOR)
+        with travel(now() + timedelta(days=days), tick=False):
+            met()
+        assert Finding.objects.filter(status="open").exists() is again
+
+    def test_another_case_of_the_kind_is_asked_about(self, acme: House) -> None:
+        met = name_id_changed(acme)
+        met()
+        remedies.carry_out(finding=Finding.objects.get(), name="settled", reason="x", actor=OPERATOR)
+        sign_in(acme, "p3", external_id="e1")
+        assert Finding.objects.filter(status="open").count() == 1
+
+    def test_what_a_remedy_has_mended_is_asked_about_when_it_comes_back(self, acme: House) -> None:
+        met = name_id_changed(acme)
+        met()
+        for comes in ("p1", "p2"):
+            finding = Finding.objects.get(status="open")
+            name = next(one.name for one in remedies.remedies(finding, OPERATOR) if one.name == "unbind")
+            remedies.carry_out(finding=finding, name=name, reason="A new NameID", actor=OPERATOR)
+            met()
+            sign_in(acme, comes, external_id="e1")
+            met = partial(sign_in, acme, comes, external_id="e1")
+        assert Finding.objects.filter(status="open").count() == 1
 
 
 class TestOwner:
