@@ -1,11 +1,12 @@
 """Whether a tenant's people are looked after from their first day to their last. Judges figures; knows no database and
 no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
+from typing import TypeAlias
 from uuid import UUID
 
 
@@ -25,7 +26,12 @@ LOOK_BACK = timedelta(days=30)
 JOINERS_TO_JUDGE_BY = 10
 INTERVENTIONS_PER_100 = 10
 REVOKED_WITHIN = timedelta(minutes=5)
+ORDERED_WITHIN = timedelta(minutes=1)
+"""What follows from a deactivation is ordered in its transaction, a little after the moment that it speaks of."""
 DEACTIVATIONS_LOOKED_AT = 50
+
+HeldBy: TypeAlias = tuple[str, str | None]
+"""A hold of somebody: its kind, and the id of the account that it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,15 @@ class Revocation:
         if not self.proven or None in took:
             return None
         return max(second for second in took if second is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldsChanged:
+    """What one record tells of somebody's holds."""
+
+    at: datetime
+    placed: Set[HeldBy]
+    lifted: Set[HeldBy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +244,19 @@ def interventions(figure: Figure) -> Judged:
         f"{'up to' if good else 'more than'} {INTERVENTIONS_PER_100} per 100 "
         f"{'is a routine that runs by itself.' if good else 'means that people do what rules should.'}",
     )
+
+
+def held_since(holds: Collection[HeldBy], told: Iterable[HoldsChanged]) -> datetime | None:
+    """Since when somebody who is held so has been held without a gap; None where what is told begins later.
+
+    `told` is what happened, newest first: each step is taken back until no hold is left.
+    """
+    left = set(holds)
+    for one in told:
+        left = (left - one.placed) | one.lifted
+        if not left:
+            return one.at
+    return None
 
 
 def revocation(figure: Figure) -> Judged:

@@ -12,6 +12,7 @@ from operator import or_
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, When
 
 from identity_hub.core.ids import first_id
@@ -47,7 +48,11 @@ NAMED_AT_MOST = 5
 CONNECTIONS_AT_MOST = 500
 PEOPLE_AT_MOST = 100_000
 JOINERS_AT_MOST = 50_000
-"""Accounts without a directory, and people who joined, that are looked at: of more, these are the numbers."""
+RECORDS_AT_MOST = 100
+"""Accounts without a directory, and people who joined, that are looked at: of more, these are the numbers.
+
+And the newest records of one person.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,7 +420,7 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
 
 
 def _switched_off(tenant_id: UUID, at: datetime) -> dict[UUID, datetime]:
-    """Identity -> when its newest deactivation was, newest first; nobody who has been let back in since."""
+    """Identity -> since when it has had no access, the newest deactivation first; nobody who has been let back in."""
     records = AuditRecord.objects.filter(
         tenant_id=tenant_id,
         verdict=Verdict.APPLIED.value,
@@ -438,8 +443,46 @@ def _switched_off(tenant_id: UUID, at: datetime) -> dict[UUID, datetime]:
         .filter(tenant_id=tenant_id, pk__in=newest, enabled=True)
         .values_list("pk", flat=True)
     )
-    kept = [(identity_id, when) for identity_id, when in newest.items() if identity_id not in back]
-    return dict(kept[: judge.DEACTIVATIONS_LOOKED_AT])
+    kept = [identity_id for identity_id in newest if identity_id not in back][: judge.DEACTIVATIONS_LOOKED_AT]
+    # Who is switched off once more (disabled, then deleted) had lost the access before.
+    since = _held_since(tenant_id, kept)
+    return {identity_id: since.get(identity_id, newest[identity_id]) for identity_id in kept}
+
+
+# The newest of each by an index; those that changed no hold are told without a line.
+_HOLDS_TOLD = """
+SELECT p.id, r.at, r.lines::text FROM unnest(%(people)s::uuid[]) AS p (id)
+ CROSS JOIN LATERAL (
+    SELECT id, at, verdict, jsonb_path_query_array(
+               changes, '$[*] ? (@.change == "PlaceHold" || @.change == "LiftHold")') AS lines
+      FROM provisioning_auditrecord WHERE identity_id = p.id AND tenant_id = %(tenant)s
+     ORDER BY id DESC LIMIT %(most)s
+ ) r WHERE r.verdict = 'applied' ORDER BY r.id DESC
+"""
+
+
+def _held_since(tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Identity -> since when it has been held without a gap; nobody who is not held."""
+    holds: dict[UUID, dict[judge.HeldBy, datetime]] = {}
+    for identity_id, kind, source, placed_at in Hold.objects.filter(
+        tenant_id=tenant_id, identity__in=ids
+    ).values_list("identity_id", "kind", "source_account_id", "placed_at"):
+        holds.setdefault(identity_id, {})[kind, str(source) if source else None] = placed_at
+    told: dict[UUID, list[judge.HoldsChanged]] = {identity_id: [] for identity_id in holds}
+    asked = {"people": sql.ids(holds), "tenant": tenant_id, "most": RECORDS_AT_MOST}
+    for identity_id, when, lines in sql.rows(_HOLDS_TOLD, asked) if holds else ():
+        changed: dict[str, set[judge.HeldBy]] = {"PlaceHold": set(), "LiftHold": set()}
+        for one in orjson.loads(lines):
+            if one["identity_id"] == str(identity_id):
+                changed[one["change"]].add((one["kind"], one["source_account_id"]))
+        told[identity_id].append(
+            judge.HoldsChanged(at=when, placed=changed["PlaceHold"], lifted=changed["LiftHold"])
+        )
+    return {
+        # Where the records do not reach back so far, the oldest hold that is in force says it.
+        identity_id: judge.held_since(mine, told[identity_id]) or min(mine.values())
+        for identity_id, mine in holds.items()
+    }
 
 
 def _purged(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
@@ -460,7 +503,8 @@ def _purged(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
     took: dict[UUID, float] = {}
     for key, ordered_at, done_at in rows:
         identity_id = UUID(key)
-        if ordered_at >= found[identity_id]:
+        # One that was ordered later proves nothing about the first, which the outbox may have forgotten.
+        if found[identity_id] <= ordered_at <= found[identity_id] + judge.ORDERED_WITHIN:
             seconds = (done_at - found[identity_id]).total_seconds()
             took[identity_id] = min(took.get(identity_id, seconds), seconds)
     return took

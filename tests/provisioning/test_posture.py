@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning.decision.posture import Cover
@@ -421,6 +422,54 @@ class TestRevocation:
         assert cover(acme, "revocation") is GOOD
         people.lift_hold(identity=ada, kind=kind, reason="As agreed", actor=OPERATOR)
         assert cover(acme, "revocation") is CANNOT_SAY
+
+    def test_a_delete_after_days_starts_no_new_clock(self, acme: House) -> None:
+        off = now() - timedelta(days=12)
+        with travel(off, tick=False):
+            ada = switch_off(acme)
+            ScimToken.objects.filter(connection=acme.connection).update(owner=ada)
+        with travel(off + timedelta(days=6), tick=False):
+            drain()
+            revoke_token(
+                token=ScimToken.objects.get(connection=acme.connection), actor=OPERATOR, reason="As agreed"
+            )
+        with travel(off + timedelta(days=7), tick=False):
+            submit(pushed(acme, Intent.DELETE, account_id=Account.objects.get(identity=ada).pk))
+            drain()
+        [one] = line(acme, "revocation").figure.revocations
+        assert one.at == off
+        assert [one.sessions.seconds, one.credentials.seconds] == [6 * 86400, 6 * 86400]
+        OutboxMessage.objects.filter(created_at=off).delete()
+        [one] = line(acme, "revocation").figure.revocations
+        assert one.sessions.proven
+        assert one.sessions.seconds is None, "what the DELETE ordered says nothing about the first time"
+
+    def test_who_was_back_in_between_is_looked_at_from_the_second_time_on(self, acme: House) -> None:
+        off = now() - timedelta(days=12)
+        with travel(off, tick=False):
+            ada = switch_off(acme)
+        account = Account.objects.get(identity=ada)
+        person = user(account.user_name, "ada-1")
+        with travel(off + timedelta(days=2), tick=False):
+            submit(pushed(acme, Intent.ENABLE, person, account_id=account.pk))
+        with travel(off + timedelta(days=5), tick=False):
+            submit(pushed(acme, Intent.DISABLE, person | {"active": False}, account_id=account.pk))
+        [one] = line(acme, "revocation").figure.revocations
+        assert one.at == off + timedelta(days=5)
+
+    def test_a_hold_that_another_one_overtook_began_it(self, acme: House) -> None:
+        off = now() - timedelta(days=12)
+        with travel(off, tick=False):
+            came = push(acme, user("ada@acme.example", "ada-1"))
+            ada = Identity.objects.get(pk=came.identity_id)
+            people.place_hold(identity=ada, kind=HoldKind.ADMIN, reason="Leaves", actor=BOSS)
+        with travel(off + timedelta(days=2), tick=False):
+            gone = user("ada@acme.example", "ada-1") | {"active": False}
+            submit(pushed(acme, Intent.DISABLE, gone, account_id=came.account_id))
+        with travel(off + timedelta(days=3), tick=False):
+            people.lift_hold(identity=ada, kind=HoldKind.ADMIN, reason="Left", actor=BOSS)
+        [one] = line(acme, "revocation").figure.revocations
+        assert (one.identity_id, one.at) == (ada.pk, off)
 
     def test_who_was_let_back_in_is_no_case_any_more(self, acme: House) -> None:
         ada = switch_off(acme)

@@ -1,12 +1,21 @@
 """What a figure means: covered, not covered, or nothing that one could say."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from provisioning.decision import posture
-from provisioning.decision.posture import Check, Cover, Figure, Judged, Revocation, duration
+from provisioning.decision.posture import (
+    Check,
+    Cover,
+    Figure,
+    HeldBy,
+    HoldsChanged,
+    Judged,
+    Revocation,
+    duration,
+)
 
 COVERED, NOT_COVERED, CANNOT_SAY = Cover.COVERED, Cover.NOT_COVERED, Cover.CANNOT_SAY
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -111,3 +120,46 @@ def test_a_duration(seconds: float, text: str) -> None:
 
 def test_what_is_not_covered_stands_first() -> None:
     assert sorted(Cover, key=posture.most_urgent_first) == [NOT_COVERED, CANNOT_SAY, COVERED]
+
+
+SCIM, EXPIRY, ADMIN = ("scim", "1"), ("expiry", "1"), ("admin", None)
+
+
+def changed(day: int, *, placed: HeldBy | None = None, lifted: HeldBy | None = None) -> HoldsChanged:
+    return HoldsChanged(
+        at=AT + timedelta(days=day),
+        placed={placed} if placed else set(),
+        lifted={lifted} if lifted else set(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("holds", "told", "day"),
+    [
+        pytest.param([SCIM], [changed(0, placed=SCIM)], 0, id="one hold began it"),
+        pytest.param(
+            [SCIM], [changed(7), changed(0, placed=SCIM)], 0, id="what places no hold begins nothing"
+        ),
+        pytest.param(
+            [SCIM],
+            [changed(5, placed=SCIM), changed(3, lifted=SCIM), changed(0, placed=SCIM)],
+            5,
+            id="who was back in between begins anew",
+        ),
+        pytest.param(
+            [SCIM],
+            [changed(3, lifted=ADMIN), changed(2, placed=SCIM), changed(0, placed=ADMIN)],
+            0,
+            id="the second hold came before the first was lifted",
+        ),
+        pytest.param(
+            [SCIM],
+            [changed(4, placed=SCIM, lifted=EXPIRY), changed(0, placed=EXPIRY)],
+            0,
+            id="one hold went as the other came",
+        ),
+        pytest.param([SCIM, ADMIN], [changed(4, placed=ADMIN)], None, id="it began before what is told"),
+    ],
+)
+def test_since_when_somebody_is_held(holds: list[HeldBy], told: list[HoldsChanged], day: int | None) -> None:
+    assert posture.held_since(holds, told) == (None if day is None else AT + timedelta(days=day))
