@@ -24,6 +24,7 @@ from provisioning.decision.policy import Policy
 from provisioning.decision.reasons import FindingKind
 from provisioning.decision.situations import KEPT_KEYS
 from provisioning.decision.types import (
+    MISSING,
     PROFILE_FIELDS,
     AccountFacts,
     Candidate,
@@ -533,7 +534,7 @@ _MERGED_INTO = 4
 # Overrides beside holds, in a statement of its own after the one that locks: one that waited for its lock answers with
 # the newest identity, and with what else there was when it began to wait.
 _HOLDS_AND_OVERRIDES = """
-SELECT identity_id, kind, source_account_id, NULL, NULL, NULL FROM provisioning_hold
+SELECT identity_id, kind, source_account_id, reason, NULL, NULL FROM provisioning_hold
  WHERE tenant_id = %(tenant)s AND identity_id = ANY(%(ids)s::uuid[])
  UNION ALL
 SELECT identity_id, attribute, id, value, instead_of, until FROM provisioning_override
@@ -582,7 +583,9 @@ def _identities(
     overrides: dict[UUID, list[OverrideFacts]] = {}
     for identity_id, what, key, value, instead_of, until in people.laid_on:
         if until is None:
-            holds[identity_id].append(HoldFacts(kind=HoldKind(what), source_account_id=key))
+            holds[identity_id].append(
+                HoldFacts(kind=HoldKind(what), source_account_id=key, as_missing=value == MISSING)
+            )
             continue
         overrides.setdefault(identity_id, []).append(
             OverrideFacts(id=key, attribute=what, value=value, instead_of=instead_of, over=until <= at)

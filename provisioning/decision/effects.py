@@ -321,6 +321,16 @@ def release_active(case: Case, account: AccountFacts) -> list[Change]:
     return changes
 
 
+def release_missing(case: Case, account: AccountFacts) -> list[Change]:
+    """Row 26: listed again, by a roster that does not say who is active."""
+    return [
+        LiftHold(identity_id=identity.id, kind=hold.kind, source_account_id=account.id)
+        for identity in case.known.identities.values()
+        for hold in identity.holds
+        if hold.as_missing and hold.source_account_id == account.id
+    ]
+
+
 def link(
     case: Case,
     account: AccountFacts,

@@ -11,6 +11,7 @@ from .effects import (
     needed,
     release,
     release_active,
+    release_missing,
     renames,
     show,
     stamped,
@@ -119,9 +120,9 @@ def _write(case: Case, account: AccountFacts, reason: Reason | None) -> Decision
 def _holds(
     case: Case, before: AccountFacts, after: AccountFacts, identity: IdentityFacts | None
 ) -> list[Change]:
-    """`active` moves this account's own hold; that of an active account was placed because rosters missed it."""
+    """`active` moves this account's own hold; that it is listed at all lifts what was placed because it was not."""
     if after.active:
-        return release_active(case, after) if case.observation.active is True else []
+        return release_active(case, after) if case.observation.active else release_missing(case, after)
     if not before.active:
         return []
     if identity is None:

@@ -13,6 +13,7 @@ from .effects import (
 from .reasons import FindingKind, Reason
 from .situations import Case
 from .types import (
+    MISSING,
     Decision,
     EndSessions,
     HoldKind,
@@ -80,5 +81,5 @@ def hold_missing(case: Case) -> Decision:
     # An inactive account was closed by somebody else, whose word stands.
     if held or not account.active:
         return leave_account(case)
-    changes = suspend(identity, HoldKind.SCIM, account.id, "missing from rosters")
+    changes = suspend(identity, HoldKind.SCIM, account.id, MISSING)
     return accepted(case, Reason.ACCOUNT_MISSING, changes, account)

@@ -96,6 +96,10 @@ class HoldKind(StrEnum):
     OWNER = "owner"
 
 
+MISSING = "missing from rosters"
+"""Why a hold was placed that being listed lifts."""
+
+
 class Origin(StrEnum):
     SCIM = "scim"
     JIT = "jit"
@@ -344,6 +348,8 @@ class AccountFacts:
 class HoldFacts:
     kind: HoldKind
     source_account_id: UUID | None
+    as_missing: bool = False
+    """Placed because complete rosters lacked its account (row 26)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q
 
 from provisioning.decision.reasons import Reason
-from provisioning.decision.types import HoldKind
+from provisioning.decision.types import MISSING, HoldKind
 from provisioning.fingerprints import FIELDS, WIDTH
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     INACTIVE = "inactive"
     """Inactive there, active here."""
     ACTIVE = "active"
-    """Active there, inactive or held as missing here."""
+    """Active there and inactive here, or listed there and held as missing here."""
     RENAMED = "renamed"
     """Whose new name is that of another account, which another row gives another one."""
     AMBIGUOUS = "ambiguous"
@@ -283,7 +283,8 @@ _LISTED = """(EXISTS (
    WHERE o.tenant_id = %(tenant)s AND o.roster_id {rosters} AND o.external_id = a.key
 ))"""
 
-# An active account's own hold was placed because rosters missed it; being listed lifts it.
+# An active account's own hold was placed because rosters missed it, or put back by whoever took its end back: being
+# listed lifts the one, being listed as active either.
 _RETURNED = """
 INSERT INTO roster_difference
 SELECT 'active', coalesce(k.id, n.id), a.id, 0, false, NULL
@@ -294,7 +295,8 @@ SELECT 'active', coalesce(k.id, n.id), a.id, 0, false, NULL
   LEFT JOIN provisioning_rosterrow n
     ON n.tenant_id = %(tenant)s AND n.roster_id = %(roster)s AND n.user_name_key = a.user_name_key
    AND (n.external_id IS NULL OR a.external_id IS NULL)
- WHERE h.tenant_id = %(tenant)s AND h.kind = '{scim}' AND coalesce(k.active, n.active) AND {says_active}
+ WHERE h.tenant_id = %(tenant)s AND h.kind = '{scim}' AND coalesce(k.active, n.active)
+   AND ({says_active} OR h.reason = '{missing}')
    AND {speaks_of} <= %(as_of)s
    AND NOT EXISTS (SELECT FROM roster_difference d WHERE d.row_id = coalesce(k.id, n.id))
 """
@@ -320,6 +322,7 @@ def find(connection: Connection, roster: Roster) -> bool:
         "known_to_newest": _known_to(roster),
         "known_to_previous": _known_to(previous or roster),
         "scim": HoldKind.SCIM.value,
+        "missing": MISSING,
         "released": Reason.IDENTITY_RELEASED.value,
         **{f"live_{table}": _LIVE.format(table) for table in "an"},
     }

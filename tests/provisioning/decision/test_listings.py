@@ -209,6 +209,24 @@ STORIES = [
         answer=(APPLIED, "account:enabled"),
     ),
     Row(
+        id="also by a roster that does not say who is active",
+        story=after(post, missing, listed(active=None)),
+        answer=(APPLIED, "account:enabled"),
+    ),
+    Row(
+        id="which lifts that hold and no administrator's",
+        story=after(post, missing, hold, listed(active=None)),
+        answer=(APPLIED, "account:enabled"),
+        held=frozenset({HoldKind.ADMIN}),
+    ),
+    Row(
+        id="nor that of an account which SCIM closed since",
+        story=after(post, missing, put(active=False), listed(active=None)),
+        answer=(UNCHANGED, "account:unchanged"),
+        held=SCIM,
+        active=False,
+    ),
+    Row(
         id="who was missing, and SCIM says active=true, comes back",
         story=after(post, missing, put(active=True)),
         answer=(APPLIED, "account:enabled"),

@@ -10,6 +10,7 @@ from provisioning.decision.decide import decide
 from provisioning.decision.keys import fold, look_alike
 from provisioning.decision.policy import Jit, Policy
 from provisioning.decision.types import (
+    MISSING,
     PERSISTENT,
     AccountFacts,
     Actor,
@@ -82,6 +83,8 @@ class World:
     kept_from_runs: set[UUID] = field(default_factory=set)
     local: set[UUID] = field(default_factory=set)
     holds: list[tuple[UUID, HoldKind, UUID | None]] = field(default_factory=list)
+    missing: set[UUID | None] = field(default_factory=set)
+    """Accounts that were held because rosters lacked them."""
     sessions: set[UUID] = field(default_factory=set)
     graves: list[tuple[AccountFacts, datetime]] = field(default_factory=list)
     findings: list[OpenFinding] = field(default_factory=list)
@@ -253,7 +256,7 @@ class World:
             local=identity_id in self.local,
             profile=self.profiles[identity_id],
             holds=tuple(
-                HoldFacts(kind=kind, source_account_id=source)
+                HoldFacts(kind=kind, source_account_id=source, as_missing=source in self.missing)
                 for held, kind, source in self.holds
                 if held == identity_id
             ),
@@ -479,6 +482,9 @@ class World:
                 hold = (change.identity_id, change.kind, change.source_account_id)
                 assert hold not in self.holds
                 self.holds.append(hold)
+                (self.missing.add if change.reason == MISSING else self.missing.discard)(
+                    change.source_account_id
+                )
             case LiftHold():
                 self.holds = [
                     hold

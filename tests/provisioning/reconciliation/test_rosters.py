@@ -436,15 +436,31 @@ def test_whom_an_administrator_let_in_after_the_roster_is_not_missed_by_it(acme:
     assert found(acme, roster(acme, line(BOB, "k2"), as_of=now())) == {"gone": [ADA]}
 
 
-def test_who_was_missing_and_is_listed_again_comes_back(acme: House) -> None:
+SAYS_NOBODY_ACTIVE = [name for name in FIELDS if name != "active"]
+
+
+@pytest.mark.parametrize("fields", [FIELDS, SAYS_NOBODY_ACTIVE], ids=["active", "of active nothing"])
+def test_who_was_missing_and_is_listed_again_comes_back(acme: House, fields: list[str]) -> None:
     ada = arrive(acme, ADA, "k1")
     for day in (4, 3):
-        roster(acme, line(BOB, "k2"), as_of=ago(day))
+        roster(acme, line(BOB, "k2"), as_of=ago(day), fields=fields)
     reconcile(acme)
     assert not Identity.objects.get(pk=ada.identity_id).is_active
-    roster(acme, line(ADA, "k1"), line(BOB, "k2"), as_of=ago(1))
+    roster(acme, line(ADA, "k1"), line(BOB, "k2"), as_of=ago(1), fields=fields)
     assert items(reconcile(acme)) == [("roster-active", "applied", "account:enabled")]
     assert Identity.objects.get(pk=ada.identity_id).is_active
+
+
+def test_a_roster_that_says_nothing_of_active_lifts_no_hold_that_a_person_put_back(acme: House) -> None:
+    arrive(acme, ADA, "k1")
+    for day, lines in ((4, ()), (3, ()), (2, (line(ADA, "k1"),))):
+        roster(acme, line(BOB, "k2"), *lines, as_of=ago(day), fields=SAYS_NOBODY_ACTIVE)
+        run = reconcile(acme)
+    undo.order(run, actor=OPERATOR, reason="not yet")
+    assert dict(undo.carry_out(run)) == {"item:undone": 1}
+    roster(acme, line(BOB, "k2"), line(ADA, "k1"), as_of=ago(1), fields=SAYS_NOBODY_ACTIVE)
+    assert items(reconcile(acme)) == []
+    assert Hold.objects.get().kind == "scim"
 
 
 def test_what_is_in_doubt_is_asked_once_and_reported_afterwards(acme: House) -> None:
