@@ -13,7 +13,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, When
+from django.db.models.functions import Least
 
 from identity_hub.core.ids import first_id
 from provisioning import sql
@@ -393,7 +394,7 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
     holders, let_go = _holders(tenant_id, ids), _let_go(tenant_id, found)
     revocations = []
     for identity_id, since in found.items():
-        is_live, revoked_at = credentials.get(identity_id, (False, None))
+        is_live, ended_at = credentials.get(identity_id, (False, None))
         revocations.append(
             Revocation(
                 identity_id=identity_id,
@@ -405,7 +406,7 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
                 if is_live
                 else Check(
                     proven=True,
-                    seconds=max((revoked_at - since).total_seconds(), 0.0) if revoked_at else 0.0,
+                    seconds=max((ended_at - since).total_seconds(), 0.0) if ended_at else 0.0,
                 ),
                 # The hold shuts the hub's own doors. Who is still listed as a member (SCIM, the person's page) is for
                 # everybody who reads that a holder, and is one again as soon as the hold is lifted.
@@ -557,13 +558,18 @@ def _let_go(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
 def _credentials(
     tenant_id: UUID, ids: Sequence[UUID], at: datetime
 ) -> dict[UUID, tuple[bool, datetime | None]]:
-    """Owner -> whether a SCIM token or client of theirs lives, and when the last of the others was revoked."""
+    """Owner -> whether a SCIM token or client of theirs lives; where none does, when the last one ended."""
     unrevoked = Q(revoked_at__isnull=True)
     unended = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
     told: dict[UUID, tuple[bool, datetime | None]] = {}
-    for model, is_live in ((ScimToken, unrevoked & unended), (ScimClient, unrevoked)):
+    # Whichever comes first, revoked or at its date: LEAST leaves out what is null.
+    ended = Least("revoked_at", "expires_at")
+    for model, is_live, end in (
+        (ScimToken, unrevoked & unended, ended),
+        (ScimClient, unrevoked, F("revoked_at")),
+    ):
         rows = model.objects.filter(tenant_id=tenant_id, owner__in=ids).order_by().values_list("owner")
-        for owner, number, last in rows.annotate(alive=Count("pk", filter=is_live), last=Max("revoked_at")):
+        for owner, number, last in rows.annotate(alive=Count("pk", filter=is_live), last=Max(end)):
             was_live, was_last = told.get(owner, (False, None))
             moments = [moment for moment in (was_last, last) if moment is not None]
             told[owner] = (was_live or bool(number), max(moments, default=None))

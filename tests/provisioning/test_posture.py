@@ -343,6 +343,29 @@ class TestRevocation:
         )
         assert cover(acme, "revocation") is GOOD
 
+    @pytest.mark.parametrize(
+        ("ends", "revoked", "days"),
+        [
+            pytest.param(4, None, 4, id="a token that nobody revoked is gone at its end"),
+            pytest.param(4, 6, 4, id="a token that had ended is not kept by being revoked"),
+            pytest.param(6, 2, 2, id="a token is gone as soon as it is revoked"),
+            pytest.param(-1, None, 0, id="a token that had ended before was no access"),
+        ],
+    )
+    def test_a_token_is_gone_at_its_end(self, acme: House, ends: int, revoked: int | None, days: int) -> None:
+        off = now() - timedelta(days=10)
+        with travel(off, tick=False):
+            ada = switch_off(acme)
+            drain()
+        ScimToken.objects.filter(connection=acme.connection).update(
+            owner=ada,
+            expires_at=off + timedelta(days=ends),
+            revoked_at=None if revoked is None else off + timedelta(days=revoked),
+        )
+        [one] = line(acme, "revocation").figure.revocations
+        assert (one.credentials.proven, one.credentials.seconds) == (True, days * 86400)
+        assert cover(acme, "revocation") is (BAD if days else GOOD)
+
     def test_an_entitlement_that_is_left_opens_no_door_and_is_told(self, acme: House, client: Client) -> None:
         ada = switch_off(acme)
         drain()
