@@ -33,8 +33,6 @@ from . import request_log, timeline
 from .merges import all_ids
 
 AT_ONCE = 50
-TIES = 20
-"""So many more are read as may share the moment of the last one: what happened together is told together."""
 
 SOURCES = {
     Channel.SCIM.value: "SCIM",
@@ -66,7 +64,10 @@ KINDS: dict[str, tuple[str, Q]] = {
     "group": ("Groups", Q(reason__startswith="group:")),
     "finding": ("Findings", Q(reason__startswith="finding:") | _told("OpenFinding", "CloseFinding")),
     "roster": ("Rosters and runs", Q(channel=Channel.ROSTER)),
-    "session": ("Sessions", _told("EndSessions") | Q(reason__startswith="identity:session")),
+    "session": (
+        "Sessions",
+        _told("EndSessions") | Q(reason__startswith="identity:session") | Q(reason=Act.OTHER_SESSIONS_ENDED),
+    ),
     "refused": ("Refused", Q(verdict__in=("refused", "pending"))),
 }
 """Kind -> what a filter calls it, and which audit records are of it."""
@@ -115,7 +116,7 @@ def page(
 ) -> Page:
     """The newest entries of one source and kind (all, where none is named) from before a moment."""
     person = _Person.of(identity)
-    asked = _Asked(source=source, kind=kind, before=before, most=limit + TIES)
+    asked = _Asked(source=source, kind=kind, before=before, most=limit + 1)
     entries = [
         *_audited(person, asked),
         *_in_groups(person, asked),
@@ -157,10 +158,17 @@ class _Asked:
         """Whether entries of this source and of these kinds are asked for."""
         return self.source in ("", source) and (not self.kind or self.kind in kinds)
 
-    def newest(self, rows: Any, column: str = "at") -> Any:
+    def newest(self, rows: Any, column: str = "at") -> list[Any]:
+        """What happened together is told together, however much it is: the next page begins before that moment."""
         if self.before is not None:
             rows = rows.filter(**{f"{column}__lt": self.before})
-        return rows.order_by(f"-{column}", "-pk")[: self.most]
+        rows = rows.order_by(f"-{column}", "-pk")
+        found = list(rows[: self.most])
+        if len(found) < self.most:
+            return found
+        last = getattr(found[-1], column)
+        later = [row for row in found if getattr(row, column) > last]
+        return [*later, *rows.filter(**{column: last})]
 
 
 def _audited(person: _Person, asked: _Asked) -> Iterable[Entry]:
@@ -195,7 +203,7 @@ def _narrowed(rows: Any, asked: _Asked) -> Any:
 
 
 def _entries(person: _Person, rows: Any, asked: _Asked) -> list[Entry]:
-    records = list(asked.newest(rows))
+    records = asked.newest(rows)
     if not records:
         return []
     objects = {record.object_id for record in records if record.reason.startswith("group:")}
@@ -267,7 +275,7 @@ def _asked_for(person: _Person, asked: _Asked) -> Iterable[Entry]:
     if not asked.of(Channel.SCIM, "push", "refused") or person.identity.tenant_id is None:
         return []
     rows = request_log.refused(request_log.about(ScimRequest.objects.all(), person.identity))
-    found = list(asked.newest(rows))
+    found = asked.newest(rows)
     decided = set(
         AuditRecord.objects.filter(
             tenant_id=person.identity.tenant_id,
@@ -320,15 +328,13 @@ def _listed(person: _Person, asked: _Asked) -> Iterable[Entry]:
     if not asked.of(Channel.ROSTER, "roster"):
         return []
     live = [account for account in person.accounts.values() if account.deleted_at is None]
-    rosters = list(
-        asked.newest(
-            Roster.objects.filter(
-                tenant_id=person.identity.tenant_id,
-                connection_id__in={account.connection_id for account in live},
-                status=Roster.Status.COMPLETE,
-            ),
-            "as_of",
-        )
+    rosters = asked.newest(
+        Roster.objects.filter(
+            tenant_id=person.identity.tenant_id,
+            connection_id__in={account.connection_id for account in live},
+            status=Roster.Status.COMPLETE,
+        ),
+        "as_of",
     )
     if not rosters:
         return []

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from time_machine import travel
 
 from identity_hub.core.clock import now
 from provisioning import request_log
@@ -16,7 +17,7 @@ from provisioning.services import merging, people, submit
 from provisioning.services.groups import submit_group
 
 from .admin.scene import group_of
-from .cast import OPERATOR, House, extend, push, pushed, sign_in, user
+from .cast import OPERATOR, House, extend, push, pushed, session_of, sign_in, user
 
 pytestmark = pytest.mark.django_db
 
@@ -191,6 +192,36 @@ def test_pages_lose_nothing_and_tell_nothing_twice(ada: Identity, limit: int) ->
         if before is None:
             break
     assert gathered == whole
+
+
+def test_every_way_in_which_sessions_end_is_of_that_kind(acme: House) -> None:
+    row = identity(push(acme, user(ADA, "e1")))
+    kept, _ = session_of(row), session_of(row)
+    people.end_other_sessions(identity=row, session_key=kept.pk)
+    people.end_session(session=kept, actor=OPERATOR, reason="Lost phone")
+    people.end_sessions(identity=row, reason="Lost phone", actor=OPERATOR)
+    people.place_hold(identity=row, kind=HoldKind.ADMIN, reason="Asked by HR", actor=OPERATOR)
+    assert told(row, kind="session") == [
+        "identity:held",
+        "identity:sessions-ended",
+        "identity:session-ended",
+        "identity:other-sessions-ended",
+    ]
+
+
+def test_however_much_happened_in_one_moment_is_told(acme: House) -> None:
+    created = push(acme, user(ADA, "e1"))
+    with travel(now() + timedelta(minutes=1), tick=False):
+        for number in range(story.AT_ONCE * 2):
+            group_of(acme, f"Group {number}", [created.account_id])
+    with travel(now() + timedelta(minutes=2), tick=False):
+        people.end_sessions(identity=identity(created), reason="Lost phone", actor=OPERATOR)
+    first = story.page(identity(created))
+    assert [entry.reason for entry in first.entries] == [
+        "identity:sessions-ended",
+        *["group:created"] * (story.AT_ONCE * 2),
+    ]
+    assert told(identity(created), before=first.older) == ["account:created"]
 
 
 def test_more_events_cost_no_more_statements(acme: House, ada: Identity) -> None:
