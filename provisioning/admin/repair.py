@@ -147,7 +147,7 @@ class RepairPages(TenantAdmin):
             lines=_foreseen(run, listed["items"]),
             buttons=[("undo", "Undo", "hub-red")],
             facts=[
-                ("Can be undone until", (run.finished_at or run.started_at) + undo.KEPT),
+                ("Can be undone until", _until(run)),
                 ("Items that it did", number),
                 ("Taken back so far", run.items.filter(status=ItemStatus.UNDONE).count()),
             ],
@@ -264,6 +264,15 @@ def _foreseen(run: ReconciliationRun, items: Sequence[ReconciliationItem]) -> li
             }
         )
     return lines
+
+
+def _until(run: ReconciliationRun) -> str:
+    """A run that was stopped and went on has done its items at different times, and each has its own term."""
+    ends = undo.kept_until(run)
+    if ends is None:
+        return "—"
+    first, last = (f"{end:%Y-%m-%d %H:%M}" for end in ends)
+    return last if first == last else f"{last}, its first items until {first}"
 
 
 def _words(changes: Iterable[Mapping[str, Any]]) -> Iterable[str]:

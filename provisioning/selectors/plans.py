@@ -128,7 +128,8 @@ class Privileged:
 _PRIVILEGED = """
 WITH planned AS (
     SELECT identity_id, id, destructive FROM provisioning_reconciliationitem
-     WHERE tenant_id = %(tenant)s AND run_id = %(run)s AND identity_id IS NOT NULL AND status <> 'reported'
+     WHERE tenant_id = %(tenant)s AND run_id = %(run)s AND identity_id IS NOT NULL
+       AND status IN ('planned', 'applied')
 ), asserting AS (
     SELECT s.identity_id, g.entitlement_id FROM provisioning_connection n
       JOIN provisioning_assertedgroup g ON g.tenant_id = n.tenant_id AND g.connection_id = n.id
@@ -321,11 +322,10 @@ def _told(item: ReconciliationItem, known: _Known) -> Iterator[Side]:
                 of_identity = _of_identity(line, who, row, values.get(name) or {})
                 yield from (side for side in of_identity if side.after not in said)
             case "PlaceHold":
-                before = known.held.get(item.identity_id, []) if item.status == "planned" else []
                 kind = str(line.get("kind", ""))
                 yield Side(
                     what="May sign in",
-                    before=f"held: {', '.join(before)}" if before else "yes",
+                    before=_might_sign_in(item, known),
                     after=f"no: {HOLD_KINDS.get(kind, kind)}",
                 )
             case "LiftHold":
@@ -347,6 +347,16 @@ def _told(item: ReconciliationItem, known: _Known) -> Iterator[Side]:
                 continue
             case other:
                 yield Side(what=_words(other))
+
+
+def _might_sign_in(item: ReconciliationItem, known: _Known) -> str:
+    if any(line["change"] == "CreateIdentity" for line in item.plan):
+        return ""
+    if item.status in (ReconciliationItem.Status.APPLIED, ReconciliationItem.Status.UNDONE):
+        # Which holds there were then, nobody knows by now; that there were some the plan has kept.
+        return "yes" if item.destructive else "held already"
+    held = known.held.get(item.identity_id, [])
+    return f"held: {', '.join(held)}" if held else "yes"
 
 
 _KEYS = {"external_id": "externalId", "user_name": "userName", "active": "active", "confirmed": "confirmed"}

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet
 
 from identity_hub.core.clock import now
 from provisioning import audit, outbox, sql
@@ -122,6 +122,12 @@ def items_of(run: ReconciliationRun, chosen: Collection[int] | None = None) -> Q
     """What a run did and is not taken back, the last first; of the chosen ones."""
     rows = ReconciliationItem.objects.filter(tenant_id=run.tenant_id, run=run, status=ItemStatus.APPLIED)
     return (rows if chosen is None else rows.filter(pk__in=chosen)).order_by("-id")
+
+
+def kept_until(run: ReconciliationRun) -> tuple[datetime, datetime] | None:
+    """Until when the first and the last of them can be taken back; None where nothing is left."""
+    at = items_of(run).order_by().aggregate(first=Min("decided_at"), last=Max("decided_at"))
+    return (at["first"] + KEPT, at["last"] + KEPT) if at["first"] else None
 
 
 def preview(run: ReconciliationRun, items: Sequence[ReconciliationItem]) -> list[Prospect]:

@@ -10,7 +10,7 @@ from django.test import Client
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation
-from provisioning.decision.types import GroupObservation, Intent, Outcome
+from provisioning.decision.types import GroupObservation, HoldKind, Intent, Outcome
 from provisioning.models import (
     Account,
     AssertedGroup,
@@ -25,7 +25,7 @@ from provisioning.models import (
     RosterRow,
 )
 from provisioning.selectors import plans
-from provisioning.services import configuration
+from provisioning.services import configuration, people
 from provisioning.services.groups import submit_group
 
 from ..cast import OPERATOR, House, push, sign_in, user
@@ -56,6 +56,8 @@ def run_of(where: House, **fields: Any) -> ReconciliationRun:
 
 def item(run: ReconciliationRun, came: Outcome | None = None, **fields: Any) -> ReconciliationItem:
     about = {"account_id": came.account_id, "identity_id": came.identity_id} if came else {}
+    if fields.get("status") == "undone":
+        fields["undone_at"] = now()
     return ReconciliationItem.objects.create(
         **{
             "tenant_id": run.tenant_id,
@@ -232,6 +234,22 @@ class TestPrivilege:
         reported = Account.objects.get(external_id="reported-1")
         assert reported.identity_id not in {one.identity_id for one in plans.most_privileged(run)}
 
+    @pytest.mark.parametrize(
+        ("status", "is_named"),
+        [
+            pytest.param("planned", True, id="whom the plan changes"),
+            pytest.param("applied", True, id="whom the run has changed"),
+            pytest.param("left-out", False, id="not who was left out"),
+            pytest.param("refused", False, id="not who was refused"),
+            pytest.param("unchanged", False, id="not who needed nothing any more"),
+            pytest.param("undone", False, id="not of whom it was taken back"),
+        ],
+    )
+    def test_of_those_it_names(self, acme: House, status: str, is_named: bool) -> None:
+        run = run_of(acme)
+        item(run, person(acme, "ada"), status=status)
+        assert bool(plans.most_privileged(run)) is is_named
+
 
 class TestBeforeAndAfter:
     def test_what_a_roster_changes(self, acme: House) -> None:
@@ -297,6 +315,31 @@ class TestBeforeAndAfter:
             ),
             ("Sessions", "", "end"),
         ]
+
+    @pytest.mark.parametrize(
+        ("status", "takes", "before"),
+        [
+            pytest.param("planned", False, "held: {}", id="planned"),
+            pytest.param("left-out", False, "held: {}", id="left out"),
+            pytest.param("applied", False, "held already", id="executed, when the hold may be gone"),
+            pytest.param("undone", False, "held already", id="taken back"),
+            pytest.param("applied", True, "yes", id="executed upon somebody who was held by hand since"),
+        ],
+    )
+    def test_of_somebody_held_it_says_so(self, acme: House, status: str, takes: bool, before: str) -> None:
+        came = person(acme, "ada")
+        people.place_hold(
+            identity=Identity.objects.get(), kind=HoldKind.SECURITY, reason="Stolen", actor=OPERATOR
+        )
+        run = run_of(acme)
+        plan = [{"change": "PlaceHold", "identity_id": str(came.identity_id), "kind": "scim"}]
+        one = item(run, came, plan=plan, status=status, destructive=takes)
+        assert told(run, one)[0][:2] == ("May sign in", before.format("security"))
+
+    def test_nobody_new_could_sign_in_before(self, acme: House) -> None:
+        run = run_of(acme)
+        plan = [{"change": "CreateIdentity"}, {"change": "PlaceHold", "kind": "scim"}]
+        assert ("May sign in", "", f"no: {plans.HOLD_KINDS['scim']}") in told(run, item(run, plan=plan))
 
     def test_a_link_and_a_group(self, acme: House) -> None:
         came = person(acme, "ada")

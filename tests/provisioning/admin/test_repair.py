@@ -160,6 +160,22 @@ class TestUndo:
         assert "Command line (tests)" in page
         assert f'value="{item.pk}"' not in page
 
+    def test_each_item_has_its_own_thirty_days_and_the_page_says_so(
+        self, admin: Client, ours: Scene, done: ReconciliationRun
+    ) -> None:
+        first, *others = done.items.filter(status="applied")
+        began, ended = now() - timedelta(days=31), now() - timedelta(days=12)
+        done.items.filter(pk=first.pk).update(decided_at=began)
+        done.items.filter(pk__in=[one.pk for one in others]).update(decided_at=ended)
+        page = text(admin, f"{RUN}/{done.pk}/undo/")
+        until = f"{ended + undo.KEPT:%Y-%m-%d %H:%M}"
+        assert f"<dd>{until}, its first items until {began + undo.KEPT:%Y-%m-%d %H:%M}</dd>" in page
+        items = list(undo.items_of(done))
+        reasons = {one.item.pk: one.reason for one in undo.preview(done, items)}
+        assert reasons == {first.pk: "item:too-old"} | {one.pk: "item:undone" for one in others}
+        done.items.filter(pk=first.pk).update(decided_at=ended)
+        assert f"<dd>{until}</dd>" in text(admin, f"{RUN}/{done.pk}/undo/")
+
     def test_the_chosen_or_all_are_taken_back_by_a_worker(
         self, admin: Client, done: ReconciliationRun
     ) -> None:
