@@ -31,7 +31,14 @@ from provisioning.decision.types import (
     Verdict,
 )
 from provisioning.digests import lock_number
-from provisioning.models import AuditRecord, AuditValue, Finding, ReconciliationItem, ReconciliationRun
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    AuditValue,
+    Finding,
+    ReconciliationItem,
+    ReconciliationRun,
+)
 
 from .groups import submit_group
 from .invalid import Invalid, needed_reason
@@ -495,6 +502,22 @@ def _made_an_account(item: ReconciliationItem) -> bool:
     return any(line["change"] == "RemoveAccount" for line in item.inverse)
 
 
+def _wrote_an_account(item: ReconciliationItem) -> bool:
+    return any(line["change"] == "RestoreAccount" for line in item.inverse)
+
+
+def _said_again(tenant_id: UUID, items: Sequence[ReconciliationItem]) -> Iterator[int]:
+    """Those of whose account SCIM has said since what it says: that changes nothing, and no audit row tells of it."""
+    accounts = Account.objects.filter(
+        tenant_id=tenant_id, pk__in={item.account_id for item in items}, spoken_at__isnull=False
+    )
+    spoken_at = dict(accounts.values_list("pk", "spoken_at"))
+    for item in items:
+        spoken = spoken_at.get(item.account_id)
+        if spoken is not None and item.decided_at is not None and spoken > item.decided_at:
+            yield item.pk
+
+
 def _of_login(item: ReconciliationItem, record: AuditRecord | None) -> bool:
     updated = [one for one in (record.changes if record else ()) if one["change"] == "UpdateAccount"]
     return _made_an_account(item) or any(
@@ -531,6 +554,8 @@ def _judged(tenant_id: UUID, wanted: Sequence[_Wanted]) -> Iterator[_Wanted]:
             "accounts": [item.account_id for item in made],
         }
         newer |= dict(sql.rows(_JOINED, parameters, prepared=False))
+    if written := [item for item in asked if _wrote_an_account(item) and item.pk not in newer]:
+        newer |= dict.fromkeys(_said_again(tenant_id, written))
     for one in wanted:
         if one.item.pk in newer and one.refusal is None:
             yield _Wanted(item=one.item, refusal=Reason.ITEM_TOUCHED_SINCE, newer=newer[one.item.pk])

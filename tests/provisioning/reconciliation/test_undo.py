@@ -241,6 +241,34 @@ class TestNewer:
         assert account.resource["name"]["givenName"] == ("Nora" if made else "Ada")
         assert (account.subject_value, account.assertion["department"]) == ("n-7", departments[-1])
 
+    def test_so_is_a_push_that_says_again_what_the_run_wrote(self, acme: House) -> None:
+        """It changes nothing, and no audit row tells of it."""
+        nora = push(acme, user("nora@acme.example", "e7"), at=now() - timedelta(days=3)).account_id
+        roster(acme, line("nora@acme.example", "e7", given_name="Nora"), as_of=now() - timedelta(days=1))
+        run = executed(acme)
+        with travel(now() + timedelta(hours=3)):
+            document = user("nora@acme.example", "e7", name={"givenName": "Nora", "familyName": "Example"})
+            said = submit(pushed(acme, Intent.UPDATE, document, account_id=nora))
+            assert (said.reason, said.audit_id) == ("account:unchanged", None)
+            (prospect,) = undo.preview(run, items_done(run))
+            assert (prospect.reason, prospect.newer) == ("item:touched-since", None)
+            assert undone(run) == {"item:touched-since": 1}
+        assert Account.objects.get(pk=nora).resource["name"]["givenName"] == "Nora"
+
+    def test_where_the_run_wrote_nothing_of_an_account_it_is_not(self, acme: House) -> None:
+        """A push that says nothing of `active` lifts no hold of rosters; the undo does."""
+        long_ago = now() - timedelta(days=3)
+        nora = push(acme, user("nora@acme.example", "e7"), at=long_ago).account_id
+        push(acme, user("otto@acme.example", "e8"), at=long_ago)
+        for days in (2, 1):
+            roster(acme, line("otto@acme.example", "e8"), as_of=now() - timedelta(days=days))
+        run = executed(acme)
+        with travel(now() + timedelta(hours=3)):
+            said = pushed(acme, Intent.UPDATE, user("nora@acme.example", "e7"), account_id=nora, active=None)
+            assert submit(said).reason == "account:unchanged"
+            assert undone(run) == {"item:undone": 1}
+        assert not Hold.objects.exists()
+
     def test_nor_are_ended_sessions(self, run: ReconciliationRun) -> None:
         people.end_sessions(identity=Identity.objects.get(), reason="x", actor=OPERATOR)
         assert undone(run) == {"item:undone": 1}
