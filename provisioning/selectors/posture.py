@@ -4,7 +4,7 @@ A measure is a row of `MEASURES`. What its figure means is judged in `decision.p
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -16,7 +16,7 @@ import orjson
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Least
 
-from identity_hub.core.ids import first_id
+from identity_hub.core.ids import as_uuid, first_id
 from provisioning import sql
 from provisioning.decision import posture as judge
 from provisioning.decision.posture import Check, Cover, Figure, Judged, Named, Revocation
@@ -390,7 +390,7 @@ def revocation(tenant_id: UUID, at: datetime) -> Figure:
         )
     )
     purged = _purged(tenant_id, found)
-    credentials = _credentials(tenant_id, ids, at)
+    credentials = _credentials(tenant_id, found, at)
     holders, let_go = _holders(tenant_id, ids), _let_go(tenant_id, found)
     revocations = []
     for identity_id, since in found.items():
@@ -555,25 +555,66 @@ def _let_go(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
     return took
 
 
+# Whichever comes first, revoked or at its date: LEAST leaves out what is null. A client has no date.
+_ENDED = {ScimToken: Least("revoked_at", "expires_at"), ScimClient: F("revoked_at")}
+
+
 def _credentials(
-    tenant_id: UUID, ids: Sequence[UUID], at: datetime
+    tenant_id: UUID, found: dict[UUID, datetime], at: datetime
 ) -> dict[UUID, tuple[bool, datetime | None]]:
-    """Owner -> whether a SCIM token or client of theirs lives; where none does, when the last one ended."""
+    """Owner -> whether a SCIM token or client of theirs lives; where none does, when the last one ended.
+
+    What went to another owner ended for this one then.
+    """
     unrevoked = Q(revoked_at__isnull=True)
     unended = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
     told: dict[UUID, tuple[bool, datetime | None]] = {}
-    # Whichever comes first, revoked or at its date: LEAST leaves out what is null.
-    ended = Least("revoked_at", "expires_at")
-    for model, is_live, end in (
-        (ScimToken, unrevoked & unended, ended),
-        (ScimClient, unrevoked, F("revoked_at")),
-    ):
-        rows = model.objects.filter(tenant_id=tenant_id, owner__in=ids).order_by().values_list("owner")
-        for owner, number, last in rows.annotate(alive=Count("pk", filter=is_live), last=Max(end)):
+    for model, is_live in ((ScimToken, unrevoked & unended), (ScimClient, unrevoked)):
+        rows = (
+            model.objects.filter(tenant_id=tenant_id, owner__in=list(found)).order_by().values_list("owner")
+        )
+        for owner, number, last in rows.annotate(alive=Count("pk", filter=is_live), last=Max(_ENDED[model])):
             was_live, was_last = told.get(owner, (False, None))
             moments = [moment for moment in (was_last, last) if moment is not None]
             told[owner] = (was_live or bool(number), max(moments, default=None))
+    for owner, when in _handed_over(tenant_id, found):
+        is_live, last = told.get(owner, (False, None))
+        told[owner] = (is_live, max(last or when, when))
     return told
+
+
+def _handed_over(tenant_id: UUID, found: dict[UUID, datetime]) -> Iterator[tuple[UUID, datetime]]:
+    """(former owner, when) of each token and client of theirs that went to somebody else, or had ended before that."""
+    acts = [
+        (credential, when, owner)
+        for credential, when, line in _acts(tenant_id, found, Act.OWNER_CHANGED)
+        if (owner := as_uuid(line["former_identity_id"] or "")) in found
+    ]
+    ends: dict[UUID, datetime | None] = {}
+    for model, ended in _ENDED.items() if acts else ():
+        rows = model.objects.filter(tenant_id=tenant_id, pk__in=[credential for credential, _, _ in acts])
+        ends |= dict(rows.values_list("pk", ended))
+    for credential, when, owner in acts:
+        # Of a non-human somebody answers too, and signs in by nothing of it.
+        if credential in ends and owner is not None:
+            yield owner, min(when, ends[credential] or when)
+
+
+def _acts(
+    tenant_id: UUID, found: dict[UUID, datetime], reason: Act
+) -> Iterator[tuple[UUID, datetime, dict[str, Any]]]:
+    """(object, when, line of what changed) of each such act since the first of them was switched off."""
+    if not found:
+        return
+    acts = AuditRecord.objects.filter(
+        tenant_id=tenant_id,
+        channel=Channel.ADMIN.value,
+        reason=reason,
+        object_id__isnull=False,
+        at__gte=min(found.values()),
+    )
+    for key, when, changes in acts.order_by("at").values_list("object_id", "at", "changes"):
+        yield from ((key, when, line) for line in changes)
 
 
 MEASURES: Sequence[Measure] = (

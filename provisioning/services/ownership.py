@@ -1,5 +1,7 @@
 """Who answers for a credential or a non-human. Knows no finding."""
 
+from django.db import transaction
+
 from identity_hub.core.ids import as_uuid
 from provisioning import audit
 from provisioning.decision.reasons import Act
@@ -22,5 +24,10 @@ def take_over(*, row: ScimToken | ScimClient | Identity, actor: Actor, reason: s
         raise Invalid("owner", "Only an administrator of the organisation can answer for it.")
     if row.pk == key:
         raise Invalid("owner", "Nobody answers for themselves; please ask another administrator.")
-    type(row).objects.filter(tenant_id=tenant_id, pk=row.pk).update(owner_id=key)
-    audit.record_act(Act.OWNER_CHANGED, row, actor=actor, why=reason, intent="own")
+    rows = type(row).objects.filter(tenant_id=tenant_id, pk=row.pk)
+    with transaction.atomic():
+        # Of two who take it over at once the second follows the first.
+        former = rows.select_for_update(no_key=True).values_list("owner_id", flat=True).first()
+        rows.update(owner_id=key)
+        changes = [{"change": "owner", "identity_id": key, "former_identity_id": former}]
+        audit.record_act(Act.OWNER_CHANGED, row, actor=actor, why=reason, intent="own", changes=changes)

@@ -32,7 +32,7 @@ from provisioning.models import (
 from provisioning.reconciliation import execute, simulate
 from provisioning.selectors import posture
 from provisioning.selectors.posture import Line
-from provisioning.services import configuration, findings, merging, people, remedies, submit, undo
+from provisioning.services import configuration, findings, merging, ownership, people, remedies, submit, undo
 from provisioning.services.groups import submit_group
 from provisioning.services.tokens import issue_token, revoke_token
 from provisioning.tasks.delivery import drain
@@ -84,6 +84,17 @@ def switch_off(where: House, name: str = "ada") -> Identity:
     came = push(where, document)
     submit(pushed(where, Intent.DISABLE, document | {"active": False}, account_id=came.account_id))
     return Identity.objects.get(pk=came.identity_id)
+
+
+def administrator(where: House) -> Identity:
+    return configuration.create_local_identity(
+        login_name="petra",
+        password="correct horse battery",
+        tenant=where.tenant,
+        tenant_administrator=True,
+        actor=OPERATOR,
+        reason="As agreed",
+    )
 
 
 class TestSources:
@@ -366,6 +377,31 @@ class TestRevocation:
         assert (one.credentials.proven, one.credentials.seconds) == (True, days * 86400)
         assert cover(acme, "revocation") is (BAD if days else GOOD)
 
+    @pytest.mark.parametrize(
+        ("ends", "days"),
+        [
+            pytest.param(None, 5, id="a token is gone when somebody else answers for it"),
+            pytest.param(3, 3, id="a token that had ended went to nobody else"),
+        ],
+    )
+    def test_a_token_that_changed_hands(self, acme: House, ends: int | None, days: int) -> None:
+        off = now() - timedelta(days=10)
+        with travel(off, tick=False):
+            ada, bob = switch_off(acme), switch_off(acme, "bob")
+            drain()
+        petra = administrator(acme)
+        token = ScimToken.objects.get(connection=acme.connection)
+        token.owner, token.expires_at = ada, None if ends is None else off + timedelta(days=ends)
+        token.save()
+        assert cover(acme, "revocation", off + timedelta(days=2)) is BAD
+        with travel(off + timedelta(days=5), tick=False):
+            ownership.take_over(row=token, actor=Actor(kind="identity", id=str(petra.pk)), reason="She left")
+        took = {
+            one.identity_id: one.credentials.seconds for one in line(acme, "revocation").figure.revocations
+        }
+        assert took == {ada.pk: days * 86400, bob.pk: 0}
+        assert cover(acme, "revocation") is BAD, "proven, and days are too long"
+
     def test_an_entitlement_that_is_left_opens_no_door_and_is_told(self, acme: House, client: Client) -> None:
         ada = switch_off(acme)
         drain()
@@ -553,16 +589,8 @@ class TestCommand:
 class TestPage:
     @pytest.fixture
     def admin(self, acme: House) -> Client:
-        boss = configuration.create_local_identity(
-            login_name="petra",
-            password="correct horse battery",
-            tenant=acme.tenant,
-            tenant_administrator=True,
-            actor=OPERATOR,
-            reason="As agreed",
-        )
         client = Client()
-        client.force_login(boss)
+        client.force_login(administrator(acme))
         return client
 
     def test_the_page_shows_ones_own_and_writes_nothing(self, admin: Client, acme: House) -> None:
