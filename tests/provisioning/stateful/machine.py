@@ -60,7 +60,7 @@ from tests.scim.clients import Idp
 
 from ..cast import OPERATOR, House, asserted, extend, pushed, session_of, user
 from ..services.test_groups import group
-from .model import Account, Listing, Login, Model, Push, Row, Source
+from .model import Account, Listing, Login, Model, Push, Row, Scene, Source
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -113,6 +113,37 @@ LOGINS: dict[str, Any] = {
 }
 
 
+Event = tuple[str, dict[str, Any]]
+LISTED = st.dictionaries(names, st.tuples(keys, actives), min_size=1, max_size=4)
+ages = st.sampled_from([0, 0, 0, 0.5, 13])
+choices = st.sampled_from(["release", "release", "leave out", "reject"])
+events = st.one_of(
+    st.tuples(st.just("post"), st.fixed_dictionaries(PUSHES)),
+    st.tuples(
+        st.just("put"), st.fixed_dictionaries({"who": which} | {k: PUSHES[k] for k in PUSHES if k != "place"})
+    ),
+    st.tuples(
+        st.just("switch"), st.fixed_dictionaries({"who": which, "door": doors, "active": st.booleans()})
+    ),
+    st.tuples(st.just("delete"), st.fixed_dictionaries({"who": which, "door": doors})),
+    st.tuples(st.just("sign_in"), st.fixed_dictionaries(LOGINS)),
+    st.tuples(st.just("hold"), st.fixed_dictionaries({"who": which, "kind": st.just(HoldKind.ADMIN)})),
+    st.tuples(
+        st.just("lift"),
+        st.fixed_dictionaries({"who": which, "kind": st.sampled_from([HoldKind.ADMIN, HoldKind.SCIM])}),
+    ),
+)
+nights = st.just([]) | st.lists(events, max_size=3)
+AGAIN = st.fixed_dictionaries(
+    {
+        "hours": st.sampled_from([1, 11, 13]),
+        "before": nights,
+        "age": st.sampled_from([0, 0.5]),
+        "night": nights,
+    }
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     house: House
@@ -123,6 +154,9 @@ class Place:
         return Idp(where=self.house)
 
 
+CAREFUL = {"run_few": 0, "run_share": 0}
+
+
 def build() -> list[Place]:
     """The world before anybody came: what a connection may do differs from one to the next."""
     made = []
@@ -131,7 +165,8 @@ def build() -> list[Place]:
             slug=slug, name=slug.title(), domains=[f"{slug}.example"], actor=OPERATOR, reason="As agreed"
         )
         for name, options in (
-            ("Main", {"jit": "create", "trusted_hr_number": True}),
+            # Of the one a person looks at each run that takes access from anybody, of the other at none.
+            ("Main", {"jit": "create", "trusted_hr_number": True} | (CAREFUL if slug == "globex" else {})),
             ("Second", {"jit": "create", "jit_approval": True, "trusted_email": True}),
             ("Logins", {"jit": "existing" if slug == "acme" else "create", "scim_enabled": slug == "acme"}),
         ):
@@ -146,6 +181,8 @@ def build() -> list[Place]:
                         jit=options["jit"],
                         approval=bool(options.get("jit_approval")),
                         pushes=bool(options.get("scim_enabled", True)),
+                        emails=bool(options.get("trusted_email")),
+                        numbers=bool(options.get("trusted_hr_number")),
                     ),
                 )
             )
@@ -225,7 +262,7 @@ class Hub(RuleBasedStateMachine):
         if isinstance(expected, Account):
             assert account_id == expected.id
             push.active = active is not False
-            self.model.write(expected, push, keeps_key=True)
+            self.model.write(expected, push, at, keeps_key=True)
             self._suspect(expected)
         elif account_id and expected == "new":
             new = Account(
@@ -237,9 +274,42 @@ class Hub(RuleBasedStateMachine):
                 active=active is not False,
                 confirmed=True,
                 made=at,
+                spoken=at,
             )
             new.says(push.emails, hr_number)
             self.model.issue(new, returning=True)
+
+    @precondition(lambda self: self.model.accounts)
+    @rule(
+        who=which,
+        place=places,
+        key=keys,
+        shares=st.sampled_from(["email", "number", "both"]),
+        alike=st.booleans(),
+    )
+    def come_elsewhere(self, who: int, place: int, key: str | None, shares: str, alike: bool) -> None:
+        """Another connection, or this one again, pushes somebody who says the same of herself."""
+        account = self._account(who)
+        if account is None:
+            return
+        emails_of = sorted(account.emails) if shares != "number" else []
+        numbers = (
+            sorted(trait[1] for trait in account.strong if trait[0] == "hr") if shares != "email" else []
+        )
+        name = (
+            {"straße": "strasse", "strasse": "straße"}.get(account.name, account.name)
+            if alike
+            else account.name
+        )
+        self.post(
+            place=place % 3 + (3 if account.source.domain.startswith("globex") else 0),
+            door="service",
+            name=name,
+            key=key,
+            active=True,
+            email=emails_of[0] if emails_of else "nobody@{domain}",
+            hr_number=numbers[0] if numbers else "",
+        )
 
     @precondition(lambda self: self.model.accounts)
     @rule(who=which, door=doors, name=names, key=keys, active=actives, email=emails, hr_number=hr_numbers)
@@ -267,7 +337,7 @@ class Hub(RuleBasedStateMachine):
             ).accepted
         assert accepted is (expected != "refused")
         if accepted:
-            self.model.write(account, push, keeps_key=False)
+            self.model.write(account, push, at, keeps_key=False)
             self._suspect(account)
 
     @precondition(lambda self: self.model.accounts)
@@ -292,7 +362,7 @@ class Hub(RuleBasedStateMachine):
             ).accepted
         assert accepted is (account.gone is None)
         if accepted:
-            self.model.write(account, Push(name="", active=active), keeps_key=True)
+            self.model.write(account, Push(name="", active=active), at, keeps_key=True)
             self._suspect(account)
 
     @precondition(lambda self: self.model.accounts)
@@ -410,6 +480,7 @@ class Hub(RuleBasedStateMachine):
             subject=login.subject,
             confirmed=False,
             made=at,
+            spoken=at,
         )
 
     # What administrators do.
@@ -427,10 +498,10 @@ class Hub(RuleBasedStateMachine):
         who=which, kind=st.sampled_from([HoldKind.ADMIN, HoldKind.SECURITY, HoldKind.SCIM, HoldKind.EXPIRY])
     )
     def lift(self, who: int, kind: HoldKind) -> None:
-        self._tick()
+        at = self._tick()
         if identity := self._person(who):
             people.lift_hold(identity=identity, kind=kind, reason="a story", actor=OPERATOR)
-            self.model.release(identity.pk, kind.value)
+            self.model.release(identity.pk, kind.value, at)
 
     @precondition(lambda self: self.model.accounts)
     @rule(who=which, approve=st.booleans())
@@ -444,7 +515,7 @@ class Hub(RuleBasedStateMachine):
         account = self.model.accounts.get(finding.account_id) if finding.account_id else None
         outcome = findings.decide(finding=finding, approve=approve, reason="a story", actor=OPERATOR)
         if finding.kind == "account:approval-requested" and finding.identity_id:
-            self.model.release(finding.identity_id, "approval")
+            self.model.release(finding.identity_id, "approval", at)
             self.model.requests[finding.account_id] = at
             if not approve:
                 self.model.holds.add((finding.identity_id, "admin", None))
@@ -540,12 +611,38 @@ class Hub(RuleBasedStateMachine):
 
     # What a complete listing says.
 
-    @rule(place=places, listed=st.dictionaries(names, st.tuples(keys, actives), min_size=1, max_size=4))
-    def list_everybody(self, place: int, listed: dict[str, tuple[str | None, bool | None]]) -> None:
-        """A roster and the run that compares it. Only who is missing from two of them in a row may be held for it."""
-        where = self._place(place)
+    @rule(place=places, listed=LISTED, age=ages, night=nights, choice=choices, again=st.none() | AGAIN)
+    def list_everybody(
+        self,
+        place: int,
+        listed: dict[str, tuple[str | None, bool | None]],
+        age: float,
+        night: list[Event],
+        choice: str,
+        again: dict[str, Any] | None,
+    ) -> None:
+        """A roster, of some hours ago perhaps, and the run that compares it; perhaps soon another one that says the
+        same. Only who is missing from two of them, far enough apart, may be held for it."""
         self.time.shift(APART)
+        self._list(place, listed, age=age, night=night, choice=choice)
+        if again:
+            self.time.shift(timedelta(hours=again["hours"]))
+            self._happen(again["before"])
+            self.time.shift(timedelta(minutes=1))
+            self._list(place, listed, age=again["age"], night=again["night"], choice="release")
+
+    def _list(
+        self,
+        place: int,
+        listed: dict[str, tuple[str | None, bool | None]],
+        *,
+        age: float,
+        night: Sequence[Event],
+        choice: str,
+    ) -> None:
+        where = self._place(place)
         at = self._tick()
+        as_of = at - timedelta(hours=age)
         rows = [
             Row(name=name, key=key, active=active is not False, email=f"{name.lower()}@{where.source.domain}")
             for name, (key, active) in listed.items()
@@ -555,6 +652,7 @@ class Hub(RuleBasedStateMachine):
                 connection=where.house.connection,
                 kind="csv",
                 fields=("external_id", "user_name", "active", "email"),
+                as_of=as_of,
                 actor=OPERATOR,
                 reason="As agreed",
                 shrinking_accepted="A story.",
@@ -563,12 +661,20 @@ class Hub(RuleBasedStateMachine):
         )
         said, keyed = {row.name.lower() for row in rows}, [row.key for row in rows if row.key]
         twice = len(said) < len(rows) or len(set(keyed)) < len(keyed)
-        assert (roster.status == Roster.Status.COMPLETE) is not twice
+        known = self.model.listings.setdefault(where.source.id, [])
+        older = bool(known) and as_of <= known[-1].made
+        assert (roster.status == Roster.Status.COMPLETE) is not (twice or older)
         if roster.status != Roster.Status.COMPLETE:
-            self._run(where)
+            self._run(where, night=night, choice=choice)
             return
-        self.model.listings.setdefault(where.source.id, []).append(Listing(made=at, rows=tuple(rows)))
-        self._run(where, roster=roster, rows=rows)
+        known.append(Listing(made=as_of, rows=tuple(rows)))
+        self._run(where, roster=roster, rows=rows, night=night, choice=choice)
+
+    def _happen(self, events: Sequence[Event]) -> None:
+        """What others do meanwhile. Of a word that is repeated at once the hub does not note when."""
+        for name, said in events:
+            self.time.shift(timedelta(minutes=6))
+            getattr(self, name)(**said)
 
     @precondition(lambda self: self.model.runs)
     @rule(which=which)
@@ -617,40 +723,94 @@ class Hub(RuleBasedStateMachine):
         self.model.end_overrides(at)
 
     @precondition(lambda self: self.model.accounts)
-    @rule(place=places)
-    def reconcile(self, place: int) -> None:
+    @rule(place=places, night=nights, choice=choices)
+    def reconcile(self, place: int, night: list[Event], choice: str) -> None:
         self._tick()
-        self._run(self._place(place))
+        self._run(self._place(place), night=night, choice=choice)
 
     def _run(
-        self, where: Place, *, roster: Roster | None = None, rows: Sequence[Row] = (), settles: bool = True
+        self,
+        where: Place,
+        *,
+        roster: Roster | None = None,
+        rows: Sequence[Row] = (),
+        night: Sequence[Event] = (),
+        choice: str = "release",
+        settles: bool = True,
     ) -> None:
+        """Simulates, lets others act for a `night`, has a person choose, and executes."""
         source, row = where.source, Connection.objects.get(pk=where.source.id)
-        waiting = [a for a in self.model.living(source) if a.identity is None]
         run = reconciliation.simulate(row, OPERATOR, reason="As agreed")
+        counted = self._counted(run)
+        self._happen(night)
+        left_out = self._leave_out(run) if choice == "leave out" else set()
+        run.refresh_from_db()
+        if run.status == ReconciliationRun.Status.QUARANTINED and choice == "reject":
+            reconciliation.reject(run, OPERATOR, "seen")
+            return
         if run.status == ReconciliationRun.Status.QUARANTINED:
             run = reconciliation.release(run, OPERATOR, "seen")
+        waiting = [a for a in self.model.living(source) if a.identity is None]
+        before, enabled = self.model.scene(), self._enabled_ones()
         run = reconciliation.execute(run)
+        if run.status == ReconciliationRun.Status.QUARANTINED:
+            run = reconciliation.execute(reconciliation.release(run, OPERATOR, "seen"))
         assert run.status == ReconciliationRun.Status.DONE, (run.status, run.note)
-        before = self.model.scene()
-        if run.roster == roster and self.model.independent(source, rows):
+        undisturbed = not night and not left_out
+        if undisturbed and run.roster == roster and self.model.independent(source, rows):
             self._foresee(where, rows)
         else:
             self._learn(where)
+            self._keep_the_newer(before, run, left_out)
         self.model.runs[run.pk] = before, self.model.scene()
+        assert enabled - self._enabled_ones() <= counted, (
+            "a run takes access from whom its plan has not counted"
+        )
         made = [a for a in self.model.accounts.values() if a.id not in before.accounts]
         for account in sorted((*waiting, *made), key=lambda a: a.identity is None):
             if account.identity is None:
                 self.model.remember()
             if not account.gone:
                 self.model.check_tie(account)
-        again = reconciliation.simulate(row, OPERATOR, reason="As agreed")
-        if settles and again.items.filter(status="planned").exists():
+        again = reconciliation.simulate(row, OPERATOR, run.roster, reason="As agreed")
+        planned = again.items.filter(status="planned").values_list("check_name", "reason")
+        assert len(planned) == run.remaining, "a run says what a second one would find"
+        if undisturbed and settles and planned:
             # Whom one row has made may be whom another one means: that is seen the next night, and then it is over.
             self._run(where, settles=False)
             return
-        planned = again.items.filter(status="planned").values_list("check_name", "reason")
-        assert list(planned) == [], "a second run finds nothing to do"
+        assert not (undisturbed and planned), (list(planned), "a second run finds nothing to do")
+
+    @staticmethod
+    def _counted(run: ReconciliationRun) -> set[UUID]:
+        """From whom it takes access, as whoever looks at the plan is told."""
+        items = run.items.filter(status="planned", destructive=True).values_list("identity_id", "plan")
+        named = [(identity, *(line.get("identity_id") for line in plan)) for identity, plan in items]
+        return {UUID(str(one)) for some in named for one in some if one}
+
+    @staticmethod
+    def _leave_out(run: ReconciliationRun) -> set[UUID]:
+        """One item that names an account is left out; answers whose."""
+        item = run.items.filter(status="planned", account_id__isnull=False).order_by("id").first()
+        if item is None:
+            return set()
+        reconciliation.leave_out(run, reconciliation.Choice(items=[item.pk]), OPERATOR, "seen")
+        others = run.items.filter(status="planned", account_id=item.account_id)
+        return set() if others.exists() else {item.account_id}
+
+    def _keep_the_newer(self, before: Scene, run: ReconciliationRun, left_out: set[UUID]) -> None:
+        """What SCIM has said since the listing stands, and so does what a person left out."""
+        after = self.model.scene()
+        for account in before.accounts.values():
+            newer = run.roster and account.confirmed and account.spoken > run.roster.as_of
+            if account.id in left_out or newer:
+                then = after.accounts[account.id]
+                assert (account.looks[1:], account.gone) == (then.looks[1:], then.gone), "an older word wins"
+                placed = after.held_by(account.id) - before.held_by(account.id)
+                assert account.identity is None or not placed, "whoever was spoken of since is held"
+
+    def _enabled_ones(self) -> set[UUID]:
+        return {one for one in self.model.identities() if self.model.enabled(one)}
 
     def _foresee(self, where: Place, rows: Sequence[Row]) -> None:
         """What a run does. Whose an account is that nobody has linked is the hub's choice, within `check_tie`."""
@@ -685,6 +845,7 @@ class Hub(RuleBasedStateMachine):
             active=row.active,
             confirmed=True,
             made=made.created_at,
+            spoken=self.model.listings[where.source.id][-1].made,
             listed=True,
         )
         account.says({row.email})
@@ -714,6 +875,7 @@ class Hub(RuleBasedStateMachine):
                     name="",
                     confirmed=True,
                     made=row.created_at,
+                    spoken=BEGIN,
                 )
                 model.accounts[row.pk] = account
             assert not (account.gone and row.deleted_at is None), "the deleted stay deleted"

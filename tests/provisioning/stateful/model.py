@@ -8,12 +8,15 @@ from collections.abc import Collection
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 from unicodedata import normalize
 from uuid import UUID
 
 RETENTION = timedelta(days=90)
 GRACE = timedelta(days=14)
 IDLE_GRACE = timedelta(days=90)
+APART = timedelta(hours=12)
+"""Two listings: who is missing from both is missing twice."""
 
 Hold = tuple[UUID, str, UUID | None]
 """Identity, kind, the account that placed it."""
@@ -36,6 +39,9 @@ class Source:
     jit: str
     approval: bool
     pushes: bool
+    emails: bool
+    """Its e-mails in its domain are trusted to say who is whom; `numbers`: its HR numbers."""
+    numbers: bool
 
 
 @dataclass(kw_only=True)
@@ -50,6 +56,8 @@ class Account:
     active: bool = True
     confirmed: bool
     made: datetime
+    spoken: datetime
+    """When its IdP last said so: an older listing knows less."""
     seen: datetime | None = None
     gone: datetime | None = None
     purged: bool = False
@@ -59,10 +67,13 @@ class Account:
     """Every e-mail, number and key that it ever said."""
     weak: set[Trait] = field(default_factory=set)
     """Its names, as a reader sees them."""
+    emails: set[str] = field(default_factory=set)
+    """Those that it says now."""
 
     def says(self, emails: set[str], hr_number: str = "") -> None:
         self.strong |= {("email", email.lower()) for email in emails}
         self.strong |= {("hr", hr_number)} if hr_number else set()
+        self.emails = set(emails) or self.emails
         for key in (self.key, self.asserted, self.subject):
             self.strong |= {("key", str(self.source.id), key)} if key else set()
         self.weak |= {("name", alike(self.name)), *(("name", alike(email)) for email in emails)}
@@ -72,6 +83,17 @@ class Account:
         """All that anybody sees of it."""
         known = self.identity, self.name.lower(), self.key, self.subject
         return *known, self.active, self.confirmed, self.gone
+
+    @property
+    def keys(self) -> set[str]:
+        return {key for key in (self.key, self.asserted, self.subject) if key}
+
+    def resembles(self, other: "Account") -> bool:
+        """To a reader they have one name, or one e-mail, and to the hub two."""
+        return any(
+            one.lower() != another.lower() and alike(one) == alike(another)
+            for one, another in ((self.name, other.name), *product(self.emails, other.emails))
+        )
 
     def contradicts(self, key: str | None) -> bool:
         """It is known under another key than this one. A NameID is often not the externalId."""
@@ -187,6 +209,8 @@ class Model:
         self.unions: dict[UUID, Union] = {}
         self.apart: set[tuple[UUID, UUID]] = set()
         """Accounts and whose they are not, as a person said."""
+        self.let_in: dict[UUID, datetime] = {}
+        """When an administrator last lifted what held somebody."""
         self.requests: dict[UUID, datetime | None] = {}
         """Accounts of whom somebody must approve, and when that was decided."""
         self.runs: dict[UUID, tuple[Scene, Scene]] = {}
@@ -309,26 +333,48 @@ class Model:
     def check_tie(self, account: Account) -> None:
         tenant, everything = account.source.tenant, account.strong | account.weak
         here = [one for one, where in self.tenant_of.items() if where == tenant]
-        akin = {one for one in here if self.strong[one] & account.strong}
         resembling = {one for one in here if (self.strong[one] | self.weak[one]) & everything}
         protected = any(where == tenant and traits & everything for where, traits in self.strangers.values())
         if account.identity is None:
             assert resembling or protected, "an account waits, and there is nobody whose it might be"
             return
+        assert account.identity not in self.strangers, "an account is tied to somebody whom no IdP may touch"
         former = [a.id for a in self.accounts.values() if a is account or self.returns(a, account)]
         told = {self.standing(whom) for one, whom in self.apart if one in former}
         assert account.identity not in told, "a rule ties what a person has told apart"
         if account.identity not in self.strong:
             return
-        assert account.identity in akin, "an account is tied to somebody with whom it shares no key"
+        assert self.may_tie(account, account.identity), (
+            "an account is tied by what says too little, or past a veto"
+        )
+
+    def may_tie(self, account: Account, whom: UUID) -> bool:
+        """A key that comes back; else a number, or an e-mail of the domain, of a connection that is trusted for it.
+
+        Attack: whoever writes somebody else's e-mail or number into an own profile would become her (row 8).
+        """
+        gone = [a for a in self.accounts.values() if a.gone and a.identity == whom]
+        if any(self.returns(a, account) for a in gone):
+            return True
+        lives = [a for a in self.living() if a.identity == whom and a is not account]
+        others = [
+            a for a in gone if a.source == account.source and not a.purged and not a.keys & account.keys
+        ]
+        if others or any(a.resembles(account) for a in lives):
+            return False
+        shared, source = self.strong[whom] & account.strong, account.source
+        numbers = {trait for trait in shared if trait[0] == "hr"}
+        emails = {trait for trait in shared if trait[0] == "email" and trait[1].endswith(f"@{source.domain}")}
+        signs_in = any(a.subject or a.seen for a in lives)
+        return bool((source.numbers and numbers) or (source.emails and emails and not signs_in))
 
     def returns(self, gone: Account, account: Account) -> bool:
         """Under the same key."""
         keys = gone.key or gone.asserted, account.key or account.asserted
         return bool(gone.source == account.source and gone.gone and keys[0] and keys[0] == keys[1])
 
-    def write(self, account: Account, push: Push, *, keeps_key: bool) -> None:
-        was_active = account.active
+    def write(self, account: Account, push: Push, at: datetime, *, keeps_key: bool) -> None:
+        was_active, account.spoken = account.active, at
         if not account.confirmed:
             self.lift("expiry", account.id)
         account.confirmed, account.listed = True, False
@@ -408,6 +454,8 @@ class Model:
         account = keyed or promised or named
         if account is None:
             return None if self.ended(source, row, at) else "new"
+        if account.confirmed and account.spoken > self.listings[source.id][-1].made:
+            return None
         closes = account.active and not row.active
         if named not in (None, account):
             # Two accounts answer: a key tells for certain whom to close, and nothing else is certain.
@@ -439,16 +487,19 @@ class Model:
         return any(a.name.lower() == row.name.lower() for a in gone)
 
     def miss(self, source: Source) -> None:
-        """Row 26: who was there before the listing before this one, and is in neither."""
-        listings = self.listings[source.id]
-        if len(listings) < 2:
+        """Row 26: who is in neither of two listings, nor in one between them, and of whom SCIM has said nothing since
+        the first; nor has an administrator let in whom the newest does not know."""
+        *earlier, newest = self.listings[source.id]
+        before = [listing for listing in earlier if newest.made - listing.made >= APART][-1:]
+        if not before:
             return
-        before, newest = listings[-2:]
+        since = [listing for listing in (*earlier, newest) if listing.made >= before[0].made]
         for account in self.living(source):
-            listed = before.names(account) or newest.names(account)
-            active = account.active and account.confirmed and account.made < before.made
+            listed = any(listing.names(account) for listing in since)
+            known = account.confirmed and max(account.made, account.spoken) < before[0].made
             held = any(one[1:] == ("scim", account.id) for one in self.holds)
-            if account.identity and active and not listed and not held:
+            let_in = account.identity and self.let_in.get(account.identity, before[0].made) > newest.made
+            if account.identity and account.active and known and not (listed or held or let_in):
                 self.holds.add((account.identity, "scim", account.id))
 
     # What an undo does.
@@ -513,8 +564,10 @@ class Model:
     def lift(self, kind: str, source: UUID) -> None:
         self.holds = {one for one in self.holds if one[1:] != (kind, source)}
 
-    def release(self, identity: UUID, kind: str) -> None:
+    def release(self, identity: UUID, kind: str, at: datetime) -> None:
         """An administrator lifts every hold of a kind."""
+        if any(one[:2] == (identity, kind) for one in self.holds):
+            self.let_in[identity] = at
         self.holds = {one for one in self.holds if one[:2] != (identity, kind)}
 
     def state(self, identity: UUID) -> tuple[set[Hold], set[tuple[UUID, bool, bool]]]:
