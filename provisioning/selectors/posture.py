@@ -32,6 +32,7 @@ from provisioning.models import (
     Finding,
     Hold,
     Identity,
+    Membership,
     OutboxMessage,
     ReconciliationRun,
     Roster,
@@ -525,34 +526,79 @@ def _holders(tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
 
 
 def _let_go(tenant_id: UUID, found: dict[UUID, datetime]) -> dict[UUID, float]:
-    """Identity -> seconds from its deactivation until a group that gives an entitlement last changed about it.
+    """Identity -> seconds from its deactivation until the last group gave it an entitlement no longer.
 
-    Nobody for whom none did: the deactivation itself took the entitlements.
+    A group last changed about it, the account that was in the group was closed, or the group gives nobody anything any
+    more. Nobody for whom none did: the deactivation itself took the entitlements.
     """
-    owners = dict(
-        Account.objects.filter(tenant_id=tenant_id, identity__in=list(found), active=True).values_list(
-            "pk", "identity_id"
-        )
-    )
+    owners, closed = _accounts(tenant_id, found)
     if not owners:
         return {}
+    mapped = EntitlementMapping.objects.filter(tenant_id=tenant_id).values("group")
+    unmapped = {
+        UUID(line["group_id"]): when for _, when, line in _acts(tenant_id, found, Act.ENTITLEMENT_UNMAPPED)
+    }
+    for group in mapped.filter(group__in=list(unmapped)).values_list("group", flat=True):
+        # It gives something else still.
+        unmapped.pop(group, None)
+    gone: list[tuple[UUID, datetime]] = []
+    members = Membership.objects.filter(
+        Q(group__in=mapped) | Q(group__in=list(unmapped)), tenant_id=tenant_id, account__in=list(owners)
+    )
+    for account, group, joined in members.values_list("account_id", "group_id", "since"):
+        ends = [when for when in (closed.get(account), unmapped.get(group)) if when is not None]
+        if ends and joined <= min(ends):
+            gone.append((owners[account], min(ends)))
     named = reduce(or_, (Q(changes__contains=[{"members": [str(key)]}]) for key in owners))
-    groups = EntitlementMapping.objects.filter(tenant_id=tenant_id)
     records = AuditRecord.objects.filter(
         named,
+        Q(object_id__in=mapped) | Q(object_id__in=list(unmapped)),
         tenant_id=tenant_id,
         reason__startswith="group:",
         verdict=Verdict.APPLIED.value,
-        object_id__in=groups.values("group"),
         at__gte=min(found.values()),
-    ).order_by("at")
+    )
+    for group, when, changes in records.values_list("object_id", "at", "changes"):
+        for account in owners.keys() & {UUID(key) for line in changes for key in line.get("members", ())}:
+            gone.append((owners[account], min(when, closed.get(account, when), unmapped.get(group, when))))
     took: dict[UUID, float] = {}
-    for when, changes in records.values_list("at", "changes"):
-        members = {UUID(key) for line in changes for key in line.get("members", ())}
-        for identity_id in {owners[key] for key in members & owners.keys()}:
-            if when >= found[identity_id]:
-                took[identity_id] = (when - found[identity_id]).total_seconds()
+    for identity_id, when in gone:
+        if when >= found[identity_id]:
+            seconds = (when - found[identity_id]).total_seconds()
+            took[identity_id] = max(took.get(identity_id, 0.0), seconds)
     return took
+
+
+def _accounts(tenant_id: UUID, found: dict[UUID, datetime]) -> tuple[dict[UUID, UUID], dict[UUID, datetime]]:
+    """(account -> identity, account -> when it was closed), of those that the deactivation left open."""
+    owners: dict[UUID, UUID] = {}
+    closed: dict[UUID, datetime] = {}
+    shut: list[UUID] = []
+    rows = Account.objects.filter(tenant_id=tenant_id, identity__in=list(found))
+    for key, identity_id, active, deleted_at in rows.values_list("pk", "identity_id", "active", "deleted_at"):
+        owners[key] = identity_id
+        if deleted_at is not None:
+            closed[key] = deleted_at
+        if not active:
+            shut.append(key)
+    disabled: dict[UUID, datetime] = {}
+    if shut:
+        records = AuditRecord.objects.filter(
+            tenant_id=tenant_id,
+            account_id__in=shut,
+            reason=Reason.ACCOUNT_DISABLED.value,
+            verdict=Verdict.APPLIED.value,
+            at__gte=min(found.values()),
+        )
+        disabled = dict(records.order_by().values_list("account_id").annotate(last=Max("at")))
+    for key in shut:
+        ends = [when for when in (disabled.get(key), closed.get(key)) if when is not None]
+        if not ends or min(ends) <= found[owners[key]]:
+            # Closed before, or by the deactivation itself.
+            del owners[key]
+        else:
+            closed[key] = min(ends)
+    return owners, closed
 
 
 # Whichever comes first, revoked or at its date: LEAST leaves out what is null. A client has no date.

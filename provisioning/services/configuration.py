@@ -448,7 +448,7 @@ def map_entitlement(
             tenant_id=entitlement.tenant_id, entitlement=entitlement, group=group
         )
         if created:
-            audit.record_act(Act.ENTITLEMENT_MAPPED, row, actor=actor, why=reason)
+            audit.record_act(Act.ENTITLEMENT_MAPPED, row, actor=actor, why=reason, changes=_mapping(row))
     return row
 
 
@@ -456,8 +456,15 @@ def unmap_entitlement(*, mapping: EntitlementMapping, actor: Actor, reason: str)
     """From now on the group gives the entitlement to nobody."""
     reason = needed_reason(reason)
     with transaction.atomic():
-        audit.record_act(Act.ENTITLEMENT_UNMAPPED, mapping, actor=actor, why=reason)
+        audit.record_act(
+            Act.ENTITLEMENT_UNMAPPED, mapping, actor=actor, why=reason, changes=_mapping(mapping)
+        )
         mapping.delete()
+
+
+def _mapping(row: EntitlementMapping) -> list[dict[str, Any]]:
+    """What outlives the row: which group gave what."""
+    return [{"change": "mapping", "group_id": row.group_id, "entitlement_id": row.entitlement_id}]
 
 
 def allow_group(

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -84,6 +85,21 @@ def switch_off(where: House, name: str = "ada") -> Identity:
     came = push(where, document)
     submit(pushed(where, Intent.DISABLE, document | {"active": False}, account_id=came.account_id))
     return Identity.objects.get(pk=came.identity_id)
+
+
+def pushed_group(where: House, intent: Intent, **said: Any) -> UUID:
+    outcome = submit_group(
+        GroupObservation(
+            intent=intent,
+            tenant_id=where.tenant.pk,
+            connection_id=where.connection.pk,
+            at=now(),
+            actor=OPERATOR,
+            **said,
+        )
+    )
+    assert outcome.account_id is not None
+    return outcome.account_id
 
 
 def administrator(where: House) -> Identity:
@@ -456,6 +472,84 @@ class TestRevocation:
         assert one.entitlements.proven
         assert one.entitlements.seconds == pytest.approx(3600, abs=60)
         assert cover(acme, "revocation") is BAD, "proven, and an hour is too long"
+
+    @pytest.mark.parametrize(
+        ("happens", "days"),
+        [
+            pytest.param([(5, "unmap")], 5, id="the mapping went"),
+            pytest.param([(3, "leave"), (5, "unmap")], 3, id="the person left before the mapping went"),
+            pytest.param([(3, "unmap"), (5, "leave")], 3, id="the mapping went before the person left"),
+            pytest.param([(4, "close")], 4, id="the other directory closed its account"),
+            pytest.param(
+                [(4, "close"), (6, "unmap")], 4, id="the account was closed before the mapping went"
+            ),
+            pytest.param([(4, "close"), (6, "leave")], 4, id="the account was closed before it left"),
+        ],
+    )
+    def test_an_entitlement_is_gone_when_its_group_gives_it_no_longer(
+        self, acme: House, happens: list[tuple[int, str]], days: int
+    ) -> None:
+        off = now() - timedelta(days=10)
+        okta = extend(acme.tenant, "Okta")
+        person = user("ada@okta.example", "o-1")
+        with travel(off - timedelta(days=1), tick=False):
+            theirs = push(okta, person)
+            group = pushed_group(okta, Intent.CREATE, display_name="Managers", add=(theirs.account_id,))
+            entitlement = configuration.create_entitlement(
+                tenant=acme.tenant, name="Manager", actor=OPERATOR, reason="As agreed"
+            )
+            mapping = configuration.map_entitlement(
+                entitlement=entitlement,
+                group=DirectoryGroup.objects.get(pk=group),
+                actor=OPERATOR,
+                reason="As agreed",
+            )
+        with travel(off, tick=False):
+            ada, bob = switch_off(acme), switch_off(acme, "bob")
+            Account.objects.filter(pk=theirs.account_id).update(identity=ada)
+            drain()
+        assert cover(acme, "revocation", off + timedelta(hours=1)) is BAD
+        for day, what in happens:
+            with travel(off + timedelta(days=day), tick=False):
+                match what:
+                    case "unmap":
+                        configuration.unmap_entitlement(mapping=mapping, actor=OPERATOR, reason="As agreed")
+                    case "leave":
+                        pushed_group(okta, Intent.UPDATE, group_id=group, remove=(theirs.account_id,))
+                    case "close":
+                        closed = person | {"active": False}
+                        submit(pushed(okta, Intent.DISABLE, closed, account_id=theirs.account_id))
+        found = line(acme, "revocation").figure.revocations
+        assert {one.identity_id: one.entitlements.seconds for one in found} == {
+            ada.pk: days * 86400,
+            bob.pk: 0,
+        }
+
+    def test_a_group_that_gives_something_else_still_is_not_gone(self, acme: House) -> None:
+        off = now() - timedelta(days=10)
+        okta = extend(acme.tenant, "Okta")
+        with travel(off, tick=False):
+            theirs = push(okta, user("ada@okta.example", "o-1"))
+            group = pushed_group(okta, Intent.CREATE, display_name="Managers", add=(theirs.account_id,))
+            mappings = [
+                configuration.map_entitlement(
+                    entitlement=configuration.create_entitlement(
+                        tenant=acme.tenant, name=name, actor=OPERATOR, reason="As agreed"
+                    ),
+                    group=DirectoryGroup.objects.get(pk=group),
+                    actor=OPERATOR,
+                    reason="As agreed",
+                )
+                for name in ("Manager", "Reader")
+            ]
+            Account.objects.filter(pk=theirs.account_id).update(identity=switch_off(acme))
+        for day, mapping in zip((2, 4), mappings, strict=True):
+            [one] = line(acme, "revocation").figure.revocations
+            assert not one.entitlements.proven
+            with travel(off + timedelta(days=day), tick=False):
+                configuration.unmap_entitlement(mapping=mapping, actor=OPERATOR, reason="As agreed")
+        [one] = line(acme, "revocation").figure.revocations
+        assert one.entitlements.seconds == 4 * 86400
 
     def test_whom_a_login_still_brings_a_group(self, acme: House) -> None:
         settings(acme, group_attribute="groups")
