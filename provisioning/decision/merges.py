@@ -75,7 +75,7 @@ def unmerge(case: Case) -> Decision:
 
 
 def _shown_again(identity: IdentityFacts, accounts: list[AccountFacts], record: Merge) -> list[Change]:
-    """What its own accounts say; where none lives, what those said that have ended, and never what the other's say."""
+    """What its own accounts say; where none lives, what is left to say of it alone, and never what the other's say."""
     if accounts:
         return show(identity, accounts)
     said = record.ended.get(identity.id)

@@ -207,8 +207,8 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """One merge of two identities; `accounts` are those that it had moved, `ended` what those that have ended since, or
-    with it, last said of each identity."""
+    """One merge of two identities; `accounts` are those that it had moved, `ended` what there is to say of each
+    identity where none of its accounts lives: what those last said that have ended since, or with it."""
 
     id: UUID
     accounts: frozenset[UUID] = frozenset()

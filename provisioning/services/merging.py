@@ -166,7 +166,10 @@ def _unmerging(merge: Merge, reason: str, actor: Actor) -> Observation:
 
 
 def _last_said(merge: Merge, moved: frozenset[UUID]) -> dict[UUID, Profile]:
-    """What the accounts of each that have ended last said, the latest of each; those that are purged say nothing."""
+    """What the accounts of each that have ended last said, the latest of each; those that are purged say nothing.
+
+    Of whom nothing is left to say, once accounts were moved, whoever signs in here has the name for that.
+    """
     said: dict[UUID, Profile] = {}
     ended = Account.objects.filter(
         tenant_id=merge.tenant_id, identity_id=merge.winner_id, deleted_at__isnull=False
@@ -176,6 +179,10 @@ def _last_said(merge: Merge, moved: frozenset[UUID]) -> dict[UUID, Profile]:
         profile = first_said([profile_of_resource(account.resource), profile_of_assertion(account.assertion)])
         if profile.user_name:
             said.setdefault(whose, profile)
+    if moved:
+        # Attack: whoever shows somebody else's keys is taken for them, and shows them after their owner is purged.
+        said.setdefault(merge.winner_id, Profile(user_name=merge.winner.login_name or ""))
+        said.setdefault(merge.loser_id, Profile())
     return said
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.db.models import ForeignKey
 from time_machine import travel
 
 from identity_hub.core.clock import now
-from provisioning.decision.types import GroupObservation, HoldKind, Intent
+from provisioning.decision.types import PROFILE_FIELDS, GroupObservation, HoldKind, Intent
 from provisioning.merges import REFERENCES, Fate
 from provisioning.models import (
     Account,
@@ -559,6 +560,96 @@ def test_whose_own_account_has_ended_meanwhile_is_not_shown_as_the_other(acme: H
     assert shows(ada) == shown[1]
     unmerge()
     assert [shows(ada), shows(zoe)] == shown
+
+
+def without_account(acme: House) -> Any:
+    """Somebody whose one account was found to be somebody else's."""
+    ada = push(acme, user("ada@acme.example", "e1"))
+    linking.unlink(account=account(ada), reason="Not hers", actor=OPERATOR)
+    return ada
+
+
+def local_administrator(acme: House) -> Any:
+    row = configuration.create_local_identity(
+        tenant=acme.tenant,
+        login_name="ada",
+        display_name="Ada Admin",
+        password="correct horse battery staple",
+        tenant_administrator=True,
+        actor=OPERATOR,
+        reason="As agreed",
+    )
+    return SimpleNamespace(identity_id=row.pk)
+
+
+def purge(where: House, outcome: Any) -> None:
+    submit(pushed(where, Intent.DELETE, account_id=outcome.account_id))
+    Tombstone.objects.filter(pk=outcome.account_id).update(purge_after=now())
+    assert retention.purge_deleted(at=now(), actor=OPERATOR) == 1
+
+
+def whole(outcome: Any) -> dict[str, str]:
+    """Whatever an identity shows and is recognised by."""
+    (row,) = Identity.objects.filter(pk=outcome.identity_id).values(
+        *PROFILE_FIELDS, "user_name_key", "email_key"
+    )
+    return {name: value for name, value in row.items() if value}
+
+
+def known(okta: House) -> Any:
+    resource = user("zoe@okta.example", "o1", name={"givenName": "Zoe", "familyName": "Zed"}, title="Boss")
+    enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+    said = {enterprise: {"employeeNumber": "4711", "department": "Board"}, "locale": "en-GB"}
+    return push(okta, resource | said | {"schemas": [*resource["schemas"], enterprise]})
+
+
+@pytest.mark.parametrize(
+    ("who", "left"),
+    [
+        pytest.param(without_account, {}, id="whose account was unlinked shows nothing"),
+        pytest.param(
+            local_administrator,
+            {"user_name": "ada", "user_name_key": "ada"},
+            id="who signs in here shows the name for that",
+        ),
+    ],
+)
+def test_whoever_has_no_account_keeps_nothing_of_the_other(
+    acme: House, okta: House, who: Callable[[House], Any], left: dict[str, str]
+) -> None:
+    third = extend(acme.tenant, "Third", trusted_hr_number=True)
+    ada, zoe = who(acme), known(okta)
+    shown = whole(zoe)
+    merge(ada, zoe)
+    assert whole(ada) == shown
+    unmerge()
+    assert (whole(ada), whole(zoe)) == (left, shown)
+    assert broken(acme) == []
+    # By what she showed of somebody else nobody recognises her.
+    again = known(House(third.tenant, third.connection, ""))
+    assert str(ada.identity_id) not in {
+        name for finding in Finding.objects.filter(account_id=again.account_id) for name in finding.candidates
+    }
+    assert again.identity_id != ada.identity_id
+
+
+@pytest.mark.parametrize("zoe_stays", [False, True], ids=["who stays was purged", "who ended was purged"])
+def test_whose_data_is_purged_meanwhile_shows_nothing(acme: House, okta: House, zoe_stays: bool) -> None:
+    ada, zoe = push(acme, user("ada@acme.example", "e1")), known(okta)
+    shown = whole(zoe)
+    merge(*((zoe, ada) if zoe_stays else (ada, zoe)))
+    purge(acme, ada)
+    unmerge()
+    assert (whole(ada), whole(zoe)) == ({}, shown)
+    assert broken(acme) == []
+
+
+def test_whoever_met_nobody_s_accounts_shows_what_she_showed(acme: House) -> None:
+    ada, zoe = local_administrator(acme), without_account(acme)
+    shown = [whole(ada), whole(zoe)]
+    merge(ada, zoe)
+    unmerge()
+    assert [whole(ada), whole(zoe)] == shown
 
 
 def test_a_duplicate_whose_name_is_taken_stays_ended_and_is_named(acme: House) -> None:
