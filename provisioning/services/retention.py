@@ -20,6 +20,7 @@ from provisioning.models import (
     AuditValue,
     Finding,
     Identity,
+    Merge,
     OutboxMessage,
     Override,
     ReconciliationItem,
@@ -129,6 +130,10 @@ def _forget_identities(tenant_id: UUID, identity_ids: set[UUID], at: datetime, a
     overrides.filter(ended_at__isnull=True).update(ended_at=at, ended_by=actor.signature)
     overrides.update(value="", instead_of="", reason="")
     AuditValue.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
+    # Beside the record of a merge, and of its end, is what whoever stayed showed of whoever had ended.
+    parted = list(Merge.objects.filter(tenant_id=tenant_id, loser_id__in=gone).values_list("pk", "winner_id"))
+    shown = Q(identity_id__in={winner for _, winner in parted}, object_id__in=[key for key, _ in parted])
+    _purge_values(tenant_id, shown)
 
 
 def _ended_in(tenant_id: UUID, identity_ids: list[UUID]) -> list[UUID]:

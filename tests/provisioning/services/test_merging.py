@@ -644,6 +644,21 @@ def test_whose_data_is_purged_meanwhile_shows_nothing(acme: House, okta: House, 
     assert broken(acme) == []
 
 
+def test_no_record_about_the_other_keeps_what_a_purged_one_showed(acme: House) -> None:
+    first = extend(acme.tenant, "First", precedence=1)
+    ada, zoe = push(acme, user("ada@acme.example", "e1")), known(first)
+    merge(ada, zoe)
+    unmerge()
+    assert "zoe@okta.example" in kept_beside(ada)
+    purge(first, zoe)
+    assert "zoe@okta.example" not in repr(list(AuditValue.objects.values_list("values")))
+    assert "ada@acme.example" in kept_beside(ada)
+
+
+def kept_beside(outcome: Any) -> str:
+    return repr(list(AuditValue.objects.filter(identity_id=outcome.identity_id).values_list("values")))
+
+
 def test_whoever_met_nobody_s_accounts_shows_what_she_showed(acme: House) -> None:
     ada, zoe = local_administrator(acme), without_account(acme)
     shown = [whole(ada), whole(zoe)]
