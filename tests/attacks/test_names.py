@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from lxml import etree
 
-from provisioning.models import Account, Identity
+from provisioning.models import Account, Connection, Identity
 from provisioning.services.tokens import issue_token
 from saml_sp.models import LoginAttempt
 from tests.provisioning.cast import OPERATOR, House
@@ -18,7 +19,7 @@ from tests.saml_sp.idp import EMAIL, TRANSIENT, UNSPECIFIED
 from tests.saml_sp.parties import make_connection
 from tests.scim.clients import ENTERPRISE_URN, USER_URN, Idp
 
-from .scene import Attack, Attacks, Message, Scene, assert_refused
+from .scene import Attack, Attacks, Message, Scene, assert_refused, find
 
 ATTACKS = Attacks()
 
@@ -152,6 +153,39 @@ def two_keys(scene: Scene) -> Message:
 def two_spellings(scene: Scene) -> Message:
     there = scene.elsewhere(external_id_attribute="oid")
     return there.sent(there.minted(attributes=there.facts.attributes | {"oid": ["1"], "OID": ["2"]}))
+
+
+def key_from_an_email(name: str, friendly_name: str) -> Callable[[Scene], Message]:
+    """The key of somebody who is about to be hired, in an e-mail attribute: whoever edits that becomes her."""
+
+    def make(scene: Scene) -> Message:
+        there = scene.elsewhere()
+        # As it was set before the configuration refused that.
+        Connection.objects.filter(pk=there.connection.pk).update(
+            external_id_attribute="oid", attribute_map={"email": ["work_mail"]}
+        )
+        (mine,) = there.facts.attributes["email"]
+
+        def edit(assertion: etree._Element) -> None:
+            find(assertion, "Attribute").set("FriendlyName", friendly_name)
+
+        return there.sent(there.minted(edit, attributes={name: ["oid-grace"], "work_mail": [mine]}))
+
+    return make
+
+
+ATTACKS.row(
+    "a key from an e-mail attribute whose FriendlyName is the key's",
+    "login:profile-incomplete",
+    key_from_an_email("mail", "oid"),
+    uses_up=True,
+)
+ATTACKS.row(
+    "a key from an attribute whose FriendlyName is an e-mail's",
+    "login:profile-incomplete",
+    key_from_an_email("oid", "work_mail"),
+    uses_up=True,
+)
 
 
 # Where logins create nobody.

@@ -9,8 +9,11 @@ import pytest
 from django.conf import settings
 
 from provisioning.models import Connection, Session
+from provisioning.services import configuration
 from saml_sp.browser import COOKIE
-from tests.saml_sp.idp import SAML, TestIdp, assertion_xml, encode, key_pair, parse, response_xml, sign
+from saml_sp.models import PendingRequest
+from tests.provisioning.cast import OPERATOR
+from tests.saml_sp.idp import SAML, TestIdp, assertion_xml, encode, key_pair, parse, response_xml, sign, stamp
 from tests.saml_sp.parties import Browser, make_connection
 
 from .scene import Attack, Attacks, Message, Scene, Sent, assert_refused, edited, find, post, to_text
@@ -78,6 +81,14 @@ def used_request(scene: Scene) -> Message:
     return there.sent(there.minted(assertion_id="_another"))
 
 
+@ATTACKS("an answer to a request that was left open too long", "saml:request-expired")
+def left_open(scene: Scene) -> Message:
+    there = scene.elsewhere()
+    asked = PendingRequest.objects.filter(request_id=there.facts.in_response_to)
+    assert asked.update(expires_at=there.facts.at - timedelta(seconds=1)) == 1
+    return there.sent(there.signed)
+
+
 @ATTACKS("a tile's answer a second time, the same bytes", "saml:replayed")
 def tile_twice(scene: Scene) -> Message:
     there = scene.with_tiles()
@@ -133,6 +144,20 @@ def kept_tile(scene: Scene) -> Message:
     facts = there.facts.but(at=there.facts.at - timedelta(minutes=4))
     return there.sent(
         there.idp.signed_assertion(facts.but(not_on_or_after=there.facts.at + timedelta(minutes=5)))
+    )
+
+
+@ATTACKS("a tile's answer by an old authentication, where each is to be new", "saml:authentication-old")
+def old_authentication(scene: Scene) -> Message:
+    there = scene.with_tiles()
+    configuration.change_connection(
+        connection=there.connection, changes={"force_authn": True}, actor=OPERATOR, reason="As agreed"
+    )
+    earlier = stamp(there.facts.at - timedelta(minutes=5))
+    return there.sent(
+        there.minted(
+            lambda a: find(a, "AuthnStatement").set("AuthnInstant", earlier),
+        )
     )
 
 

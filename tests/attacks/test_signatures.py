@@ -178,6 +178,11 @@ def exchange(scene: Scene, root: etree._Element) -> None:
 
 
 ATTACKS.row(
+    "a signed Response around an assertion that somebody else has signed",
+    "saml:not-verified",
+    lambda s: sign(forged_by(s, key_pair("mallory")), s.idp.keys, id=s.forged.response_id),
+)
+ATTACKS.row(
     "the signature value emptied", "saml:signature-invalid", lambda s: edited(s.signed, signature_value(""))
 )
 ATTACKS.row(

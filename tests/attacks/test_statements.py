@@ -231,6 +231,20 @@ ATTACKS.row(
     "saml:not-yet-valid",
     lambda s: s.minted(lambda a: a.set("IssueInstant", stamp(s.facts.at + timedelta(minutes=3)))),
 )
+ATTACKS.row(
+    "a new assertion in a signed Response issued twenty minutes ago",
+    "saml:too-old",
+    lambda s: s.minted(
+        lambda r: r.set("IssueInstant", stamp(s.facts.at - timedelta(minutes=20))), style="response"
+    ),
+)
+ATTACKS.row(
+    "a new assertion in a signed Response issued in the future",
+    "saml:not-yet-valid",
+    lambda s: s.minted(
+        lambda r: r.set("IssueInstant", stamp(s.facts.at + timedelta(minutes=3))), style="response"
+    ),
+)
 ATTACKS.row("a window of a year", "saml:window-too-long", shifted(not_on_or_after=timedelta(days=365)))
 ATTACKS.row(
     "a window of a year in the confirmation",
