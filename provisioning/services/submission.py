@@ -51,7 +51,7 @@ from provisioning.decision.types import (
 from provisioning.digests import lock_number, lock_numbers
 from provisioning.load import Loaded, load
 
-from . import switches
+from . import switches, turns
 
 FEW_KEYS = 200
 """So many may be locked in any case. A batch of more takes the tenant's lock alone where PostgreSQL's lock table is too
@@ -140,10 +140,15 @@ def simulate_in_turn(
 
 
 def retrying(work: Callable[[], T]) -> T:
-    """Runs one transaction, again when it lost a race that PostgreSQL settled by refusing it."""
+    """Runs one transaction, again when it lost a race that PostgreSQL settled by refusing it, or was out of turn."""
+    return turns.in_turn(lambda: _retrying(work))
+
+
+def _retrying(work: Callable[[], T]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic(), together():
+                turns.wait()
                 return work()
         except (IntegrityError, OperationalError) as error:
             lost = isinstance(error, IntegrityError) or _state(error) in _LOST_RACES
@@ -305,11 +310,15 @@ def _decide(observation: Observation, loaded: Loaded) -> tuple[Observation, Deci
 
 
 def _count_deactivation(observation: Observation, decision: Decision, loaded: Loaded) -> None:
-    """The next decision of this batch knows of it; what committed before is counted with the policy."""
+    """The next decision of this batch knows of it; what committed before is counted with the policy.
+
+    Attack: very many at once, none of which has committed when the others count. So here one waits for the other.
+    """
     where = observation.connection_id
     if observation.channel is not Channel.SCIM or where is None:
         return
     if loaded.policy(observation).deactivations_left is not None and switches_off(decision):
+        turns.need(observation.tenant_id, "deactivations", str(where))
         loaded.switched_off[where] += 1
 
 

@@ -11,6 +11,8 @@ from django.db import connections
 from django.http import HttpResponse
 
 from provisioning.models import Account, Identity
+from provisioning.services import configuration
+from tests.provisioning.cast import OPERATOR
 from tests.scim.clients import Idp, an_idp
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,3 +119,36 @@ def test_bulk_jobs_do_not_lose_what_others_change(idp: Idp) -> None:
     for one in people:
         shown = idp.get(f"/Users/{one}").json()
         assert [shown.get(name) for name in names] == ["x"] * 4
+
+
+def test_deactivations_at_once_go_no_further_than_a_strict_connection_allows(idp: Idp) -> None:
+    """By themselves and in a Bulk, which has those that change and those that delete in one transaction each."""
+    configuration.change_connection(
+        connection=idp.connection,
+        changes={"burst_deactivations": 3, "strict_deactivations": True},
+        actor=OPERATOR,
+        reason="As agreed",
+    )
+    people = idp.crowd(12)
+    off = {"op": "replace", "path": "active", "value": False}
+
+    def leave(number: int) -> HttpResponse:
+        first, second = people[2 * number : 2 * number + 2]
+        if number % 2:
+            return idp.patch(f"/Users/{first}", off)
+        change = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [off]}
+        operations = [
+            {"method": "PATCH", "path": f"/Users/{first}", "data": change},
+            {"method": "DELETE", "path": f"/Users/{second}"},
+        ]
+        return idp.post(
+            "/Bulk",
+            {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations},
+        )
+
+    told = []
+    for number, answer in enumerate(at_once(6, leave)):
+        operations = [{"status": answer.status_code}] if number % 2 else answer.json()["Operations"]
+        told += [int(operation["status"]) for operation in operations]
+    assert Counter(status // 100 for status in told) == {2: 3, 5: 6}
+    assert Identity.objects.with_state().filter(enabled=True).count() == 9

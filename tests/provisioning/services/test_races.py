@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from threading import Barrier, Event
 from time import monotonic, sleep
 from typing import Any
@@ -10,12 +11,21 @@ import pytest
 from django.db import connection, connections, transaction
 
 from provisioning import apply as applying
-from provisioning.decision.types import Intent, Outcome, Verdict
-from provisioning.models import Account, AuditRecord, DirectoryGroup, Finding, Identity, Membership, Merge
-from provisioning.services import groups, merging, submission, submit, submit_many
+from provisioning.decision.types import Intent, Observation, Outcome, Verdict
+from provisioning.models import (
+    Account,
+    AuditRecord,
+    Connection,
+    DirectoryGroup,
+    Finding,
+    Identity,
+    Membership,
+    Merge,
+)
+from provisioning.services import configuration, groups, merging, submission, submit, submit_many
 from provisioning.services.groups import submit_group
 
-from ..cast import OPERATOR, House, asserted, extend, pushed, user
+from ..cast import OPERATOR, House, asserted, extend, push, pushed, user
 from .test_groups import group
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -364,3 +374,118 @@ def while_it_is_open(first: Callable[[], Any], second: Callable[[], Any]) -> Any
             other = pool.submit(closing(second))
             until_somebody_waits()
         return other.result(timeout=60)
+
+
+class TestOfDeactivations:
+    """Where the connection is strict: however many come at once, no more people are switched off than it allows."""
+
+    @pytest.fixture
+    def crowd(self, acme: House) -> list[Any]:
+        strict(acme, 2)
+        return [push(acme, user(f"p{n}@acme.example", f"e{n}")).account_id for n in range(12)]
+
+    @pytest.mark.parametrize("intent", [Intent.DISABLE, Intent.DELETE])
+    def test_twelve_at_once_go_no_further_than_one_after_the_other(
+        self, acme: House, crowd: list[Any], intent: Intent
+    ) -> None:
+        outcomes = at_once(*[lambda one=one: submit(leaving(acme, one, intent)) for one in crowd])
+        assert [outcome.accepted for outcome in outcomes].count(True) == 2
+        assert Identity.objects.with_state().filter(enabled=True).count() == 10
+        assert "scim-deactivations" in Connection.objects.get(pk=acme.connection.pk).stopped
+        assert Finding.objects.get().kind == "connection:deactivation-burst"
+
+    def test_batches_that_share_people_wait_for_each_other_in_no_circle(
+        self, acme: House, crowd: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lost = count_lost(monkeypatch)
+        orders = (crowd, crowd[::-1], crowd[6:] + crowd[:6], crowd[::2])
+        told = at_once(
+            *[lambda order=order: submit_many([leaving(acme, one) for one in order]) for order in orders]
+        )
+        assert verdicts(list(chain.from_iterable(told))).count("account:disabled") == 2
+        assert Identity.objects.with_state().filter(enabled=True).count() == 10
+        assert lost == []
+
+    @pytest.mark.parametrize("first", [0, 1], ids=["in one order", "in the other"])
+    def test_several_batches_in_one_transaction_wait_in_no_circle(
+        self, acme: House, crowd: list[Any], monkeypatch: pytest.MonkeyPatch, first: int
+    ) -> None:
+        """As a Bulk with PATCH and DELETE has them: what it waits for it waits for at its beginning."""
+        lost = count_lost(monkeypatch)
+
+        def bulk() -> list[Outcome]:
+            outcomes = submit_many([leaving(acme, crowd[first])])
+            return outcomes + submit_many([leaving(acme, crowd[1 - first], Intent.DELETE)])
+
+        single = lambda: submit(leaving(acme, crowd[1 - first]))  # noqa: E731
+        at_once(lambda: submission.retrying(bulk), single, lambda: submission.retrying(bulk), single)
+        assert Identity.objects.with_state().filter(enabled=True).count() == 10
+        assert lost == []
+
+    def test_the_second_waits_until_the_first_is_counted(self, acme: House, crowd: list[Any]) -> None:
+        submit(leaving(acme, crowd[0]))
+        outcome = while_it_is_open(
+            lambda: submit(leaving(acme, crowd[1])), lambda: submit(leaving(acme, crowd[2]))
+        )
+        assert outcome.reason == "account:deactivation-stopped"
+
+    @pytest.mark.parametrize("what", ["a change of somebody", "somebody new", "one more word of a leaver"])
+    def test_who_switches_nobody_off_waits_for_nobody(self, acme: House, crowd: list[Any], what: str) -> None:
+        submit(leaving(acme, crowd[0]))
+        act = {
+            "a change of somebody": lambda: submit(
+                pushed(acme, Intent.UPDATE, user("p5@acme.example", "e5", title="Dr"), crowd[5])
+            ),
+            "somebody new": lambda: push(acme, user("new@acme.example", "new")),
+            "one more word of a leaver": lambda: submit(leaving(acme, crowd[0])),
+        }[what]
+        assert beside_it(lambda: submit(leaving(acme, crowd[1])), act).accepted
+
+    @pytest.mark.parametrize("where", ["another connection", "the same one, which is not strict"])
+    def test_so_does_who_is_counted_elsewhere_or_nowhere(
+        self, acme: House, crowd: list[Any], where: str
+    ) -> None:
+        other = extend(acme.tenant, "Other") if where == "another connection" else acme
+        (strict if other is not acme else lax)(other)
+        there = push(other, user("there@acme.example", "there")).account_id
+        assert beside_it(
+            lambda: submit(leaving(acme, crowd[1])), lambda: submit(leaving(other, there))
+        ).accepted
+
+
+def strict(where: House, number: int = 2) -> None:
+    _change(where, burst_deactivations=number, strict_deactivations=True)
+
+
+def lax(where: House) -> None:
+    _change(where, strict_deactivations=False)
+
+
+def _change(where: House, **changes: Any) -> None:
+    configuration.change_connection(
+        connection=where.connection, changes=changes, actor=OPERATOR, reason="As agreed"
+    )
+
+
+def leaving(where: House, account_id: Any, intent: Intent = Intent.DISABLE) -> Observation:
+    return pushed(where, intent, account_id=account_id, active=False)
+
+
+def count_lost(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The state of each race that is lost from now on."""
+    lost: list[str] = []
+    state = submission._state
+
+    def counted(error: Exception) -> str:
+        lost.append(state(error))
+        return lost[-1]
+
+    monkeypatch.setattr(submission, "_state", counted)
+    return lost
+
+
+def beside_it(first: Callable[[], Any], second: Callable[[], Outcome]) -> Outcome:
+    """What the second comes to while the first one's transaction is open, for which it does not wait."""
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        first()
+        return pool.submit(closing(second)).result(timeout=30)
