@@ -62,6 +62,8 @@ class Assertion:
     """One tuple per AudienceRestriction; each of them has to name us (core 2.5.1.4)."""
     unknown_conditions: tuple[str, ...]
     """Tags of conditions that core 2.5.1 does not define."""
+    authentications: int
+    """How many AuthnStatements there are; what follows is of the first."""
     authenticated_at: datetime | None
     authn_context: str
     """How the person was authenticated (AuthnContextClassRef); "" where it does not say."""
@@ -133,6 +135,7 @@ def read_assertion(element: etree._Element) -> Assertion:
             for child in (conditions if conditions is not None else ())
             if child.tag not in CONDITIONS
         ),
+        authentications=len(element.findall(saml("AuthnStatement"))),
         authenticated_at=_moment(statement, "AuthnInstant"),
         authn_context=_authn_context(statement),
         session_index=statement.get("SessionIndex", "") if statement is not None else "",

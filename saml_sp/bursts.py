@@ -22,6 +22,7 @@ VOUCHED = {
     "saml:confirmation-missing": "the signed assertion lacks it",
     "saml:confirmation-endless": "inside the signed assertion",
     "saml:authentication-missing": "the signed assertion lacks it",
+    "saml:several-authentications": "inside the signed assertion",
     "saml:authentication-weak": "the signed AuthnStatement",
     "saml:authentication-old": "the signed AuthnStatement",
     "saml:not-yet-valid": "judged after the signature: usually a clock",

@@ -176,6 +176,15 @@ def conditions_window(login: Login) -> Refusal | None:
 
 def _window(where: str, start: datetime | None, end: datetime | None, login: Login) -> Refusal | None:
     at = login.expected.at
+    # Core 2.5.1.2: it is valid at no moment, which the allowance for clocks would hide.
+    if start is not None and end is not None and end < start:
+        return refuse(
+            "saml:expired",
+            where=where,
+            not_before=start.isoformat(),
+            not_on_or_after=end.isoformat(),
+            now=at.isoformat(),
+        )
     if start is not None and start - at > SKEW:
         return refuse("saml:not-yet-valid", where=where, not_before=start.isoformat(), now=at.isoformat())
     if end is not None and at - end >= SKEW:
@@ -253,6 +262,11 @@ def authentication_statement(login: Login) -> Refusal | None:
     # No allowance for clocks: a session that is over would send the person back to the sign-in page without a word.
     if end is not None and at >= end:
         return refuse("saml:session-over", not_on_or_after=end.isoformat(), now=at.isoformat())
+    # Attack: of two ways to have signed in one rule reads the first and another the second; and a sign-out that names
+    # the second one's SessionIndex would end nothing.
+    if login.assertion.authentications > 1:
+        found = f"{login.assertion.authentications} of them"
+        return refuse("saml:several-authentications", expected="one AuthnStatement", found=found)
     return None
 
 

@@ -211,6 +211,7 @@ MESSAGES: dict[str, Message] = {
     "saml:confirmation-missing": _NOT_FOR_US,
     "saml:confirmation-endless": _NOT_FOR_US,
     "saml:authentication-missing": _NOT_FOR_US,
+    "saml:several-authentications": _NOT_FOR_US,
     "saml:window-too-long": _NOT_FOR_US,
     "saml:request-unknown": _LATE,
     "saml:request-expired": _LATE,

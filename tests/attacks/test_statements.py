@@ -266,6 +266,28 @@ ATTACKS.row(
         lambda a: find(a, "AuthnStatement").addnext(over(a, s.facts.at - timedelta(minutes=5))),
     ),
 )
+ATTACKS.row(
+    "two statements, of which each alone would do",
+    "saml:several-authentications",
+    lambda s: s.minted(
+        lambda a: find(a, "AuthnStatement").addnext(over(a, s.facts.at + timedelta(hours=8))),
+    ),
+)
+ATTACKS.row(
+    "a window that ends before it begins, both by less than a clock may be wrong",
+    "saml:expired",
+    shifted(not_before=timedelta(seconds=30), not_on_or_after=timedelta(seconds=-30)),
+)
+for _zone, _hours in (("+00:00", 0), ("+02:00", 2)):
+    ATTACKS.row(
+        f"an assertion that is over, in times of {_zone}",
+        "saml:expired",
+        lambda s, zone=_zone, hours=_hours: s.minted(
+            lambda a: find(a, "Conditions").set(
+                "NotOnOrAfter", stamp(s.facts.at + timedelta(hours=hours, minutes=-2)).replace("Z", zone)
+            )
+        ),
+    )
 
 
 def over(assertion: etree._Element, at: Any) -> etree._Element:

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -309,6 +309,30 @@ for _name, _pattern in (("milliseconds", "{}.123Z"), ("seven digits of a second"
         lambda s, pattern=_pattern: s.minted(
             lambda a: a.set("IssueInstant", pattern.format(stamp(s.facts.at)[:-1])),
             lambda a: find(a, "AuthnStatement").set("AuthnInstant", pattern.format(stamp(s.facts.at)[:-1])),
+        ),
+    )
+
+
+def in_zone(hours: int, minutes: int) -> Callable[[etree._Element], None]:
+    """Every time as it reads on a clock there."""
+    zone = timezone(timedelta(hours=hours, minutes=minutes))
+
+    def edit(root: etree._Element) -> None:
+        for element in root.iter():
+            for name in ("IssueInstant", "AuthnInstant", "NotBefore", "NotOnOrAfter", "SessionNotOnOrAfter"):
+                if said := element.get(name):
+                    element.set(name, datetime.fromisoformat(said).astimezone(zone).isoformat())
+
+    return edit
+
+
+for _hours, _minutes in ((0, 0), (2, 0), (-9, -30)):
+    variant(
+        f"every time with a zone, {_hours} hours and {_minutes} minutes from Greenwich",
+        lambda s, hours=_hours, minutes=_minutes: s.minted(
+            in_zone(hours, minutes),
+            style="response",
+            session_not_on_or_after=s.facts.at + timedelta(hours=8),
         ),
     )
 

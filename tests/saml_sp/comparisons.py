@@ -31,7 +31,7 @@ COMPARING = frozenset(
             "recipient-foreign",
         ),
         *("audience-missing", "audience-foreign", "condition-unknown", "confirmation-missing"),
-        *("authentication-weak", "authentication-old", "session-over"),
+        *("several-authentications", "authentication-weak", "authentication-old", "session-over"),
         *("not-yet-valid", "expired", "too-old", "window-too-long"),
         *("attributes-too-many", "attribute-too-long"),
         *("request-foreign", "request-expired", "browser-foreign"),

@@ -65,6 +65,7 @@ def asserted(**said: Any) -> Assertion:
         "not_on_or_after": None,
         "audiences": (),
         "unknown_conditions": (),
+        "authentications": 0,
         "authenticated_at": None,
         "authn_context": "",
         "session_index": "",
