@@ -744,6 +744,8 @@ class Hub(RuleBasedStateMachine):
         counted = self._counted(run)
         self._happen(night)
         left_out = self._leave_out(run) if choice == "leave out" else set()
+        # What was left out of an earlier run stays out of this one while it is the same.
+        whole = not run.items.filter(status="left-out").exists()
         run.refresh_from_db()
         if run.status == ReconciliationRun.Status.QUARANTINED and choice == "reject":
             reconciliation.reject(run, OPERATOR, "seen")
@@ -756,7 +758,7 @@ class Hub(RuleBasedStateMachine):
         if run.status == ReconciliationRun.Status.QUARANTINED:
             run = reconciliation.execute(reconciliation.release(run, OPERATOR, "seen"))
         assert run.status == ReconciliationRun.Status.DONE, (run.status, run.note)
-        undisturbed = not night and not left_out
+        undisturbed = not night and whole and run.roster in (roster, None)
         if undisturbed and run.roster == roster and self.model.independent(source, rows):
             self._foresee(where, rows)
         else:
