@@ -5,6 +5,7 @@ import re
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -16,7 +17,10 @@ MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 SAML_2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 CARRIED_BY_BROWSERS = {f"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-{how}" for how in ("Redirect", "POST")}
-_HOST_AND_PORT = re.compile(r"([a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]*)?", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]*)?", re.IGNORECASE)
+# With the underscore, which hosts inside of a company have.
+_LABEL = re.compile(r"(?=_*[a-z0-9])[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class Unusable(ValueError):
@@ -129,7 +133,23 @@ def _leads_somewhere(address: str) -> bool:
     except ValueError:
         return False
     # Attack: "https://idp.example\@evil.example", whose host one reader finds before the @ and another behind it.
-    return bool(_HOST_AND_PORT.fullmatch(parts.netloc)) and port != 0
+    found = _HOST_AND_PORT.fullmatch(parts.netloc)
+    return found is not None and port != 0 and _is_host(found[1])
+
+
+def _is_host(host: str) -> bool:
+    labels = host.removesuffix(".").split(".")
+    try:
+        if host.startswith("["):
+            IPv6Address(host[1:-1])
+            return True
+        # Browsers take what ends in a number for an address, also where it is none.
+        if _NUMBER.fullmatch(labels[-1]):
+            IPv4Address(".".join(labels))
+            return True
+    except AddressValueError:
+        return False
+    return len(host) <= 254 and all(map(_LABEL.fullmatch, labels))
 
 
 def _valid_until(element: etree._Element) -> datetime | None:
