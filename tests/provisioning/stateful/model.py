@@ -487,20 +487,27 @@ class Model:
         return any(a.name.lower() == row.name.lower() for a in gone)
 
     def miss(self, source: Source) -> None:
-        """Row 26: who is in neither of two listings, nor in one between them, and of whom SCIM has said nothing since
-        the first; nor has an administrator let in whom the newest does not know."""
+        """Row 26."""
+        for account_id in self.missing(source):
+            self.holds.add((self.accounts[account_id].identity, "scim", account_id))  # type: ignore[arg-type]
+
+    def missing(self, source: Source) -> set[UUID]:
+        """Who is in neither of two listings, nor in one between them, and of whom SCIM has said nothing since the
+        first; nor has an administrator let in whom the newest does not know."""
         *earlier, newest = self.listings[source.id]
         before = [listing for listing in earlier if newest.made - listing.made >= APART][-1:]
         if not before:
-            return
+            return set()
         since = [listing for listing in (*earlier, newest) if listing.made >= before[0].made]
+        found = set()
         for account in self.living(source):
             listed = any(listing.names(account) for listing in since)
             known = account.confirmed and max(account.made, account.spoken) < before[0].made
             held = any(one[1:] == ("scim", account.id) for one in self.holds)
             let_in = account.identity and self.let_in.get(account.identity, before[0].made) > newest.made
             if account.identity and account.active and known and not (listed or held or let_in):
-                self.holds.add((account.identity, "scim", account.id))
+                found.add(account.id)
+        return found
 
     # What an undo does.
 
