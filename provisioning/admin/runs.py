@@ -93,7 +93,7 @@ class ReconciliationRunPage(RepairPages):
             Status.SIMULATING: {"cancel"},
             Status.EXECUTING: {"execute", "cancel"},
         }.get(run.status, set())
-        if run.cancel_requested_at:
+        if run.cancel_requested_at and run.status in (Status.SIMULATING, Status.EXECUTING):
             allowed = set()
         if run.finished_at and undo.items_of(run).exists():
             allowed = {*allowed, "undo"}

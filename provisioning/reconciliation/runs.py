@@ -237,9 +237,7 @@ def _simulate(
     doubt = brakes.doubt(run, connection, destructive)
     with transaction.atomic():
         one_at_a_time(run.tenant_id, run.connection_id)
-        # Whoever cancels from here on waits, and finds a plan that is there.
-        ReconciliationRun.objects.select_for_update(no_key=True).get(tenant_id=run.tenant_id, pk=run.pk)
-        if _is_cancelled(run):
+        if _is_cancelled(run, lock=True):
             _stop(run, counts=dict(counts))
             run.refresh_from_db()
             return run
@@ -327,6 +325,9 @@ def _foresee(
 def _begin(run: ReconciliationRun) -> bool:
     """Takes the run up, for the first time or again; called under the connection's lock."""
     with transaction.atomic():
+        if _is_cancelled(run, lock=True):
+            _stop(run)
+            return False
         if end_too_old(run, Actor.who_signed(run.requested_by), "execute"):
             return False
         if doubt := brakes.doubt_at_start(run):
@@ -486,10 +487,11 @@ def _met(run: ReconciliationRun, check: Check, found: Sequence[Item]) -> dict[Ke
     return {_key(item): item.status for item in items.only(*Planned._fields, "status")}
 
 
-def _is_cancelled(run: ReconciliationRun) -> bool:
-    return ReconciliationRun.objects.filter(
-        tenant_id=run.tenant_id, pk=run.pk, cancel_requested_at__isnull=False
-    ).exists()
+def _is_cancelled(run: ReconciliationRun, *, lock: bool = False) -> bool:
+    """With `lock` whoever cancels from now on waits for the transaction's end, and finds the run where that left it."""
+    rows = ReconciliationRun.objects.filter(tenant_id=run.tenant_id, pk=run.pk)
+    rows = rows.select_for_update(no_key=True) if lock else rows
+    return bool(rows.values_list("cancel_requested_at", flat=True)[0])
 
 
 _CANCELLABLE = (Status.SIMULATING, Status.SIMULATED, Status.EXECUTING)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -11,12 +10,12 @@ from identity_hub.core.clock import now
 from provisioning import outbox
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
-from provisioning.models import Identity, ReconciliationItem, ReconciliationRun
+from provisioning.models import ReconciliationItem, ReconciliationRun
 from provisioning.selectors.reconciliation import runs_stopped
 
 from . import run_brakes as brakes
 from .invalid import Invalid, needed_reason
-from .runs import WAITING, end_too_old, move, record
+from .runs import WAITING, end_too_old, move, one_at_a_time, record
 
 Status = ReconciliationRun.Status
 ItemStatus = ReconciliationItem.Status
@@ -90,27 +89,8 @@ def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
 
 
 def lapsed(run: ReconciliationRun) -> str:
-    """Why the first of two releases does not count any more: a sentence, or nothing.
-
-    Attack: whoever was held for an account that was taken over had released beforehand, and waits for a second one.
-    """
-    if run.status != Status.QUARANTINED or not run.released_by or run.released_at is None:
-        return ""
-    if now() - run.released_at > brakes.RELEASED_FOR:
-        return "It is older than seven days and does not count any more."
-    if not _administers(Actor.who_signed(run.released_by), run):
-        return "Whoever gave it may not sign in or administer here any more, so that it does not count."
-    return ""
-
-
-def _administers(actor: Actor, run: ReconciliationRun) -> bool:
-    try:
-        key = UUID(actor.id)
-    except ValueError:
-        return False
-    here = Q(tenant_id=run.tenant_id) | Q(tenant_id=None, is_superuser=True)
-    person = Identity.objects.filter(here, pk=key).first()
-    return person is not None and person.is_active and person.is_staff
+    """Why the first of two releases does not count any more: a sentence, or nothing."""
+    return brakes.lapsed(run) if run.status == Status.QUARANTINED else ""
 
 
 def needs_two(run: ReconciliationRun) -> bool:
@@ -141,7 +121,13 @@ def take_in(run: ReconciliationRun, choice: Choice, actor: Actor, reason: str) -
 def _turn(run: ReconciliationRun, choice: Choice, actor: Actor, reason: str, from_: str, to: str) -> int:
     reason = needed_reason(reason)
     with transaction.atomic():
+        one_at_a_time(run.tenant_id, run.connection_id)
         held = _locked(run)
+        if ReconciliationRun.objects.filter(
+            tenant_id=held.tenant_id, connection_id=held.connection_id, status=Status.SIMULATING
+        ).exists():
+            # It has read already what was left out so far.
+            raise Invalid("", "A newer run is just being simulated; please decide about that one.")
         released = held.status == Status.SIMULATED and held.released_by
         if held.status not in WAITING or released:
             raise Invalid("", "Only a run that waits can be changed; this one does not wait any more.")

@@ -1,13 +1,15 @@
 """What stops a run before it destroys: the numbers of its connection, and those of its tenant. Knows no step."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from identity_hub.core.clock import now
 from provisioning.decision import guard
+from provisioning.decision.types import Actor
 from provisioning.digests import lock_number
-from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Tenant
+from provisioning.models import Connection, Identity, ReconciliationItem, ReconciliationRun, Tenant
 from provisioning.selectors.reconciliation import with_access
 from provisioning.sql import rows
 
@@ -56,13 +58,39 @@ def doubt_at_start(run: ReconciliationRun) -> str | None:
     To be called inside the transaction that begins it. Whom a person released has been judged, lately.
     Attack: a run of few waits until most others have gone, or the numbers are lowered because it waits.
     """
-    released_at = run.second_released_at or run.released_at
-    if released_at is not None and now() - released_at <= RELEASED_FOR:
+    if run.released_by and not lapsed(run):
         return None
     number = lock_number(run.tenant_id, ("runs",))
     rows("SELECT pg_advisory_xact_lock(%s)", (number,))
     connection = Connection.objects.get(tenant_id=run.tenant_id, pk=run.connection_id)
     return doubt(run, connection, run.destructive)
+
+
+def lapsed(run: ReconciliationRun) -> str:
+    """Why what was released does not count any more, or half of it: a sentence, or nothing.
+
+    Attack: whoever was held for an account that was taken over had released beforehand, and waits for a second one, or
+    for the switch of runs.
+    """
+    released_at = run.second_released_at or run.released_at
+    if released_at is None:
+        return ""
+    if now() - released_at > RELEASED_FOR:
+        return "It is older than seven days and does not count any more."
+    people = [Actor.who_signed(name) for name in (run.released_by, run.second_released_by) if name]
+    if not all(_administers(actor, run) for actor in people if actor.kind == "identity"):
+        return "Whoever gave it may not sign in or administer here any more, so that it does not count."
+    return ""
+
+
+def _administers(actor: Actor, run: ReconciliationRun) -> bool:
+    try:
+        key = UUID(actor.id)
+    except ValueError:
+        return False
+    here = Q(tenant_id=run.tenant_id) | Q(tenant_id=None, is_superuser=True)
+    person = Identity.objects.filter(here, pk=key).first()
+    return person is not None and person.is_active and person.is_staff
 
 
 def limits_of(row: Connection | Tenant) -> guard.Limits:

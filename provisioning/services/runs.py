@@ -32,6 +32,7 @@ def begin(
     connection: Connection, requested_by: Actor, roster: Roster | None, population: int, reason: str
 ) -> ReconciliationRun:
     with transaction.atomic():
+        one_at_a_time(connection.tenant_id, connection.pk)
         run = ReconciliationRun.objects.create(
             tenant_id=connection.tenant_id,
             connection=connection,
@@ -118,7 +119,7 @@ def end_earlier(run: ReconciliationRun, actor: Actor) -> None:
 
 def one_at_a_time(tenant_id: UUID, connection_id: UUID) -> None:
     """Until its transaction ends. A plan that begins to wait and a roster that becomes complete at one moment would
-    otherwise not see each other."""
+    otherwise not see each other, nor would a simulation that begins and what is left out of the plan before it."""
     number = lock_number(tenant_id, ("plan", str(connection_id)))
     sql.rows("SELECT pg_advisory_xact_lock(%s)", (number,))
 

@@ -9,8 +9,14 @@ from identity_hub.core.clock import now
 from provisioning.models import Identity, Session
 
 from ..cast import House, push, session_of, sign_in, user
+from .administrators import appoint
 
 LONG_AGO = timedelta(days=30)
+
+
+@pytest.fixture
+def administrators(acme: House) -> None:
+    appoint(acme.tenant)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from identity_hub.core.clock import now
 from provisioning import reconciliation, tasks
-from provisioning.decision.types import Actor
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -25,13 +24,13 @@ from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, extend, push, sign_in, user
 from ..services.test_races import while_it_is_open
+from .administrators import ADA, BOB
 from .listings import FIELDS, line, roster
 
 Status = ReconciliationRun.Status
-ADA, BOB = (Actor(kind="identity", id=name) for name in ("ada", "bob"))
 PEOPLE = 12
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("administrators")]
 
 
 def ago(days: float) -> datetime:

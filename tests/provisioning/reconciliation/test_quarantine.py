@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -31,14 +30,14 @@ from provisioning.services import configuration, people, runs, setup, submit, sw
 from provisioning.services.invalid import Invalid
 
 from ..cast import OPERATOR, House, extend, push, pushed, user
+from .administrators import ADA, BOB
 from .listings import line, roster
 
-ADA, BOB = (Actor(kind="identity", id=str(UUID(int=number))) for number in (1, 2))
 Status = ReconciliationRun.Status
 Unconfirmed = Callable[..., list[Identity]]
 Confirmed = Callable[[House, int], None]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("administrators")]
 
 
 def changed(where: House, **settings: Any) -> House:
@@ -285,6 +284,46 @@ class TestOnePlanAtATime:
         if status == Status.QUARANTINED:
             assert (run.released_by, run.released_at, Hold.objects.count()) == ("", None, 0)
 
+    @pytest.mark.parametrize("happened", ["held", "demoted"])
+    @pytest.mark.parametrize("second", [False, True], ids=["the first", "the second"])
+    def test_a_release_counts_while_whoever_gave_it_administers(
+        self, acme: House, run: ReconciliationRun, second: bool, happened: str
+    ) -> None:
+        """Attack: whoever was held for an account that was taken over had released while the runs were at rest."""
+        if second:
+            changed(acme, second_approver_over=1)
+            reconciliation.release(run, BOB, "seen")
+        reconciliation.release(run, ADA, "they left")
+        assert run.status == Status.SIMULATED
+        ada = Identity.objects.get(pk=ADA.id)
+        if happened == "held":
+            people.place_hold(identity=ada, kind=HoldKind.SECURITY, reason="taken over", actor=OPERATOR)
+        else:
+            Identity.objects.filter(pk=ada.pk).update(is_tenant_administrator=False)
+        run = reconciliation.execute(run)
+        assert (run.status, run.released_by, run.second_released_by) == (Status.QUARANTINED, "", "")
+        assert not Hold.objects.filter(kind="expiry").exists()
+
+    def test_nothing_is_left_out_of_a_plan_while_a_newer_one_is_made(
+        self, acme: House, unconfirmed: Unconfirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unconfirmed(acme, 3)
+        older = simulated(acme)
+        choice = Choice(items=[older.items.values_list("pk", flat=True)[0]])
+        forget = roster_differences.forget
+
+        def turn() -> None:
+            with pytest.raises(Invalid, match="newer run"):
+                reconciliation.leave_out(older, choice, ADA, "on leave")
+            forget()
+
+        monkeypatch.setattr(roster_differences, "forget", turn)
+        newer = simulated(acme)
+        assert newer.items.filter(status="left-out").count() == 0
+        monkeypatch.setattr(roster_differences, "forget", forget)
+        choice = Choice(items=[newer.items.values_list("pk", flat=True)[0]])
+        assert reconciliation.leave_out(newer, choice, ADA, "on leave") == 1
+
     def test_a_newer_plan_ends_the_older_one(self, acme: House, unconfirmed: Unconfirmed) -> None:
         unconfirmed(acme, 3)
         older, newer = simulated(acme), simulated(acme)
@@ -335,19 +374,18 @@ class TestOnePlanAtATime:
             ["run:started", "run:cancel-ordered", "run:cancelled"],
         )
 
+    def test_who_cancels_before_a_worker_begins_is_heard(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        unconfirmed(acme, 3)
+        run = simulated(acme)
+        assert run.status == Status.SIMULATED
+        # As where the connection's lock was another worker's: it is to end when that one looks.
+        ReconciliationRun.objects.filter(pk=run.pk).update(cancel_requested_at=now())
+        changed(acme, run_few=0, run_share=0, run_most=0)
+        run = reconciliation.execute(run)
+        assert (run.status, codes(run)[-1]) == (Status.CANCELLED, "run:cancelled")
+
 
 class TestTwoPeople:
-    @pytest.fixture(autouse=True)
-    def administrators(self, acme: House) -> None:
-        for actor, name in ((ADA, "ada"), (BOB, "bob")):
-            Identity.objects.create(
-                pk=UUID(actor.id),
-                tenant=acme.tenant,
-                local=True,
-                is_tenant_administrator=True,
-                login_name=name,
-            )
-
     @pytest.fixture
     def run(self, acme: House, unconfirmed: Unconfirmed) -> ReconciliationRun:
         unconfirmed(acme, 6)
