@@ -32,6 +32,7 @@ VOUCHED = {
     "saml:session-over": "the signed AuthnStatement",
     "saml:subject-missing": "the signed assertion lacks it",
     "saml:request-foreign": "the signed confirmation names another request",
+    "saml:not-verified": "what pysaml2 has against a message is asked after the signature",
     "saml:attributes-too-many": "signed attributes",
     "saml:attribute-too-long": "signed attributes",
     "saml:attribute-ambiguous": "signed attributes",

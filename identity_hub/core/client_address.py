@@ -1,7 +1,8 @@
 """Where a request comes from. Knows the proxy in front of the hub, and nothing of who asks."""
 
+import re
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -13,11 +14,26 @@ def address_of(request: HttpRequest) -> str:
     if settings.BEHIND_PROXY:
         # The last entry is the one that our own proxy wrote; those before it are the caller's to invent.
         said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or said
+    return _counted(said)
+
+
+# Of `address:port` and `[address]:port`, as some proxies write it; an IPv6 address alone has more than one colon.
+_WITH_PORT = re.compile(r"([^:\[\]]+):\d+|\[([^\[\]]+)\](?::\d+)?", re.ASCII)
+
+
+@lru_cache(maxsize=1024)
+def _counted(said: str) -> str:
+    if found := _WITH_PORT.fullmatch(said):
+        said = found[1] or found[2]
     try:
         address = ip_address(said)
     except ValueError:
         return ""
-    return str(address if address.version == 4 else ip_network((address, 64), strict=False))
+    if isinstance(address, IPv6Address):
+        # A socket that takes both families writes an IPv4 address so: all of those are within one /64.
+        mapped = address.ipv4_mapped
+        return str(mapped or ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def network_of(request: HttpRequest) -> str | None:

@@ -137,6 +137,20 @@ def test_what_anybody_can_cause_opens_no_finding_and_is_told_beside_one(
     assert evidence["reasons"] == {reason: 300, "saml:expired": 4}
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param("saml:audience-foreign", id="what a rule refuses of a signed message"),
+        pytest.param("saml:not-verified", id="what the library refuses of one"),
+        pytest.param("login:not-allowed", id="whom the connection does not let in"),
+    ],
+)
+def test_what_only_the_idp_can_cause_opens_a_finding(watched: Connection, reason: str) -> None:
+    refuse(watched, 4, reason)
+    watch_bursts()
+    assert Finding.objects.get().evidence["reasons"] == {reason: 4}
+
+
 def test_bare_requests_of_its_address_raise_no_alarm(browser: Browser, watched: Connection) -> None:
     for _ in range(9):
         browser.client.get(f"/saml/{watched.pk}/acs")
