@@ -1,6 +1,8 @@
-"""What stops a run before it destroys: the numbers of its connection, and those of its tenant. Knows no step."""
+"""What stops a run, or its undo, before it destroys: the numbers of its connection and its tenant. Knows no step."""
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -36,8 +38,53 @@ def doubt_of_one(run: ReconciliationRun, connection: Connection, destructive: in
     limit = connection.second_approver_over
     if limit is None or not destructive:
         return None
+    return guard.judge_of_one(limit, destructive=destructive, before=_before(run))
+
+
+def doubt_of_undo(run: ReconciliationRun, items: QuerySet[ReconciliationItem]) -> str | None:
+    """Why one person may not take these items of a run back, with what was destroyed and taken back before.
+
+    To be called inside the transaction that orders it. Attack: whoever must not take access from many alone lets a run
+    bring them in, or back, and undoes that.
+    """
+    limit = run.connection.second_approver_over
+    if limit is None or not (taking := items.filter(_TAKES_BACK).count()):
+        return None
+    _one_at_a_time(run.tenant_id)
+    if guard.judge_of_one(limit, destructive=taking, before=(before := _before(run))) is None:
+        return None
+    return (
+        f"{taking + before} people would lose access within 24 hours, and one person's word is enough for {limit} on "
+        "this connection. Please take back fewer items, or ask a superuser of the installation to raise the number."
+    )
+
+
+_TAKES_BACK = reduce(
+    or_,
+    (
+        Q(inverse__contains=[{"change": change}])
+        for change in ("PlaceHold", "UnlinkAccount", "RemoveAccount", "RemoveIdentity")
+    ),
+)
+"""Items that brought somebody in, or back."""
+
+
+def _before(run: ReconciliationRun) -> int:
     since = now() - TOGETHER
-    return guard.judge_of_one(limit, destructive=destructive, before=sum(_taken_by_one(run, since)))
+    return sum(_taken_by_one(run, since)) + _taken_back(run, since)
+
+
+def _taken_back(run: ReconciliationRun, since: datetime) -> int:
+    """Of the connection's runs: whom undos took access from since then, and are about to."""
+    lately = ReconciliationRun.objects.filter(
+        tenant_id=run.tenant_id, connection=run.connection_id, undo_ordered_at__gt=since
+    )
+    return ReconciliationItem.objects.filter(
+        _TAKES_BACK,
+        Q(undone_at__gt=since) | Q(undo_wanted=True),
+        tenant_id=run.tenant_id,
+        run__in=list(lately.values_list("pk", flat=True)),
+    ).count()
 
 
 def doubt_together(run: ReconciliationRun, destructive: int) -> str | None:
@@ -60,10 +107,13 @@ def doubt_at_start(run: ReconciliationRun) -> str | None:
     """
     if run.released_by and not lapsed(run):
         return None
-    number = lock_number(run.tenant_id, ("runs",))
-    rows("SELECT pg_advisory_xact_lock(%s)", (number,))
+    _one_at_a_time(run.tenant_id)
     connection = Connection.objects.get(tenant_id=run.tenant_id, pk=run.connection_id)
     return doubt(run, connection, run.destructive)
+
+
+def _one_at_a_time(tenant_id: UUID) -> None:
+    rows("SELECT pg_advisory_xact_lock(%s)", (lock_number(tenant_id, ("runs",)),))
 
 
 def lapsed(run: ReconciliationRun) -> str:

@@ -40,6 +40,7 @@ from provisioning.models import (
     ReconciliationRun,
 )
 
+from . import run_brakes
 from .groups import submit_group
 from .invalid import Invalid, needed_reason
 from .submission import lock_all, retrying, simulate_many, submit_many_within
@@ -196,7 +197,8 @@ def is_ordered(run: ReconciliationRun) -> bool:
 def order(run: ReconciliationRun, *, actor: Actor, reason: str, items: Collection[int] | None = None) -> int:
     """Has a worker take back what a run did (all of it, or these items). Answers how many items that is.
 
-    Raises Invalid without a reason, for a run that is at work, while another order is, and where nothing is left.
+    Raises Invalid without a reason, for a run that is at work, while another order is, where nothing is left, and where
+    more people would lose access than one person may take it from.
     """
     reason = needed_reason(reason, "Say in writing why it is taken back.")
     with transaction.atomic():
@@ -205,6 +207,8 @@ def order(run: ReconciliationRun, *, actor: Actor, reason: str, items: Collectio
             raise Invalid("", "The run is still at work; please wait until it has ended.")
         if is_ordered(row):
             raise Invalid("", "Another undo of this run is still at work; please wait until it has ended.")
+        if doubt := run_brakes.doubt_of_undo(row, items_of(row, items)):
+            raise Invalid("", doubt)
         wanted = items_of(row, items).update(undo_wanted=True, undo_refusal="", undo_newer=None)
         if not wanted:
             raise Invalid("", "Nothing of it is left to be taken back.")

@@ -432,6 +432,40 @@ class TestOrder:
         assert AuditRecord.objects.filter(reason="item:undone").count() == 5
         assert AuditRecord.objects.filter(reason="run:undone").count() == 1
 
+    def test_it_takes_access_from_no_more_than_one_person_may(self, acme: House) -> None:
+        """Attack: whoever must not take access from many alone lets a run bring them in, and takes that back."""
+        roster(
+            acme, *(line(f"p{n}@acme.example", f"k{n}") for n in range(4)), as_of=now() - timedelta(days=1)
+        )
+        run = executed(acme)
+        configuration.change_connection(
+            connection=acme.connection,
+            changes={"second_approver_over": 2},
+            actor=OPERATOR,
+            reason="As agreed",
+        )
+        first, second, third, _ = items_done(run)
+        with pytest.raises(Invalid, match="4 people would lose access"):
+            undone(run)
+        assert not undo.is_ordered(run)
+        assert undone(run, first) == undone(run, second) == {"item:undone": 1}
+        with pytest.raises(Invalid, match="3 people would lose access"):
+            undone(run, third)
+        with travel(now() + timedelta(hours=25)):
+            assert undone(run, third) == {"item:undone": 1}
+
+    def test_giving_access_back_is_never_too_much(self, acme: House, unconfirmed: Unconfirmed) -> None:
+        everybody = {identity.pk for identity in unconfirmed(acme, 3)}
+        run = executed(acme)
+        configuration.change_connection(
+            connection=acme.connection,
+            changes={"second_approver_over": 0},
+            actor=OPERATOR,
+            reason="As agreed",
+        )
+        assert undone(run) == {"item:undone": 3}
+        assert enabled() == everybody
+
     def test_a_preview_writes_nothing(self, acme: House, unconfirmed: Unconfirmed) -> None:
         unconfirmed(acme)
         run = executed(acme)
