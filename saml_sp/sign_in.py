@@ -125,7 +125,8 @@ def _believe(
         response = read_response(root)
         expected = expected_of(connection, response.in_response_to or "", at)
         if refusal := envelope(response, expected):
-            return refusal
+            cancelled = refusal.reason == "saml:idp-refused"
+            return replace(refusal, wanted=_own_wish(request, connection, response)) if cancelled else refusal
         pending = _pending(request, connection, response, at)
         if isinstance(pending, Refusal):
             return pending
@@ -193,6 +194,16 @@ def _pending(
         expired = refuse("saml:request-expired", expired=pending.expires_at.isoformat(), now=at.isoformat())
         return replace(expired, wanted=pending.next_path)
     return pending
+
+
+def _own_wish(request: HttpRequest, connection: Connection, response: Response) -> str:
+    """Where this browser wanted to go by the request that is answered; "" where it has not asked."""
+    if not response.in_response_to:
+        return ""
+    pending = memory.pending_request(connection, response.in_response_to)
+    # Attack: nothing is signed yet. Whoever names another's request is not told where she was going.
+    asked = pending and bytes(pending.browser_digest) == browser.digest(browser.binding_of(request))
+    return pending.next_path if pending and asked else ""
 
 
 def _verified(

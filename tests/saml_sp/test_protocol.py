@@ -30,7 +30,7 @@ from saml_sp.browser import COOKIE, own_path
 from saml_sp.models import ConsumedAssertion, LoginAttempt, PendingRequest
 
 from .comparisons import assert_both_sides
-from .idp import SAMLP, Asked, TestIdp, deflate, encode, key_pair, parse, sign
+from .idp import SAMLP, Asked, TestIdp, deflate, encode, key_pair, parse, response_xml, sign
 from .parties import Browser, make_connection, make_tenant, nobody_came_in
 
 MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
@@ -588,6 +588,30 @@ def test_nothing_is_told_of_a_request_of_another_connection(browser: Browser, id
     there = Browser(connection=other, idp=idp)
     facts = there.facts().but(in_response_to=asked.id)
     assert start_again(there.post(there.idp.signed_assertion(facts))) == "/login/"
+
+
+def cancelled(browser: Browser, asked: Asked) -> str:
+    facts = browser.idp.facts(asked, now(), status="urn:oasis:names:tc:SAML:2.0:status:Responder")
+    return response_xml(facts, "")
+
+
+def test_whoever_cancels_at_the_idp_starts_again_to_where_she_wanted(browser: Browser) -> None:
+    refused = browser.post(cancelled(browser, browser.start("/me/?x=1")))
+    assert (refused.status_code, LoginAttempt.objects.get().reason) == (403, "saml:idp-refused")
+    assert start_again(refused) == "/login/?next=%2Fme%2F%3Fx%3D1"
+    assert "x=1" not in str(LoginAttempt.objects.get().detail)
+
+
+def test_a_refusal_that_anybody_may_have_made_tells_nothing_of_anothers_request(browser: Browser) -> None:
+    message = cancelled(browser, browser.start("/me/?x=1"))
+    stranger = Browser(connection=browser.connection, idp=browser.idp)
+    assert start_again(stranger.post(message)) == "/login/", "without a cookie"
+    asked = stranger.start()
+    assert start_again(stranger.post(message)) == "/login/", "with one of its own"
+    nobody = browser.idp.facts(asked, now(), status="urn:oasis:names:tc:SAML:2.0:status:Responder")
+    for named in (None, "_nobody"):
+        unknown = response_xml(nobody.but(in_response_to=named), "")
+        assert start_again(browser.post(unknown)) == "/login/"
 
 
 def test_whoever_comes_too_late_starts_again_to_where_she_wanted(browser: Browser) -> None:
