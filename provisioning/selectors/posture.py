@@ -314,6 +314,8 @@ def interventions(tenant_id: UUID, at: datetime) -> Figure:
             actor_kind__in=("identity", "command"),
         )
         .exclude(reason__in=_NO_INTERVENTION)
+        # What a remedy changed has a record of its own.
+        .exclude(reason=Reason.FINDING_CLOSED, intent="remedy")
         .order_by()
         # However often somebody takes back items of one run, it is that run which they mend.
         .annotate(run=Case(When(reason=Act.RUN_UNDO_ORDERED, then="object_id")))

@@ -243,7 +243,8 @@ def _decide(
     if said is not None:
         return submit_within(said)
     settled = approve and not acted and not waits(finding) and finding.kind not in ASKED_WHENEVER
-    return _close(finding, approve=approve, settled=settled, reason=reason, actor=actor)
+    intent = "remedy" if acted else "approve" if approve else "reject"
+    return _close(finding, approve=approve, settled=settled, reason=reason, actor=actor, intent=intent)
 
 
 def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Actor, seen: str) -> Outcome:
@@ -252,7 +253,9 @@ def _decide_metadata(finding: Finding, *, approve: bool, reason: str, actor: Act
     return Outcome(verdict=Verdict.APPLIED, situation=Situation.LINKED, reason=Reason.FINDING_CLOSED)
 
 
-def _close(finding: Finding, *, approve: bool, settled: bool, reason: str, actor: Actor) -> Outcome:
+def _close(
+    finding: Finding, *, approve: bool, settled: bool, reason: str, actor: Actor, intent: str
+) -> Outcome:
     status = Finding.Status.APPROVED if approve else Finding.Status.REJECTED
     at = now()
     with transaction.atomic():
@@ -267,7 +270,6 @@ def _close(finding: Finding, *, approve: bool, settled: bool, reason: str, actor
         )
         audit_id = None
         if closed:
-            intent = "approve" if approve else "reject"
             audit_id = audit.record_act(
                 Reason.FINDING_CLOSED, finding, actor=actor, why=reason, intent=intent
             )

@@ -3,6 +3,7 @@
 Never an audit row.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from provisioning import audit
+from provisioning.decision.keys import fold
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import PROFILE_FIELDS, Actor, Channel, Intent
 from provisioning.models import (
@@ -97,7 +99,7 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
     about.update(evidence={})
     ReconciliationItem.objects.filter(tenant_id=tenant_id, account_id__in=account_ids).update(evidence={})
     Tombstone.objects.filter(tenant_id=tenant_id, pk__in=account_ids).update(purged_at=at)
-    _forget_identities(tenant_id, {grave.identity_id for grave in graves if grave.identity_id}, at, actor)
+    _forget_identities(tenant_id, account_ids, {g.identity_id for g in graves if g.identity_id}, at, actor)
     _purge_values(tenant_id, Q(account_id__in=account_ids))
     for grave in graves:
         audit.record(
@@ -113,18 +115,39 @@ def _purge(tenant_id: UUID, graves: list[Tombstone], at: datetime, actor: Actor)
         )
 
 
-def _forget_identities(tenant_id: UUID, identity_ids: set[UUID], at: datetime, actor: Actor) -> None:
-    """Those of whom no account and no unpurged tombstone is left."""
+def _forget_identities(
+    tenant_id: UUID, account_ids: Sequence[UUID], identity_ids: set[UUID], at: datetime, actor: Actor
+) -> None:
+    """Those of whom no account and no unpurged tombstone is left; who signs in here keeps the name for that.
+
+    `identity_ids` are whose the accounts were in the end. Before that they may have been of others, who still show what
+    they said.
+    """
+    linked = AuditRecord.objects.filter(
+        Q(changes__contains=[{"change": "CreateAccount"}]) | Q(changes__contains=[{"change": "LinkAccount"}]),
+        tenant_id=tenant_id,
+        account_id__in=account_ids,
+    )
+    before = set(linked.exclude(identity_id=None).values_list("identity_id", flat=True))
     live = Account.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), deleted_at__isnull=True)
     kept = Tombstone.objects.filter(tenant_id=tenant_id, identity=OuterRef("pk"), purged_at__isnull=True)
-    gone = list(
+    left = list(
         Identity.objects.select_for_update(no_key=True)
-        .filter(~Exists(live), ~Exists(kept), tenant_id=tenant_id, pk__in=identity_ids, local=False)
+        .filter(
+            Q(pk__in=identity_ids) | Q(pk__in=before, local=False, kind=Identity.Kind.PERSON),
+            ~Exists(live),
+            ~Exists(kept),
+            tenant_id=tenant_id,
+        )
         .order_by("id")
-        .values_list("pk", flat=True)
+        .values_list("pk", "local", "login_name")
     )
+    own_names = {pk: name or "" for pk, local, name in left if local}
+    gone = [pk for pk, local, _ in left if not local]
     gone += _ended_in(tenant_id, gone)
-    Identity.objects.filter(tenant_id=tenant_id, pk__in=gone).update(**_NO_PROFILE)
+    Identity.objects.filter(tenant_id=tenant_id, pk__in=[*gone, *own_names]).update(**_NO_PROFILE)
+    for pk, name in own_names.items():
+        Identity.objects.filter(tenant_id=tenant_id, pk=pk).update(user_name=name, user_name_key=fold(name))
     Alias.objects.filter(tenant_id=tenant_id, identity_id__in=gone).delete()
     overrides = Override.objects.filter(tenant_id=tenant_id, identity_id__in=gone)
     overrides.filter(ended_at__isnull=True).update(ended_at=at, ended_by=actor.signature)

@@ -286,6 +286,13 @@ class TestPeople:
         merging.unmerge(merge=Merge.objects.get(), reason="Two people", actor=BOSS)
         assert line(acme, "interventions").figure.parts == {"identity:merged": 1, "identity:unmerged": 1}
 
+    def test_a_finding_s_remedy_is_one_act(self, acme: House) -> None:
+        sign_in(acme, "joe", at=now() - timedelta(days=30))
+        execute(simulate(acme.connection, OPERATOR, reason="As agreed"))
+        remedies.carry_out(finding=Finding.objects.get(), name="release", reason="Known to us", actor=BOSS)
+        assert not Hold.objects.exists()
+        assert line(acme, "interventions").figure.parts == {"identity:released": 1}
+
     def test_taking_a_run_back_is_one_act_however_many_it_held(self, acme: House) -> None:
         for number in range(3):
             sign_in(acme, f"joe-{number}", at=now() - timedelta(days=30))

@@ -21,9 +21,9 @@ from provisioning.models import (
     Tombstone,
 )
 from provisioning.request_log import Entry, note
-from provisioning.services import retention, submit
+from provisioning.services import configuration, linking, retention, submit
 
-from ..cast import House, extend, push, pushed, user
+from ..cast import OPERATOR, House, extend, push, pushed, user
 
 SCHEDULE = Actor(kind="schedule")
 AFTER = timedelta(days=91)
@@ -91,6 +91,24 @@ def test_an_identity_with_another_account_keeps_what_that_one_says(acme: House) 
     assert Identity.objects.get().email == "ada@acme.example"
     assert Account.objects.get(pk=second.account_id).user_name == "ada@acme.example"
     assert Account.objects.get(pk=first.account_id).user_name == ""
+
+
+def test_who_signs_in_here_keeps_the_name_for_that_and_nothing_of_an_account_that_is_gone(
+    acme: House,
+) -> None:
+    boss = configuration.create_local_identity(
+        login_name="Boss", password="correct horse battery", tenant=acme.tenant, actor=OPERATOR, reason="x"
+    )
+    pushed_one = push(acme, user("ada@acme.example", "e1"))
+    account = Account.objects.get(pk=pushed_one.account_id)
+    assert linking.link(account=account, identity=boss, actor=OPERATOR, reason="She is").accepted
+    boss.refresh_from_db()
+    assert boss.email == "ada@acme.example"
+    submit(pushed(acme, Intent.DELETE, account_id=account.pk))
+    retention.purge_deleted(at=now() + AFTER, actor=SCHEDULE)
+    boss.refresh_from_db()
+    assert (boss.user_name, boss.user_name_key, boss.email, boss.family_name) == ("Boss", "boss", "", "")
+    assert "ada@acme.example" not in personal()
 
 
 def test_somebody_who_came_back_keeps_everything_but_the_old_account(acme: House, leaver: Account) -> None:
