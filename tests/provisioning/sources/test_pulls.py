@@ -435,4 +435,6 @@ class TestWhatComesOfAListing:
             assert self.listed(acme, pull, people) == "done"
             assert found()[0][2] is held
             # The next one is of the next night.
-            Roster.objects.update(as_of=F("as_of") - timedelta(days=1))
+            night = timedelta(days=1)
+            Roster.objects.update(as_of=F("as_of") - night)
+            Account.objects.update(as_of=F("as_of") - night, updated_at=F("updated_at") - night)
