@@ -185,7 +185,7 @@ def _pending(
         # Also the answer to another tenant's request: requests are looked up inside their connection.
         return refuse("saml:request-unknown", in_response_to=response.in_response_to)
     # Attack: a stolen answer in another browser, or the victim's browser made to answer the attacker's request.
-    if bytes(pending.browser_digest) != browser.digest(browser.binding_of(request)):
+    if not _asked_by(request, pending):
         found = "another browser" if browser.binding_of(request) else "no cookie"
         foreign = refuse("saml:browser-foreign", expected="the browser that asked", found=found)
         # Two tabs of one browser that began at once have the cookie of one of them: the other may start again.
@@ -202,8 +202,12 @@ def _own_wish(request: HttpRequest, connection: Connection, response: Response) 
         return ""
     pending = memory.pending_request(connection, response.in_response_to)
     # Attack: nothing is signed yet. Whoever names another's request is not told where she was going.
-    asked = pending and bytes(pending.browser_digest) == browser.digest(browser.binding_of(request))
-    return pending.next_path if pending and asked else ""
+    return pending.next_path if pending and _asked_by(request, pending) else ""
+
+
+def _asked_by(request: HttpRequest, pending: PendingRequest) -> bool:
+    """Whether it was this browser that began the login."""
+    return bytes(pending.browser_digest) == browser.digest(browser.binding_of(request))
 
 
 def _verified(
