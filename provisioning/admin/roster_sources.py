@@ -226,8 +226,7 @@ def _initial(source: RosterSource | None) -> dict[str, Any]:
 
 
 def _shown(source: RosterSource, page: Page) -> dict[str, Any]:
-    said = checked(source.mapping).fields
-    places = [place for place, name in enumerate(FIELDS) if name in said]
+    places = checked(source.mapping).places
     return {
         "heads": [LABELS[FIELDS[place]] for place in places],
         "people": [(line, [values[place] for place in places]) for line, values in page.rows[:SHOWN]],

@@ -154,6 +154,11 @@ class ColumnMap:
         ]
 
     @cached_property
+    def places(self) -> list[int]:
+        """Where they are in what is read of a row."""
+        return [FIELDS.index(name) for name in self.fields]
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The column of each of FIELDS; empty where none is mapped."""
         return tuple(map(self._column, FIELDS))

@@ -146,8 +146,7 @@ def _tested(source: RosterSource) -> dict[str, Any]:
 
 
 def _shown(source: RosterSource, page: Page) -> dict[str, Any]:
-    said = checked(source.mapping).fields
-    places = [place for place, name in enumerate(FIELDS) if name in said]
+    places = checked(source.mapping).places
     return {
         "attributes": [FIELDS[place] for place in places],
         "people": [[values[place] for place in places] for _, values in page.rows[:SHOWN]],
