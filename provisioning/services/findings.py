@@ -1,6 +1,6 @@
 """What a person decides about a finding, turned into an observation; the answer is remembered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -39,17 +39,15 @@ SAME_PERSON = frozenset(
     }
 )
 """Those that ask whether two are one person; rejecting one tells the two apart for good."""
-ASKED_WHENEVER = frozenset(
-    {
-        # Both holders need a key before the finding frees the NameID: until then the next login has to ask again.
-        FindingKind.NAME_ID_RECYCLED,
-        # They tell what has just been done.
-        FindingKind.UNCONFIRMED,
-        FindingKind.CREATION_BURST,
-        FindingKind.REFUSAL_BURST,
-    }
-)
-"""Those that are asked whenever it comes to that, also soon after they were dealt with."""
+ASKED_WHENEVER: Mapping[str, str] = {
+    # Both holders need a key before the finding frees the NameID: until then the next login has to ask again.
+    FindingKind.NAME_ID_RECYCLED: "The next login that meets it asks again.",
+    # They tell what has just been done.
+    FindingKind.UNCONFIRMED: "The hold stays; if it is lifted and no source confirms the account, it is asked again.",
+    FindingKind.CREATION_BURST: "A burst after an hour without one is asked about.",
+    FindingKind.REFUSAL_BURST: "A burst after an hour without one is asked about.",
+}
+"""Those that are asked whenever it comes to that, also soon after they were dealt with -> when that is."""
 
 
 def decide(

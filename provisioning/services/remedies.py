@@ -191,7 +191,7 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
     yield Remedy(
         name="settled",
         title="Dealt with",
-        says=f"Nothing else changes. {_AGAIN.get(finding.kind, _IN_THREE_MONTHS)}",
+        says=f"Nothing else changes. {findings.ASKED_WHENEVER.get(finding.kind, _IN_THREE_MONTHS)}",
         approve=True,
     )
     if finding.kind not in findings.SAME_PERSON:
@@ -204,13 +204,6 @@ def _remedies(finding: Finding, actor: Actor, reason: str) -> Iterator[Remedy]:
 
 
 _IN_THREE_MONTHS = "If it is still so in three months, it is asked again."
-_AGAIN: dict[str, str] = {
-    FindingKind.NAME_ID_RECYCLED: "The next login that meets it asks again.",
-    FindingKind.UNCONFIRMED: "The hold stays; if it is lifted and no source confirms the account, it is asked again.",
-    FindingKind.CREATION_BURST: "A burst after an hour without one is asked about.",
-    FindingKind.REFUSAL_BURST: "A burst after an hour without one is asked about.",
-}
-"""When those are asked again that are asked whenever it comes to that (`findings.ASKED_WHENEVER`)."""
 
 
 def _merges(finding: Finding) -> Iterator[Remedy]:
