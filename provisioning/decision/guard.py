@@ -47,6 +47,17 @@ def judge_of_one(limit: int, *, destructive: int, before: int) -> str | None:
     return None
 
 
+def judge_undo(limit: int, *, taking: int, before: int) -> str | None:
+    """As `judge_of_one`, of the `taking` whom an undo takes access from; nobody releases an undo."""
+    together = taking + before
+    if together > limit:
+        return (
+            f"{together} people would lose access within 24 hours, and one person's word is enough for {limit} on "
+            "this connection. Please take back fewer items, or ask a superuser of the installation to raise the number."
+        )
+    return None
+
+
 def _over(limits: Limits, destructive: int, population: int) -> str:
     if destructive > limits.most:
         return f"more than {limits.most}"

@@ -11,11 +11,10 @@ from provisioning import outbox
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor
 from provisioning.models import ReconciliationItem, ReconciliationRun
-from provisioning.selectors.reconciliation import runs_stopped
 
 from . import run_brakes as brakes
 from .invalid import Invalid, needed_reason
-from .runs import WAITING, end_too_old, move, one_at_a_time, record
+from .runs import WAITING, end_too_old, move, one_at_a_time, record, require_running
 
 Status = ReconciliationRun.Status
 ItemStatus = ReconciliationItem.Status
@@ -52,9 +51,8 @@ def release(run: ReconciliationRun, actor: Actor, reason: str) -> Reconciliation
 
 
 def _release(run: ReconciliationRun, actor: Actor, reason: str) -> None:
-    if runs_stopped(run.connection):
-        # Attack: it would wait, released, and be done on a day on which nobody thinks of it.
-        raise Invalid("", "The connection is disabled, or its runs are stopped: nothing would be done now.")
+    # Attack: it would wait, released, and be done on a day on which nobody thinks of it.
+    require_running(run.connection)
     at = now()
     if lapsed(run):
         run.released_by, run.released_at = "", None

@@ -10,13 +10,15 @@ from django.db.models import Q, QuerySet
 from identity_hub.core.clock import now
 from provisioning.decision import guard
 from provisioning.decision.types import Actor
-from provisioning.digests import lock_number
 from provisioning.models import Connection, Identity, ReconciliationItem, ReconciliationRun, Tenant
 from provisioning.selectors.reconciliation import with_access
-from provisioning.sql import rows
+
+from .alone import wait_for_turn
 
 Status = ReconciliationRun.Status
 
+_RUNS = "runs"
+"""At which what begins a run, or orders an undo, takes turns: each counts what the others do."""
 TOGETHER = timedelta(hours=24)
 """How long what the runs of a tenant, or of a connection, did counts together."""
 RELEASED_FOR = timedelta(days=7)
@@ -50,13 +52,8 @@ def doubt_of_undo(run: ReconciliationRun, items: QuerySet[ReconciliationItem]) -
     limit = run.connection.second_approver_over
     if limit is None or not (taking := items.filter(_TAKES_BACK).count()):
         return None
-    _one_at_a_time(run.tenant_id)
-    if guard.judge_of_one(limit, destructive=taking, before=(before := _before(run))) is None:
-        return None
-    return (
-        f"{taking + before} people would lose access within 24 hours, and one person's word is enough for {limit} on "
-        "this connection. Please take back fewer items, or ask a superuser of the installation to raise the number."
-    )
+    wait_for_turn(run.tenant_id, _RUNS)
+    return guard.judge_undo(limit, taking=taking, before=_before(run))
 
 
 _TAKES_BACK = reduce(
@@ -107,13 +104,9 @@ def doubt_at_start(run: ReconciliationRun) -> str | None:
     """
     if run.released_by and not lapsed(run):
         return None
-    _one_at_a_time(run.tenant_id)
+    wait_for_turn(run.tenant_id, _RUNS)
     connection = Connection.objects.get(tenant_id=run.tenant_id, pk=run.connection_id)
     return doubt(run, connection, run.destructive)
-
-
-def _one_at_a_time(tenant_id: UUID) -> None:
-    rows("SELECT pg_advisory_xact_lock(%s)", (lock_number(tenant_id, ("runs",)),))
 
 
 def lapsed(run: ReconciliationRun) -> str:

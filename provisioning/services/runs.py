@@ -12,11 +12,11 @@ from identity_hub.core.clock import now
 from provisioning import audit, outbox, sql
 from provisioning.decision.reasons import Act
 from provisioning.decision.types import Actor, Channel
-from provisioning.digests import lock_number
 from provisioning.models import Connection, ReconciliationItem, ReconciliationRun, Roster
 from provisioning.selectors import roster_differences
 from provisioning.selectors.reconciliation import runs_stopped
 
+from .alone import wait_for_turn
 from .invalid import Invalid, needed_reason
 
 Status = ReconciliationRun.Status
@@ -68,12 +68,15 @@ def order(run: ReconciliationRun, actor: Actor, reason: str) -> None:
     with transaction.atomic():
         if not rows.filter(status__in=(Status.SIMULATED, Status.EXECUTING)).exists():
             raise Invalid("", "Only a run that was simulated can be executed; this one waits or is over.")
-        if runs_stopped(run.connection):
-            raise Invalid(
-                "", "The connection is disabled, or its runs are stopped: nothing would be done now."
-            )
+        require_running(run.connection)
         record(run, actor, "execute", Act.RUN_ORDERED, why=reason)
         outbox.enqueue([("run.execute", {"run": str(run.pk)}, run.tenant_id)])
+
+
+def require_running(connection: Connection) -> None:
+    """Raises Invalid where an administrator has stopped the runs of the connection, or disabled it."""
+    if runs_stopped(connection):
+        raise Invalid("", "The connection is disabled, or its runs are stopped: nothing would be done now.")
 
 
 def move(run: ReconciliationRun, from_: Sequence[str], to: str, **fields: Any) -> bool:
@@ -120,8 +123,7 @@ def end_earlier(run: ReconciliationRun, actor: Actor) -> None:
 def one_at_a_time(tenant_id: UUID, connection_id: UUID) -> None:
     """Until its transaction ends. A plan that begins to wait and a roster that becomes complete at one moment would
     otherwise not see each other, nor would a simulation that begins and what is left out of the plan before it."""
-    number = lock_number(tenant_id, ("plan", str(connection_id)))
-    sql.rows("SELECT pg_advisory_xact_lock(%s)", (number,))
+    wait_for_turn(tenant_id, "plan", str(connection_id))
 
 
 def end_overtaken(roster: Roster, actor: Actor) -> None:

@@ -30,7 +30,6 @@ from provisioning.decision.types import (
     TakenBack,
     Verdict,
 )
-from provisioning.digests import lock_number
 from provisioning.models import (
     Account,
     AuditRecord,
@@ -41,6 +40,7 @@ from provisioning.models import (
 )
 
 from . import run_brakes
+from .alone import wait_for_turn
 from .groups import submit_group
 from .invalid import Invalid, needed_reason
 from .submission import lock_all, retrying, simulate_many, submit_many_within
@@ -253,7 +253,7 @@ def _pending(run: ReconciliationRun) -> QuerySet[Any]:
 
 def _carry_out(tenant_id: UUID, run_id: UUID) -> Counter[str]:
     """One batch: at most one item of each person, so that the last is taken back before the one before it is judged."""
-    sql.rows("SELECT pg_advisory_xact_lock(%s)", (lock_number(tenant_id, ("undo", str(run_id))),))
+    wait_for_turn(tenant_id, "undo", str(run_id))
     run = ReconciliationRun.objects.get(tenant_id=tenant_id, pk=run_id)
     items = _one_of_each(_pending(run)[:BATCH])
     if not items:
